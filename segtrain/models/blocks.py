@@ -1,0 +1,137 @@
+"""The blocks that networks here are made of. All keep H x W ('same' padding), but for their stride."""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .initialize import initialize
+
+
+def same_conv(
+    in_channels: int,
+    out_channels: int,
+    kernel_size: int,
+    *,
+    stride: int = 1,
+    dilation: int = 1,
+    groups: int = 1,
+    bias: bool = False,
+) -> nn.Conv2d:
+    """A convolution from (N, C, H, W) to (N, C', ceil(H / stride), ceil(W / stride)), for any odd kernel.
+
+    Raises:
+        ValueError: for an even kernel, which has no centre to pad around.
+    """
+    if kernel_size % 2 == 0:
+        raise ValueError(f"kernel_size={kernel_size} is even: 'same' padding needs an odd kernel, such as 3")
+    padding = dilation * (kernel_size // 2)
+    return nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
+
+
+class Block(nn.Sequential):
+    """Layers in a row whose parameters can be drawn anew."""
+
+    def reset_parameters(self) -> None:
+        initialize(self)
+
+
+class ConvReLU(Block):
+    """k x k convolution with bias, ReLU; `stride` divides H and W, rounding up."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 3,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        groups: int = 1,
+    ) -> None:
+        conv = same_conv(
+            in_channels, out_channels, kernel_size, stride=stride, dilation=dilation, groups=groups, bias=True
+        )
+        super().__init__(conv, nn.ReLU(inplace=True))
+        self.reset_parameters()
+
+
+class ConvBNReLU(Block):
+    """k x k convolution without bias, batch norm, ReLU; `stride` divides H and W, rounding up."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 3,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        groups: int = 1,
+    ) -> None:
+        conv = same_conv(in_channels, out_channels, kernel_size, stride=stride, dilation=dilation, groups=groups)
+        super().__init__(conv, nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True))
+        self.reset_parameters()
+
+
+class DepthwiseSeparableConv(Block):
+    """Depthwise k x k, then 1x1, each with batch norm and ReLU (Howard et al. 2017, https://arxiv.org/abs/1704.04861)."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int = 3, *, stride: int = 1, dilation: int = 1
+    ) -> None:
+        depthwise = ConvBNReLU(
+            in_channels, in_channels, kernel_size, stride=stride, dilation=dilation, groups=in_channels
+        )
+        super().__init__(depthwise, ConvBNReLU(in_channels, out_channels, 1))
+
+
+class Bottleneck(nn.Module):
+    """1x1 reduce, k x k, 1x1 expand, added to a shortcut (He et al. 2015, https://arxiv.org/abs/1512.03385, fig. 5 right).
+
+    The stride sits on the k x k, as torchvision does. The shortcut is the identity, or a 1x1 projection with batch
+    norm whenever channels or stride differ.
+
+    Args:
+        expansion: how many times narrower the k x k convolution is than the output.
+        zero_init: start the last batch norm at zero, so that the block starts as its shortcut
+            (Goyal et al. 2017, https://arxiv.org/abs/1706.02677).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 3,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        expansion: int = 4,
+        zero_init: bool = False,
+    ) -> None:
+        super().__init__()
+        width = out_channels // expansion
+        if width < 1:
+            raise ValueError(f"expansion={expansion} leaves no channel of {out_channels}: take a smaller one")
+        last_norm = nn.BatchNorm2d(out_channels)
+        last_norm.zero_init = zero_init
+        self.residual = nn.Sequential(
+            ConvBNReLU(in_channels, width, 1),
+            ConvBNReLU(width, width, kernel_size, stride=stride, dilation=dilation),
+            same_conv(width, out_channels, 1),
+            last_norm,
+        )
+        self.shortcut = nn.Identity()
+        if stride != 1 or in_channels != out_channels:
+            self.shortcut = nn.Sequential(
+                same_conv(in_channels, out_channels, 1, stride=stride), nn.BatchNorm2d(out_channels)
+            )
+        self.expansion, self.zero_init = expansion, zero_init
+        self.reset_parameters()
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, C', H/stride, W/stride)
+        return F.relu(self.residual(x) + self.shortcut(x), inplace=True)
+
+    def reset_parameters(self) -> None:
+        initialize(self)
+
+    def extra_repr(self) -> str:
+        return f"expansion={self.expansion}, zero_init={self.zero_init}"

@@ -1,0 +1,45 @@
+"""How every parameter of a network starts: the one place to read, and to change."""
+
+import torch
+from torch import Tensor, nn
+
+
+def initialize(module: nn.Module) -> None:
+    """Draw all parameters below `module` anew, in place; may be called at any time.
+
+    Convolutions: Kaiming normal over the fan-out (He et al. 2015, https://arxiv.org/abs/1502.01852), as torchvision's
+    ResNet. Transposed convolutions: bilinear interpolation. Batch norm: the identity, but for the last one of a
+    `Bottleneck` with `zero_init`. Score layers: small, so that training starts at equal class probabilities.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.ConvTranspose2d):
+            bilinear_(layer.weight)
+        elif isinstance(layer, nn.Conv2d) and getattr(layer, "scores", False):
+            nn.init.normal_(layer.weight, std=0.01)
+        elif isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+        elif isinstance(layer, nn.BatchNorm2d):
+            layer.reset_running_stats()
+            nn.init.zeros_(layer.weight) if getattr(layer, "zero_init", False) else nn.init.ones_(layer.weight)
+        bias = getattr(layer, "bias", None)
+        if isinstance(bias, Tensor):
+            nn.init.zeros_(bias)
+
+
+@torch.no_grad()
+def bilinear_(weight: Tensor) -> Tensor:
+    """Fill a transposed convolution's weight (in, out, k, k) with bilinear interpolation, after Long et al. 2015.
+
+    With equal channels each is interpolated by itself (https://arxiv.org/abs/1411.4038, section 3.3). Otherwise a
+    Kaiming-normal 1x1 mix of the channels is interpolated, so that training starts at "mix, then up-sample".
+    """
+    channels_in, channels_out, size, _ = weight.shape
+    scale = (size + 1) // 2
+    centre = (size - 1) / 2
+    ramp = 1 - (torch.arange(size) - centre).abs() / scale
+    kernel = torch.outer(ramp, ramp)
+    if channels_in == channels_out:
+        mix = torch.eye(channels_in)
+    else:
+        mix = nn.init.kaiming_normal_(torch.empty(channels_in, channels_out), mode="fan_out", nonlinearity="relu")
+    return weight.copy_(mix[:, :, None, None] * kernel)

@@ -1,0 +1,86 @@
+"""torchvision's ResNets as configurations of `Encoder`, with their ImageNet weights."""
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Literal
+
+from torch import Tensor
+
+from .blocks import Bottleneck
+from .encoder import Encoder
+
+DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+
+# torchvision's names -> ours; the residual branch of a bottleneck is [0][0] conv1, [0][1] bn1, ... [3] bn3.
+NAMES = (
+    (r"^conv1\.", "stem.0."),
+    (r"^bn1\.", "stem.1."),
+    (r"^layer(\d)\.(\d+)\.", lambda m: f"stages.{int(m[1]) - 1}.{m[2]}."),
+    (r"\.conv([12])\.", lambda m: f".residual.{int(m[1]) - 1}.0."),
+    (r"\.bn([12])\.", lambda m: f".residual.{int(m[1]) - 1}.1."),
+    (r"\.conv3\.", ".residual.2."),
+    (r"\.bn3\.", ".residual.3."),
+    (r"\.downsample\.", ".shortcut."),
+)
+
+
+def resnet(
+    *,
+    layers: Literal[50, 101, 152],
+    strides: Sequence[int] = (1, 2, 2, 2),
+    dilations: Sequence[int] = (1, 1, 1, 1),
+    weights: str | None = None,
+    zero_init: bool = False,
+    in_channels: int = 3,
+) -> Encoder:
+    """ResNet of 50, 101 or 152 layers without its classifier (He et al. 2015, https://arxiv.org/abs/1512.03385).
+
+    Args:
+        weights: a name of torchvision's enum, such as `IMAGENET1K_V2`; torchvision downloads and verifies the file.
+            The encoder then carries `mean` and `std`, the normalisation that these weights were trained with.
+
+    Raises:
+        ValueError: for other layers, or a name that torchvision does not have.
+    """
+    if layers not in DEPTHS:
+        raise ValueError(f"layers={layers}: torchvision's bottleneck ResNets have {', '.join(map(str, DEPTHS))}")
+    encoder = Encoder(
+        block=partial(Bottleneck, expansion=4, zero_init=zero_init),
+        widths=(256, 512, 1024, 2048),
+        depths=DEPTHS[layers],
+        strides=strides,
+        dilations=dilations,
+        stem_width=64,
+        stem_kernel=7,
+        stem_pool=True,
+        in_channels=in_channels,
+    )
+    if weights is not None:
+        load_pretrained(encoder, layers, weights)
+    return encoder
+
+
+def load_pretrained(encoder: Encoder, layers: int, name: str) -> None:
+    """Fill `encoder` with torchvision's ImageNet weights `name`, and note their mean and std on it."""
+    from torchvision.models import get_model_weights
+
+    enum = get_model_weights(f"resnet{layers}")
+    if name not in enum.__members__:
+        raise ValueError(f"weights={name}: torchvision has {', '.join(enum.__members__)} for resnet{layers}")
+    weights = enum[name]
+    encoder.load_state_dict(from_torchvision(weights.get_state_dict(progress=True, check_hash=True)))
+    preprocessing = weights.transforms()
+    encoder.mean, encoder.std = list(preprocessing.mean), list(preprocessing.std)
+
+
+def from_torchvision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state dict of a torchvision ResNet, without its classifier, under the names of `Encoder`."""
+    renamed = {}
+    for name, tensor in state.items():
+        if name.startswith("fc."):
+            continue
+        for pattern, replacement in NAMES:
+            name = re.sub(pattern, replacement, name)
+        renamed[name] = tensor
+    return renamed
