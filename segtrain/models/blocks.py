@@ -84,11 +84,20 @@ class DepthwiseSeparableConv(Block):
         super().__init__(depthwise, ConvBNReLU(in_channels, out_channels, 1))
 
 
-class Bottleneck(nn.Module):
-    """1x1 reduce, k x k, 1x1 expand, added to a shortcut (He et al. 2015, https://arxiv.org/abs/1512.03385, fig. 5 right).
+class ZeroBatchNorm2d(nn.BatchNorm2d):
+    """Batch norm whose weight starts at zero, so that a branch that ends with it adds nothing at first."""
 
-    The stride sits on the k x k, as torchvision does. The shortcut is the identity, or a 1x1 projection with batch
-    norm whenever channels or stride differ.
+    zero_init = True  # read by `initialize`
+
+    def reset_parameters(self) -> None:
+        initialize(self)
+
+
+class Bottleneck(nn.Module):
+    """1x1 reduce, k x k, 1x1 expand, added to a shortcut.
+
+    He et al. 2015, https://arxiv.org/abs/1512.03385, fig. 5 right; the stride sits on the k x k, as torchvision does.
+    The shortcut is the identity, or a 1x1 projection with batch norm whenever channels or stride differ.
 
     Args:
         expansion: how many times narrower the k x k convolution is than the output.
@@ -111,13 +120,12 @@ class Bottleneck(nn.Module):
         width = out_channels // expansion
         if width < 1:
             raise ValueError(f"expansion={expansion} leaves no channel of {out_channels}: take a smaller one")
-        last_norm = nn.BatchNorm2d(out_channels)
-        last_norm.zero_init = zero_init
+        last_norm = ZeroBatchNorm2d if zero_init else nn.BatchNorm2d
         self.residual = nn.Sequential(
             ConvBNReLU(in_channels, width, 1),
             ConvBNReLU(width, width, kernel_size, stride=stride, dilation=dilation),
             same_conv(width, out_channels, 1),
-            last_norm,
+            last_norm(out_channels),
         )
         self.shortcut = nn.Identity()
         if stride != 1 or in_channels != out_channels:

@@ -1,6 +1,6 @@
 """From an image to features of falling resolution."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from torch import Tensor, nn
@@ -33,12 +33,16 @@ class Encoder(nn.Module):
     Attributes:
         channels: of each feature, fine to coarse: the stem's, then each stage's.
         strides: input pixels per feature pixel, in the same order.
+        mean, std: of each channel of the image, as its pretrained weights expect them; `None` without such weights.
     """
+
+    mean: Sequence[float] | None = None
+    std: Sequence[float] | None = None
 
     def __init__(
         self,
         *,
-        block: BlockFactory | Callable[..., nn.Module],
+        block: BlockFactory,
         widths: Sequence[int],
         depths: Sequence[int],
         strides: Sequence[int],
@@ -55,6 +59,8 @@ class Encoder(nn.Module):
                 f"widths ({len(widths)}), depths ({len(depths)}), strides ({len(strides)}) and "
                 f"dilations ({len(dilations)}) need one entry per stage"
             )
+        if min(depths) < 1:
+            raise ValueError(f"depths={list(depths)}: every stage needs at least one block")
         self.stem = ConvBNReLU(in_channels, stem_width, stem_kernel, stride=2)
         self.pool = nn.MaxPool2d(3, stride=2, padding=1) if stem_pool else nn.Identity()
         self.stages = nn.ModuleList()
@@ -82,7 +88,7 @@ class Encoder(nn.Module):
 
 
 def stage(
-    block: BlockFactory | Callable[..., nn.Module],
+    block: BlockFactory,
     in_channels: int,
     out_channels: int,
     depth: int,

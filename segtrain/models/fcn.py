@@ -9,6 +9,9 @@ from torch.nn import functional as F
 
 from .blocks import ConvBNReLU
 from .decoder import Decoder, Score, Upsample
+from .initialize import initialize
+
+WHITE = {torch.uint8: 255, torch.uint16: 65535}  # of floating-point images: 1
 
 
 class FCN(nn.Module):
@@ -25,6 +28,9 @@ class FCN(nn.Module):
         std: likewise; `None` for the encoder's own, or else 0.25.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self,
         *,
@@ -37,13 +43,17 @@ class FCN(nn.Module):
         std: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
+        channels, strides = getattr(encoder, "channels", None), getattr(encoder, "strides", None)
+        if channels is None or strides is None:
+            raise ValueError(
+                f"encoder={type(encoder).__name__} lacks .channels or .strides of its features: see Encoder"
+            )
         self.encoder = encoder
-        self.decoder = Decoder(
-            channels=encoder.channels, strides=encoder.strides, num_classes=num_classes, skips=skips, widths=widths
-        )
-        self.auxiliary = auxiliary_head(encoder.channels[-2], num_classes, encoder.strides[-2]) if auxiliary else None
-        mean = mean if mean is not None else getattr(encoder, "mean", [0.5])
-        std = std if std is not None else getattr(encoder, "std", [0.25])
+        self.decoder = Decoder(channels=channels, strides=strides, num_classes=num_classes, skips=skips, widths=widths)
+        self.auxiliary = auxiliary_head(channels[-2], num_classes, strides[-2]) if auxiliary else None
+        self.multiple = lcm(*strides)
+        mean = mean or getattr(encoder, "mean", None) or [0.5]
+        std = std or getattr(encoder, "std", None) or [0.25]
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
 
@@ -53,7 +63,7 @@ class FCN(nn.Module):
         In training with an auxiliary head: the logits, and those of the auxiliary head.
         """
         height, width = image.shape[-2:]
-        features = self.encoder(pad(self.normalize(image), lcm(*self.encoder.strides)))
+        features = self.encoder(pad(self.normalize(image), self.multiple))
         logits = crop(self.decoder(features), height, width)
         if self.auxiliary is None or not self.training:
             return logits
@@ -61,16 +71,18 @@ class FCN(nn.Module):
 
     def normalize(self, image: Tensor) -> Tensor:
         if not image.is_floating_point():
-            image = image.float() / torch.iinfo(image.dtype).max
-        return (image - self.mean) / self.std
+            if image.dtype not in WHITE:
+                raise ValueError(f"an image of {image.dtype}: give torch.uint8, torch.uint16, or float in 0..1")
+            image = image.float() / WHITE[image.dtype]
+        return (image.to(self.mean.dtype) - self.mean) / self.std
 
     def reset_parameters(self) -> None:
         """Draw all parameters anew; mean and std, which belong to the data, stay."""
-        for part in (self.encoder, self.decoder, *(self.auxiliary or ())):
-            part.reset_parameters()
+        initialize(self)
 
     def extra_repr(self) -> str:
-        return f"mean={self.mean.flatten().tolist()}, std={self.std.flatten().tolist()}"
+        mean, std = ([round(value, 4) for value in each.flatten().tolist()] for each in (self.mean, self.std))
+        return f"mean={mean}, std={std}"
 
 
 def pad(image: Tensor, multiple: int) -> Tensor:

@@ -9,7 +9,8 @@ def initialize(module: nn.Module) -> None:
 
     Convolutions: Kaiming normal over the fan-out (He et al. 2015, https://arxiv.org/abs/1502.01852), as torchvision's
     ResNet. Transposed convolutions: bilinear interpolation. Batch norm: the identity, but for the last one of a
-    `Bottleneck` with `zero_init`. Score layers: small, so that training starts at equal class probabilities.
+    `Bottleneck` with `zero_init`. Score layers: small, so that training starts at equal class probabilities. All their
+    biases: zero. Layers of any other kind: as torch starts them.
     """
     for layer in module.modules():
         if isinstance(layer, nn.ConvTranspose2d):
@@ -17,13 +18,23 @@ def initialize(module: nn.Module) -> None:
         elif isinstance(layer, nn.Conv2d) and getattr(layer, "scores", False):
             nn.init.normal_(layer.weight, std=0.01)
         elif isinstance(layer, nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            kaiming_(layer.weight, layer.groups)
         elif isinstance(layer, nn.BatchNorm2d):
             layer.reset_running_stats()
-            nn.init.zeros_(layer.weight) if getattr(layer, "zero_init", False) else nn.init.ones_(layer.weight)
-        bias = getattr(layer, "bias", None)
-        if isinstance(bias, Tensor):
-            nn.init.zeros_(bias)
+            if layer.affine:
+                nn.init.constant_(layer.weight, 0 if getattr(layer, "zero_init", False) else 1)
+        else:
+            if not list(layer.children()) and callable(reset := getattr(layer, "reset_parameters", None)):
+                reset()
+            continue
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+
+
+@torch.no_grad()
+def kaiming_(weight: Tensor, groups: int) -> Tensor:
+    """Fill a convolution's weight with Kaiming-normal numbers; torch's fan-out counts the channels of all groups."""
+    return nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu").mul_(groups**0.5)
 
 
 @torch.no_grad()
@@ -31,7 +42,8 @@ def bilinear_(weight: Tensor) -> Tensor:
     """Fill a transposed convolution's weight (in, out, k, k) with bilinear interpolation, after Long et al. 2015.
 
     With equal channels each is interpolated by itself (https://arxiv.org/abs/1411.4038, section 3.3). Otherwise a
-    Kaiming-normal 1x1 mix of the channels is interpolated, so that training starts at "mix, then up-sample".
+    Kaiming-normal 1x1 mix of the channels is interpolated, so that training starts at "mix, then up-sample". The mix
+    keeps the variance of the forward pass: what torch takes for the fan-out of (in, out) is the number of inputs.
     """
     channels_in, channels_out, size, _ = weight.shape
     scale = (size + 1) // 2

@@ -41,10 +41,12 @@ def resnet(
             The encoder then carries `mean` and `std`, the normalisation that these weights were trained with.
 
     Raises:
-        ValueError: for other layers, or a name that torchvision does not have.
+        ValueError: for other layers, a name that torchvision does not have, or weights for other than RGB images.
     """
     if layers not in DEPTHS:
         raise ValueError(f"layers={layers}: torchvision's bottleneck ResNets have {', '.join(map(str, DEPTHS))}")
+    if weights is not None and in_channels != 3:
+        raise ValueError(f"weights={weights} are for RGB: take in_channels=3, not {in_channels}, or weights=null")
     encoder = Encoder(
         block=partial(Bottleneck, expansion=4, zero_init=zero_init),
         widths=(256, 512, 1024, 2048),

@@ -1,0 +1,24 @@
+"""Trains networks that segment images."""
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "load", "predict"]
+
+if TYPE_CHECKING:
+    from .checkpoint import load
+    from .inference import predict
+
+HOMES = {"load": "checkpoint", "predict": "inference"}
+
+
+def __getattr__(name: str) -> Any:  # importing segtrain must stay cheap: torch comes with the first use
+    if name not in HOMES:
+        raise AttributeError(f"module 'segtrain' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,152 @@
+"""The one place where a name becomes an object."""
+
+import inspect
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import yaml
+
+TARGET, PARTIAL = "_target_", "_partial_"
+
+
+def build(spec: Mapping[str, Any], allow: Collection[str] | None = None, **extra: Any) -> Any:
+    """Calls what `_target_` names with the other entries; specs among them, at any depth, are built first.
+
+    With `_partial_: true` the result is a `functools.partial`, which may lack parameters.
+
+    Args:
+        allow: the dotted names that may be called. `None` trusts every name, which is right for what the user typed
+            and wrong for what comes out of a file.
+        extra: parameters that fill in or replace those of `spec`; taken as they are.
+
+    Raises:
+        ValueError: for a name that is not allowed or cannot be found, and for parameters that it does not take.
+    """
+    name = spec[TARGET]
+    if allow is not None and name not in allow:
+        raise ValueError(f"_target_ {name!r} is not a shipped one: if you trust it, type allow=[{name}]")
+    target = locate(name)
+    given = {key: build_inside(spec[key], allow) for key in spec if key not in {TARGET, PARTIAL, *extra}} | extra
+    refuse_unknown(name, target, given)
+    if spec.get(PARTIAL):
+        return partial(target, **given)
+    refuse_incomplete(name, target, given)
+    return target(**given)
+
+
+def build_inside(value: Any, allow: Collection[str] | None) -> Any:
+    """`value` with every spec in it built."""
+    if is_spec(value):
+        return build(value, allow)
+    if isinstance(value, Mapping):
+        return {key: build_inside(item, allow) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [build_inside(item, allow) for item in value]
+    return value
+
+
+def is_spec(value: Any) -> bool:
+    return isinstance(value, Mapping) and TARGET in value
+
+
+def locate(name: str) -> Callable[..., Any]:
+    """What a dotted name stands for: a module is imported, the rest are its public attributes.
+
+    A module that is only reached as another one's attribute (`torch.os.path.join`) is refused, so that a name says
+    where its object comes from.
+
+    Raises:
+        ValueError: if there is nothing callable under this name.
+    """
+    parts = name.split(".") if isinstance(name, str) else []
+    if len(parts) < 2 or not all(part.isidentifier() and not part.startswith("_") for part in parts):
+        raise ValueError(f"_target_ {name!r} is not the dotted name of something public, such as torch.optim.AdamW")
+    found, rest = import_longest(parts[:-1])
+    for part in [*rest, parts[-1]]:
+        if not hasattr(found, part):
+            raise ValueError(f"_target_ {name!r}: {part!r} is not in {title(found)}{did_you_mean(part, dir(found))}")
+        found = getattr(found, part)
+        if isinstance(found, ModuleType):
+            raise ValueError(f"_target_ {name!r}: {title(found)} is a module: name what is wanted from it directly")
+    if not callable(found):
+        raise ValueError(f"_target_ {name!r} is a {type(found).__name__}, which cannot be called")
+    return found
+
+
+def import_longest(parts: list[str]) -> tuple[Any, list[str]]:
+    """The module under the longest importable prefix, and the parts after it."""
+    for end in range(len(parts), 0, -1):
+        prefixes = {".".join(parts[:i]) for i in range(1, end + 1)}
+        try:
+            return import_module(".".join(parts[:end])), parts[end:]
+        except ModuleNotFoundError as error:
+            if error.name not in prefixes:  # the module is there, but something that it imports is not
+                raise ValueError(f"{'.'.join(parts[:end])} cannot be imported: {error}") from error
+    raise ValueError(f"_target_ in {'.'.join(parts)}: there is no module {parts[0]!r}")
+
+
+def title(found: Any) -> str:
+    return getattr(found, "__name__", str(found))
+
+
+def refuse_unknown(name: str, target: Callable[..., Any], given: Iterable[str]) -> None:
+    """Raises ValueError for the first of the parameters `given` that `target` does not take."""
+    known = parameter_names(target)
+    for key in given:
+        if known is not None and key not in known:
+            raise ValueError(f"{name} takes no {key!r}{did_you_mean(key, known)}")
+
+
+def parameter_names(target: Callable[..., Any]) -> list[str] | None:
+    """The keywords that `target` takes; `None` if it takes any, or does not say."""
+    try:
+        parameters = inspect.signature(target).parameters.values()
+    except ValueError:
+        return None
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return None
+    return [p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
+
+
+def refuse_incomplete(name: str, target: Callable[..., Any], given: Mapping[str, Any]) -> None:
+    """Raises ValueError if `target` cannot be called with no more than the parameters `given`."""
+    try:
+        inspect.signature(target).bind(**given)
+    except TypeError as error:
+        raise ValueError(f"{name}: {error}") from None
+    except ValueError:  # a builtin without a signature: the call will say
+        return
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """The end of a sentence about a wrong name: ': did you mean ...?', or nothing if no known name is near."""
+    near = get_close_matches(name, [other for other in names if not other.startswith("_")], n=2)
+    return f": did you mean {' or '.join(near)}?" if near else ""
+
+
+def conf_folder() -> Path:
+    """The shipped configuration: in a clone the folder beside the package, else the copy inside an installed one."""
+    package = Path(__file__).parent
+    clone = package.parent
+    # an editable install leaves a copy in the wheel's place that nobody edits: the clone's own comes first
+    return clone / "conf" if (clone / "pyproject.toml").is_file() and (clone / "conf").is_dir() else package / "conf"
+
+
+def shipped_targets(folder: Path | None = None) -> frozenset[str]:
+    """Every `_target_` in the shipped configuration: what a stored configuration may name without being asked."""
+    files = sorted((folder or conf_folder()).rglob("*.yaml"))
+    return frozenset(name for file in files for name in targets(yaml.safe_load(file.read_text(encoding="utf-8"))))
+
+
+def targets(value: Any) -> Iterator[str]:
+    """The `_target_` names in a nest of mappings and lists."""
+    if is_spec(value):
+        yield value[TARGET]
+    inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    for item in inside:
+        yield from targets(item)

@@ -1,0 +1,190 @@
+"""What happens beside training: curves, pictures, a progress bar."""
+
+import csv
+import time
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+
+from .data.classes import ClassTable
+from .report import console, mosaic, say
+
+
+NAN = float("nan")
+SHOWN = ("IoU/val", "IoU/train", "loss/train", "loss/val")  # in the line after a validation
+
+
+class TensorBoard(TensorBoardLogger):
+    """Events straight in the run folder, and no `hparams.yaml`: `config.yaml` says all."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(save_dir=folder, name="", version="", default_hp_metric=False)
+
+    def save(self) -> None:
+        self.experiment.flush()
+
+
+class MetricsTable(Logger):
+    """`metrics.csv`: one row per step that logged something, one column per tag."""
+
+    def __init__(self, path: Path, tags: Sequence[str]) -> None:
+        super().__init__()
+        self.path, self.columns = path, ["step", *tags]
+        self._row: dict[str, float] = {}
+
+    @property
+    def name(self) -> str:
+        return "metrics"
+
+    @property
+    def version(self) -> str:
+        return ""
+
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+        """The configuration has its own file."""
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        if self._row and self._row["step"] != step:
+            self.save()
+        self._row.update(metrics, step=float(step or 0))
+
+    def save(self) -> None:
+        """Append the row of the step that is over."""
+        if not self._row:
+            return
+        new = not self.path.exists()
+        with open(self.path, "a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, self.columns, extrasaction="ignore")
+            if new:
+                writer.writeheader()
+            writer.writerow({**self._row, "step": int(self._row["step"])})
+        self._row = {}
+
+    def finalize(self, status: str) -> None:
+        self.save()
+
+
+def tags(class_names: Sequence[str]) -> list[str]:
+    """Every scalar tag of a run, in the order in which a person wants to read them."""
+    per_class = [f"IoU_class/val/{name}" for name in class_names]
+    training = ["loss/train", "optim/lr", "speed/images_per_second", "speed/data_wait"]
+    return ["IoU/val", "IoU/train", "IoU/test", "loss/val", "accuracy/val", *training, *per_class]
+
+
+class Curves(Callback):
+    """Every `log_steps` steps: the mean loss since the last point, the learning rate, and the speed."""
+
+    def __init__(self, log_steps: int, batch_size: int) -> None:
+        self.log_steps, self.batch_size = log_steps, batch_size
+        self._reset()
+
+    def _reset(self) -> None:
+        self._steps, self._busy, self._waited, self._ended = 0, 0.0, 0.0, time.perf_counter()
+
+    def on_train_start(self, *_: Any) -> None:
+        self._reset()
+
+    def on_validation_end(self, *_: Any) -> None:
+        self._ended = time.perf_counter()  # validation is no waiting for data
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        self._started = time.perf_counter()
+        self._waited += self._started - self._ended
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        self._ended = time.perf_counter()
+        self._busy += self._ended - self._started
+        self._steps += 1 / trainer.accumulate_grad_batches
+        step = trainer.global_step
+        if step % self.log_steps and step < trainer.max_steps or self._steps < 1:
+            return
+        seconds = self._busy + self._waited
+        pl_module.publish(
+            {
+                "loss/train": pl_module.train_loss.compute(),
+                "optim/lr": trainer.optimizers[0].param_groups[0]["lr"],
+                "speed/images_per_second": self._steps * self.batch_size / seconds,
+                "speed/data_wait": self._waited / seconds,
+            }
+        )
+        pl_module.train_loss.reset()
+        self._reset()
+
+
+class Mosaic(Callback):
+    """The same validation images after every validation, for TensorBoard: image, truth, prediction, error."""
+
+    def __init__(self, classes: ClassTable, indices: Sequence[int]) -> None:
+        self.classes, self.indices, self._rows = classes, set(indices), []
+
+    def on_validation_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Tensor, batch: dict[str, Tensor], *_: Any
+    ) -> None:
+        for image, mask, key, prediction in zip(batch["image"], batch["mask"], batch["key"], outputs, strict=True):
+            if int(key) in self.indices:
+                self._rows.append([tensor.cpu().numpy() for tensor in (image, mask, prediction)])
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._rows and trainer.is_global_zero:
+            picture = torch.from_numpy(mosaic(self._rows, self.classes))
+            for logger in trainer.loggers:
+                if isinstance(logger, TensorBoardLogger):
+                    logger.experiment.add_image("images/val", picture, trainer.global_step, dataformats="HWC")
+        self._rows = []
+
+
+class ProgressBar(Callback):
+    """Loss, IoU, images per second and the time left; without a terminal, one line per validation."""
+
+    def __init__(self, steps_per_epoch: float) -> None:
+        self.steps_per_epoch = steps_per_epoch
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[scores]}"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=console,
+            disable=not console.is_terminal,
+        )
+
+    def on_train_start(self, trainer: Trainer, *_: Any) -> None:
+        self._began, self._first, self._val = time.perf_counter(), trainer.global_step, ""
+        self.task = self.bar.add_task("training", total=trainer.max_steps, completed=trainer.global_step, scores="")
+        self.bar.start()
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        self.bar.update(self.task, completed=trainer.global_step, scores=self._scores(pl_module.shown))
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        step, shown = trainer.global_step, pl_module.shown
+        self._val = f"IoU {shown.get('IoU/val', NAN):.4f}"
+        left = (time.perf_counter() - self._began) / max(step - self._first, 1) * (trainer.max_steps - step)
+        scores = "  ".join(f"{tag} {shown[tag]:.4f}" for tag in SHOWN if tag in shown)
+        speed = f"{shown.get('speed/images_per_second', NAN):.1f} images/s"
+        epoch = f"epoch {step / self.steps_per_epoch:.1f}"
+        say(f"{epoch}  step {step}/{trainer.max_steps}  {scores}  {speed}  {_clock(left)} left")
+
+    def _scores(self, shown: dict[str, float]) -> str:
+        loss = f"loss {shown['loss/train']:.4f}" if "loss/train" in shown else ""
+        speed = f"{shown['speed/images_per_second']:.1f} images/s" if "speed/images_per_second" in shown else ""
+        return "  ".join(filter(None, (loss, self._val, speed)))
+
+    def on_train_end(self, *_: Any) -> None:
+        self.bar.stop()
+
+    def on_exception(self, *_: Any) -> None:
+        self.bar.stop()
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"

@@ -1,0 +1,228 @@
+"""argv → Hydra → command, and one line for every error. Neither Hydra nor torch is imported before it is needed."""
+
+import os
+import re
+import sys
+from argparse import ArgumentParser, Namespace
+from importlib import import_module
+from typing import TYPE_CHECKING, NoReturn
+
+from . import __version__
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+RUN = "python -m segtrain"
+COMMANDS = {  # name: what it does, an example
+    "train": ("train a network on images and masks; without data, on generated shapes", "data.root=photos"),
+    "evaluate": ("score a trained network: mIoU, and the IoU of each class", "run=latest"),
+    "predict": ("write masks and overlays for new images", "run=latest images=photos/new"),
+}
+SETTING = re.compile(r"(\+{0,2})([\w./@]+)=(.*)", re.DOTALL)
+
+
+def main() -> int:
+    """Does what `sys.argv` says and returns the exit status."""
+    try:
+        return start(sys.argv[1:])
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        return report(error)
+
+
+def start(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help"):
+        print(usage())
+    elif "--version" in words:
+        print(f"segtrain {__version__}")
+    else:
+        first = words[0] if words[0].startswith("-") else f"--config-name={command_name(words[0])}"
+        run_hydra([first, *words[1:]])
+    return 0
+
+
+def usage() -> str:
+    commands = "\n".join(f"  {name:10}{what}\n{'':12}{RUN} {name} {how}" for name, (what, how) in COMMANDS.items())
+    return f"""segtrain {__version__}: trains networks that segment images
+
+  {RUN} COMMAND [setting=value ...]
+
+{commands}
+
+{RUN} COMMAND --help lists the settings of a command."""
+
+
+def command_name(word: str | None) -> str:
+    """`word`, if it is the name of a command."""
+    if word in COMMANDS:
+        return word
+    if word is None or "=" in word:
+        raise ValueError(f"the command comes first, as in: {RUN} train {word or ''}".rstrip())
+    from .config import did_you_mean
+
+    raise ValueError(f"unknown command {word!r}{did_you_mean(word, COMMANDS)} ({RUN} lists the commands)")
+
+
+def run_hydra(words: list[str]) -> None:
+    """Writes `words` into `sys.argv` as Hydra reads them, and leaves everything else to Hydra.
+
+    The command stays among them as --config-name, since Lightning starts the processes of other devices with the
+    same words. Errors of the command itself end in `run_command`; those that come out here are about the words.
+    """
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing them
+    adapt_hydra()
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from .config import conf_folder, explain
+
+    options = parse(words)
+    if options.shell_completion:
+        if not (words := completion(words, options.overrides)):
+            return
+    elif not options.hydra_help:
+        first = f"--config-name={command_name(options.config_name)}"
+        others = [word for word in words if word != first and word not in options.overrides]
+        words = [first, *rewrite(options), *others]
+    sys.argv[1:] = words
+    try:
+        hydra.main(version_base="1.3", config_path=str(conf_folder()))(run_command)()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ValueError(explain(error, options.config_name, options.overrides, options.config_dir)) from error
+
+
+def run_command(config: "DictConfig") -> None:
+    """What Hydra calls with the composed settings. Errors end here, because Hydra would print lines of its own."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from .config import check, plain
+
+    try:
+        hydra_settings = HydraConfig.get()
+        name = str(hydra_settings.job.config_name)
+        settings = plain(config, name, hydra_settings.runtime.choices)
+        function = getattr(import_module(f".commands.{name}", __package__), name)
+        status = function(**check(function, settings)) or 0
+    except Exception as error:
+        status = report(error)
+    if status:
+        raise SystemExit(status)
+
+
+def adapt_hydra() -> None:
+    """Two changes to Hydra up to 1.3.8, before it is used."""
+    from hydra.core.config_store import ConfigStore
+
+    # Listing the choices of a group copies all of Hydra's built-in configuration, dozens of times for --help and for
+    # completion: half of their time. Nothing writes to the copies.
+    ConfigStore.__deepcopy__ = lambda self, memo: self  # type: ignore[attr-defined]
+    if sys.version_info >= (3, 14):
+        # There argparse reads help texts as they are added, and fails on Hydra's, which is an object until printed.
+        check_help = ArgumentParser._check_help  # type: ignore[attr-defined]
+        ArgumentParser._check_help = (  # type: ignore[attr-defined]
+            lambda self, action: check_help(self, action) if isinstance(action.help, str) else None
+        )
+
+
+def parse(words: list[str]) -> Namespace:
+    """Hydra's options and overrides among `words`, in any order."""
+    from hydra._internal.utils import get_args_parser
+
+    def fail(message: str) -> NoReturn:
+        if "unrecognized" in message:
+            message += f": settings are typed without dashes, as name=value ({RUN} train --help lists them)"
+        raise ValueError(message)
+
+    parser = get_args_parser()
+    parser.error = fail
+    return parser.parse_intermixed_args(words)
+
+
+def rewrite(options: Namespace) -> list[str]:
+    """The settings that were typed, as Hydra must be given them, and the choice of data that they imply."""
+    for word in options.overrides:
+        if not re.match(r"~|[^=]+=", word):
+            raise ValueError(f"{word!r} is not a setting: type name=value, such as train.epochs=30")
+    typed = {match[2]: match[3] for match in map(SETTING.fullmatch, options.overrides) if match}
+    resumes = typed.get("resume", "null") != "null"
+    words = [readable(word, resumes, options.multirun) for word in options.overrides]
+    chosen = resumes or typed.keys() & {"data", "experiment"}
+    return [*words, "data=folder"] if options.config_name == "train" and "data.root" in typed and not chosen else words
+
+
+def readable(word: str, resumes: bool, multirun: bool) -> str:
+    """`word` as Hydra must read it: a path in quotes where its grammar needs them.
+
+    On resume the data are those of the run, whatever is composed here: ++ lets any of their settings through.
+    """
+    from .config import PATHS
+
+    match = SETTING.fullmatch(word)
+    if match is None:
+        return word
+    prefix, name, value = match.groups()
+    if name in PATHS:
+        value = quote(os.path.expanduser(value), multirun)  # the shell expands ~ only where a word begins
+    if resumes and name.startswith("data."):
+        prefix = "++"
+    return f"{prefix}{name}={value}"
+
+
+def quote(path: str, multirun: bool) -> str:
+    """`path` in quotes, if Hydra would read something else without. In a sweep, what is a list of values stays one."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.override_parser.types import Quote, QuotedString
+    from hydra.errors import HydraException
+
+    if path in ("", "null") or "${" in path or (path[0] in "'\"" and path[0] == path[-1]):
+        return path
+    try:
+        override = OverridesParser.create().parse_override(f"path={path}")
+        if override.value() == path or (multirun and override.is_sweep_override()):
+            return path
+    except HydraException:
+        pass
+    return QuotedString(path, Quote.single).with_quotes()
+
+
+def completion(words: list[str], overrides: list[str]) -> list[str]:
+    """For a shell that completes a line: `words` and the command from that line, or none where the command itself is
+    being typed, whose completions are printed."""
+    line = os.environ.get("COMP_LINE", "")
+    match = re.fullmatch(r"(\s*\S+\s+)(\S*)(\s.*)?", line, re.DOTALL)
+    if match is None or not any(override.startswith("query=") for override in overrides):
+        return words
+    program, command, rest = match.groups()
+    if rest is None:
+        print("\n".join(name for name in COMMANDS if name.startswith(command)))
+    if rest is None or command not in COMMANDS:
+        return []
+    os.environ["COMP_LINE"] = program + rest.lstrip()
+    return [f"--config-name={command}", *words]
+
+
+def report(error: Exception) -> int:
+    """Prints one line about `error` on stderr and returns the exit status: 2 for what the user can mend, else 1."""
+    if os.environ.get("SEGTRAIN_DEBUG") == "1":
+        import traceback
+
+        traceback.print_exception(error)
+    families = {cls.__module__.split(".")[0] for cls in type(error).__mro__}
+    if isinstance(error, ValueError | OSError) or families & {"hydra", "omegaconf", "yaml"}:
+        print(f"segtrain: error: {one_line(error)}", file=sys.stderr)
+        return 2
+    name = type(error).__name__
+    print(f"segtrain: internal error: {name}: {one_line(error)} (SEGTRAIN_DEBUG=1 shows where)", file=sys.stderr)
+    return 1
+
+
+def one_line(error: Exception) -> str:
+    """The message of an error; of one from a worker of torch's DataLoader, whose message is a traceback, its end."""
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    text = re.sub(r"\n\s*(object|reference)_type=.*", "", str(error))  # OmegaConf's
+    if worker := re.match(r"Caught (\w+) in \w+", text):
+        text = re.split(rf"^(?:\w+\.)*{worker[1]}: ", text, flags=re.MULTILINE)[-1]
+    return " ".join(line.strip() for line in text.splitlines() if line.strip()) or type(error).__name__

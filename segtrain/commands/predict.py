@@ -1,0 +1,99 @@
+"""`predict`: masks and overlays for new images."""
+
+import glob
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lightning.fabric import Fabric
+from PIL import Image
+from rich.progress import track
+
+from .. import checkpoint as checkpoints
+from .. import precision, runs
+from ..data.classes import ClassTable
+from ..data.images import SUFFIXES, open_image, read_image
+from ..inference import predict as predict_mask
+from ..report import console, overlay, say
+
+Spec = dict[str, Any]
+
+
+def predict(
+    *, run: str | None, checkpoint: str | None, images: str, out: str | None, trainer: Spec, allow: list[str]
+) -> None:
+    """Write masks/NAME.png (class indices, with the class colours as palette) and overlays/NAME.png for each image.
+
+    Args:
+        images: an image, a folder, or a glob; the folders below it are mirrored.
+        out: instead of `predict/` in the run folder.
+    """
+    precision.quiet()
+    file = runs.checkpoint_file(run, checkpoint)
+    content = checkpoints.read(file)
+    sources = find_images(images)
+    trained = checkpoints.restore(content, checkpoints.trusted(allow))
+    chosen = trainer["precision"] or checkpoints.record_of(content)["precision"]
+    fabric = Fabric(accelerator=trainer["accelerator"], devices=1, precision=chosen)
+    network = fabric.setup_module(trained.network)
+    target = Path(out).expanduser() if out else runs.folder_of(file) / "predict"
+    for name, path in track(sources.items(), "predicting", console=console, disable=not console.is_terminal):
+        image = read_image(path)
+        mask = predict_mask(network, image).numpy()
+        write_picture(target / "masks" / f"{name}.png", indexed(mask, trained.classes))
+        picture = Image.fromarray(overlay(image.numpy(), mask, trained.classes))
+        write_picture(target / "overlays" / f"{name}.png", picture)
+    say(f"{len(sources)} images: masks in {target / 'masks'}, overlays in {target / 'overlays'}")
+
+
+def find_images(pattern: str) -> dict[str, Path]:
+    """Name below the folder that all have in common, without suffix -> image file.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: for files that are no images, and for two that differ in their suffix alone.
+    """
+    path = Path(pattern).expanduser()
+    if path.is_dir():
+        base, files = path, [p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES]
+    elif path.exists():
+        base, files = path.parent, [path]
+    else:
+        base, files = fixed_part(path), [Path(p) for p in glob.glob(str(path), recursive=True) if Path(p).is_file()]
+    if not files:
+        raise FileNotFoundError(f"images={pattern}: no image found; expected an image, a folder or a glob like 'a/*.jpg'")
+    found: dict[str, Path] = {}
+    for file in sorted(files):
+        open_image(file).close()
+        name = file.relative_to(base).with_suffix("").as_posix()
+        if name in found:
+            raise ValueError(f"{file} and {found[name].name} would both become {name}.png: predict them apart")
+        found[name] = file
+    return found
+
+
+def fixed_part(pattern: Path) -> Path:
+    """The folders before the first wildcard of a glob."""
+    fixed = Path(pattern.anchor)
+    for part in pattern.relative_to(pattern.anchor).parts[:-1]:
+        if glob.has_magic(part):
+            break
+        fixed /= part
+    return fixed
+
+
+def indexed(mask: np.ndarray, classes: ClassTable) -> Image.Image:
+    """A palette image of class indices; 16-bit grey where there are more classes than a palette holds."""
+    if len(classes) > 256:
+        return Image.fromarray(mask.astype(np.uint16))
+    image = Image.fromarray(mask.astype(np.uint8))
+    image.putpalette(classes.palette.tobytes())
+    return image
+
+
+def write_picture(path: Path, picture: Image.Image) -> None:
+    """Under a temporary name first, so that no half-written file is ever taken for a whole one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.tmp")
+    picture.save(unfinished, format="PNG")
+    unfinished.replace(path)

@@ -1,0 +1,260 @@
+"""`train`: from settings to a scored network in a run folder."""
+
+import math
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from lightning.pytorch import Trainer
+from torch import nn
+
+from .. import callbacks, checkpoint, precision, runs
+from ..build import build
+from ..data import DataModule
+from ..learner import Learner
+from ..losses import class_weights
+from ..report import log_to, say
+from .evaluate import report_score
+
+Spec = dict[str, Any]
+MOSAIC_IMAGES = 4
+
+
+@dataclass
+class Settings:
+    """The `train.` settings: how long, how often.
+
+    Attributes:
+        epochs: passes over the training images.
+        steps: optimiser steps; replaces `epochs`.
+        validate_epochs: between two validations; there is one at the end in any case.
+        log_steps: between two points of the curves.
+        save_minutes: between two saves, beside those after each validation.
+        ema: decay of the moving average of the weights; `None` for none.
+        auxiliary_weight: of the loss of the auxiliary head.
+        compile: the network, with torch.compile.
+    """
+
+    epochs: float
+    steps: int | None
+    validate_epochs: float
+    log_steps: int
+    save_minutes: float
+    ema: float | None
+    auxiliary_weight: float
+    compile: bool
+
+
+def train(
+    *,
+    name: str,
+    typed: list[str],
+    seed: int,
+    train: Settings,
+    run_dir: str | None,
+    resume: str | None,
+    init: str | None,
+    allow_changes: bool,
+    allow: list[str],
+    data: Spec,
+    model: Spec,
+    loss: Spec,
+    optimizer: Spec,
+    schedule: Spec,
+    augment: Spec,
+    trainer: Spec,
+) -> None:
+    """Train a network, score its best checkpoint on the held-out split, and say how to go on.
+
+    Args:
+        name: of the data and the model, for the run folder.
+        typed: the words on the command line.
+    """
+    parts = {"data": data, "model": model, "loss": loss, "optimizer": optimizer, "schedule": schedule}
+    settings = {"name": name, "seed": seed, "train": asdict(train), **parts, "augment": augment, "trainer": trainer}
+    if resume is None:
+        Training(settings, trust=None).start(run_dir, init, typed)
+        return
+    folder, file = runs.resumable(resume)
+    content = checkpoint.read(file)
+    record = checkpoint.record_of(content)
+    if content[checkpoint.RECORD]["finished"]:
+        say(f"{folder} is finished: nothing is changed; python -m segtrain evaluate run={folder} scores it")
+        return
+    settings = runs.settled(record["settings"], settings, typed, allow_changes=allow_changes)
+    Training(settings, trust=checkpoint.trusted(allow)).go_on(folder, file, content, allow_changes=allow_changes)
+
+
+class Training:
+    """One training with all its parts; nothing is written before everything is built.
+
+    Args:
+        settings: as composed.
+        trust: the `_target_` names that `settings` may hold, or `None` for any.
+    """
+
+    def __init__(self, settings: Spec, trust: frozenset[str] | None) -> None:
+        precision.quiet()
+        self.settings, self.trust = settings, trust
+        self.train = Settings(**settings["train"])
+        torch.manual_seed(settings["seed"])
+        self.data: DataModule = build(
+            settings["data"], trust, augment=build(settings["augment"], trust), seed=settings["seed"]
+        )
+        for split in ("train", "val"):
+            self.data.source(split)
+        self.device = precision.device_type(settings["trainer"]["accelerator"])
+        self.precision, self.reason = precision.resolve(settings["trainer"]["precision"], self.device)
+        network_spec = {**settings["model"], **self._known_to_data()}
+        self.network: nn.Module = build(network_spec, trust).to(memory_format=torch.channels_last)
+        self.epoch_steps = len(self.data.source("train")) / self.data.batch_size
+        self.steps = self.train.steps or math.ceil(self.train.epochs * self.epoch_steps)
+        self.record = {
+            "settings": settings,
+            "model": without_download(network_spec, self.network),
+            "precision": self.precision,
+            "classes": self.data.classes.spec,
+            "fingerprint": self.data.fingerprint(),
+        }
+
+    def start(self, run_dir: str | None, init: str | None, typed: list[str]) -> None:
+        """Train from the beginning, in a new run folder."""
+        if init is not None:
+            file = runs.checkpoint_file(None, init) if Path(init).is_file() else runs.checkpoint_file(init, None)
+            initialise(self.network, checkpoint.weights_of(checkpoint.read(file)))
+        folder = runs.create(self.settings["name"], run_dir)
+        (folder / "config.yaml").write_text(yaml.safe_dump(self.settings, sort_keys=False, allow_unicode=True))
+        (folder / "overrides.txt").write_text("".join(f"{word}\n" for word in typed))
+        runs.write_environment(folder, self.device, self.record["fingerprint"])
+        self.fit(folder, None)
+
+    def go_on(self, folder: Path, file: Path, content: Spec, *, allow_changes: bool) -> None:
+        """Continue an interrupted run where its checkpoint was written."""
+        stored = checkpoint.record_of(content)["fingerprint"]
+        if stored != self.record["fingerprint"] and not allow_changes:
+            raise ValueError(
+                f"resume={folder}: the data are not those of the run (names, sizes or classes differ); "
+                "restore them, or add allow_changes=true"
+            )
+        self.data.batches_done = checkpoint.batches_done(content)
+        self.fit(folder, file)
+
+    def fit(self, folder: Path, resume_from: Path | None) -> None:
+        log_to(folder / "log.txt")
+        say(self.headline(folder, resume_from))
+        say(f"watch it: tensorboard --logdir {folder}")
+        learner, trainer = self.learner(), self.trainer(folder)
+        if self.train.compile:
+            learner.network.compile()
+        trainer.fit(learner, datamodule=self.data, ckpt_path=resume_from, weights_only=True)
+        best = checkpoint.read(folder / "checkpoints" / "best.ckpt")
+        learner.scored.load_state_dict(checkpoint.weights_of(best))
+        split = self.data.final_split
+        score = report_score(trainer, learner, self.data, split, folder)
+        if split == "test":
+            learner.publish({"IoU/test": score["miou"]})
+            for logger in trainer.loggers:
+                logger.save()
+        else:
+            say("These data have no test split: val also chose the checkpoint, so this score flatters it.")
+        say(f"next: python -m segtrain predict run={folder} images=YOUR_IMAGES")
+
+    def headline(self, folder: Path, resume_from: Path | None) -> str:
+        images = ", ".join(f"{len(source)} {split}" for split, source in self.data.splits.items())
+        millions = sum(p.numel() for p in self.network.parameters()) / 1e6
+        height, width = self.data.crop
+        return (
+            f"{'going on with' if resume_from else 'training'} {self.settings['name']}: {images} images, "
+            f"{len(self.data.classes)} classes; {millions:.2f} M parameters; {self.device}, {self.precision} "
+            f"({self.reason}); batch {self.data.batch_size} of {height} x {width}; {self.steps} steps = "
+            f"{self.steps / self.epoch_steps:.1f} epochs; {folder}"
+        )
+
+    def learner(self) -> Learner:
+        classes = self.data.classes
+        return Learner(
+            self.network,
+            loss=build(self.settings["loss"], self.trust, **self._loss_of_data()),
+            optimizer=build(self.settings["optimizer"], self.trust),
+            schedule=build(self.settings["schedule"], self.trust),
+            steps=self.steps,
+            seed=self.settings["seed"],
+            class_names=classes.names,
+            void=classes.void,
+            auxiliary_weight=self.train.auxiliary_weight,
+            ema=self.train.ema,
+        )
+
+    def trainer(self, folder: Path) -> Trainer:
+        pieces = self.settings["trainer"]["accumulate_grad_batches"]
+        val = len(self.data.source("val"))
+        shown = [round((i + 0.5) * val / MOSAIC_IMAGES - 0.5) for i in range(MOSAIC_IMAGES)]
+        return build(
+            self.settings["trainer"],
+            self.trust,
+            precision=self.precision,
+            max_steps=self.steps,
+            max_epochs=-1,
+            val_check_interval=pieces * max(1, round(self.train.validate_epochs * self.epoch_steps)),
+            check_val_every_n_epoch=None,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=folder,
+            plugins=[checkpoint.SyncedIO()],
+            logger=[
+                callbacks.TensorBoard(folder),
+                callbacks.MetricsTable(folder / "metrics.csv", callbacks.tags(self.data.classes.names)),
+            ],
+            callbacks=[
+                callbacks.Curves(self.train.log_steps, self.data.batch_size),
+                callbacks.Mosaic(self.data.classes, shown),
+                callbacks.ProgressBar(self.epoch_steps),
+                checkpoint.Checkpoint(
+                    folder / "checkpoints", record=self.record, save_minutes=self.train.save_minutes
+                ),
+            ],
+        )
+
+    def _known_to_data(self) -> Spec:
+        """What the model's settings leave open and only the data know."""
+        model, known = self.settings["model"], {}
+        if "num_classes" in model and model["num_classes"] is None:
+            known["num_classes"] = len(self.data.classes)
+        pretrained = (model.get("encoder") or {}).get("weights") is not None
+        if "mean" in model and model["mean"] is None and not pretrained:
+            known["mean"], known["std"] = self.data.statistics()
+        return known
+
+    def _loss_of_data(self) -> Spec:
+        """Likewise for the loss."""
+        loss, known = self.settings["loss"], {}
+        if "ignore_index" in loss and loss["ignore_index"] is None:
+            known["ignore_index"] = self.data.classes.void
+        if isinstance(loss.get("weights"), str):
+            known["weights"] = class_weights(self.data.class_pixels(), loss["weights"])
+        return known
+
+
+def without_download(spec: Spec, network: nn.Module) -> Spec:
+    """The model's settings for building it again and filling it from a checkpoint: no pretrained weights needed."""
+    spec = dict(spec)
+    if spec.get("mean", 0) is None:
+        spec["mean"], spec["std"] = (network.get_buffer(name).flatten().tolist() for name in ("mean", "std"))
+    if (spec.get("encoder") or {}).get("weights") is not None:
+        spec["encoder"] = {**spec["encoder"], "weights": None}
+    return spec
+
+
+def initialise(network: nn.Module, weights: dict[str, torch.Tensor]) -> None:
+    """Load what fits; tensors that are missing or have another shape keep their fresh values, and are named."""
+    own = network.state_dict()
+    fitting = {name: w for name, w in weights.items() if name in own and own[name].shape == w.shape}
+    if not fitting:
+        raise ValueError("init: no tensor of that checkpoint fits this network; is it another architecture?")
+    network.load_state_dict(fitting, strict=False)
+    fresh = [name for name in own if name not in fitting]
+    say(f"init: {len(fitting)} of {len(own)} tensors loaded" + (f"; fresh: {', '.join(fresh)}" if fresh else ""))

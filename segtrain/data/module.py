@@ -1,0 +1,165 @@
+"""Samples and batches: what a source reads becomes what the learner is given."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from .classes import ClassTable
+from .geometry import Augment
+from .sampler import SAMPLE, EndlessBatchSampler, generator
+
+
+class Source(Protocol):
+    """The images and masks of one split."""
+
+    names: Sequence[str]
+    sizes: Sequence[tuple[int, int]]  # (height, width) of each image
+
+    def __len__(self) -> int: ...
+
+    def read(self, index: int) -> tuple[Tensor, Tensor]:
+        """Image (C, H, W) uint8 and mask (H, W) of class indices, with the table's `void` for no class."""
+        ...
+
+
+class TrainSamples(Dataset[dict[str, Any]]):
+    """Key -> an augmented crop: {image (C, h, w), mask (h, w), key, color (C, C+1)}."""
+
+    def __init__(self, source: Source, augment: Augment, crop: Sequence[int], void: int, seed: int) -> None:
+        self.source, self.augment, self.crop, self.void, self.seed = source, augment, tuple(crop), void, seed
+
+    def __getitem__(self, key: int) -> dict[str, Any]:
+        rng = generator(self.seed, SAMPLE, key)
+        image, mask = self.source.read(key % len(self.source))
+        image, mask = self.augment.geometry(image, mask, crop=self.crop, void=self.void, rng=rng)
+        return {"image": image, "mask": mask, "key": key, "color": self.augment.color(image.shape[0], rng)}
+
+
+class WholeSamples(Dataset[dict[str, Any]]):
+    """Index -> the whole image with its mask: {image (C, H, W), mask (H, W), key}."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        image, mask = self.source.read(index)
+        return {"image": image, "mask": mask, "key": index}
+
+
+class DataModule(LightningDataModule):
+    """The splits of a data set and the loaders over them.
+
+    Args:
+        splits: by name, train, val and test; test may be missing.
+        classes: what the masks mean.
+        crop: height and width of training crops.
+        batch_size: of a training step, over all processes and pieces.
+        workers: processes that read; `auto` decides by the machine. Results do not depend on it.
+        augment: for training; `None` where nothing is trained.
+        seed: of the order and of the augmentation.
+
+    Attributes:
+        batches_done: training batches that were computed before; the next loader starts after them.
+    """
+
+    def __init__(
+        self,
+        splits: Mapping[str, Source],
+        classes: ClassTable,
+        *,
+        crop: Sequence[int],
+        batch_size: int,
+        workers: int | str,
+        augment: Augment | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if len(crop) != 2 or min(crop) < 1:
+            raise ValueError(f"data.crop={list(crop)}: expected height and width in pixels, such as [384, 384]")
+        if batch_size < 1:
+            raise ValueError(f"data.batch_size={batch_size}: expected 1 or more")
+        self.splits, self.classes, self.crop, self.batch_size = splits, classes, tuple(crop), batch_size
+        self.workers = default_workers() if workers == "auto" else int(workers)
+        self.augment, self.seed, self.batches_done = augment, seed, 0
+
+    def source(self, split: str) -> Source:
+        """Raises ValueError for a split that the data do not have."""
+        if split not in self.splits:
+            raise ValueError(f"split={split}: these data have {', '.join(self.splits)}")
+        return self.splits[split]
+
+    @property
+    def final_split(self) -> str:
+        """Where the final score is taken: on test, or on val where there is none."""
+        return "test" if "test" in self.splits else "val"
+
+    def fingerprint(self) -> str:
+        """Of the names, sizes and class table, so that a run can tell whether it goes on with the same data."""
+        images = {split: list(zip(s.names, s.sizes, strict=True)) for split, s in self.splits.items()}
+        text = json.dumps([images, self.classes.spec], default=str, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        source = self.source("train")
+        assert self.augment is not None and self.trainer is not None
+        sampler = EndlessBatchSampler(
+            len(source),
+            self.batch_size,
+            self.seed,
+            done=self.batches_done,
+            rank=self.trainer.global_rank,
+            ranks=self.trainer.world_size,
+            pieces=self.trainer.accumulate_grad_batches,
+        )
+        samples = TrainSamples(source, self.augment, self.crop, self.classes.void, self.seed)
+        return DataLoader(samples, batch_sampler=sampler, **self._reading())
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        return self.whole_images("val")
+
+    def whole_images(self, split: str) -> DataLoader[Any]:
+        """One image at a time at its own size; every process gets its share, and none twice."""
+        samples = WholeSamples(self.source(split))
+        rank, ranks = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        return DataLoader(samples, sampler=range(rank, len(samples), ranks), batch_size=1, **self._reading())
+
+    def _reading(self) -> dict[str, Any]:
+        return {"num_workers": self.workers, "pin_memory": torch.cuda.is_available()}
+
+    def statistics(self, images: int = 200) -> tuple[list[float], list[float]]:
+        """Mean and standard deviation per channel, as fractions of white, over evenly spaced training images."""
+        source = self.source("train")
+        picked = np.unique(np.linspace(0, len(source) - 1, images).astype(int))
+        pixels, total, squares = 0, torch.zeros(()), torch.zeros(())
+        for index in picked:
+            image = source.read(int(index))[0]
+            values = image.double().flatten(1) / torch.iinfo(image.dtype).max
+            pixels, total, squares = pixels + values.shape[1], total + values.sum(1), squares + (values**2).sum(1)
+        mean = total / pixels
+        std = (squares / pixels - mean**2).clamp(min=1e-4).sqrt()  # a constant channel must not divide by zero
+        return mean.tolist(), std.tolist()
+
+    def class_pixels(self) -> Tensor:
+        """(classes,) int64: pixels of each class in the training masks."""
+        source, counts = self.source("train"), torch.zeros(len(self.classes), dtype=torch.int64)
+        for index in range(len(source)):
+            mask = source.read(index)[1].long()
+            counts += torch.bincount(mask[mask != self.classes.void], minlength=len(self.classes))
+        return counts
+
+
+def default_workers() -> int:
+    """Processes that read beside a GPU, up to 8; none where the CPU's few cores do the training themselves."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(8, cores - 1) if torch.cuda.is_available() else min(4, cores // 4)

@@ -1,0 +1,142 @@
+"""Generated images of overlapping shapes: data that need no files, and are hard enough that IoU says something."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .classes import ClassTable
+from .module import DataModule
+
+VOID = 255
+SHAPES = 3, 7  # fewest and most in an image
+REACH = 1.25  # radii from the centre to the farthest point of any shape (a corner of the triangle or the square)
+BORDER = 1.0  # pixels on either side of an edge that are void, as in Pascal VOC
+
+
+def disk(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.hypot(x, y) - 1
+
+
+def square(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.maximum(np.abs(x), np.abs(y)) - 0.85
+
+
+def triangle(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.maximum(np.abs(x) * 0.866 + y * 0.5, -y) - 0.6
+
+
+def ring(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.abs(np.hypot(x, y) - 0.75) - 0.25
+
+
+def cross(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    x, y = np.abs(x), np.abs(y)
+    return np.minimum(np.maximum(x - 1, y - 0.33), np.maximum(y - 1, x - 0.33))
+
+
+# Signed distance from the edge in units of the radius, negative inside (exact but near corners).
+DISTANCES: tuple[Callable[[np.ndarray, np.ndarray], np.ndarray], ...] = (disk, square, triangle, ring, cross)
+CLASSES = {
+    "ignore": VOID,
+    "classes": [
+        {"name": "background", "color": [60, 60, 60]},
+        {"name": "disk", "color": [230, 60, 60]},
+        {"name": "square", "color": [70, 130, 230]},
+        {"name": "triangle", "color": [250, 200, 50]},
+        {"name": "ring", "color": [90, 200, 110]},
+        {"name": "cross", "color": [190, 100, 220]},
+    ],
+}
+
+
+class ShapesSource:
+    """`length` images of `size` (height, width), each a pure function of (variant, split, index)."""
+
+    def __init__(self, split: int, length: int, size: Sequence[int], variant: int) -> None:
+        self.split, self.length, self.size, self.variant = split, length, tuple(size), variant
+        self.names = [f"{variant}-{split}-{index:05d}" for index in range(length)]
+        self.sizes = [(size[0], size[1])] * length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def read(self, index: int) -> tuple[Tensor, Tensor]:
+        rng = np.random.default_rng([self.variant, self.split, index])
+        image, mask = draw(rng, *self.size)
+        return torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(mask)
+
+
+class ShapesData(DataModule):
+    """Generated shapes: disk, square, triangle, ring and cross on a background.
+
+    Args:
+        size: height and width of the images.
+        train: number of images; likewise `val` and `test`.
+        variant: another number gives other images.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: Sequence[int],
+        train: int,
+        val: int,
+        test: int,
+        variant: int,
+        crop: Sequence[int],
+        batch_size: int,
+        workers: int | str,
+        **drawing: Any,
+    ) -> None:
+        lengths = {"train": train, "val": val, "test": test}
+        for split, length in lengths.items():
+            if length < 1:
+                raise ValueError(f"data.{split}={length}: expected 1 image or more")
+        splits = {name: ShapesSource(i, length, size, variant) for i, (name, length) in enumerate(lengths.items())}
+        table = ClassTable.from_spec(CLASSES)
+        super().__init__(splits, table, crop=crop, batch_size=batch_size, workers=workers, **drawing)
+
+
+def draw(rng: np.random.Generator, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Image (H, W, 3) and mask (H, W), uint8: shapes over one another on a textured ground, under noise."""
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    image = texture(rng, rows, columns)
+    mask = np.zeros((height, width), np.uint8)
+    for _ in range(rng.integers(SHAPES[0], SHAPES[1] + 1)):
+        draw_shape(rng, image, mask)
+    light = rng.uniform(0.6, 1.2) + rng.uniform(-0.3, 0.3) * (rows / height - 0.5)
+    noise = rng.uniform(2, 14) * rng.standard_normal(image.shape, np.float32)
+    return (image * light[..., None] + noise).clip(0, 255).astype(np.uint8), mask
+
+
+def draw_shape(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray) -> None:
+    """One shape of random kind, place, size, direction and texture, in place."""
+    height, width = mask.shape
+    kind = int(rng.integers(len(DISTANCES)))
+    radius = rng.uniform(0.09, 0.24) * min(height, width)
+    row, column, angle = rng.uniform(0, height), rng.uniform(0, width), rng.uniform(0, 2 * np.pi)
+    reach = math.ceil(REACH * radius + BORDER + 1)
+    top, left = max(int(row) - reach, 0), max(int(column) - reach, 0)
+    box = slice(top, int(row) + reach + 1), slice(left, int(column) + reach + 1)
+    shape = mask[box].shape
+    rows, columns = np.mgrid[top : top + shape[0], left : left + shape[1]].astype(np.float32)
+    x, y = columns - np.float32(column), rows - np.float32(row)
+    cos, sin = np.float32(np.cos(angle) / radius), np.float32(np.sin(angle) / radius)
+    distance = np.float32(radius) * DISTANCES[kind](cos * x - sin * y, sin * x + cos * y)
+    cover = np.clip(0.5 - distance, 0, 1)[..., None]  # anti-aliased, so that the edge gives nothing away
+    image[box] += cover * (texture(rng, rows, columns) - image[box])
+    mask[box][distance < BORDER] = VOID
+    mask[box][distance < -BORDER] = kind + 1
+
+
+def texture(rng: np.random.Generator, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """(H, W, 3) float32: a colour with stripes of random direction, width and strength."""
+    color, strength = rng.uniform(40, 215, 3).astype(np.float32), rng.normal(0, 18, 3).astype(np.float32)
+    angle, period, phase = rng.uniform(0, np.pi), rng.uniform(4, 24), rng.uniform(0, 2 * np.pi)
+    frequency = 2 * np.pi / period
+    across = np.float32(frequency * np.cos(angle)) * columns + np.float32(frequency * np.sin(angle)) * rows
+    return color + np.sin(across + np.float32(phase))[..., None] * strength

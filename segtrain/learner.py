@@ -1,0 +1,198 @@
+"""What happens in a step: of training, and of scoring."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel
+from torchmetrics import MeanMetric
+
+from .metrics import ConfusionMatrix, accuracy, class_iou, mean_iou
+
+Batch = dict[str, Tensor]
+
+
+class Scorer(LightningModule):
+    """Scores a network on whole images.
+
+    Args:
+        network: images (N, C, H, W) -> logits (N, classes, H, W).
+        class_names: in the order of their indices.
+        void: value in the masks that is left out.
+    """
+
+    def __init__(self, network: nn.Module, *, class_names: tuple[str, ...], void: int) -> None:
+        super().__init__()
+        self.network, self.class_names = network, class_names
+        self.confusion = ConfusionMatrix(len(class_names), void)
+
+    @property
+    def scored(self) -> nn.Module:
+        """The network whose score counts."""
+        return self.network
+
+    def test_step(self, batch: Batch, _: int) -> None:
+        self.confusion.update(self.scored(batch["image"]), batch["mask"])
+
+    def on_test_epoch_start(self) -> None:
+        self.confusion.reset()
+
+
+class Learner(Scorer):
+    """Trains a network; steps, not epochs, are counted.
+
+    Args:
+        loss: (logits, mask) -> (numerator, denominator), each summed over the pixels it is given.
+        optimizer: parameter groups -> optimiser.
+        schedule: (step, steps) -> factor on the learning rate.
+        steps: of the whole training.
+        seed: of what is random inside the network, such as dropout.
+        auxiliary_weight: of the loss of the network's auxiliary head, if it has one.
+        ema: decay of the moving average of the weights, which is then what is scored; `None` for no average.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        loss: nn.Module,
+        optimizer: Callable[[list[dict[str, Any]]], Optimizer],
+        schedule: Callable[[int, int], float],
+        steps: int,
+        seed: int,
+        class_names: tuple[str, ...],
+        void: int,
+        auxiliary_weight: float,
+        ema: float | None,
+    ) -> None:
+        super().__init__(network, class_names=class_names, void=void)
+        self.loss, self.make_optimizer, self.schedule = loss, optimizer, schedule
+        self.steps, self.seed = steps, seed
+        self.auxiliary_weight = auxiliary_weight
+        self.average = None if ema is None else AveragedModel(network, multi_avg_fn=ema_update(ema), use_buffers=True)
+        self.train_confusion = ConfusionMatrix(len(class_names), void)
+        self.train_loss, self.val_loss = MeanMetric(), MeanMetric()
+        for metric in (self.train_loss, self.val_loss):
+            metric.persistent(True)
+        self.numerator_pixels, self.denominator = 0, torch.zeros(())
+        self.shown: dict[str, float] = {}  # the last value of every tag
+
+    @property
+    def scored(self) -> nn.Module:
+        return self.network if self.average is None else self.average.module
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Dropout and its like depend on the seed, the batch and the process alone, so that resuming needs no state."""
+        torch.manual_seed((self.seed << 40 ^ batch_idx << 10 ^ self.global_rank) % 2**63)
+
+    def training_step(self, batch: Batch, _: int) -> Tensor:
+        """The loss summed over this piece, per pixel of it, void or not: `on_before_optimizer_step` mends the divisor."""
+        outputs = self.network(apply_color(batch["image"], batch["color"]))
+        logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
+        mask = batch["mask"]
+        numerator, denominator = self.loss(logits, mask)
+        self.train_loss.update(numerator.detach() / denominator.clamp(min=1), denominator)
+        self.train_confusion.update(logits.detach(), mask)
+        for head in auxiliary:
+            numerator = numerator + self.auxiliary_weight * self.loss(head, mask)[0]
+        self.numerator_pixels += mask.numel()
+        self.denominator = self.denominator.to(denominator) + denominator
+        return numerator / mask.numel()
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Divide by the valid pixels of the whole batch, which only now are known.
+
+        Lightning has averaged the gradients over pieces and processes, all with equally many pixels; what is left to
+        mend is one common factor: pixels / valid pixels.
+        """
+        pixels = self.numerator_pixels * self.trainer.world_size
+        valid = self.trainer.strategy.reduce(self.denominator, reduce_op="sum")
+        factor = pixels / valid.clamp(min=1)
+        torch._foreach_mul_([p.grad for p in self.network.parameters() if p.grad is not None], factor)
+        self.numerator_pixels, self.denominator = 0, torch.zeros_like(self.denominator)
+
+    def configure_gradient_clipping(
+        self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Clip the norm over all parameters; Lightning's own refuses fused optimisers, which are the fast ones."""
+        if gradient_clip_val is None:
+            return
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        if scaler is not None and getattr(optimizer, "_step_supports_amp_scaling", False):
+            scaler.unscale_(optimizer)  # a fused optimiser would only do it inside its step
+        nn.utils.clip_grad_norm_(self.network.parameters(), gradient_clip_val)
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        super().optimizer_step(*args, **kwargs)
+        if self.average is not None:
+            self.average.update_parameters(self.network)
+
+    def configure_optimizers(self) -> Any:
+        """Weight decay on the weights of convolutions alone, as Goyal et al. 2017 and most since do."""
+        parameters = [p for p in self.network.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in parameters if p.ndim > 1]},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        optimizer = self.make_optimizer(groups)
+        scheduler = LambdaLR(optimizer, lambda step: self.schedule(step, self.steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_validation_epoch_start(self) -> None:
+        self.confusion.reset()
+        self.val_loss.reset()
+
+    def validation_step(self, batch: Batch, _: int) -> Tensor:
+        """The prediction (N, H, W), for callbacks."""
+        logits = self.scored(batch["image"])
+        self.confusion.update(logits, batch["mask"])
+        numerator, denominator = self.loss(logits, batch["mask"])
+        self.val_loss.update(numerator / denominator.clamp(min=1), denominator)
+        return logits.argmax(1)
+
+    def on_validation_epoch_end(self) -> None:
+        matrix = self.confusion.compute()
+        scores = {"IoU/val": mean_iou(matrix), "loss/val": self.val_loss.compute(), "accuracy/val": accuracy(matrix)}
+        for name, iou in zip(self.class_names, class_iou(matrix), strict=True):
+            scores[f"IoU_class/val/{name}"] = iou
+        scores["IoU/train"] = mean_iou(self.train_confusion.compute())
+        self.train_confusion.reset()
+        self.publish(scores)
+
+    def publish(self, scores: dict[str, Any]) -> None:
+        """Hand scalars to every logger at the number of steps done; what is undefined (NaN) is left out."""
+        finite = {tag: float(value) for tag, value in scores.items() if float(value) == float(value)}
+        self.shown.update(finite)
+        for logger in self.loggers:
+            logger.log_metrics(finite, step=self.trainer.global_step)
+
+
+def apply_color(image: Tensor, color: Tensor) -> Tensor:
+    """Float images (N, C, H, W) in 0..1 under the affine colour maps (N, C, C+1)."""
+    if not image.is_floating_point():
+        image = image.float() / torch.iinfo(image.dtype).max
+    mixed = torch.einsum("ndc,nchw->ndhw", color[..., :-1], image) + color[..., -1, None, None]
+    return mixed.clamp(0, 1).to(memory_format=torch.channels_last)
+
+
+def ema_update(decay: float) -> Callable[..., None]:
+    """For `AveragedModel`: an exponential moving average whose decay grows from 0.1 with the number of updates.
+
+    The ramp (1 + n) / (10 + n) is that of TensorFlow's ExponentialMovingAverage: without it, the average of a short
+    training would be its beginning.
+    """
+
+    @torch.no_grad()
+    def update(averages: list[Tensor], values: list[Tensor], updates: Tensor | int) -> None:
+        weight = 1 - min(decay, (1 + float(updates)) / (10 + float(updates)))
+        for average, value in zip(averages, values, strict=True):
+            if average.is_floating_point():
+                average.lerp_(value, weight)
+            else:
+                average.copy_(value)
+
+    return update

@@ -1,0 +1,98 @@
+"""The one metric: a confusion matrix over a whole split, and the scores that follow from it."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+
+class ConfusionMatrix(Metric):
+    """Counts pixels by (truth, prediction) in int64, exact for any number of pixels, batches and processes.
+
+    Args:
+        num_classes: of truth and prediction.
+        void: value in the truth that is left out.
+    """
+
+    full_state_update = False
+    higher_is_better = True
+    matrix: Tensor
+    void_pixels: Tensor
+    images: Tensor
+    broken: Tensor
+
+    def __init__(self, num_classes: int, void: int) -> None:
+        super().__init__()
+        self.num_classes, self.void = num_classes, void
+        for name, shape in (("matrix", (num_classes, num_classes)), ("void_pixels", ()), ("images", ()), ("broken", ())):
+            state = torch.zeros(shape, dtype=torch.int64)
+            self.add_state(name, default=state, dist_reduce_fx="sum", persistent=True)
+
+    def update(self, logits: Tensor, mask: Tensor) -> None:
+        """Count the most likely class of logits (N, classes, H, W) against mask (N, H, W)."""
+        pairs = logits.argmax(1).add_(mask, alpha=self.num_classes)
+        pairs.masked_fill_(mask == self.void, self.num_classes**2)  # one bin more, for void: cheaper than to select
+        counts = torch.bincount(pairs.flatten(), minlength=self.num_classes**2 + 1)
+        self.matrix += counts[:-1].view(self.num_classes, self.num_classes)
+        self.void_pixels += counts[-1]
+        self.images += len(mask)
+        # A sum is finite only if all its terms are; kept on the device, so that nothing waits for it here.
+        self.broken += ~logits.sum(dtype=torch.float32).isfinite()
+
+    def compute(self) -> Tensor:
+        """(classes, classes) int64: rows truth, columns prediction.
+
+        Raises:
+            ValueError: if logits were not finite, since their argmax means nothing.
+        """
+        if self.broken:
+            raise ValueError(
+                f"the network's output was not finite (NaN or infinite) in {int(self.broken)} batches: "
+                "lower optimizer.lr, or set trainer.precision=32-true"
+            )
+        return self.matrix
+
+
+def class_iou(matrix: Tensor) -> Tensor:
+    """TP / (TP + FP + FN) per class, float64; NaN for a class that neither truth nor prediction has."""
+    matrix = matrix.double().cpu()
+    true_positive = matrix.diagonal()
+    return true_positive / (matrix.sum(0) + matrix.sum(1) - true_positive)
+
+
+def mean_iou(matrix: Tensor) -> float:
+    """The mean over the classes that occur; NaN if none does."""
+    return class_iou(matrix).nanmean().item()
+
+
+def accuracy(matrix: Tensor) -> float:
+    """Share of the pixels that are right; NaN without pixels."""
+    matrix = matrix.double().cpu()
+    return (matrix.trace() / matrix.sum()).item()
+
+
+def class_scores(matrix: Tensor) -> dict[str, Tensor]:
+    """Per class, float64: iou, dice, precision and recall, NaN where undefined; and pixels of the truth, int64."""
+    matrix = matrix.cpu()
+    counts = matrix.double()
+    true_positive, predicted, truth = counts.diagonal(), counts.sum(0), counts.sum(1)
+    return {
+        "iou": class_iou(matrix),
+        "dice": 2 * true_positive / (predicted + truth),
+        "precision": true_positive / predicted,
+        "recall": true_positive / truth,
+        "pixels": matrix.sum(1),
+    }
+
+
+def summary(confusion: ConfusionMatrix) -> dict[str, Any]:
+    """The scores of a whole split as plain numbers, but for the names of the classes."""
+    matrix = confusion.compute().cpu()
+    return {
+        "images": int(confusion.images),
+        "pixels": int(matrix.sum()),
+        "void_pixels": int(confusion.void_pixels),
+        "miou": mean_iou(matrix),
+        "accuracy": accuracy(matrix),
+    }

@@ -1,0 +1,73 @@
+"""What a machine is good at: its device, and the mixed precision for it."""
+
+import logging
+import warnings
+from pathlib import Path
+
+import torch
+
+
+# For a Lightning trainer that only scores: no files, no bar, no words of its own.
+PLAIN = {
+    "logger": False,
+    "enable_checkpointing": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+    "use_distributed_sampler": False,
+}
+# Lightning's hints that a user of segtrain can do nothing about, by how their messages begin.
+NOISE = (
+    r".*does not have many workers",  # data.workers is chosen by the machine
+    r".*isinstance\(treespec, LeafSpec\).*",  # between Lightning and torch
+    r"`training_step` returned",
+)
+
+
+def quiet() -> None:
+    """Silence what Lightning says about itself, and the warnings in `NOISE`."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in NOISE:
+        warnings.filterwarnings("ignore", message)
+
+
+def device_type(accelerator: str) -> str:
+    """`cuda`, `mps` or `cpu` for Lightning's name of an accelerator.
+
+    Raises:
+        ValueError: if a GPU is asked for and there is none.
+    """
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        return "cuda"
+    if accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
+        return "mps"
+    if accelerator in ("auto", "cpu"):
+        return "cpu"
+    raise ValueError(f"trainer.accelerator={accelerator}: there is none on this machine; take auto or cpu")
+
+
+def resolve(name: str, device: str) -> tuple[str, str]:
+    """The precision to use and the reason: `name` as typed, or what suits the device for `auto`."""
+    return choose(device) if name == "auto" else (name, "as typed")
+
+
+def choose(device: str) -> tuple[str, str]:
+    """Lightning's name of the precision for `cuda`, `cpu`, ..., and the reason in words."""
+    if device == "cuda":
+        name = torch.cuda.get_device_name()
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return "bf16-mixed", f"{name} computes in bf16"
+        return "16-mixed", f"{name} has no bf16, so fp16 with a loss scaler"
+    if device == "cpu":
+        found = sorted({"amx_bf16", "avx512_bf16"} & cpu_flags())
+        if found:
+            return "bf16-mixed", f"this CPU has {found[0].replace('_', '-').upper()}"
+        return "32-true", "this CPU has neither AMX nor AVX512-BF16"
+    return "32-true", f"mixed precision is not tried on {device}"
+
+
+def cpu_flags() -> set[str]:
+    """The processor's feature flags as Linux lists them; none elsewhere."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    return next((set(line.split()) for line in lines if line.startswith("flags")), set())

@@ -1,0 +1,108 @@
+"""What people are shown: lines, tables, pictures, and the files of a score."""
+
+import csv
+import json
+import logging
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from torch import Tensor
+
+from .data.classes import ClassTable
+from .metrics import ConfusionMatrix, class_scores, summary
+
+console = Console(highlight=False, soft_wrap=True)
+_log = logging.getLogger("segtrain")
+_log.propagate = False
+_log.setLevel(logging.INFO)
+_log.addHandler(logging.NullHandler())
+
+
+def say(text: str) -> None:
+    """Print `text` on the screen, above a progress bar if there is one, and into the run's log."""
+    console.print(text, markup=False)
+    _log.info(text)
+
+
+def log_to(path: Path) -> None:
+    """From now on, what is said is also appended to this file, with the time."""
+    for handler in [h for h in _log.handlers if isinstance(h, logging.FileHandler)]:
+        _log.removeHandler(handler)
+        handler.close()
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    _log.addHandler(handler)
+
+
+def score(confusion: ConfusionMatrix, split: str, names: tuple[str, ...]) -> dict[str, Any]:
+    """The content of `metrics.json`: fractions, `None` for what is undefined."""
+    totals = summary(confusion)
+    columns = class_scores(confusion.compute())
+    classes = {name: {key: _plain(column[i]) for key, column in columns.items()} for i, name in enumerate(names)}
+    return {"split": split, **{k: _defined(v) for k, v in totals.items()}, "classes": classes}
+
+
+def _plain(value: Tensor) -> float | int | None:
+    return _defined(value.item())
+
+
+def _defined(value: float) -> float | None:
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def write_score(folder: Path, score: dict[str, Any], matrix: Tensor) -> None:
+    """`metrics.json` and `confusion.csv`: rows truth, columns prediction."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "metrics.json").write_text(json.dumps(score, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    with open(folder / "confusion.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["truth \\ prediction", *score["classes"]])
+        writer.writerows([name, *row] for name, row in zip(score["classes"], matrix.tolist(), strict=True))
+
+
+def table(score: dict[str, Any]) -> str:
+    """The scores as lines of text: one per class, then the mean."""
+    columns = ("iou", "dice", "precision", "recall")
+    width = max(10, *(len(name) for name in score["classes"]))
+    lines = [f"{'class':{width}}  {'IoU':>9} {'Dice':>9} {'precision':>9} {'recall':>9} {'pixels':>12}"]
+    for name, values in score["classes"].items():
+        cells = " ".join(f"{_percent(values[column]):>9}" for column in columns)
+        lines.append(f"{name:{width}}  {cells} {values['pixels']:>12,}")
+    lines.append(f"{'mIoU':{width}}  {_percent(score['miou']):>9}   accuracy {_percent(score['accuracy'])}")
+    return "\n".join(lines)
+
+
+def _percent(fraction: float | None) -> str:
+    return "-" if fraction is None else f"{fraction:.4f}"
+
+
+def colorize(mask: np.ndarray, classes: ClassTable) -> np.ndarray:
+    """(H, W, 3) uint8: each class in its colour, void black."""
+    return classes.palette[np.minimum(mask, 255)] if mask.dtype != np.uint8 else classes.palette[mask]
+
+
+def overlay(image: np.ndarray, mask: np.ndarray, classes: ClassTable, opacity: float = 0.5) -> np.ndarray:
+    """(H, W, 3) uint8: the class colours laid over the image (3, H, W)."""
+    picture = image.transpose(1, 2, 0).astype(np.float32)
+    return ((1 - opacity) * picture + opacity * colorize(mask, classes)).round().astype(np.uint8)
+
+
+def mosaic(rows: Sequence[Sequence[np.ndarray]], classes: ClassTable, gap: int = 4) -> np.ndarray:
+    """(H, W, 3) uint8: a row for each (image (3, h, w), truth (h, w), prediction (h, w)), and a fourth picture.
+
+    The fourth is the error: wrong pixels red, right ones dimmed, void black.
+    """
+    strips = []
+    for image, truth, prediction in rows:
+        picture = image.transpose(1, 2, 0)
+        error = picture // 3
+        error[(truth != prediction) & (truth != classes.void)] = (255, 0, 0)
+        error[truth == classes.void] = 0
+        pictures = (picture, colorize(truth, classes), colorize(prediction, classes), error)
+        strips.append(np.hstack([np.pad(p, ((0, gap), (0, gap), (0, 0)), constant_values=255) for p in pictures]))
+    width = max(strip.shape[1] for strip in strips)
+    return np.vstack([np.pad(s, ((0, 0), (0, width - s.shape[1]), (0, 0)), constant_values=255) for s in strips])

@@ -1,0 +1,174 @@
+"""Run folders: making a new one, finding one that is there, and what may change when it goes on."""
+
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from . import __version__
+
+ROOT = Path("runs")
+LATEST = ROOT / "latest"
+LIBRARIES = ("torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "tensorboard")
+# On resume these never change the result, so they may always be typed anew.
+FREE = ("data.workers", "data.cache", "data.root", "train.save_minutes", "train.log_steps", "trainer.devices")
+FREE += ("trainer.num_nodes", "trainer.strategy", "trainer.accelerator", "resume", "allow_changes", "allow", "run_dir")
+
+
+def create(name: str, run_dir: str | None) -> Path:
+    """A new, empty run folder: `run_dir`, or runs/NAME/DATE_TIME, which no other run can have taken.
+
+    Raises:
+        ValueError: if `run_dir` already holds something.
+    """
+    if run_dir is not None:
+        folder = Path(run_dir).expanduser()
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise ValueError(f"run_dir={run_dir}: exists and is not empty; name a new folder, or resume={run_dir}")
+        folder.mkdir(parents=True, exist_ok=True)
+    else:
+        folder = _unique(ROOT / name / time.strftime("%Y-%m-%d_%H-%M-%S"))
+    _point_latest(folder)
+    return folder
+
+
+def _unique(folder: Path) -> Path:
+    """Make `folder`, or `folder`_2, _3, ...: whichever this process is the first to make."""
+    number = 1
+    while True:
+        candidate = folder if number == 1 else folder.with_name(f"{folder.name}_{number}")
+        try:
+            candidate.mkdir(parents=True)
+            return candidate
+        except FileExistsError:
+            number += 1
+
+
+def _point_latest(folder: Path) -> None:
+    """Make runs/latest lead to `folder`: a symbolic link, replaced in one go."""
+    LATEST.parent.mkdir(exist_ok=True)
+    link = LATEST.with_name(f"latest.{folder.name}.tmp")
+    link.unlink(missing_ok=True)
+    link.symlink_to(os.path.relpath(folder.resolve(), LATEST.parent.resolve()))
+    link.replace(LATEST)
+
+
+def find(run: str) -> Path:
+    """The run folder that `run` names: a path, or `latest`.
+
+    Raises:
+        FileNotFoundError: if there is none.
+    """
+    folder = LATEST.resolve() if run == "latest" else Path(run).expanduser()
+    if run == "latest" and not folder.is_dir():
+        raise FileNotFoundError(f"run=latest: there is no run below {ROOT.resolve()} yet; train one first")
+    if not folder.is_dir():
+        raise FileNotFoundError(f"run={run}: there is no such run folder")
+    return folder
+
+
+def checkpoint_file(run: str | None, checkpoint: str | None, *, prefer: str = "best") -> Path:
+    """The file that `run=` or `checkpoint=` names; of a run, its `prefer` checkpoint.
+
+    Raises:
+        ValueError: unless exactly one of the two is given.
+        FileNotFoundError: if there is no such file.
+    """
+    if (run is None) == (checkpoint is None):
+        raise ValueError("name the trained network: either run=FOLDER (or run=latest) or checkpoint=FILE")
+    if checkpoint is not None:
+        return Path(checkpoint).expanduser()
+    assert run is not None
+    file = find(run) / "checkpoints" / f"{prefer}.ckpt"
+    if not file.is_file():
+        raise FileNotFoundError(f"run={run}: it has no {file.name} yet; it is written after the first validation")
+    return file
+
+
+def folder_of(file: Path) -> Path:
+    """The run folder that a checkpoint belongs to, or its own folder if it lies elsewhere."""
+    return file.parent.parent if file.parent.name == "checkpoints" else file.parent
+
+
+def resumable(resume: str) -> tuple[Path, Path]:
+    """(run folder, last checkpoint) for a run, a checkpoint file, or `latest`."""
+    typed_file = Path(resume).expanduser().is_file()
+    file = checkpoint_file(None, resume) if typed_file else checkpoint_file(resume, None, prefer="last")
+    return folder_of(file), file
+
+
+def settled(
+    stored: Mapping[str, Any], composed: Mapping[str, Any], typed: Sequence[str], *, allow_changes: bool
+) -> dict[str, Any]:
+    """The settings to go on with: the stored ones, and of the composed ones those that were typed and may differ.
+
+    Raises:
+        ValueError: naming the first typed setting that would change the result, unless `allow_changes`.
+    """
+    keys = [word.lstrip("+~").partition("=")[0] for word in typed]
+    everything = "experiment" in keys
+    result = json.loads(json.dumps(stored))
+    for path, value in leaves(composed):
+        name = ".".join(path)
+        if not everything and not any(name == key or name.startswith(key + ".") for key in keys):
+            continue
+        old = leaf(stored, path)
+        if name not in FREE and value != old and not allow_changes:
+            raise ValueError(
+                f"{name}={value} would change the result of a run that began with {name}={old}: "
+                "leave it out, or add allow_changes=true"
+            )
+        set_leaf(result, path, value)
+    return result
+
+
+def leaves(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """(path, value) of everything in nested mappings that is no mapping itself."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, (*path, key))
+        else:
+            yield (*path, key), value
+
+
+def leaf(tree: Any, path: Sequence[str]) -> Any:
+    for key in path:
+        tree = tree.get(key) if isinstance(tree, Mapping) else None
+    return tree
+
+
+def set_leaf(tree: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    for key in path[:-1]:
+        if not isinstance(tree.get(key), dict):
+            tree[key] = {}
+        tree = tree[key]
+    tree[path[-1]] = value
+
+
+def write_environment(folder: Path, device: str, fingerprint: str) -> None:
+    """`environment.json`: what the run was made with."""
+    facts = {
+        "segtrain": __version__,
+        "commit": commit(),
+        "python": platform.python_version(),
+        **{name: version(name) for name in LIBRARIES},
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "device": device,
+        "data": fingerprint,
+    }
+    (folder / "environment.json").write_text(json.dumps(facts, indent=2) + "\n")
+
+
+def commit() -> str | None:
+    """Of the clone that segtrain runs from; `None` where it is installed, or git is missing."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,45 @@
+"""The README's table of networks is what scripts/costs.py prints, and what it prints is right."""
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from torchvision.models import get_model_weights
+
+from segtrain.models import resnet
+
+ROOT = Path(__file__).parents[2]
+COSTS = runpy.run_path(str(ROOT / "scripts" / "costs.py"))
+
+
+def test_the_readme_holds_the_table():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    tables = re.findall(r"<!-- costs -->\n(.*?)<!-- /costs -->", readme, flags=re.DOTALL)
+    assert [table.strip() for table in tables] == [COSTS["table"]()]
+
+
+def test_fcn_tiny_has_under_a_million_parameters():
+    parameters, _ = COSTS["costs"]("fcn_tiny")
+    assert parameters < 1_000_000
+
+
+def test_settings_are_composed_as_the_tests_compose_them(compose):
+    assert all(COSTS["compose"](path.stem) == compose(path.stem) for path in COSTS["CONF"].glob("*.yaml"))
+
+
+@pytest.mark.parametrize("layers", [50, 101, 152])
+def test_operations_are_those_that_torchvision_publishes(layers):
+    with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        resnet(layers=layers).eval()(torch.empty(1, 3, 224, 224))
+    multiply_adds = counter.get_total_flops() / 2 + 2048 * 1000  # and the classifier
+    published = get_model_weights(f"resnet{layers}").IMAGENET1K_V2.meta["_ops"]  # 10^9, three decimals
+    assert multiply_adds / 1e9 == pytest.approx(published, abs=0.002)
+
+
+def test_operations_of_one_layer_by_hand():
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        torch.nn.ConvTranspose2d(3, 5, 4, stride=2, padding=1, bias=False)(torch.empty(1, 3, 6, 7))
+    assert counter.get_total_flops() == 2 * 6 * 7 * 3 * 5 * 4 * 4  # each input pixel goes to 4x4 outputs

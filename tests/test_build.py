@@ -1,0 +1,157 @@
+"""segtrain.build: names become objects, and only those that may."""
+
+import re
+import sys
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import hydra.utils
+import pytest
+import yaml
+
+from segtrain import build as module
+from segtrain.build import build, conf_folder, locate, shipped_targets
+
+FRACTION = {"_target_": "fractions.Fraction", "numerator": 6, "denominator": 4}
+
+
+class Box:
+    """Keeps what it is given."""
+
+    def __init__(self, content: object = None, *, label: str = "") -> None:
+        self.content, self.label = content, label
+
+
+BOX = f"{__name__}.Box"
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        FRACTION,
+        {"_target_": "datetime.timedelta", "days": 2, "hours": 3},
+        {"_target_": "collections.OrderedDict"},
+        {"_target_": "decimal.Decimal", "value": "1.50"},
+        {"_target_": "fractions.Fraction", "numerator": FRACTION, "denominator": 2},
+        {"_target_": "fractions.Fraction.from_float", "f": 0.75},
+    ],
+)
+def test_it_builds_what_hydra_instantiates(spec: dict) -> None:
+    assert build(spec) == hydra.utils.instantiate(spec)
+
+
+def test_specs_in_lists_and_mappings_are_built_first() -> None:
+    box = build({"_target_": BOX, "content": {"a": [FRACTION, 1], "b": {"c": FRACTION}}})
+    assert box.content["a"] == [1.5, 1]
+    assert box.content["b"] == {"c": 1.5}
+
+
+def test_a_partial_may_lack_parameters() -> None:
+    made = build({"_target_": "datetime.timedelta", "_partial_": True, "days": 1})
+    assert isinstance(made, partial)
+    assert made(hours=1) == timedelta(days=1, hours=1)
+    assert build({"_target_": "datetime.timedelta", "_partial_": False, "days": 1}) == timedelta(days=1)
+
+
+def test_extra_fills_in_and_replaces_and_is_taken_as_it_is() -> None:
+    spec = {"_target_": BOX, "content": {"_target_": "no.such.thing"}, "label": None}
+    box = build(spec, content=FRACTION, label="known to the data")
+    assert box.content is FRACTION
+    assert box.label == "known to the data"
+    assert spec["label"] is None  # the settings stay as they were typed
+
+
+def test_what_is_not_allowed_is_refused_at_any_depth_and_never_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "planted.py").write_text("def run(): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    spec = {"_target_": BOX, "content": [{"deep": {"_target_": "planted.run"}}]}
+    with pytest.raises(ValueError, match=r"'planted\.run' .* allow=\[planted\.run\]"):
+        build(spec, allow={BOX})
+    with pytest.raises(ValueError, match=r"allow=\[planted\.run\]"):
+        build({"_target_": "planted.run"}, allow=())
+    assert "planted" not in sys.modules
+    assert build(spec, allow={BOX, "planted.run"}).content == [{"deep": None}]
+
+
+@pytest.mark.parametrize("name", ["fractions.Fraction.__init__", "fractions._hash_algorithm", "_thread.exit", "a..b"])
+def test_private_names_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{re.escape(repr(name))} is not the dotted name of something public"):
+        locate(name)
+
+
+@pytest.mark.parametrize("name", ["Fraction", "", None, 3])
+def test_what_is_no_dotted_name_is_refused(name: object) -> None:
+    with pytest.raises(ValueError, match="is not the dotted name of something public, such as"):
+        build({"_target_": name})
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("fractions.Fractoin", "'Fractoin' is not in fractions: did you mean Fraction?"),
+        ("fractions.Fraction.from_flaot", "'from_flaot' is not in Fraction: did you mean from_float?"),
+        ("no_such_module.Thing", "there is no module 'no_such_module'"),
+        ("importlib.machinery", "importlib.machinery is a module"),
+        ("pathlib.os.system", "os is a module: name what is wanted from it directly"),
+        ("math.pi", "is a float, which cannot be called"),
+    ],
+)
+def test_what_cannot_be_found_is_said_in_one_line(name: str, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        locate(name)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_module_that_lacks_a_package_names_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "needy.py").write_text("import absent_package\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ValueError, match="needy cannot be imported: No module named 'absent_package'"):
+        locate("needy.Thing")
+
+
+def test_wrong_and_missing_parameters_are_said_in_one_line() -> None:
+    with pytest.raises(ValueError, match="Box takes no 'lable': did you mean label?"):
+        build({"_target_": BOX, "lable": "x"})
+    with pytest.raises(ValueError, match="Box takes no 'lable'"):
+        build({"_target_": BOX, "_partial_": True, "lable": "x"})
+    with pytest.raises(ValueError, match=r"textwrap\.dedent: missing a required argument: 'text'"):
+        build({"_target_": "textwrap.dedent"})
+
+
+def test_an_error_of_the_object_itself_comes_through() -> None:
+    with pytest.raises(ZeroDivisionError):
+        build({**FRACTION, "denominator": 0})
+
+
+def test_shipped_targets_are_all_that_stand_in_the_files(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "a.yaml").write_text("_target_: x.A\nparts: [{_target_: x.B}, {c: {_target_: x.C}}]\n")
+    (tmp_path / "empty.yaml").write_text("# nothing yet\n")
+    assert shipped_targets(tmp_path) == {"x.A", "x.B", "x.C"}
+    files = conf_folder().rglob("*.yaml")
+    found = {name for file in files for name in re.findall(r"_target_: ([\w.]+)", file.read_text(encoding="utf-8"))}
+    assert shipped_targets() == found
+    assert {"segtrain.models.FCN", "torch.optim.AdamW", "lightning.pytorch.Trainer"} <= found
+
+
+@pytest.mark.parametrize("name", sorted(shipped_targets()))
+def test_every_shipped_target_is_there(name: str) -> None:
+    assert callable(locate(name))
+
+
+def test_a_clone_reads_its_own_folder_and_an_installed_copy_the_one_inside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in (tmp_path / "conf", tmp_path / "segtrain" / "conf"):
+        folder.mkdir(parents=True)
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "segtrain" / "build.py"))
+    assert conf_folder() == tmp_path / "segtrain" / "conf"  # a conf/ in site-packages may be anyone's
+    (tmp_path / "pyproject.toml").touch()
+    assert conf_folder() == tmp_path / "conf"
+
+
+def test_the_shipped_files_are_found() -> None:
+    assert yaml.safe_load((conf_folder() / "train.yaml").read_text(encoding="utf-8"))["seed"] == 0
