@@ -16,7 +16,6 @@ from torch import Tensor
 from .data.classes import ClassTable
 from .report import console, mosaic, say
 
-
 NAN = float("nan")
 SHOWN = ("IoU/val", "IoU/train", "loss/train", "loss/val")  # in the line after a validation
 
@@ -103,7 +102,7 @@ class Curves(Callback):
         self._busy += self._ended - self._started
         self._steps += 1 / trainer.accumulate_grad_batches
         step = trainer.global_step
-        if step % self.log_steps and step < trainer.max_steps or self._steps < 1:
+        if (step % self.log_steps and step < trainer.max_steps) or self._steps < 1:
             return
         seconds = self._busy + self._waited
         pl_module.publish(

@@ -32,6 +32,7 @@ def main() -> int:
 
 
 def start(words: list[str]) -> int:
+    """Answers at once what needs no Hydra, and gives it the rest with the command as --config-name."""
     if not words or words[0] in ("-h", "--help"):
         print(usage())
     elif "--version" in words:
@@ -43,6 +44,7 @@ def start(words: list[str]) -> int:
 
 
 def usage() -> str:
+    """What is printed without a command: each of them with an example."""
     commands = "\n".join(f"  {name:10}{what}\n{'':12}{RUN} {name} {how}" for name, (what, how) in COMMANDS.items())
     return f"""segtrain {__version__}: trains networks that segment images
 

@@ -90,7 +90,7 @@ class Learner(Scorer):
         torch.manual_seed((self.seed << 40 ^ batch_idx << 10 ^ self.global_rank) % 2**63)
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-        """The loss summed over this piece, per pixel of it, void or not: `on_before_optimizer_step` mends the divisor."""
+        """The loss of this piece per pixel, void or not: `on_before_optimizer_step` mends the divisor."""
         outputs = self.network(apply_color(batch["image"], batch["color"]))
         logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
         mask = batch["mask"]

@@ -19,9 +19,7 @@ class CrossEntropy(nn.Module):
 
     weights: Tensor | None
 
-    def __init__(
-        self, *, weights: Sequence[float] | None, label_smoothing: float, ignore_index: int | None
-    ) -> None:
+    def __init__(self, *, weights: Sequence[float] | None, label_smoothing: float, ignore_index: int | None) -> None:
         super().__init__()
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"loss.label_smoothing={label_smoothing}: expected 0 or more, and less than 1")

@@ -25,7 +25,12 @@ class ConfusionMatrix(Metric):
     def __init__(self, num_classes: int, void: int) -> None:
         super().__init__()
         self.num_classes, self.void = num_classes, void
-        for name, shape in (("matrix", (num_classes, num_classes)), ("void_pixels", ()), ("images", ()), ("broken", ())):
+        for name, shape in (
+            ("matrix", (num_classes, num_classes)),
+            ("void_pixels", ()),
+            ("images", ()),
+            ("broken", ()),
+        ):
             state = torch.zeros(shape, dtype=torch.int64)
             self.add_state(name, default=state, dist_reduce_fx="sum", persistent=True)
 

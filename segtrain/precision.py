@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 
-
 # For a Lightning trainer that only scores: no files, no bar, no words of its own.
 PLAIN = {
     "logger": False,

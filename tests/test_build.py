@@ -113,7 +113,7 @@ def test_a_module_that_lacks_a_package_names_the_package(tmp_path: Path, monkeyp
 
 
 def test_wrong_and_missing_parameters_are_said_in_one_line() -> None:
-    with pytest.raises(ValueError, match="Box takes no 'lable': did you mean label?"):
+    with pytest.raises(ValueError, match="Box takes no 'lable': did you mean label"):
         build({"_target_": BOX, "lable": "x"})
     with pytest.raises(ValueError, match="Box takes no 'lable'"):
         build({"_target_": BOX, "_partial_": True, "lable": "x"})

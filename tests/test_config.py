@@ -280,5 +280,13 @@ def test_a_setting_without_a_value_is_asked_for(settings: dict[str, Any], messag
     ],
 )
 def test_the_nearest_name_is_found_in_whole_and_in_part(typed: str, near: list[str]) -> None:
-    names = ["train", "train.epochs", "train.validate_epochs", "optimizer", "optimizer.lr", "optimizer._target_", "seed"]
+    names = [
+        "train",
+        "train.epochs",
+        "train.validate_epochs",
+        "optimizer",
+        "optimizer.lr",
+        "optimizer._target_",
+        "seed",
+    ]
     assert nearest(typed, names) == near

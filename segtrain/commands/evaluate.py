@@ -38,9 +38,7 @@ def evaluate(
         )
     chosen = trainer["precision"] or record["precision"]
     engine = Trainer(**{**trainer, "precision": chosen}, **precision.PLAIN)
-    scorer = Scorer(
-        network.to(memory_format=torch.channels_last), class_names=classes.names, void=module.classes.void
-    )
+    scorer = Scorer(network.to(memory_format=torch.channels_last), class_names=classes.names, void=module.classes.void)
     folder = runs.folder_of(file)
     report_score(engine, scorer, module, split or module.final_split, folder)
 

@@ -61,7 +61,9 @@ def find_images(pattern: str) -> dict[str, Path]:
     else:
         base, files = fixed_part(path), [Path(p) for p in glob.glob(str(path), recursive=True) if Path(p).is_file()]
     if not files:
-        raise FileNotFoundError(f"images={pattern}: no image found; expected an image, a folder or a glob like 'a/*.jpg'")
+        raise FileNotFoundError(
+            f"images={pattern}: no image found; expected an image, a folder or a glob like 'a/*.jpg'"
+        )
     found: dict[str, Path] = {}
     for file in sorted(files):
         open_image(file).close()

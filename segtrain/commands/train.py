@@ -1,7 +1,7 @@
 """`train`: from settings to a scored network in a run folder."""
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -213,9 +213,7 @@ class Training:
                 callbacks.Curves(self.train.log_steps, self.data.batch_size),
                 callbacks.Mosaic(self.data.classes, shown),
                 callbacks.ProgressBar(self.epoch_steps),
-                checkpoint.Checkpoint(
-                    folder / "checkpoints", record=self.record, save_minutes=self.train.save_minutes
-                ),
+                checkpoint.Checkpoint(folder / "checkpoints", record=self.record, save_minutes=self.train.save_minutes),
             ],
         )
 

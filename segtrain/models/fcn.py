@@ -1,7 +1,6 @@
 """The fully convolutional network: normalise, encode, decode."""
 
 from collections.abc import Sequence
-from math import lcm
 
 import torch
 from torch import Tensor, nn
@@ -51,7 +50,7 @@ class FCN(nn.Module):
         self.encoder = encoder
         self.decoder = Decoder(channels=channels, strides=strides, num_classes=num_classes, skips=skips, widths=widths)
         self.auxiliary = auxiliary_head(channels[-2], num_classes, strides[-2]) if auxiliary else None
-        self.multiple = lcm(*strides)
+        self.coarsest = strides[-1]  # a multiple of the finer ones
         mean = mean or getattr(encoder, "mean", None) or [0.5]
         std = std or getattr(encoder, "std", None) or [0.25]
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
@@ -63,7 +62,7 @@ class FCN(nn.Module):
         In training with an auxiliary head: the logits, and those of the auxiliary head.
         """
         height, width = image.shape[-2:]
-        features = self.encoder(pad(self.normalize(image), self.multiple))
+        features = self.encoder(pad(self.normalize(image), self.coarsest))
         logits = crop(self.decoder(features), height, width)
         if self.auxiliary is None or not self.training:
             return logits

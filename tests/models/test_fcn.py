@@ -98,6 +98,9 @@ def test_the_auxiliary_head_speaks_in_training_only():
     assert logits.shape == auxiliary.shape == (2, 3, 9, 15)
     features = network.encoder(F.pad(network.normalize(picture(2, 3, 9, 15)), (0, 1, 0, 7), mode="replicate"))
     torch.testing.assert_close(auxiliary, network.auxiliary(features[-2])[..., :9, :15])
+    auxiliary.square().sum().backward()
+    assert network.encoder.stem[0].weight.grad.any()  # it teaches the encoder,
+    assert network.encoder.stages[-1][0].shortcut[0].weight.grad is None  # but for the coarsest stage
     logits = network.eval()(picture(2, 3, 9, 15))
     assert isinstance(logits, Tensor)
     assert logits.shape == (2, 3, 9, 15)

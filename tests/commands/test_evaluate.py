@@ -1,0 +1,95 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from torchmetrics.classification import MulticlassJaccardIndex
+
+import segtrain as api
+from segtrain.data import ShapesData
+from tests.commands.conftest import TINY
+
+Run = Callable[..., int]
+
+
+def stored(path: str) -> dict:
+    return json.loads(Path(path).read_text())
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_evaluate_gives_the_number_of_training_to_the_last_digit(segtrain: Run, precision: str):
+    words = ["train.ema=0.9", f"trainer.precision={precision}", "run_dir=run"]
+    assert segtrain("train", *TINY, *words) == 0
+    trained = stored("run/evaluate/test/metrics.json")
+    assert segtrain("evaluate", "run=latest") == 0
+    assert stored("run/evaluate/test/metrics.json") == trained
+    assert segtrain("evaluate", "run=run", "split=val", "data.workers=1") == 0
+    best = api.checkpoint.read(Path("run/checkpoints/best.ckpt"))["callbacks"]["Checkpoint"]["best"]
+    assert stored("run/evaluate/val/metrics.json")["miou"] == best
+
+
+def test_the_number_is_torchmetrics_over_predictions_through_the_public_api(segtrain: Run):
+    segtrain("train", *TINY, "run_dir=run")
+    trained = api.load("run")
+    source = ShapesData(**{k: v for k, v in trained.config["data"].items() if k != "_target_"}).source("test")
+    theirs = MulticlassJaccardIndex(6, average="macro", ignore_index=trained.classes.void)
+    for index in range(len(source)):
+        image, mask = source.read(index)
+        theirs.update(api.predict(trained.network, image)[None], mask[None].long())
+    assert stored("run/evaluate/test/metrics.json")["miou"] == pytest.approx(float(theirs.compute()), abs=1e-6)
+
+
+def test_a_checkpoint_file_is_scored_like_its_run(segtrain: Run):
+    segtrain("train", *TINY, "run_dir=run")
+    Path("run/checkpoints/best.ckpt").rename("copied.ckpt")
+    assert segtrain("evaluate", "checkpoint=copied.ckpt") == 0
+    assert stored("evaluate/test/metrics.json") == stored("run/evaluate/test/metrics.json")
+
+
+def write_folder(root: Path, classes: int) -> None:
+    rng = np.random.default_rng(0)
+    names = ", ".join(f"{{name: c{i}}}" for i in range(classes))
+    for split, number in {"train": 4, "val": 2}.items():
+        for kind in ("images", "masks"):
+            (root / kind / split).mkdir(parents=True)
+        for i in range(number):
+            Image.fromarray(rng.integers(0, 256, (20, 24, 3), np.uint8)).save(root / f"images/{split}/{i}.png")
+            Image.fromarray(rng.integers(0, classes, (20, 24), np.uint8)).save(root / f"masks/{split}/{i}.png")
+    (root / "classes.yaml").write_text(f"classes: [{names}]\n")
+
+
+def test_a_folder_without_test_split_is_scored_on_val_and_says_so(segtrain: Run, capsys: pytest.CaptureFixture[str]):
+    write_folder(Path("photos"), 3)
+    words = [word for word in TINY if not word.startswith(("data.size", "data.train", "data.val", "data.test"))]
+    assert segtrain("train", *words, "data.root=photos", "run_dir=run") == 0
+    assert "val also chose the checkpoint" in capsys.readouterr().out
+    assert stored("run/evaluate/val/metrics.json")["images"] == 2
+
+
+def test_data_with_other_classes_are_refused(segtrain: Run, capsys: pytest.CaptureFixture[str]):
+    write_folder(Path("photos"), 3)
+    write_folder(Path("others"), 4)
+    words = [word for word in TINY if not word.startswith(("data.size", "data.train", "data.val", "data.test"))]
+    segtrain("train", *words, "data.root=photos", "run_dir=run")
+    capsys.readouterr()
+    assert segtrain("evaluate", "run=run", "data.root=others") == 2
+    assert "was trained for 3 classes (c0, c1, c2), but the data have 4" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "either run=FOLDER (or run=latest) or checkpoint=FILE"),
+        (["run=nowhere"], "run=nowhere: there is no such run folder"),
+        (["checkpoint=nothing.ckpt"], "nothing.ckpt: there is no such checkpoint"),
+        (["checkpoint=broken.ckpt"], "broken.ckpt: not a readable checkpoint"),
+    ],
+)
+def test_mistakes_are_one_line(segtrain: Run, capsys: pytest.CaptureFixture[str], words: list[str], message: str):
+    Path("broken.ckpt").write_bytes(b"not a checkpoint")
+    assert segtrain("evaluate", *words) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert message in err

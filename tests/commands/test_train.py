@@ -1,0 +1,184 @@
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from segtrain import checkpoint, learner
+from tests.commands.conftest import TINY
+
+Run = Callable[..., int]
+Weights = Callable[..., dict[str, torch.Tensor]]
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def scalars(run: str) -> dict[str, list[tuple[int, float]]]:
+    events = EventAccumulator(run, size_guidance={"scalars": 0})
+    events.Reload()
+    return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+
+
+def test_a_run_folder_holds_what_the_contract_says(segtrain: Run, capsys: pytest.CaptureFixture[str]):
+    assert segtrain("train", *TINY, "train.ema=0.9") == 0
+    (run,) = Path("runs/shapes-fcn_tiny").iterdir()
+    assert Path("runs/latest").resolve() == run.resolve()
+    files = {p.relative_to(run).as_posix() for p in run.rglob("*") if p.is_file()}
+    events = {name for name in files if name.startswith("events.out.tfevents")}
+    assert events
+    assert files - events == {
+        "config.yaml",
+        "overrides.txt",
+        "environment.json",
+        "metrics.csv",
+        "log.txt",
+        *(f"checkpoints/{name}.ckpt" for name in ("best", "last", "previous")),
+        *(f"evaluate/test/{name}" for name in ("metrics.json", "confusion.csv", "confusion.png")),
+    }
+    assert yaml.safe_load((run / "config.yaml").read_text())["train"]["ema"] == 0.9
+    assert (run / "overrides.txt").read_text().splitlines() == [*TINY, "train.ema=0.9"]
+    assert json.loads((run / "environment.json").read_text())["torch"] == torch.__version__
+    out = capsys.readouterr().out
+    assert "12 train, 3 val, 3 test images, 6 classes" in out
+    assert "cpu, 32-true (as typed); batch 4 of 32 x 32; 8 steps" in out
+    assert f"tensorboard --logdir {run}" in out
+    assert f"python -m segtrain predict run={run}" in out
+    assert "triangle" in out
+
+
+def test_curves_have_the_same_tags_and_points_in_tensorboard_and_csv(segtrain: Run):
+    segtrain("train", *TINY, "run_dir=run")
+    points = scalars("run")
+    assert {"IoU/val", "IoU/train", "IoU/test", "loss/train", "loss/val", "accuracy/val", "optim/lr"} <= points.keys()
+    assert {"speed/images_per_second", "speed/data_wait", "IoU_class/val/background"} <= points.keys()
+    assert [step for step, _ in points["IoU/val"]] == [3, 6, 8]
+    assert [step for step, _ in points["loss/train"]] == [2, 4, 6, 8]
+    assert min(points).startswith("IoU")
+    with open("run/metrics.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for tag, values in points.items():
+        stored = [(int(row["step"]), float(row[tag])) for row in rows if row[tag]]
+        assert stored == [(step, pytest.approx(value, rel=1e-6)) for step, value in values], tag
+
+
+def test_the_final_score_is_that_of_the_best_checkpoint(segtrain: Run):
+    segtrain("train", *TINY, "run_dir=run")
+    best = torch.load("run/checkpoints/best.ckpt", weights_only=True)
+    state = best["callbacks"]["Checkpoint"]
+    points = dict(scalars("run")["IoU/val"])
+    assert state["best"] == pytest.approx(max(points.values()), rel=1e-6)
+    assert points[state["best_step"]] == max(points.values())
+    stored = json.loads(Path("run/evaluate/test/metrics.json").read_text())
+    assert dict(scalars("run")["IoU/test"])[8] == pytest.approx(stored["miou"], rel=1e-6)
+
+
+def test_one_seed_gives_one_network_whatever_the_workers(segtrain: Run, weights: Weights):
+    for name, words in {"a": [], "b": [], "c": ["data.workers=2"], "d": ["seed=1"]}.items():
+        assert segtrain("train", *TINY, "train.ema=0.9", f"run_dir={name}", *words) == 0
+    assert same(weights("a"), weights("b"))
+    assert same(weights("a"), weights("c"))
+    assert not same(weights("a"), weights("d"))
+
+
+class Interruption(Exception):
+    """Stands for a power cut."""
+
+
+@pytest.mark.parametrize("at", [2, 3, 4, 7])
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_a_resumed_run_ends_as_if_it_had_never_stopped(
+    segtrain: Run, weights: Weights, monkeypatch: pytest.MonkeyPatch, at: int, pieces: int
+):
+    words = [*TINY, "train.ema=0.9", "train.save_minutes=0", f"trainer.accumulate_grad_batches={pieces}"]
+    segtrain("train", *words, "run_dir=whole")
+    step = learner.Learner.optimizer_step
+
+    def failing(self: learner.Learner, *args: object, **kwargs: object) -> None:
+        if self.trainer.global_step == at:
+            raise Interruption
+        step(self, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(learner.Learner, "optimizer_step", failing)
+        assert segtrain("train", *words, "run_dir=part") == 1
+    assert segtrain("train", "resume=part") == 0
+    assert same(weights("whole"), weights("part"))
+    assert same(weights("whole", "best"), weights("part", "best"))
+    whole, part = (json.loads(Path(f"{run}/evaluate/test/metrics.json").read_text()) for run in ("whole", "part"))
+    assert whole == part
+
+
+def test_resuming_a_finished_run_says_so_and_changes_nothing(segtrain: Run, capsys: pytest.CaptureFixture[str]):
+    segtrain("train", *TINY, "run_dir=run")
+    before = {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()}
+    capsys.readouterr()
+    assert segtrain("train", "resume=run") == 0
+    assert "run is finished: nothing is changed" in capsys.readouterr().out
+    assert {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()} == before
+
+
+def test_init_takes_weights_over_and_names_what_does_not_fit(segtrain: Run, capsys: pytest.CaptureFixture[str]):
+    segtrain("train", *TINY, "run_dir=first")
+    trained = checkpoint.load("first").network.state_dict()
+    capsys.readouterr()
+    still = ["train.steps=1", "optimizer.lr=0", "optimizer.weight_decay=0"]
+    assert segtrain("train", *TINY, "init=first", "run_dir=second", *still, "model.widths=[8,8,8,6]") == 0
+    said = capsys.readouterr().out
+    assert "fresh: " in said
+    assert "decoder.score.weight" in said.split("fresh: ")[1]
+    new = torch.load("second/checkpoints/last.ckpt", weights_only=True)["state_dict"]
+    assert torch.equal(new["network.encoder.stem.0.weight"], trained["encoder.stem.0.weight"])
+
+
+def test_init_from_another_architecture_is_refused(segtrain: Run, capsys: pytest.CaptureFixture[str]):
+    segtrain("train", *TINY, "run_dir=first")
+    other = ["model.encoder.stem_width=12", "model.encoder.widths=[12,12,12,12]", "model.widths=[4,4,4,4]"]
+    # one tensor alone has the same shape in both: the bilinear up-sampling of the scores
+    segtrain("train", *TINY, "init=first", "run_dir=second", *other)
+    assert "init: " in capsys.readouterr().out
+
+
+def test_an_auxiliary_head_and_class_weights_train(segtrain: Run):
+    assert segtrain("train", *TINY, "model.auxiliary=true", "loss.weights=sqrt", "run_dir=run") == 0
+    assert segtrain("evaluate", "run=run") == 0
+
+
+def test_sgd_and_cosine_train(segtrain: Run):
+    assert segtrain("train", *TINY, "optimizer=sgd", "schedule=cosine", "augment=none", "run_dir=run") == 0
+
+
+def test_a_crop_larger_than_the_images_is_padded(segtrain: Run):
+    assert segtrain("train", *TINY, "data.crop=[48,40]", "run_dir=run") == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["data.root=nowhere"], "data.root=nowhere: there is no such folder"),
+        (["trainer.accelerator=tpu"], "trainer.accelerator=tpu: there is none on this machine"),
+        (["resume=nowhere"], "run=nowhere: there is no such run folder"),
+        (["init=nowhere"], "run=nowhere: there is no such run folder"),
+        (["data.batch_size=5", "trainer.accumulate_grad_batches=2"], "data.batch_size=5 cannot be shared"),
+        (["model.skips=9"], "skips=9: this encoder has 0 to 4"),
+        (["loss.weights=rare"], "loss.weights=rare"),
+    ],
+)
+def test_mistakes_are_one_line_with_status_2(
+    segtrain: Run, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+):
+    base = TINY if words[0] != "data.root=nowhere" else []
+    assert segtrain("train", *base, *words) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert message in err
+
+
+def test_nothing_is_written_before_everything_is_built(segtrain: Run):
+    assert segtrain("train", *TINY, "model.skips=9") == 2
+    assert not Path("runs").exists()

@@ -1,0 +1,128 @@
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from segtrain.data import FolderData
+from segtrain.data.folder import find_pairs, split_of
+
+
+def opened(root: Path) -> FolderData:
+    return FolderData(root=str(root), classes=None, crop=[8, 8], batch_size=2, workers=0)
+
+
+def test_the_home_layout_gives_its_splits(folder: Callable[..., Path]):
+    data = opened(folder({"train": 3, "val": 2, "test": 1}))
+    assert {split: len(source) for split, source in data.splits.items()} == {"train": 3, "val": 2, "test": 1}
+    assert data.final_split == "test"
+
+
+def test_image_and_mask_are_read_as_they_were_written(folder: Callable[..., Path]):
+    root = folder({"train": 1, "val": 1})
+    image, mask = opened(root).source("train").read(0)
+    assert image.permute(1, 2, 0).numpy().tolist() == np.asarray(Image.open(root / "images/train/0.png")).tolist()
+    assert mask.numpy().tolist() == np.asarray(Image.open(root / "masks/train/0.png")).tolist()
+
+
+def test_folders_below_a_split_are_part_of_the_name(folder: Callable[..., Path]):
+    root = folder({"train": 1, "val": 1})
+    for kind in ("images", "masks"):
+        (root / kind / "train" / "day 2").mkdir()
+        (root / kind / "train" / "0.png").rename(root / kind / "train" / "day 2" / "0.png")
+    assert [pair.name for pair in find_pairs(root)["train"]] == ["day 2/0"]
+
+
+def test_segnets_camvid_layout_is_found(folder: Callable[..., Path]):
+    root = folder({"train": 2, "val": 1})
+    for split in ("train", "val"):
+        (root / "images" / split).rename(root / split)
+        (root / "masks" / split).rename(root / f"{split}annot")
+    (root / "images").rmdir()
+    assert {split: len(pairs) for split, pairs in find_pairs(root).items()} == {"train": 2, "val": 1}
+
+
+def test_data_without_splits_are_split_by_a_hash_of_the_name(folder: Callable[..., Path]):
+    root = folder({".": 40})
+    splits = find_pairs(root)
+    assert sum(map(len, splits.values())) == 40
+    assert all(split_of(pair.name) == split for split, pairs in splits.items() for pair in pairs)
+
+
+def test_the_hash_split_is_70_15_15_and_stable():
+    counts = Counter(split_of(f"image_{i}") for i in range(10_000))
+    assert counts["train"] == pytest.approx(7000, abs=150)
+    assert counts["val"] == pytest.approx(1500, abs=150)
+    assert [split_of(name) for name in ("a", "b", "c", "d", "e", "f")] == SIX
+
+
+SIX = ["val", "train", "train", "train", "train", "train"]
+
+
+def test_a_missing_folder_is_named():
+    with pytest.raises(FileNotFoundError, match=r"data.root=nowhere: there is no such folder"):
+        opened(Path("nowhere"))
+
+
+def test_a_folder_without_images_says_what_was_expected(tmp_path: Path):
+    (tmp_path / "classes.yaml").write_text("classes: [{name: a}]")
+    with pytest.raises(FileNotFoundError, match=r"no images found; expected .*images.train"):
+        opened(tmp_path)
+
+
+def test_a_missing_class_table_shows_an_example(folder: Callable[..., Path]):
+    root = folder({"train": 1, "val": 1})
+    (root / "classes.yaml").unlink()
+    with pytest.raises(FileNotFoundError, match=r"classes.yaml: missing; .* classes: \[\{name: background"):
+        opened(root)
+
+
+def test_an_empty_split_is_named(folder: Callable[..., Path]):
+    root = folder({"train": 1, "val": 1})
+    (root / "images/val/0.png").unlink()
+    (root / "masks/val/0.png").unlink()
+    with pytest.raises(ValueError, match=r"images.val: no images in it"):
+        opened(root)
+
+
+def test_a_split_that_is_not_there_is_named(folder: Callable[..., Path]):
+    with pytest.raises(ValueError, match="split=val: these data have train"):
+        opened(folder({"train": 1})).source("val")
+
+
+def test_a_missing_mask_is_named(folder: Callable[..., Path]):
+    root = folder({"train": 3, "val": 1})
+    (root / "masks/train/1.png").unlink()
+    with pytest.raises(FileNotFoundError, match=r"images.train.1\.png has no mask in .*masks.train"):
+        opened(root)
+
+
+def test_a_mask_without_image_is_named(folder: Callable[..., Path]):
+    root = folder({"train": 3, "val": 1})
+    (root / "images/train/0.png").unlink()
+    (root / "images/train/2.png").unlink()
+    with pytest.raises(FileNotFoundError, match=r"masks.train.0\.png has no image .*and 1 more"):
+        opened(root)
+
+
+def test_two_images_of_one_name_are_refused(folder: Callable[..., Path]):
+    root = folder({"train": 1, "val": 1})
+    Image.new("RGB", (16, 12)).save(root / "images/train/0.jpg")
+    with pytest.raises(ValueError, match="have one name"):
+        opened(root)
+
+
+def test_sizes_that_differ_are_named_with_both_files(folder: Callable[..., Path]):
+    root = folder({"train": 2, "val": 1})
+    Image.new("L", (16, 11)).save(root / "masks/train/1.png")
+    with pytest.raises(ValueError, match=r"masks.train.1.png is 16 x 11 pixels, .*images.train.1.png is 16 x 12"):
+        opened(root)
+
+
+def test_a_value_that_no_class_owns_is_named_with_its_file(folder: Callable[..., Path]):
+    root = folder({"train": 1, "val": 1})
+    Image.fromarray(np.full((12, 16), 7, np.uint8)).save(root / "masks/train/0.png")
+    with pytest.raises(ValueError, match=r"masks.train.0.png: values 7 \(192 pixels\) belong to none"):
+        opened(root).source("train").read(0)

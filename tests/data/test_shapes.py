@@ -1,0 +1,50 @@
+import numpy as np
+import torch
+
+from segtrain.data import ShapesData
+from segtrain.data.shapes import CLASSES, VOID
+
+
+def shapes(**changes: object) -> ShapesData:
+    settings = {"size": [64, 80], "train": 30, "val": 5, "test": 5, "variant": 0, "crop": [64, 64], "batch_size": 4}
+    return ShapesData(**settings | {"workers": 0} | changes)
+
+
+def test_an_image_is_a_function_of_variant_split_and_index():
+    once, again, other = shapes(), shapes(), shapes(variant=1)
+    first = once.source("train").read(3)
+    assert all(torch.equal(a, b) for a, b in zip(first, again.source("train").read(3), strict=True))
+    for image, mask in (other.source("train").read(3), once.source("val").read(3), once.source("train").read(4)):
+        assert not torch.equal(first[0], image)
+        assert not torch.equal(first[1], mask)
+
+
+def test_images_and_masks_have_the_size_asked_for():
+    image, mask = shapes().source("test").read(0)
+    assert image.shape == (3, 64, 80)
+    assert image.dtype == torch.uint8
+    assert mask.shape == (64, 80)
+
+
+def test_every_class_and_void_occur():
+    data = shapes()
+    masks = torch.stack([data.source("train").read(i)[1] for i in range(30)])
+    assert masks.unique().tolist() == [*range(len(CLASSES["classes"])), VOID]
+
+
+def test_colour_says_nothing_about_the_class():
+    """The mean colour of disks is as far from that of squares as chance has it, so shape must be learned."""
+    data, colors = shapes(train=150), {1: [], 2: []}
+    for i in range(150):
+        image, mask = data.source("train").read(i)
+        for kind, found in colors.items():
+            if (mask == kind).sum() > 30:
+                found.append(image[:, mask == kind].float().mean(1).numpy())
+    means = [np.mean(found, axis=0) for found in colors.values()]
+    assert np.abs(means[0] - means[1]).max() < 20
+
+
+def test_shapes_of_tiny_images_are_drawn_too():
+    image, mask = shapes(size=[8, 8], crop=[8, 8]).source("train").read(0)
+    assert image.shape == (3, 8, 8)
+    assert mask.shape == (8, 8)

@@ -1,0 +1,92 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import one_hot
+
+from segtrain.data.classes import ClassTable
+from segtrain.metrics import ConfusionMatrix
+from segtrain.report import colorize, log_to, mosaic, overlay, say, score, table, write_score
+
+CLASSES = ClassTable.from_spec(
+    {
+        "ignore": 255,
+        "classes": [{"name": "sky", "color": [0, 0, 200]}, {"name": "road", "color": [100, 0, 0]}, {"name": "tree"}],
+    }
+)
+
+
+@pytest.fixture
+def confusion() -> ConfusionMatrix:
+    metric = ConfusionMatrix(3, 255)
+    truth = torch.tensor([0] * 4 + [1] * 6 + [255] * 3)
+    prediction = torch.tensor([0, 0, 1, 1] + [0, 1, 1, 1, 1, 1] + [2, 2, 2])
+    metric.update(one_hot(prediction, 3).T.view(1, 3, 1, 13), truth.view(1, 1, 13))
+    return metric  # [[2, 2, 0], [1, 5, 0], [0, 0, 0]] and three void pixels
+
+
+def test_metrics_json_is_fractions_with_null_for_what_never_occurs(tmp_path, confusion: ConfusionMatrix):
+    result = score(confusion, "val", CLASSES.names)
+    write_score(tmp_path / "evaluate", result, confusion.compute())
+    stored = json.loads((tmp_path / "evaluate/metrics.json").read_text())
+    assert (stored["split"], stored["images"], stored["pixels"], stored["void_pixels"]) == ("val", 1, 10, 3)
+    assert stored["classes"]["sky"] == {"iou": 0.4, "dice": 4 / 7, "precision": 2 / 3, "recall": 0.5, "pixels": 4}
+    assert stored["classes"]["tree"] == {"iou": None, "dice": None, "precision": None, "recall": None, "pixels": 0}
+    assert stored["miou"] == pytest.approx((0.4 + 5 / 8) / 2)
+    assert stored["accuracy"] == 0.7
+
+
+def test_confusion_csv_has_truth_in_rows_and_names_as_headers(tmp_path, confusion: ConfusionMatrix):
+    write_score(tmp_path, score(confusion, "val", CLASSES.names), confusion.compute())
+    rows = list(csv.reader((tmp_path / "confusion.csv").open()))
+    assert rows[0][1:] == ["sky", "road", "tree"]
+    assert rows[2] == ["road", "1", "5", "0"]
+
+
+def test_the_confusion_picture_is_written_and_not_empty(tmp_path, confusion: ConfusionMatrix):
+    from PIL import Image
+
+    write_score(tmp_path, score(confusion, "val", CLASSES.names), confusion.compute())
+    with Image.open(tmp_path / "confusion.png") as picture:
+        assert len(set(picture.convert("L").get_flattened_data())) > 10
+
+
+def test_the_table_names_every_class_and_marks_what_is_undefined(confusion: ConfusionMatrix):
+    lines = table(score(confusion, "val", CLASSES.names)).splitlines()
+    assert lines[1].split() == ["sky", "0.4000", "0.5714", "0.6667", "0.5000", "4"]
+    assert lines[3].split() == ["tree", "-", "-", "-", "-", "0"]
+    assert lines[4].split() == ["mIoU", "0.5125", "accuracy", "0.7000"]
+
+
+def test_colours_and_void():
+    assert colorize(np.array([[0, 1, 255]], np.uint8), CLASSES).tolist() == [[[0, 0, 200], [100, 0, 0], [0, 0, 0]]]
+
+
+def test_an_overlay_is_half_image_and_half_colour():
+    image = np.full((3, 1, 1), 100, np.uint8)
+    assert overlay(image, np.array([[1]]), CLASSES).tolist() == [[[100, 50, 50]]]
+
+
+def test_a_mosaic_shows_wrong_pixels_red_and_void_black():
+    image = np.full((3, 2, 2), 90, np.uint8)
+    truth, prediction = np.array([[0, 1], [255, 1]]), np.array([[0, 0], [0, 1]])
+    picture = mosaic([(image, truth, prediction)] * 2, CLASSES, gap=1)
+    assert picture.shape == (6, 12, 3)
+    assert picture[:2, 9:11].tolist() == [[[30, 30, 30], [255, 0, 0]], [[0, 0, 0], [30, 30, 30]]]
+
+
+def test_images_of_different_sizes_share_a_mosaic():
+    rows = [(np.zeros((3, h, 4), np.uint8), np.zeros((h, 4), int), np.zeros((h, 4), int)) for h in (2, 5)]
+    wide = (np.zeros((3, 2, 9), np.uint8), np.zeros((2, 9), int), np.zeros((2, 9), int))
+    assert mosaic([*rows, wide], CLASSES, gap=0).shape == (9, 36, 3)
+
+
+def test_what_is_said_stands_on_the_screen_and_in_the_log(tmp_path, capsys: pytest.CaptureFixture[str]):
+    log_to(tmp_path / "first.txt")
+    log_to(tmp_path / "log.txt")
+    say("mIoU [bold] 0.5")
+    assert capsys.readouterr().out == "mIoU [bold] 0.5\n"
+    assert (tmp_path / "log.txt").read_text().endswith(" mIoU [bold] 0.5\n")
+    assert (tmp_path / "first.txt").read_text() == ""

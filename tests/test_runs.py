@@ -1,0 +1,100 @@
+from pathlib import Path
+
+import pytest
+
+from segtrain import runs
+
+
+@pytest.fixture(autouse=True)
+def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_two_runs_of_one_second_get_two_folders():
+    first, second = runs.create("shapes-fcn_tiny", None), runs.create("shapes-fcn_tiny", None)
+    assert first != second
+    assert first.parent == second.parent == Path("runs/shapes-fcn_tiny")
+
+
+def test_latest_is_the_newest_run():
+    runs.create("a", None)
+    newest = runs.create("b", None)
+    assert runs.find("latest") == newest.resolve()
+
+
+def test_latest_survives_moving_the_folder_that_holds_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    newest = runs.create("b", None)
+    (tmp_path / "elsewhere").mkdir()
+    Path("runs").rename("elsewhere/runs")
+    monkeypatch.chdir("elsewhere")
+    assert runs.find("latest").name == newest.name
+
+
+def test_a_run_dir_that_holds_something_is_refused():
+    Path("mine").mkdir()
+    Path("mine/file").touch()
+    with pytest.raises(ValueError, match="run_dir=mine: exists and is not empty"):
+        runs.create("a", "mine")
+
+
+def test_a_run_dir_is_made_as_typed():
+    assert runs.create("a", "deep/mine") == Path("deep/mine")
+    assert runs.find("latest") == Path("deep/mine").resolve()
+
+
+def test_missing_runs_are_named():
+    with pytest.raises(FileNotFoundError, match="run=latest: there is no run below"):
+        runs.find("latest")
+    with pytest.raises(FileNotFoundError, match="run=nowhere: there is no such run folder"):
+        runs.find("nowhere")
+
+
+def test_a_network_is_named_by_run_or_by_checkpoint():
+    for run, file in ((None, None), ("a", "b")):
+        with pytest.raises(ValueError, match=r"either run=FOLDER .* or checkpoint=FILE"):
+            runs.checkpoint_file(run, file)
+    folder = runs.create("a", None)
+    with pytest.raises(FileNotFoundError, match=r"it has no best.ckpt yet"):
+        runs.checkpoint_file(str(folder), None)
+    (folder / "checkpoints").mkdir()
+    (folder / "checkpoints/best.ckpt").touch()
+    assert runs.checkpoint_file("latest", None) == folder.resolve() / "checkpoints/best.ckpt"
+
+
+STORED = {"name": "x", "seed": 0, "train": {"epochs": 5, "save_minutes": 5}, "data": {"root": "a", "workers": 0}}
+
+
+def composed(**train: object) -> dict:
+    return {**STORED, "train": {**STORED["train"], **train}}
+
+
+def test_what_was_not_typed_is_as_stored():
+    typed = composed(epochs=99)
+    assert runs.settled(STORED, typed, ["resume=latest"], allow_changes=False) == STORED
+
+
+def test_a_typed_setting_that_changes_the_result_is_refused_and_named():
+    with pytest.raises(ValueError, match=r"train.epochs=99 would change the result .* began with train.epochs=5"):
+        runs.settled(STORED, composed(epochs=99), ["train.epochs=99"], allow_changes=False)
+
+
+def test_the_same_setting_typed_again_is_fine():
+    assert runs.settled(STORED, STORED, ["train.epochs=5", "data=x"], allow_changes=False) == STORED
+
+
+def test_allowed_changes_are_taken_over():
+    settings = runs.settled(STORED, composed(epochs=99), ["train.epochs=99"], allow_changes=True)
+    assert settings["train"]["epochs"] == 99
+
+
+def test_settings_that_never_change_the_result_are_free():
+    changed = {**composed(save_minutes=1), "data": {"root": "b", "workers": 2}}
+    settings = runs.settled(
+        STORED, changed, ["train.save_minutes=1", "data.root=b", "data.workers=2"], allow_changes=False
+    )
+    assert settings == changed
+
+
+def test_an_experiment_is_held_against_everything():
+    with pytest.raises(ValueError, match=r"train.epochs=99"):
+        runs.settled(STORED, composed(epochs=99), ["experiment=long"], allow_changes=False)
