@@ -73,7 +73,8 @@ class Checkpoint(CheckpointBase):
         if finished(trainer):
             trainer.should_stop = True  # which also makes Lightning validate after the last step, whatever the interval
         validation_due = finished(trainer) or self.batches_done % trainer.val_check_batch == 0
-        if not validation_due and time.monotonic() - self._saved_at > self.save_seconds:
+        in_pieces = self.batches_done % trainer.accumulate_grad_batches != 0  # gradients wait that no file holds
+        if not validation_due and not in_pieces and time.monotonic() - self._saved_at > self.save_seconds:
             self.save(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
@@ -87,7 +88,8 @@ class Learner(Scorer):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Dropout and its like depend on the seed, the batch and the process alone, so that resuming needs no state."""
-        torch.manual_seed((self.seed << 40 ^ batch_idx << 10 ^ self.global_rank) % 2**63)
+        draw = np.random.SeedSequence([self.seed, batch_idx, self.global_rank]).generate_state(1)
+        torch.manual_seed(int(draw[0]))
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """The loss of this piece per pixel, void or not: `on_before_optimizer_step` mends the divisor."""
@@ -159,8 +161,9 @@ class Learner(Scorer):
         scores = {"IoU/val": mean_iou(matrix), "loss/val": self.val_loss.compute(), "accuracy/val": accuracy(matrix)}
         for name, iou in zip(self.class_names, class_iou(matrix), strict=True):
             scores[f"IoU_class/val/{name}"] = iou
-        scores["IoU/train"] = mean_iou(self.train_confusion.compute())
-        self.train_confusion.reset()
+        if self.train_confusion.images:
+            scores["IoU/train"] = mean_iou(self.train_confusion.compute())
+            self.train_confusion.reset()
         self.publish(scores)
 
     def publish(self, scores: dict[str, Any]) -> None:

@@ -3,9 +3,13 @@
 import logging
 import warnings
 from pathlib import Path
+from typing import Literal
 
 import torch
 
+Precision = Literal[
+    "auto", "bf16-mixed", "16-mixed", "32-true", "64-true", "bf16-true", "16-true", 16, 32, 64
+]  # Lightning's names, and `auto`
 # For a Lightning trainer that only scores: no files, no bar, no words of its own.
 PLAIN = {
     "logger": False,
@@ -45,9 +49,9 @@ def device_type(accelerator: str) -> str:
     raise ValueError(f"trainer.accelerator={accelerator}: there is none on this machine; take auto or cpu")
 
 
-def resolve(name: str, device: str) -> tuple[str, str]:
+def resolve(name: Precision, device: str) -> tuple[str, str]:
     """The precision to use and the reason: `name` as typed, or what suits the device for `auto`."""
-    return choose(device) if name == "auto" else (name, "as typed")
+    return choose(device) if name == "auto" else (str(name), "as typed")
 
 
 def choose(device: str) -> tuple[str, str]:

@@ -4,7 +4,8 @@ import csv
 import json
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +29,17 @@ def say(text: str) -> None:
     _log.info(text)
 
 
-def log_to(path: Path) -> None:
-    """From now on, what is said is also appended to this file, with the time."""
-    for handler in [h for h in _log.handlers if isinstance(h, logging.FileHandler)]:
-        _log.removeHandler(handler)
-        handler.close()
+@contextmanager
+def log_to(path: Path) -> Iterator[None]:
+    """Inside, what is said is also appended to this file, with the time."""
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     _log.addHandler(handler)
+    try:
+        yield
+    finally:
+        _log.removeHandler(handler)
+        handler.close()
 
 
 def score(confusion: ConfusionMatrix, split: str, names: tuple[str, ...]) -> dict[str, Any]:

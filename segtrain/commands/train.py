@@ -1,9 +1,10 @@
 """`train`: from settings to a scored network in a run folder."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import yaml
@@ -15,6 +16,7 @@ from ..build import build
 from ..data import DataModule
 from ..learner import Learner
 from ..losses import class_weights
+from ..precision import Precision
 from ..report import log_to, say
 from .evaluate import report_score
 
@@ -59,12 +61,12 @@ def train(
     allow_changes: bool,
     allow: list[str],
     data: Spec,
-    model: Spec,
-    loss: Spec,
+    model: Annotated[Spec, {"num_classes": int | None}],
+    loss: Annotated[Spec, {"weights": Sequence[float] | str | None}],
     optimizer: Spec,
     schedule: Spec,
     augment: Spec,
-    trainer: Spec,
+    trainer: Annotated[Spec, {"precision": Precision}],
 ) -> None:
     """Train a network, score its best checkpoint on the held-out split, and say how to go on.
 
@@ -142,7 +144,10 @@ class Training:
         self.fit(folder, file)
 
     def fit(self, folder: Path, resume_from: Path | None) -> None:
-        log_to(folder / "log.txt")
+        with log_to(folder / "log.txt"):
+            self._fit(folder, resume_from)
+
+    def _fit(self, folder: Path, resume_from: Path | None) -> None:
         say(self.headline(folder, resume_from))
         say(f"watch it: tensorboard --logdir {folder}")
         learner, trainer = self.learner(), self.trainer(folder)

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -69,7 +69,7 @@ class FolderData(DataModule):
         classes: Mapping[str, Any] | None,
         crop: Sequence[int],
         batch_size: int,
-        workers: int | str,
+        workers: int | Literal["auto"],
         **drawing: Any,
     ) -> None:
         folder = Path(root)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -80,7 +80,7 @@ class DataModule(LightningDataModule):
         *,
         crop: Sequence[int],
         batch_size: int,
-        workers: int | str,
+        workers: int | Literal["auto"],
         augment: Augment | None = None,
         seed: int = 0,
     ) -> None:

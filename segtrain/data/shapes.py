@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -89,7 +89,7 @@ class ShapesData(DataModule):
         variant: int,
         crop: Sequence[int],
         batch_size: int,
-        workers: int | str,
+        workers: int | Literal["auto"],
         **drawing: Any,
     ) -> None:
         lengths = {"train": train, "val": val, "test": test}

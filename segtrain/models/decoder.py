@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from .blocks import ConvBNReLU
+from .blocks import ConvBNReLU, same_conv
 from .initialize import initialize
 
 
@@ -88,7 +88,7 @@ class Decoder(nn.Module):
             if ladder:
                 self.rungs.append(Rung(up, Score(channels[i + 1], out), nn.Identity()))
             else:
-                self.rungs.append(Rung(up, nn.Conv2d(channels[i + 1], out, 1), ConvBNReLU(out, out)))
+                self.rungs.append(Rung(up, same_conv(channels[i + 1], out, 1), ConvBNReLU(out, out)))
             width = out
         self.score = nn.Identity() if ladder else Score(width, num_classes)
         self.up = Upsample(num_classes, num_classes, strides[skips])

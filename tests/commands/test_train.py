@@ -1,6 +1,7 @@
 import csv
 import json
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def test_a_run_folder_holds_what_the_contract_says(segtrain: Run, capsys: pytest
     }
     assert yaml.safe_load((run / "config.yaml").read_text())["train"]["ema"] == 0.9
     assert (run / "overrides.txt").read_text().splitlines() == [*TINY, "train.ema=0.9"]
-    assert json.loads((run / "environment.json").read_text())["torch"] == torch.__version__
+    assert json.loads((run / "environment.json").read_text())["torch"] == version("torch")
     out = capsys.readouterr().out
     assert "12 train, 3 val, 3 test images, 6 classes" in out
     assert "cpu, 32-true (as typed); batch 4 of 32 x 32; 8 steps" in out
