@@ -24,6 +24,6 @@ def predict(network: nn.Module, image: Tensor | np.ndarray) -> Tensor:
     device = next(network.parameters()).device
     batch = image[None].to(device).contiguous(memory_format=torch.channels_last)
     logits = network.eval()(batch)
-    if not logits.sum(dtype=torch.float32).isfinite():
+    if not logits.mean().isfinite():
         raise ValueError("the network's output is not finite (NaN or infinite); try trainer.precision=32-true")
     return logits.argmax(1)[0].cpu()

@@ -42,8 +42,8 @@ class ConfusionMatrix(Metric):
         self.matrix += counts[:-1].view(self.num_classes, self.num_classes)
         self.void_pixels += counts[-1]
         self.images += len(mask)
-        # A sum is finite only if all its terms are; kept on the device, so that nothing waits for it here.
-        self.broken += ~logits.sum(dtype=torch.float32).isfinite()
+        # A mean is finite only if all its terms are; kept on the device, so that nothing waits for it here.
+        self.broken += ~logits.mean().isfinite()
 
     def compute(self) -> Tensor:
         """(classes, classes) int64: rows truth, columns prediction.
