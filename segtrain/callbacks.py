@@ -1,4 +1,4 @@
-"""What happens beside training: curves, pictures, a progress bar."""
+"""What happens beside training: curves, pictures, a progress bar. `pl_module` is the learner in all hooks."""
 
 import csv
 import time
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
@@ -97,7 +97,8 @@ class Curves(Callback):
         self._started = time.perf_counter()
         self._waited += self._started - self._ended
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
+        """Publish a point where one is due; the last step has one in any case."""
         self._ended = time.perf_counter()
         self._busy += self._ended - self._started
         self._steps += 1 / trainer.accumulate_grad_batches
@@ -124,13 +125,13 @@ class Mosaic(Callback):
         self.classes, self.indices, self._rows = classes, set(indices), []
 
     def on_validation_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Tensor, batch: dict[str, Tensor], *_: Any
+        self, trainer: Trainer, pl_module: Any, outputs: Tensor, batch: dict[str, Tensor], *_: Any
     ) -> None:
         for image, mask, key, prediction in zip(batch["image"], batch["mask"], batch["key"], outputs, strict=True):
             if int(key) in self.indices:
                 self._rows.append([tensor.cpu().numpy() for tensor in (image, mask, prediction)])
 
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
         if self._rows and trainer.is_global_zero:
             picture = torch.from_numpy(mosaic(self._rows, self.classes))
             for logger in trainer.loggers:
@@ -159,10 +160,10 @@ class ProgressBar(Callback):
         self.task = self.bar.add_task("training", total=trainer.max_steps, completed=trainer.global_step, scores="")
         self.bar.start()
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
         self.bar.update(self.task, completed=trainer.global_step, scores=self._scores(pl_module.shown))
 
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
         step, shown = trainer.global_step, pl_module.shown
         self._val = f"IoU {shown.get('IoU/val', NAN):.4f}"
         left = (time.perf_counter() - self._began) / max(step - self._first, 1) * (trainer.max_steps - step)

@@ -72,12 +72,12 @@ class Checkpoint(CheckpointBase):
         self.batches_done += 1
         if finished(trainer):
             trainer.should_stop = True  # which also makes Lightning validate after the last step, whatever the interval
-        validation_due = finished(trainer) or self.batches_done % trainer.val_check_batch == 0
+        validation_due = finished(trainer) or self.batches_done % int(trainer.val_check_batch or 1) == 0
         in_pieces = self.batches_done % trainer.accumulate_grad_batches != 0  # gradients wait that no file holds
         if not validation_due and not in_pieces and time.monotonic() - self._saved_at > self.save_seconds:
             self.save(trainer)
 
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
         score = mean_iou(pl_module.confusion.compute())
         improved = score > self.best
         if improved:

@@ -114,7 +114,9 @@ class Learner(Scorer):
         pixels = self.numerator_pixels * self.trainer.world_size
         valid = self.trainer.strategy.reduce(self.denominator, reduce_op="sum")
         factor = pixels / valid.clamp(min=1)
-        torch._foreach_mul_([p.grad for p in self.network.parameters() if p.grad is not None], factor)
+        for parameter in self.network.parameters():
+            if parameter.grad is not None:
+                parameter.grad.mul_(factor)
         self.numerator_pixels, self.denominator = 0, torch.zeros_like(self.denominator)
 
     def configure_gradient_clipping(
@@ -157,6 +159,7 @@ class Learner(Scorer):
         return logits.argmax(1)
 
     def on_validation_epoch_end(self) -> None:
+        """Publish the scores of this validation, and the IoU of the training crops since the last one."""
         matrix = self.confusion.compute()
         scores = {"IoU/val": mean_iou(matrix), "loss/val": self.val_loss.compute(), "accuracy/val": accuracy(matrix)}
         for name, iou in zip(self.class_names, class_iou(matrix), strict=True):

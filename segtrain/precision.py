@@ -10,14 +10,6 @@ import torch
 Precision = Literal[
     "auto", "bf16-mixed", "16-mixed", "32-true", "64-true", "bf16-true", "16-true", 16, 32, 64
 ]  # Lightning's names, and `auto`
-# For a Lightning trainer that only scores: no files, no bar, no words of its own.
-PLAIN = {
-    "logger": False,
-    "enable_checkpointing": False,
-    "enable_progress_bar": False,
-    "enable_model_summary": False,
-    "use_distributed_sampler": False,
-}
 # Lightning's hints that a user of segtrain can do nothing about, by how their messages begin.
 NOISE = (
     r".*does not have many workers",  # data.workers is chosen by the machine

@@ -1,5 +1,6 @@
 """`evaluate`: score a trained network on a split."""
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,33 +12,63 @@ from .. import precision, runs
 from ..build import build
 from ..data import DataModule
 from ..learner import Scorer
+from ..precision import Precision
 from ..report import say, score, table, write_score
 
 Spec = dict[str, Any]
 
 
-def evaluate(
-    *, run: str | None, checkpoint: str | None, split: str | None, data: Spec, trainer: Spec, allow: list[str]
-) -> None:
-    """Score a run's best checkpoint, or any checkpoint, on whole images at their own resolution.
+@dataclass
+class Elsewhere:
+    """Settings in place of the run's own, where not `None`: the same kind of data in another folder."""
 
-    Args:
-        data: settings in place of the run's own, where not `None`.
-    """
+    root: str | None
+    workers: int | None
+
+
+@dataclass
+class Engine:
+    """What to compute on; `precision=None` is the run's own."""
+
+    accelerator: str
+    precision: Precision | None
+    devices: int = 1
+
+
+def evaluate(
+    *,
+    run: str | None,
+    checkpoint: str | None,
+    split: str | None,
+    data: Elsewhere,
+    trainer: Engine,
+    allow: list[str],
+) -> None:
+    """Score a run's best checkpoint, or any checkpoint, on whole images at their own resolution."""
     precision.quiet()
     file = runs.checkpoint_file(run, checkpoint)
     content = checkpoints.read(file)
     record, trust = checkpoints.record_of(content), checkpoints.trusted(allow)
     network, classes, settings = checkpoints.restore(content, trust)
-    moved = {key: value for key, value in data.items() if value is not None}
+    moved = {key: value for key, value in asdict(data).items() if value is not None}
     module: DataModule = build({**settings["data"], **moved}, trust)
     if len(module.classes) != len(classes):
         raise ValueError(
             f"{file} was trained for {len(classes)} classes ({', '.join(classes.names)}), "
             f"but the data have {len(module.classes)} ({', '.join(module.classes.names)})"
         )
-    chosen = trainer["precision"] or record["precision"]
-    engine = Trainer(**{**trainer, "precision": chosen}, **precision.PLAIN)
+    precision.device_type(trainer.accelerator)  # says so in one line where it is missing
+    chosen: Any = trainer.precision or record["precision"]
+    engine = Trainer(
+        accelerator=trainer.accelerator,
+        devices=trainer.devices,
+        precision=chosen,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
     scorer = Scorer(network.to(memory_format=torch.channels_last), class_names=classes.names, void=module.classes.void)
     folder = runs.folder_of(file)
     report_score(engine, scorer, module, split or module.final_split, folder)

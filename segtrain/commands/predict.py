@@ -15,12 +15,11 @@ from ..data.classes import ClassTable
 from ..data.images import SUFFIXES, open_image, read_image
 from ..inference import predict as predict_mask
 from ..report import console, overlay, say
-
-Spec = dict[str, Any]
+from .evaluate import Engine
 
 
 def predict(
-    *, run: str | None, checkpoint: str | None, images: str, out: str | None, trainer: Spec, allow: list[str]
+    *, run: str | None, checkpoint: str | None, images: str, out: str | None, trainer: Engine, allow: list[str]
 ) -> None:
     """Write masks/NAME.png (class indices, with the class colours as palette) and overlays/NAME.png for each image.
 
@@ -33,8 +32,9 @@ def predict(
     content = checkpoints.read(file)
     sources = find_images(images)
     trained = checkpoints.restore(content, checkpoints.trusted(allow))
-    chosen = trainer["precision"] or checkpoints.record_of(content)["precision"]
-    fabric = Fabric(accelerator=trainer["accelerator"], devices=1, precision=chosen)
+    precision.device_type(trainer.accelerator)  # says so in one line where it is missing
+    chosen: Any = trainer.precision or checkpoints.record_of(content)["precision"]
+    fabric = Fabric(accelerator=trainer.accelerator, devices=trainer.devices, precision=chosen)
     network = fabric.setup_module(trained.network)
     target = Path(out).expanduser() if out else runs.folder_of(file) / "predict"
     for name, path in track(sources.items(), "predicting", console=console, disable=not console.is_terminal):

@@ -167,6 +167,7 @@ class Training:
         say(f"next: python -m segtrain predict run={folder} images=YOUR_IMAGES")
 
     def headline(self, folder: Path, resume_from: Path | None) -> str:
+        """What is trained on what, in one line."""
         images = ", ".join(f"{len(source)} {split}" for split, source in self.data.splits.items())
         millions = sum(p.numel() for p in self.network.parameters()) / 1e6
         height, width = self.data.crop
@@ -178,6 +179,7 @@ class Training:
         )
 
     def learner(self) -> Learner:
+        """The network with its loss, optimiser and schedule."""
         classes = self.data.classes
         return Learner(
             self.network,
@@ -193,6 +195,7 @@ class Training:
         )
 
     def trainer(self, folder: Path) -> Trainer:
+        """Lightning's trainer, counting steps, with our loggers, callbacks and checkpoints."""
         pieces = self.settings["trainer"]["accumulate_grad_batches"]
         val = len(self.data.source("val"))
         shown = [round((i + 0.5) * val / MOSAIC_IMAGES - 0.5) for i in range(MOSAIC_IMAGES)]

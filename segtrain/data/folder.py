@@ -81,6 +81,7 @@ class FolderData(DataModule):
 
 
 def class_table(root: Path, spec: Mapping[str, Any] | None) -> ClassTable:
+    """The table in the settings, or else the one in the data folder."""
     if spec is not None:
         return ClassTable.from_spec(spec, "data.classes")
     path = root / "classes.yaml"

@@ -20,8 +20,13 @@ from .sampler import SAMPLE, EndlessBatchSampler, generator
 class Source(Protocol):
     """The images and masks of one split."""
 
-    names: Sequence[str]
-    sizes: Sequence[tuple[int, int]]  # (height, width) of each image
+    @property
+    def names(self) -> Sequence[str]: ...
+
+    @property
+    def sizes(self) -> Sequence[tuple[int, int]]:
+        """(height, width) of each image."""
+        ...
 
     def __len__(self) -> int: ...
 
@@ -111,6 +116,7 @@ class DataModule(LightningDataModule):
         return hashlib.sha256(text.encode()).hexdigest()
 
     def train_dataloader(self) -> DataLoader[Any]:
+        """Endless: the learner counts the steps."""
         source = self.source("train")
         assert self.augment is not None and self.trainer is not None
         sampler = EndlessBatchSampler(
