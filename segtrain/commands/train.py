@@ -86,20 +86,22 @@ def train(
         say(f"{folder} is finished: nothing is changed; python -m segtrain evaluate run={folder} scores it")
         return
     settings = runs.settled(record["settings"], settings, typed, allow_changes=allow_changes)
-    Training(settings, trust=checkpoint.trusted(allow)).go_on(folder, file, content, allow_changes=allow_changes)
+    training = Training(settings, trust=checkpoint.trusted(allow), before=record)
+    training.go_on(folder, file, checkpoint.batches_done(content), allow_changes=allow_changes)
 
 
 class Training:
-    """One training with all its parts; nothing is written before everything is built.
+    """One training with all its parts; all is built before anything is written.
 
     Args:
         settings: as composed.
         trust: the `_target_` names that `settings` may hold, or `None` for any.
+        before: the record of the run that is resumed; what it found out about data and machine stays.
     """
 
-    def __init__(self, settings: Spec, trust: frozenset[str] | None) -> None:
+    def __init__(self, settings: Spec, trust: frozenset[str] | None, before: Spec | None = None) -> None:
         precision.quiet()
-        self.settings, self.trust = settings, trust
+        self.settings, self.trust, self.before = settings, trust, before
         self.train = Settings(**settings["train"])
         torch.manual_seed(settings["seed"])
         self.data: DataModule = build(
@@ -109,7 +111,9 @@ class Training:
             self.data.source(split)
         self.device = precision.device_type(settings["trainer"]["accelerator"])
         self.precision, self.reason = precision.resolve(settings["trainer"]["precision"], self.device)
-        network_spec = {**settings["model"], **self._known_to_data()}
+        if before and settings["trainer"]["precision"] == "auto":
+            self.precision, self.reason = before["precision"], "as before"
+        network_spec = self._network_spec()
         self.network: nn.Module = build(network_spec, trust).to(memory_format=torch.channels_last)
         self.epoch_steps = len(self.data.source("train")) / self.data.batch_size
         self.steps = self.train.steps or math.ceil(self.train.epochs * self.epoch_steps)
@@ -120,6 +124,7 @@ class Training:
             "classes": self.data.classes.spec,
             "fingerprint": self.data.fingerprint(),
         }
+        self.learner = self._learner()
 
     def start(self, run_dir: str | None, init: str | None, typed: list[str]) -> None:
         """Train from the beginning, in a new run folder."""
@@ -132,15 +137,15 @@ class Training:
         runs.write_environment(folder, self.device, self.record["fingerprint"])
         self.fit(folder, None)
 
-    def go_on(self, folder: Path, file: Path, content: Spec, *, allow_changes: bool) -> None:
+    def go_on(self, folder: Path, file: Path, batches_done: int, *, allow_changes: bool) -> None:
         """Continue an interrupted run where its checkpoint was written."""
-        stored = checkpoint.record_of(content)["fingerprint"]
-        if stored != self.record["fingerprint"] and not allow_changes:
+        assert self.before is not None
+        if self.before["fingerprint"] != self.record["fingerprint"] and not allow_changes:
             raise ValueError(
                 f"resume={folder}: the data are not those of the run (names, sizes or classes differ); "
                 "restore them, or add allow_changes=true"
             )
-        self.data.batches_done = checkpoint.batches_done(content)
+        self.data.batches_done = batches_done
         self.fit(folder, file)
 
     def fit(self, folder: Path, resume_from: Path | None) -> None:
@@ -150,10 +155,17 @@ class Training:
     def _fit(self, folder: Path, resume_from: Path | None) -> None:
         say(self.headline(folder, resume_from))
         say(f"watch it: tensorboard --logdir {folder}")
-        learner, trainer = self.learner(), self.trainer(folder)
+        learner, trainer = self.learner, self._trainer(folder)
         if self.train.compile:
             learner.network.compile()
-        trainer.fit(learner, datamodule=self.data, ckpt_path=resume_from, weights_only=True)
+        try:
+            trainer.fit(learner, datamodule=self.data, ckpt_path=resume_from, weights_only=True)
+        except SystemExit:  # Lightning's answer to Ctrl-C
+            saved = (folder / "checkpoints" / "last.ckpt").exists()
+            say(
+                "stopped; " + (f"go on: python -m segtrain train resume={folder}" if saved else "nothing was saved yet")
+            )
+            raise KeyboardInterrupt from None
         best = checkpoint.read(folder / "checkpoints" / "best.ckpt")
         learner.scored.load_state_dict(checkpoint.weights_of(best))
         split = self.data.final_split
@@ -178,7 +190,7 @@ class Training:
             f"{self.steps / self.epoch_steps:.1f} epochs; {folder}"
         )
 
-    def learner(self) -> Learner:
+    def _learner(self) -> Learner:
         """The network with its loss, optimiser and schedule."""
         classes = self.data.classes
         return Learner(
@@ -194,7 +206,7 @@ class Training:
             ema=self.train.ema,
         )
 
-    def trainer(self, folder: Path) -> Trainer:
+    def _trainer(self, folder: Path) -> Trainer:
         """Lightning's trainer, counting steps, with our loggers, callbacks and checkpoints."""
         pieces = self.settings["trainer"]["accumulate_grad_batches"]
         val = len(self.data.source("val"))
@@ -225,15 +237,17 @@ class Training:
             ],
         )
 
-    def _known_to_data(self) -> Spec:
-        """What the model's settings leave open and only the data know."""
+    def _network_spec(self) -> Spec:
+        """The model's settings, with what they leave open and only the data know."""
         model, known = self.settings["model"], {}
+        if self.before and self.before["settings"]["model"] == model:
+            return self.before["model"]
         if "num_classes" in model and model["num_classes"] is None:
             known["num_classes"] = len(self.data.classes)
         pretrained = (model.get("encoder") or {}).get("weights") is not None
         if "mean" in model and model["mean"] is None and not pretrained:
             known["mean"], known["std"] = self.data.statistics()
-        return known
+        return {**model, **known}
 
     def _loss_of_data(self) -> Spec:
         """Likewise for the loss."""

@@ -180,6 +180,22 @@ def test_mistakes_are_one_line_with_status_2(
     assert message in err
 
 
-def test_nothing_is_written_before_everything_is_built(segtrain: Run):
-    assert segtrain("train", *TINY, "model.skips=9") == 2
+@pytest.mark.parametrize("word", ["model.skips=9", "loss.weights=rare", "loss.label_smoothing=2", "data.crop=[0,8]"])
+def test_nothing_is_written_before_everything_is_built(segtrain: Run, word: str):
+    assert segtrain("train", *TINY, word) == 2
     assert not Path("runs").exists()
+
+
+def test_ctrl_c_ends_with_status_130_and_the_line_that_goes_on(
+    segtrain: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    step = learner.Learner.optimizer_step
+
+    def interrupted(self: learner.Learner, *args: object, **kwargs: object) -> None:
+        if self.trainer.global_step == 5:
+            raise KeyboardInterrupt
+        step(self, *args, **kwargs)
+
+    monkeypatch.setattr(learner.Learner, "optimizer_step", interrupted)
+    assert segtrain("train", *TINY, "run_dir=run") == 130
+    assert "go on: python -m segtrain train resume=run" in capsys.readouterr().out

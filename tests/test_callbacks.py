@@ -1,0 +1,107 @@
+import csv
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from segtrain import callbacks
+from segtrain.data import ClassTable
+
+CLASSES = ClassTable.from_spec({"ignore": 255, "classes": [{"name": "a", "color": [9, 9, 9]}, {"name": "b"}]})
+
+
+def rows(path: Path) -> list[list[str]]:
+    with open(path, newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_the_table_has_one_row_per_step_and_one_column_per_tag(tmp_path: Path):
+    table = callbacks.MetricsTable(tmp_path / "metrics.csv", ["IoU/val", "loss/train"])
+    table.log_metrics({"loss/train": 0.5}, 10)
+    table.log_metrics({"IoU/val": 0.25}, 10)
+    table.log_metrics({"loss/train": 0.4}, 20)
+    table.save()
+    expected = [["step", "IoU/val", "loss/train"], ["10", "0.25", "0.5"], ["20", "", "0.4"]]
+    assert rows(tmp_path / "metrics.csv") == expected
+
+
+def test_the_table_goes_on_below_what_is_there(tmp_path: Path):
+    for step in (1, 2):
+        table = callbacks.MetricsTable(tmp_path / "metrics.csv", ["a"])
+        table.log_metrics({"a": 1.0}, step)
+        table.finalize("success")
+    assert [row[0] for row in rows(tmp_path / "metrics.csv")] == ["step", "1", "2"]
+
+
+def test_iou_is_the_first_group_and_tags_are_unique():
+    names = callbacks.tags(["a", "b"])
+    assert min(names).startswith("IoU/")
+    assert len(names) == len(set(names))
+    assert names[-2:] == ["IoU_class/val/a", "IoU_class/val/b"]
+
+
+def test_tensorboard_writes_into_the_run_folder_itself(tmp_path: Path):
+    logger = callbacks.TensorBoard(tmp_path)
+    logger.log_metrics({"IoU/val": 0.5}, 3)
+    logger.finalize("success")
+    (path,) = tmp_path.iterdir()
+    assert path.name.startswith("events.out.tfevents")
+
+
+def test_the_mosaic_shows_the_chosen_images_after_each_validation(tmp_path: Path):
+    logger = callbacks.TensorBoard(tmp_path)
+    trainer = SimpleNamespace(loggers=[logger], is_global_zero=True, global_step=7)
+    mosaic = callbacks.Mosaic(CLASSES, [1, 2])
+    for key in range(4):
+        image = torch.full((1, 3, 4, 5), 10 * key, dtype=torch.uint8)
+        batch = {"image": image, "mask": torch.zeros(1, 4, 5, dtype=torch.uint8), "key": torch.tensor([key])}
+        mosaic.on_validation_batch_end(trainer, None, torch.zeros(1, 4, 5, dtype=torch.long), batch)
+    mosaic.on_validation_end(trainer, None)
+    logger.finalize("success")
+    events = EventAccumulator(str(tmp_path), size_guidance={"images": 0})
+    events.Reload()
+    (picture,) = events.Images("images/val")
+    assert (picture.step, picture.width, picture.height) == (7, 4 * (5 + 4), 2 * (4 + 4))
+
+
+def test_a_point_holds_the_mean_speed_and_the_share_of_waiting(monkeypatch: pytest.MonkeyPatch):
+    clock = iter(np.arange(0, 100, 1.0))
+    monkeypatch.setattr(callbacks.time, "perf_counter", lambda: float(next(clock)))
+    published: list[dict[str, float]] = []
+    optimizer = SimpleNamespace(param_groups=[{"lr": 0.1}])
+    trainer = SimpleNamespace(accumulate_grad_batches=1, max_steps=100, optimizers=[optimizer], global_step=0)
+    loss = SimpleNamespace(compute=lambda: 0.5, reset=lambda: None)
+    learner = SimpleNamespace(publish=published.append, train_loss=loss)
+    curves = callbacks.Curves(log_steps=2, batch_size=8)
+    curves.on_train_start()
+    for step in range(1, 5):
+        trainer.global_step = step
+        curves.on_train_batch_start()
+        curves.on_train_batch_end(trainer, learner)
+    # each step waits one tick and computes one; the tick in which a point is written is nobody's
+    expected = {"loss/train": 0.5, "optim/lr": 0.1, "speed/images_per_second": 4.0, "speed/data_wait": 0.5}
+    assert published == [expected, expected]
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_progress_says_scores_speed_and_time_left(monkeypatch: pytest.MonkeyPatch, terminal: bool):
+    console = Console(force_terminal=terminal, width=160, record=True, highlight=False, soft_wrap=True)
+    monkeypatch.setattr(callbacks, "console", console)
+    said: list[str] = []
+    monkeypatch.setattr(callbacks, "say", said.append)
+    trainer = SimpleNamespace(global_step=0, max_steps=10)
+    learner = SimpleNamespace(shown={})
+    bar = callbacks.ProgressBar(steps_per_epoch=5)
+    bar.on_train_start(trainer)
+    trainer.global_step = 5
+    learner.shown = {"IoU/val": 0.25, "loss/train": 0.5, "speed/images_per_second": 12.0}
+    bar.on_validation_end(trainer, learner)
+    bar.on_train_batch_end(trainer, learner)
+    bar.on_train_end()
+    assert said[0].startswith("epoch 1.0  step 5/10  IoU/val 0.2500  loss/train 0.5000  12.0 images/s  0:00:0")
+    screen = console.export_text()
+    assert ("5/10" in screen and "loss 0.5000  IoU 0.2500  12.0 images/s" in screen) is terminal
