@@ -1,6 +1,7 @@
 """What happens beside training: curves, pictures, a progress bar. `pl_module` is the learner in all hooks."""
 
 import csv
+import math
 import time
 from argparse import Namespace
 from collections.abc import Sequence
@@ -17,25 +18,35 @@ from .data.classes import ClassTable
 from .report import console, mosaic, say
 
 NAN = float("nan")
+MOSAIC_SIDE = 640
 SHOWN = ("IoU/val", "IoU/train", "loss/train", "loss/val")  # in the line after a validation
 
 
 class TensorBoard(TensorBoardLogger):
     """Events straight in the run folder, and no `hparams.yaml`: `config.yaml` says all."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(save_dir=folder, name="", version="", default_hp_metric=False)
+    def __init__(self, folder: Path, first_step: int | None = None) -> None:
+        """`first_step`: on resume, TensorBoard forgets what an earlier process wrote from there on."""
+        super().__init__(save_dir=folder, name="", version="", default_hp_metric=False, purge_step=first_step)
 
     def save(self) -> None:
         self.experiment.flush()
 
 
 class MetricsTable(Logger):
-    """`metrics.csv`: one row per step that logged something, one column per tag."""
+    """`metrics.csv`: one row per step that logged something, one column per tag; the final score has its own row.
 
-    def __init__(self, path: Path, tags: Sequence[str]) -> None:
+    Args:
+        first_step: on resume, rows that an earlier process wrote from there on are dropped.
+    """
+
+    def __init__(self, path: Path, tags: Sequence[str], first_step: int | None = None) -> None:
         super().__init__()
         self.path, self.columns = path, ["step", *tags]
+        if first_step is not None and path.exists():
+            header, *rows = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            kept = [row for row in rows if int(row.partition(",")[0]) < first_step]
+            path.write_text("".join([header, *kept]), encoding="utf-8")
         self._row: dict[str, float] = {}
 
     @property
@@ -85,7 +96,7 @@ class Curves(Callback):
         self._reset()
 
     def _reset(self) -> None:
-        self._steps, self._busy, self._waited, self._ended = 0, 0.0, 0.0, time.perf_counter()
+        self._pieces, self._busy, self._waited, self._ended = 0, 0.0, 0.0, time.perf_counter()
 
     def on_train_start(self, *_: Any) -> None:
         self._reset()
@@ -101,16 +112,16 @@ class Curves(Callback):
         """Publish a point where one is due; the last step has one in any case."""
         self._ended = time.perf_counter()
         self._busy += self._ended - self._started
-        self._steps += 1 / trainer.accumulate_grad_batches
-        step = trainer.global_step
-        if (step % self.log_steps and step < trainer.max_steps) or self._steps < 1:
+        self._pieces += 1
+        step, steps = trainer.global_step, self._pieces // trainer.accumulate_grad_batches
+        if not steps or (step % self.log_steps and step < trainer.max_steps):
             return
         seconds = self._busy + self._waited
         pl_module.publish(
             {
                 "loss/train": pl_module.train_loss.compute(),
                 "optim/lr": trainer.optimizers[0].param_groups[0]["lr"],
-                "speed/images_per_second": self._steps * self.batch_size / seconds,
+                "speed/images_per_second": steps * self.batch_size / seconds,
                 "speed/data_wait": self._waited / seconds,
             }
         )
@@ -119,7 +130,10 @@ class Curves(Callback):
 
 
 class Mosaic(Callback):
-    """The same validation images after every validation, for TensorBoard: image, truth, prediction, error."""
+    """The same validation images after every validation, for TensorBoard: image, truth, prediction, error.
+
+    Larger images are thinned out to at most `MOSAIC_SIDE` pixels a side.
+    """
 
     def __init__(self, classes: ClassTable, indices: Sequence[int]) -> None:
         self.classes, self.indices, self._rows = classes, set(indices), []
@@ -129,7 +143,8 @@ class Mosaic(Callback):
     ) -> None:
         for image, mask, key, prediction in zip(batch["image"], batch["mask"], batch["key"], outputs, strict=True):
             if int(key) in self.indices:
-                self._rows.append([tensor.cpu().numpy() for tensor in (image, mask, prediction)])
+                thin = math.ceil(max(mask.shape) / MOSAIC_SIDE)
+                self._rows.append([t[..., ::thin, ::thin].cpu().numpy() for t in (image, mask, prediction)])
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
         if self._rows and trainer.is_global_zero:
@@ -178,6 +193,33 @@ class ProgressBar(Callback):
         return "  ".join(filter(None, (loss, self._val, speed)))
 
     def on_train_end(self, *_: Any) -> None:
+        self.bar.stop()
+
+    def on_exception(self, *_: Any) -> None:
+        self.bar.stop()
+
+
+class ScoringBar(Callback):
+    """Images scored, and the time left."""
+
+    def __init__(self) -> None:
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=console,
+            disable=not console.is_terminal,
+        )
+
+    def on_test_start(self, trainer: Trainer, *_: Any) -> None:
+        self.task = self.bar.add_task("scoring", total=sum(map(int, trainer.num_test_batches)))
+        self.bar.start()
+
+    def on_test_batch_end(self, *_: Any) -> None:
+        self.bar.advance(self.task)
+
+    def on_test_end(self, *_: Any) -> None:
         self.bar.stop()
 
     def on_exception(self, *_: Any) -> None:

@@ -1,6 +1,7 @@
 """Checkpoint files: when they are written, what is in them, and how a network comes back out."""
 
 import json
+import math
 import os
 import time
 from collections.abc import Collection, Mapping
@@ -79,9 +80,9 @@ class Checkpoint(CheckpointBase):
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
         score = mean_iou(pl_module.confusion.compute())
-        improved = score > self.best
+        improved = score > self.best or self.best_step == 0  # the first counts even where no class occurs
         if improved:
-            self.best, self.best_step = score, trainer.global_step
+            self.best, self.best_step = (-1.0 if math.isnan(score) else score), trainer.global_step
         self.save(trainer, best=improved)
 
     def save(self, trainer: Trainer, *, best: bool = False) -> None:

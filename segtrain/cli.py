@@ -212,7 +212,12 @@ def report(error: Exception) -> int:
 
         traceback.print_exception(error)
     families = {cls.__module__.split(".")[0] for cls in type(error).__mro__}
-    if isinstance(error, ValueError | OSError) or families & {"hydra", "omegaconf", "yaml"}:
+    if type(error).__name__ == "OutOfMemoryError":
+        message = "out of memory: lower data.batch_size or data.crop, or set trainer.accumulate_grad_batches=2"
+        print(f"segtrain: error: {message}", file=sys.stderr)
+        return 2
+    lightnings = type(error).__name__ == "MisconfigurationException"
+    if isinstance(error, ValueError | OSError) or lightnings or families & {"hydra", "omegaconf", "yaml"}:
         print(f"segtrain: error: {one_line(error)}", file=sys.stderr)
         return 2
     name = type(error).__name__

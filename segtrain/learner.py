@@ -10,9 +10,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
-from torchmetrics import MeanMetric
 
-from .metrics import ConfusionMatrix, accuracy, class_iou, mean_iou
+from .metrics import ConfusionMatrix, Ratio, accuracy, class_iou, mean_iou
 
 Batch = dict[str, Tensor]
 
@@ -54,6 +53,7 @@ class Learner(Scorer):
         seed: of what is random inside the network, such as dropout.
         auxiliary_weight: of the loss of the network's auxiliary head, if it has one.
         ema: decay of the moving average of the weights, which is then what is scored; `None` for no average.
+        compile: the network with torch.compile, for training steps alone: scores must not depend on it.
     """
 
     def __init__(
@@ -69,16 +69,20 @@ class Learner(Scorer):
         void: int,
         auxiliary_weight: float,
         ema: float | None,
+        compile: bool = False,
     ) -> None:
         super().__init__(network, class_names=class_names, void=void)
         self.loss, self.make_optimizer, self.schedule = loss, optimizer, schedule
         self.steps, self.seed = steps, seed
         self.auxiliary_weight = auxiliary_weight
+
+        def train_network(image: Tensor) -> Any:  # a function, since a compiled module would stand in the state dict
+            return network(image)
+
+        self.train_network = torch.compile(train_network) if compile else train_network
         self.average = None if ema is None else AveragedModel(network, multi_avg_fn=ema_update(ema), use_buffers=True)
         self.train_confusion = ConfusionMatrix(len(class_names), void)
-        self.train_loss, self.val_loss = MeanMetric(), MeanMetric()
-        for metric in (self.train_loss, self.val_loss):
-            metric.persistent(True)
+        self.train_loss, self.val_loss = Ratio(), Ratio()
         self.numerator_pixels, self.denominator = 0, torch.zeros(())
         self.shown: dict[str, float] = {}  # the last value of every tag
 
@@ -93,11 +97,11 @@ class Learner(Scorer):
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """The loss of this piece per pixel, void or not: `on_before_optimizer_step` mends the divisor."""
-        outputs = self.network(apply_color(batch["image"], batch["color"]))
+        outputs = self.train_network(apply_color(batch["image"], batch["color"]))
         logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
         mask = batch["mask"]
         numerator, denominator = self.loss(logits, mask)
-        self.train_loss.update(numerator.detach() / denominator.clamp(min=1), denominator)
+        self.train_loss.update(numerator.detach(), denominator)
         self.train_confusion.update(logits.detach(), mask)
         for head in auxiliary:
             numerator = numerator + self.auxiliary_weight * self.loss(head, mask)[0]
@@ -123,7 +127,7 @@ class Learner(Scorer):
         self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
     ) -> None:
         """Clip the norm over all parameters; Lightning's own refuses fused optimisers, which are the fast ones."""
-        if gradient_clip_val is None:
+        if not gradient_clip_val:  # None and 0: off, as Lightning has it
             return
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
         if scaler is not None and getattr(optimizer, "_step_supports_amp_scaling", False):
@@ -154,8 +158,7 @@ class Learner(Scorer):
         """The prediction (N, H, W), for callbacks."""
         logits = self.scored(batch["image"])
         self.confusion.update(logits, batch["mask"])
-        numerator, denominator = self.loss(logits, batch["mask"])
-        self.val_loss.update(numerator / denominator.clamp(min=1), denominator)
+        self.val_loss.update(*self.loss(logits, batch["mask"]))
         return logits.argmax(1)
 
     def on_validation_epoch_end(self) -> None:
@@ -180,7 +183,7 @@ class Learner(Scorer):
 def apply_color(image: Tensor, color: Tensor) -> Tensor:
     """Float images (N, C, H, W) in 0..1 under the affine colour maps (N, C, C+1)."""
     if not image.is_floating_point():
-        image = image.float() / torch.iinfo(image.dtype).max
+        image = image.to(color.dtype) / torch.iinfo(image.dtype).max
     mixed = torch.einsum("ndc,nchw->ndhw", color[..., :-1], image) + color[..., -1, None, None]
     return mixed.clamp(0, 1).to(memory_format=torch.channels_last)
 

@@ -35,9 +35,9 @@ class CrossEntropy(nn.Module):
             mask.long(),
             self.weights,
             ignore_index=self.ignore_index,
-            reduction="sum",
+            reduction="none",  # and then sum(): CUDA's own sum is not deterministic
             label_smoothing=self.label_smoothing,
-        )
+        ).sum()
         return total, (mask != self.ignore_index).sum().float()
 
 

@@ -16,7 +16,6 @@ class ConfusionMatrix(Metric):
     """
 
     full_state_update = False
-    higher_is_better = True
     matrix: Tensor
     void_pixels: Tensor
     images: Tensor
@@ -59,9 +58,32 @@ class ConfusionMatrix(Metric):
         return self.matrix
 
 
+class Ratio(Metric):
+    """The sum of numerators over the sum of denominators: a mean over pixels, however they are batched."""
+
+    full_state_update = False
+    numerator: Tensor
+    denominator: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ("numerator", "denominator"):
+            # float32 would round away what a batch adds to the pixels of a large split
+            state = torch.zeros((), dtype=torch.float64)
+            self.add_state(name, default=state, dist_reduce_fx="sum", persistent=True)
+
+    def update(self, numerator: Tensor, denominator: Tensor) -> None:
+        self.numerator += numerator
+        self.denominator += denominator
+
+    def compute(self) -> Tensor:
+        """NaN before anything was counted."""
+        return self.numerator / self.denominator
+
+
 def class_iou(matrix: Tensor) -> Tensor:
     """TP / (TP + FP + FN) per class, float64; NaN for a class that neither truth nor prediction has."""
-    matrix = matrix.double().cpu()
+    matrix = matrix.cpu().double()
     true_positive = matrix.diagonal()
     return true_positive / (matrix.sum(0) + matrix.sum(1) - true_positive)
 
@@ -73,7 +95,7 @@ def mean_iou(matrix: Tensor) -> float:
 
 def accuracy(matrix: Tensor) -> float:
     """Share of the pixels that are right; NaN without pixels."""
-    matrix = matrix.double().cpu()
+    matrix = matrix.cpu().double()
     return (matrix.trace() / matrix.sum()).item()
 
 
@@ -94,10 +116,12 @@ def class_scores(matrix: Tensor) -> dict[str, Tensor]:
 def summary(confusion: ConfusionMatrix) -> dict[str, Any]:
     """The scores of a whole split as plain numbers, but for the names of the classes."""
     matrix = confusion.compute().cpu()
+    with confusion.sync_context():  # over all processes
+        images, void_pixels = int(confusion.images), int(confusion.void_pixels)
     return {
-        "images": int(confusion.images),
+        "images": images,
         "pixels": int(matrix.sum()),
-        "void_pixels": int(confusion.void_pixels),
+        "void_pixels": void_pixels,
         "miou": mean_iou(matrix),
         "accuracy": accuracy(matrix),
     }

@@ -3,7 +3,7 @@
 import logging
 import warnings
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -14,7 +14,7 @@ Precision = Literal[
 NOISE = (
     r".*does not have many workers",  # data.workers is chosen by the machine
     r".*isinstance\(treespec, LeafSpec\).*",  # between Lightning and torch
-    r"`training_step` returned",
+    r"GPU available but not used",  # who types trainer.accelerator=cpu knows
 )
 
 
@@ -26,16 +26,16 @@ def quiet() -> None:
         warnings.filterwarnings("ignore", message)
 
 
-def device_type(accelerator: str) -> str:
-    """`cuda`, `mps` or `cpu` for Lightning's name of an accelerator.
+def device_type(accelerator: str, devices: Any = 1) -> str:
+    """`cuda` or `cpu` for Lightning's name of an accelerator.
 
     Raises:
-        ValueError: if a GPU is asked for and there is none.
+        ValueError: if a GPU is asked for and there is none, and for more than one device.
     """
+    if str(devices) != "1" and not (isinstance(devices, list) and len(devices) == 1):
+        raise ValueError(f"trainer.devices={devices}: one device is used so far; take 1, or [2] for the third GPU")
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         return "cuda"
-    if accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
-        return "mps"
     if accelerator in ("auto", "cpu"):
         return "cpu"
     raise ValueError(f"trainer.accelerator={accelerator}: there is none on this machine; take auto or cpu")
@@ -61,8 +61,19 @@ def choose(device: str) -> tuple[str, str]:
     return "32-true", f"mixed precision is not tried on {device}"
 
 
+def device_name(device: str) -> str:
+    """The model of the GPU or of the processor, where the system tells."""
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    names = [line.partition(":")[2].strip() for line in cpu_info() if line.startswith("model name")]
+    return f"cpu: {names[0]}" if names else device
+
+
 def cpu_flags() -> set[str]:
     """The processor's feature flags as Linux lists them; none elsewhere."""
+    return next((set(line.split()) for line in cpu_info() if line.startswith("flags")), set())
+
+
+def cpu_info() -> list[str]:
     path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    return next((set(line.split()) for line in lines if line.startswith("flags")), set())
+    return path.read_text().splitlines() if path.exists() else []

@@ -3,7 +3,9 @@
 import json
 import os
 import platform
+import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
@@ -13,10 +15,11 @@ from typing import Any
 from . import __version__
 
 ROOT = Path("runs")
+COMMAND = os.environ.get("SEGTRAIN_COMMAND", "python -m segtrain")  # how this was called: scripts/run says so
 LATEST = ROOT / "latest"
 LIBRARIES = ("torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "tensorboard")
 # On resume these never change the result, so they may always be typed anew.
-FREE = ("data.workers", "data.cache", "data.root", "train.save_minutes", "train.log_steps", "trainer.devices")
+FREE = ("data.workers", "data.root", "train.save_minutes", "train.log_steps", "trainer.devices")
 FREE += ("trainer.num_nodes", "trainer.strategy", "trainer.accelerator", "resume", "allow_changes", "allow", "run_dir")
 
 
@@ -58,22 +61,22 @@ def _point_latest(folder: Path) -> None:
     link.replace(LATEST)
 
 
-def find(run: str) -> Path:
-    """The run folder that `run` names: a path, or `latest`.
+def find(run: str, setting: str = "run") -> Path:
+    """The run folder that `run` names: a path, or `latest`; `setting` is what the user typed it for.
 
     Raises:
         FileNotFoundError: if there is none.
     """
     folder = LATEST.resolve() if run == "latest" else Path(run).expanduser()
     if run == "latest" and not folder.is_dir():
-        raise FileNotFoundError(f"run=latest: there is no run below {ROOT.resolve()} yet; train one first")
+        raise FileNotFoundError(f"{setting}=latest: there is no run below {ROOT.resolve()} yet; train one first")
     if not folder.is_dir():
-        raise FileNotFoundError(f"run={run}: there is no such run folder")
+        raise FileNotFoundError(f"{setting}={run}: there is no such run folder")
     return folder
 
 
-def checkpoint_file(run: str | None, checkpoint: str | None, *, prefer: str = "best") -> Path:
-    """The file that `run=` or `checkpoint=` names; of a run, its `prefer` checkpoint.
+def checkpoint_file(run: str | None, checkpoint: str | None) -> Path:
+    """The file that `run=` or `checkpoint=` names; of a run, its best one.
 
     Raises:
         ValueError: unless exactly one of the two is given.
@@ -84,10 +87,20 @@ def checkpoint_file(run: str | None, checkpoint: str | None, *, prefer: str = "b
     if checkpoint is not None:
         return Path(checkpoint).expanduser()
     assert run is not None
-    file = find(run) / "checkpoints" / f"{prefer}.ckpt"
+    return checkpoint_of(run, "best", "run")
+
+
+def checkpoint_of(run: str, name: str, setting: str) -> Path:
+    """The checkpoint `name` of a run."""
+    file = find(run, setting) / "checkpoints" / f"{name}.ckpt"
     if not file.is_file():
-        raise FileNotFoundError(f"run={run}: it has no {file.name} yet; it is written after the first validation")
+        raise FileNotFoundError(f"{setting}={run}: it has no {file.name} yet; the first comes after a validation")
     return file
+
+
+def named_file(value: str, name: str, setting: str) -> Path:
+    """The checkpoint that a setting names as a file, a run or `latest`; of a run, the one called `name`."""
+    return Path(value).expanduser() if Path(value).expanduser().is_file() else checkpoint_of(value, name, setting)
 
 
 def folder_of(file: Path) -> Path:
@@ -97,8 +110,7 @@ def folder_of(file: Path) -> Path:
 
 def resumable(resume: str) -> tuple[Path, Path]:
     """(run folder, last checkpoint) for a run, a checkpoint file, or `latest`."""
-    typed_file = Path(resume).expanduser().is_file()
-    file = checkpoint_file(None, resume) if typed_file else checkpoint_file(resume, None, prefer="last")
+    file = named_file(resume, "last", "resume")
     return folder_of(file), file
 
 
@@ -124,7 +136,17 @@ def settled(
                 "leave it out, or add allow_changes=true"
             )
         set_leaf(result, path, value)
+    for key in keys:  # of a whole group that was typed, nothing stored remains
+        group = leaf(composed, key.split("."))
+        if isinstance(group, Mapping):
+            set_leaf(result, key.split("."), group)
     return result
+
+
+def same_result(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two settings differ in nothing, or in what never changes the result."""
+    flat = [{".".join(p): v for p, v in leaves(tree) if ".".join(p) not in FREE} for tree in (one, other)]
+    return flat[0] == flat[1]
 
 
 def leaves(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -150,6 +172,11 @@ def set_leaf(tree: dict[str, Any], path: Sequence[str], value: Any) -> None:
     tree[path[-1]] = value
 
 
+def tensorboard() -> str:
+    """How to type TensorBoard here: by its path where its folder is not searched."""
+    return "tensorboard" if shutil.which("tensorboard") else str(Path(sys.executable).with_name("tensorboard"))
+
+
 def write_environment(folder: Path, device: str, fingerprint: str) -> None:
     """`environment.json`: what the run was made with."""
     facts = {
@@ -167,7 +194,10 @@ def write_environment(folder: Path, device: str, fingerprint: str) -> None:
 
 def commit() -> str | None:
     """Of the clone that segtrain runs from; `None` where it is installed, or git is missing."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
+    clone = Path(__file__).resolve().parents[1]
+    if not (clone / "pyproject.toml").is_file():
+        return None
+    command = ["git", "-C", str(clone), "describe", "--always", "--dirty", "--abbrev=40"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
     except (OSError, subprocess.SubprocessError):

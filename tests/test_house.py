@@ -321,19 +321,19 @@ ONE_LINE = re.compile(r"tests/|conf/[^/]+/")  # folders that may stand for the f
 
 
 def tree(text: str) -> list[str]:
-    """The paths in the block below `## Files`: lines of `name  what it is`, two spaces deeper inside a `folder/`."""
+    """The paths in the block below `## Files`: `name  what it is`, two spaces deeper below a line `folder/`."""
     block = re.search(r"^## Files$.*?^```\w*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     assert block, "README.md has no fenced block below a heading '## Files'"
     paths, folders = [], []
     for line in block[1].splitlines():
-        entry = re.fullmatch(r"((?:  )*)(\S+)  +(\S.*)", line)
-        assert entry, f"file tree: {line!r} is not 'name  what it is', two spaces deeper inside a folder"
-        depth = len(entry[1]) // 2
+        entry = re.fullmatch(r"((?:  )*)(?:(\S+)  +\S.*|(\S+/))", line)
+        assert entry, f"file tree: {line!r} is not 'name  what it is'"
+        depth, name = len(entry[1]) // 2, entry[2] or entry[3]
         assert depth <= len(folders), f"file tree: {line!r} is deeper than a line in the folder above"
         del folders[depth:]
-        paths.append("".join(folders) + entry[2])
-        if entry[2].endswith("/"):
-            folders.append(entry[2])
+        paths.append("".join(folders) + name)
+        if name.endswith("/"):
+            folders.append(name)
     return paths
 
 
@@ -363,10 +363,14 @@ def test_the_readme_shows_the_files_that_are_there() -> None:
 
 
 def test_the_tree_is_read_line_by_line() -> None:
-    text = (
-        "## Files\n\nwords\n\n```text\na/       one\n  b.py   two\n  c/     three\n    d.py  four\ne/f.txt  five\n```\n"
-    )
+    text = "## Files\n\nwords\n\n```text\na/\n  b.py   two\n  c/     three\n    d.py  four\ne/f.txt  five\n```\n"
     assert tree(text) == ["a/", "a/b.py", "a/c/", "a/c/d.py", "e/f.txt"]
+
+
+@pytest.mark.parametrize("line", ["b.py", "   b.py  an odd indent", "    b.py  too deep"])
+def test_a_line_of_the_tree_that_says_nothing_is_noticed(line: str) -> None:
+    with pytest.raises(AssertionError, match="file tree"):
+        tree(f"## Files\n\n```\na/\n{line}\n```\n")
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,12 @@ def test_what_is_typed_wins():
 
 def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     assert precision.device_type("auto") == "cpu"
     with pytest.raises(ValueError, match=r"trainer.accelerator=gpu: there is none on this machine"):
         precision.device_type("gpu")
+
+
+def test_one_device_is_used():
+    assert precision.device_type("cpu", [0]) == "cpu"
+    with pytest.raises(ValueError, match=r"trainer.devices=2: one device is used so far"):
+        precision.device_type("cpu", 2)

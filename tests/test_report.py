@@ -23,7 +23,7 @@ def confusion() -> ConfusionMatrix:
     metric = ConfusionMatrix(3, 255)
     truth = torch.tensor([0] * 4 + [1] * 6 + [255] * 3)
     prediction = torch.tensor([0, 0, 1, 1, 0, 1, 1, 1, 1, 1, 2, 2, 2])
-    metric.update(one_hot(prediction, 3).T.view(1, 3, 1, 13), truth.view(1, 1, 13))
+    metric.update(one_hot(prediction, 3).float().T.reshape(1, 3, 1, 13), truth.view(1, 1, 13))
     return metric  # [[2, 2, 0], [1, 5, 0], [0, 0, 0]] and three void pixels
 
 

@@ -2,20 +2,17 @@
 
 import glob
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from lightning.fabric import Fabric
 from PIL import Image
 from rich.progress import track
 
-from .. import checkpoint as checkpoints
-from .. import precision, runs
 from ..data.classes import ClassTable
 from ..data.images import SUFFIXES, open_image, read_image
 from ..inference import predict as predict_mask
 from ..report import console, overlay, say
-from .evaluate import Engine
+from .evaluate import Engine, opened
 
 
 def predict(
@@ -27,16 +24,11 @@ def predict(
         images: an image, a folder, or a glob; the folders below it are mirrored.
         out: instead of `predict/` in the run folder.
     """
-    precision.quiet()
-    file = runs.checkpoint_file(run, checkpoint)
-    content = checkpoints.read(file)
     sources = find_images(images)
-    trained = checkpoints.restore(content, checkpoints.trusted(allow))
-    precision.device_type(trainer.accelerator)  # says so in one line where it is missing
-    chosen: Any = trainer.precision or checkpoints.record_of(content)["precision"]
-    fabric = Fabric(accelerator=trainer.accelerator, devices=trainer.devices, precision=chosen)
+    trained = opened(run, checkpoint, trainer, allow)
+    fabric = Fabric(accelerator=trained.device, devices=trainer.devices, precision=trained.precision)
     network = fabric.setup_module(trained.network)
-    target = Path(out).expanduser() if out else runs.folder_of(file) / "predict"
+    target = Path(out).expanduser() if out else trained.folder / "predict"
     for name, path in track(sources.items(), "predicting", console=console, disable=not console.is_terminal):
         image = read_image(path)
         mask = predict_mask(network, image).numpy()

@@ -22,6 +22,14 @@ from .evaluate import report_score
 
 Spec = dict[str, Any]
 MOSAIC_IMAGES = 4
+OWN = {  # what the program decides, by the group whose target would take it
+    "data": {"augment", "seed"},
+    "trainer": {
+        *("max_steps", "max_epochs", "max_time", "val_check_interval", "check_val_every_n_epoch"),
+        *("num_sanity_val_steps", "use_distributed_sampler", "gradient_clip_algorithm", "default_root_dir"),
+        *("enable_progress_bar", "enable_model_summary", "enable_checkpointing", "logger", "callbacks", "plugins"),
+    },
+}
 
 
 @dataclass
@@ -47,6 +55,15 @@ class Settings:
     ema: float | None
     auxiliary_weight: float
     compile: bool
+
+    def __post_init__(self) -> None:
+        above_zero = ("epochs", "steps", "validate_epochs", "log_steps")
+        for name, least in {**dict.fromkeys(above_zero, 1e-9), "save_minutes": 0, "auxiliary_weight": 0}.items():
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ValueError(f"train.{name}={value}: expected {'a number above 0' if least else '0 or more'}")
+        if self.ema is not None and not 0 <= self.ema < 1:
+            raise ValueError(f"train.ema={self.ema}: expected null, or a decay from 0 to below 1, such as 0.999")
 
 
 def train(
@@ -82,12 +99,12 @@ def train(
     folder, file = runs.resumable(resume)
     content = checkpoint.read(file)
     record = checkpoint.record_of(content)
-    if content[checkpoint.RECORD]["finished"]:
-        say(f"{folder} is finished: nothing is changed; python -m segtrain evaluate run={folder} scores it")
-        return
     settings = runs.settled(record["settings"], settings, typed, allow_changes=allow_changes)
+    if content[checkpoint.RECORD]["finished"] and runs.same_result(settings, record["settings"]):
+        say(f"{folder} is finished: nothing is changed; {runs.COMMAND} evaluate run={folder} scores it")
+        return
     training = Training(settings, trust=checkpoint.trusted(allow), before=record)
-    training.go_on(folder, file, checkpoint.batches_done(content), allow_changes=allow_changes)
+    training.go_on(folder, file, content, allow_changes=allow_changes)
 
 
 class Training:
@@ -101,25 +118,38 @@ class Training:
 
     def __init__(self, settings: Spec, trust: frozenset[str] | None, before: Spec | None = None) -> None:
         precision.quiet()
+        for group, names in OWN.items():
+            for name in names & settings[group].keys():
+                raise ValueError(f"{group}.{name} is decided by segtrain: leave it out (train.* says how long)")
         self.settings, self.trust, self.before = settings, trust, before
         self.train = Settings(**settings["train"])
         torch.manual_seed(settings["seed"])
         self.data: DataModule = build(
             settings["data"], trust, augment=build(settings["augment"], trust), seed=settings["seed"]
         )
-        for split in ("train", "val"):
-            self.data.source(split)
-        self.device = precision.device_type(settings["trainer"]["accelerator"])
+        if not {"train", "val"} <= self.data.splits.keys():
+            raise ValueError(
+                f"the data have {', '.join(self.data.splits)} alone: training needs train and val, as in images/val "
+                "with masks/val (images without split folders are split by themselves)"
+            )
+        self.device = precision.device_type(settings["trainer"]["accelerator"], settings["trainer"]["devices"])
         self.precision, self.reason = precision.resolve(settings["trainer"]["precision"], self.device)
         if before and settings["trainer"]["precision"] == "auto":
             self.precision, self.reason = before["precision"], "as before"
         network_spec = self._network_spec()
         self.network: nn.Module = build(network_spec, trust).to(memory_format=torch.channels_last)
+        self.pieces = settings["trainer"]["accumulate_grad_batches"]
+        if self.pieces < 1 or self.data.batch_size % self.pieces:
+            raise ValueError(
+                f"trainer.accumulate_grad_batches={self.pieces}: data.batch_size={self.data.batch_size} cannot be "
+                "computed in so many equal pieces"
+            )
         self.epoch_steps = len(self.data.source("train")) / self.data.batch_size
         self.steps = self.train.steps or math.ceil(self.train.epochs * self.epoch_steps)
         self.record = {
             "settings": settings,
             "model": without_download(network_spec, self.network),
+            "loss": self._loss_spec(),
             "precision": self.precision,
             "classes": self.data.classes.spec,
             "fingerprint": self.data.fingerprint(),
@@ -129,15 +159,15 @@ class Training:
     def start(self, run_dir: str | None, init: str | None, typed: list[str]) -> None:
         """Train from the beginning, in a new run folder."""
         if init is not None:
-            file = runs.checkpoint_file(None, init) if Path(init).is_file() else runs.checkpoint_file(init, None)
+            file = runs.named_file(init, "best", "init")
             initialise(self.network, checkpoint.weights_of(checkpoint.read(file)))
         folder = runs.create(self.settings["name"], run_dir)
         (folder / "config.yaml").write_text(yaml.safe_dump(self.settings, sort_keys=False, allow_unicode=True))
         (folder / "overrides.txt").write_text("".join(f"{word}\n" for word in typed))
-        runs.write_environment(folder, self.device, self.record["fingerprint"])
+        runs.write_environment(folder, precision.device_name(self.device), self.record["fingerprint"])
         self.fit(folder, None)
 
-    def go_on(self, folder: Path, file: Path, batches_done: int, *, allow_changes: bool) -> None:
+    def go_on(self, folder: Path, file: Path, content: Spec, *, allow_changes: bool) -> None:
         """Continue an interrupted run where its checkpoint was written."""
         assert self.before is not None
         if self.before["fingerprint"] != self.record["fingerprint"] and not allow_changes:
@@ -145,38 +175,37 @@ class Training:
                 f"resume={folder}: the data are not those of the run (names, sizes or classes differ); "
                 "restore them, or add allow_changes=true"
             )
-        self.data.batches_done = batches_done
-        self.fit(folder, file)
+        self.data.batches_done = checkpoint.batches_done(content)
+        self.fit(folder, file, first_step=content["global_step"] + 1)
 
-    def fit(self, folder: Path, resume_from: Path | None) -> None:
+    def fit(self, folder: Path, resume_from: Path | None, first_step: int | None = None) -> None:
+        """Train to the end from the fresh network or a checkpoint, whose next step is `first_step`; then score."""
         with log_to(folder / "log.txt"):
-            self._fit(folder, resume_from)
+            say(self.headline(folder, resume_from))
+            say(f"watch it: {runs.tensorboard()} --logdir {folder}")
+            trainer = self._trainer(folder, first_step)
+            self._fit(trainer, folder, resume_from)
+            self._score(trainer, folder)
+            say(f"next: {runs.COMMAND} predict run={folder} images=YOUR_IMAGES")
 
-    def _fit(self, folder: Path, resume_from: Path | None) -> None:
-        say(self.headline(folder, resume_from))
-        say(f"watch it: tensorboard --logdir {folder}")
-        learner, trainer = self.learner, self._trainer(folder)
-        if self.train.compile:
-            learner.network.compile()
+    def _fit(self, trainer: Trainer, folder: Path, resume_from: Path | None) -> None:
         try:
-            trainer.fit(learner, datamodule=self.data, ckpt_path=resume_from, weights_only=True)
+            trainer.fit(self.learner, datamodule=self.data, ckpt_path=resume_from, weights_only=True)
         except SystemExit:  # Lightning's answer to Ctrl-C
             saved = (folder / "checkpoints" / "last.ckpt").exists()
-            say(
-                "stopped; " + (f"go on: python -m segtrain train resume={folder}" if saved else "nothing was saved yet")
-            )
+            say("stopped; " + (f"go on: {runs.COMMAND} train resume={folder}" if saved else "nothing was saved yet"))
             raise KeyboardInterrupt from None
+
+    def _score(self, trainer: Trainer, folder: Path) -> None:
+        """The final score: of the best checkpoint, on the held-out split."""
         best = checkpoint.read(folder / "checkpoints" / "best.ckpt")
-        learner.scored.load_state_dict(checkpoint.weights_of(best))
+        self.learner.scored.load_state_dict(checkpoint.weights_of(best))
         split = self.data.final_split
-        score = report_score(trainer, learner, self.data, split, folder)
-        if split == "test":
-            learner.publish({"IoU/test": score["miou"]})
+        score = report_score(trainer, self.learner, self.data, split, folder / "evaluate" / split)
+        if split == "test" and score["miou"] is not None:
+            self.learner.publish({"IoU/test": score["miou"]})
             for logger in trainer.loggers:
                 logger.save()
-        else:
-            say("These data have no test split: val also chose the checkpoint, so this score flatters it.")
-        say(f"next: python -m segtrain predict run={folder} images=YOUR_IMAGES")
 
     def headline(self, folder: Path, resume_from: Path | None) -> str:
         """What is trained on what, in one line."""
@@ -195,7 +224,7 @@ class Training:
         classes = self.data.classes
         return Learner(
             self.network,
-            loss=build(self.settings["loss"], self.trust, **self._loss_of_data()),
+            loss=build(self.record["loss"], self.trust),
             optimizer=build(self.settings["optimizer"], self.trust),
             schedule=build(self.settings["schedule"], self.trust),
             steps=self.steps,
@@ -204,20 +233,19 @@ class Training:
             void=classes.void,
             auxiliary_weight=self.train.auxiliary_weight,
             ema=self.train.ema,
+            compile=self.train.compile,
         )
 
-    def _trainer(self, folder: Path) -> Trainer:
+    def _trainer(self, folder: Path, first_step: int | None) -> Trainer:
         """Lightning's trainer, counting steps, with our loggers, callbacks and checkpoints."""
-        pieces = self.settings["trainer"]["accumulate_grad_batches"]
         val = len(self.data.source("val"))
         shown = [round((i + 0.5) * val / MOSAIC_IMAGES - 0.5) for i in range(MOSAIC_IMAGES)]
         return build(
-            self.settings["trainer"],
+            {**self.settings["trainer"], "accelerator": self.device, "precision": self.precision},
             self.trust,
-            precision=self.precision,
             max_steps=self.steps,
             max_epochs=-1,
-            val_check_interval=pieces * max(1, round(self.train.validate_epochs * self.epoch_steps)),
+            val_check_interval=self.pieces * max(1, round(self.train.validate_epochs * self.epoch_steps)),
             check_val_every_n_epoch=None,
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
@@ -226,13 +254,14 @@ class Training:
             default_root_dir=folder,
             plugins=[checkpoint.SyncedIO()],
             logger=[
-                callbacks.TensorBoard(folder),
-                callbacks.MetricsTable(folder / "metrics.csv", callbacks.tags(self.data.classes.names)),
+                callbacks.TensorBoard(folder, first_step),
+                callbacks.MetricsTable(folder / "metrics.csv", callbacks.tags(self.data.classes.names), first_step),
             ],
             callbacks=[
                 callbacks.Curves(self.train.log_steps, self.data.batch_size),
                 callbacks.Mosaic(self.data.classes, shown),
                 callbacks.ProgressBar(self.epoch_steps),
+                callbacks.ScoringBar(),
                 checkpoint.Checkpoint(folder / "checkpoints", record=self.record, save_minutes=self.train.save_minutes),
             ],
         )
@@ -249,14 +278,16 @@ class Training:
             known["mean"], known["std"] = self.data.statistics()
         return {**model, **known}
 
-    def _loss_of_data(self) -> Spec:
+    def _loss_spec(self) -> Spec:
         """Likewise for the loss."""
         loss, known = self.settings["loss"], {}
+        if self.before and self.before["settings"]["loss"] == loss:
+            return self.before["loss"]
         if "ignore_index" in loss and loss["ignore_index"] is None:
             known["ignore_index"] = self.data.classes.void
         if isinstance(loss.get("weights"), str):
             known["weights"] = class_weights(self.data.class_pixels(), loss["weights"])
-        return known
+        return {**loss, **known}
 
 
 def without_download(spec: Spec, network: nn.Module) -> Spec:

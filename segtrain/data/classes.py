@@ -60,6 +60,8 @@ class ClassTable:
             mask = mask.astype(np.uint32)
             codes, table = mask[..., 0] << 16 | mask[..., 1] << 8 | mask[..., 2], self._rgb_table
         else:
+            if mask.dtype.kind not in "ui" or mask.max(initial=0) >= 1 << 16:
+                raise ValueError(f"a mask of {mask.dtype} up to {mask.max()}: expected whole numbers from 0 to 65535")
             codes, table = mask, self._value_table
         indices = table[codes]
         if indices.min(initial=0) == UNLISTED:
@@ -122,8 +124,10 @@ def _parse(spec: Mapping[str, Any]) -> ClassTable:
     if len(set(names)) < len(names):
         raise ValueError(f"the name {Counter(names).most_common(1)[0][0]!r} stands twice")
     colors = [_color(entry["color"]) if "color" in entry else _default_color(i) for i, entry in enumerate(classes)]
-    void = ignore if ignore is not None and ignore >= len(names) else max(255, len(names))
-    values: dict[int, int] = {} if ignore is None else {int(ignore): void}
+    if ignore is not None and (type(ignore) is not int or not 0 <= ignore < 1 << 16):
+        raise ValueError(f"ignore: {ignore!r} is neither null nor a mask value from 0 to 65535")
+    void = ignore if ignore is not None and len(names) <= ignore < 256 else max(255, len(names))
+    values: dict[int, int] = {} if ignore is None else {ignore: void}
     rgb: dict[int, int] = {}
     for i, entry in enumerate(classes):
         for value in _values(entry.get("values", [i])):

@@ -13,6 +13,7 @@ from .images import SUFFIXES, displayed_size, read_image, read_mask
 from .module import DataModule
 
 SPLITS = ("train", "val", "test")
+MISNAMED = {"training", "validation", "valid", "dev", "testing"}
 SHARES = {"train": 0.70, "val": 0.85, "test": 1.0}  # upper ends, for data without splits
 
 
@@ -41,13 +42,15 @@ class FolderSource:
         Raises:
             ValueError: naming the file, for damaged files and for values that no class owns.
         """
-        pair = self.pairs[index]
-        stored = read_mask(pair.mask)
+        return read_image(self.pairs[index].image), self.read_mask(index)
+
+    def read_mask(self, index: int) -> Tensor:
+        path = self.pairs[index].mask
+        stored = read_mask(path)
         try:
-            mask = torch.from_numpy(self.classes.encode(stored))
+            return torch.from_numpy(self.classes.encode(stored))
         except ValueError as error:
-            raise ValueError(f"{pair.mask}: {error}") from None
-        return read_image(pair.image), mask
+            raise ValueError(f"{path}: {error}") from None
 
 
 class FolderData(DataModule):
@@ -106,9 +109,17 @@ def find_pairs(root: Path) -> dict[str, list[Pair]]:
 
 
 def home(root: Path) -> dict[str, tuple[Path, Path]]:
-    """images/SPLIT + masks/SPLIT, or images + masks without splits."""
+    """images/SPLIT + masks/SPLIT, or images + masks without splits.
+
+    Raises:
+        ValueError: for what lies beside the splits, or is named as if it were one.
+    """
     images, masks = root / "images", root / "masks"
     splits = {s: (images / s, masks / s) for s in SPLITS if (images / s).is_dir()}
+    for path in sorted(images.iterdir()) if images.is_dir() else ():
+        beside = splits and path.name not in SPLITS and (path.is_dir() or path.suffix.lower() in SUFFIXES)
+        if path.name.lower() in MISNAMED or (beside and not path.name.startswith(".")):
+            raise ValueError(f"{path}: not in a split; the folders in {images} must be train, val and test")
     return splits or ({"": (images, masks)} if images.is_dir() else {})
 
 

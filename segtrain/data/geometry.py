@@ -36,7 +36,7 @@ class Augment:
         saturation: float,
         hue: float,
     ) -> None:
-        low, high = scale
+        low, high = scale if len(scale) == 2 else (0.0, 0.0)
         if not 0 < low <= high:
             raise ValueError(f"augment.scale={list(scale)}: expected two factors above 0, the smaller one first")
         self.scale, self.flip = (low, high), flip

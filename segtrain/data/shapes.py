@@ -69,6 +69,9 @@ class ShapesSource:
         image, mask = draw(rng, *self.size)
         return torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(mask)
 
+    def read_mask(self, index: int) -> Tensor:
+        return self.read(index)[1]
+
 
 class ShapesData(DataModule):
     """Generated shapes: disk, square, triangle, ring and cross on a background.
@@ -92,6 +95,8 @@ class ShapesData(DataModule):
         workers: int | Literal["auto"],
         **drawing: Any,
     ) -> None:
+        if len(size) != 2 or min(size) < 1:
+            raise ValueError(f"data.size={list(size)}: expected height and width in pixels, such as [128, 128]")
         lengths = {"train": train, "val": val, "test": test}
         for split, length in lengths.items():
             if length < 1:

@@ -8,6 +8,7 @@ from PIL import Image
 from torchmetrics.classification import MulticlassJaccardIndex
 
 import segtrain as api
+from segtrain import checkpoint
 from segtrain.data import ShapesData
 from tests.commands.conftest import TINY
 
@@ -26,7 +27,7 @@ def test_evaluate_gives_the_number_of_training_to_the_last_digit(segtrain: Run, 
     assert segtrain("evaluate", "run=latest") == 0
     assert stored("run/evaluate/test/metrics.json") == trained
     assert segtrain("evaluate", "run=run", "split=val", "data.workers=1") == 0
-    best = api.checkpoint.read(Path("run/checkpoints/best.ckpt"))["callbacks"]["Checkpoint"]["best"]
+    best = checkpoint.read(Path("run/checkpoints/best.ckpt"))["callbacks"]["Checkpoint"]["best"]
     assert stored("run/evaluate/val/metrics.json")["miou"] == best
 
 
@@ -76,6 +77,30 @@ def test_data_with_other_classes_are_refused(segtrain: Run, capsys: pytest.Captu
     capsys.readouterr()
     assert segtrain("evaluate", "run=run", "data.root=others") == 2
     assert "was trained for 3 classes (c0, c1, c2), but the data have 4" in capsys.readouterr().err
+
+
+def test_classes_in_another_order_are_refused(segtrain: Run, capsys: pytest.CaptureFixture[str]):
+    write_folder(Path("photos"), 2)
+    write_folder(Path("others"), 2)
+    Path("others/classes.yaml").write_text("classes: [{name: c1}, {name: c0}]\n")
+    words = [word for word in TINY if not word.startswith(("data.size", "data.train", "data.val", "data.test"))]
+    segtrain("train", *words, "data.root=photos", "run_dir=run")
+    capsys.readouterr()
+    assert segtrain("evaluate", "run=run", "data.root=others") == 2
+    assert "(c0, c1), but the data have 2 (c1, c0)" in capsys.readouterr().err
+
+
+def test_scores_on_other_images_do_not_replace_the_runs_own(segtrain: Run, capsys: pytest.CaptureFixture[str]):
+    write_folder(Path("photos"), 2)
+    write_folder(Path("others"), 2)
+    words = [word for word in TINY if not word.startswith(("data.size", "data.train", "data.val", "data.test"))]
+    segtrain("train", *words, "data.root=photos", "run_dir=run")
+    before = Path("run/evaluate/val/metrics.json").read_bytes()
+    capsys.readouterr()
+    assert segtrain("evaluate", "run=run", "data.root=others", "trainer.precision=auto") == 0
+    assert "val also chose the checkpoint" in capsys.readouterr().out
+    assert Path("run/evaluate/val/metrics.json").read_bytes() == before
+    assert Path("run/evaluate/others-val/metrics.json").exists()
 
 
 @pytest.mark.parametrize(

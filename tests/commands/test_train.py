@@ -115,6 +115,56 @@ def test_a_resumed_run_ends_as_if_it_had_never_stopped(
     assert whole == part
 
 
+def test_a_resumed_run_repeats_no_point_of_its_curves(segtrain: Run, monkeypatch: pytest.MonkeyPatch):
+    words = [*TINY, "train.log_steps=1", "data.workers=0"]
+    segtrain("train", *words, "run_dir=whole")
+    step = learner.Learner.optimizer_step
+
+    def failing(self: learner.Learner, *args: object, **kwargs: object) -> None:
+        if self.trainer.global_step == 5:  # the last save was after step 3
+            raise Interruption
+        step(self, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(learner.Learner, "optimizer_step", failing)
+        segtrain("train", *words, "run_dir=part")
+    segtrain("train", "resume=part")
+    whole, part = scalars("whole"), scalars("part")
+    for tag in ("loss/train", "loss/val", "IoU/val", "IoU/train", "optim/lr"):
+        assert whole[tag] == part[tag], tag
+    with open("whole/metrics.csv") as one, open("part/metrics.csv") as other:
+        assert [row.split(",")[:3] for row in one] == [row.split(",")[:3] for row in other]
+
+
+def test_more_epochs_go_on_from_a_finished_run_only_if_allowed(segtrain: Run, capsys: pytest.CaptureFixture[str]):
+    segtrain("train", *TINY, "run_dir=run")
+    capsys.readouterr()
+    assert segtrain("train", "resume=run", "train.steps=10") == 2
+    assert "train.steps=10 would change the result of a run that began with train.steps=8" in capsys.readouterr().err
+    assert segtrain("train", "resume=run", "train.steps=10", "allow_changes=true") == 0
+    assert [step for step, _ in scalars("run")["loss/train"]][-1] == 10
+
+
+def test_points_fall_on_whole_steps_whatever_the_pieces(segtrain: Run):
+    segtrain(
+        "train", *TINY, "run_dir=run", "data.batch_size=12", "trainer.accumulate_grad_batches=6", "train.log_steps=1"
+    )
+    assert [step for step, _ in scalars("run")["loss/train"]] == list(range(1, 9))
+
+
+def test_clipping_can_be_turned_off_by_zero(segtrain: Run, weights: Weights):
+    for value in ("0", "null"):
+        segtrain("train", *TINY, f"run_dir=clip{value}", f"trainer.gradient_clip_val={value}")
+    assert same(weights("clip0"), weights("clipnull"))
+
+
+def test_a_diverged_network_ends_in_one_line(segtrain: Run, capsys: pytest.CaptureFixture[str]):
+    assert segtrain("train", *TINY, "optimizer=sgd", "optimizer.lr=1e30", "trainer.gradient_clip_val=null") == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "not finite" in err
+
+
 def test_resuming_a_finished_run_says_so_and_changes_nothing(segtrain: Run, capsys: pytest.CaptureFixture[str]):
     segtrain("train", *TINY, "run_dir=run")
     before = {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()}
@@ -163,9 +213,22 @@ def test_a_crop_larger_than_the_images_is_padded(segtrain: Run):
     [
         (["data.root=nowhere"], "data.root=nowhere: there is no such folder"),
         (["trainer.accelerator=tpu"], "trainer.accelerator=tpu: there is none on this machine"),
-        (["resume=nowhere"], "run=nowhere: there is no such run folder"),
-        (["init=nowhere"], "run=nowhere: there is no such run folder"),
-        (["data.batch_size=5", "trainer.accumulate_grad_batches=2"], "data.batch_size=5 cannot be shared"),
+        (["resume=nowhere"], "resume=nowhere: there is no such run folder"),
+        (["init=nowhere"], "init=nowhere: there is no such run folder"),
+        (["data.batch_size=5", "trainer.accumulate_grad_batches=2"], "data.batch_size=5 cannot be computed in so many"),
+        (["trainer.accumulate_grad_batches=0"], "trainer.accumulate_grad_batches=0"),
+        (["trainer.devices=2"], "trainer.devices=2: one device is used so far"),
+        (["trainer.precision=bf17"], "trainer.precision: 'bf17'"),
+        (["+trainer.max_epochs=3"], "trainer.max_epochs is decided by segtrain"),
+        (["+trainer.gradient_clip_algorithm=value"], "trainer.gradient_clip_algorithm is decided by segtrain"),
+        (["train.steps=0"], "train.steps=0: expected a number above 0"),
+        (["train.epochs=-1"], "train.epochs=-1: expected a number above 0"),
+        (["train.log_steps=0"], "train.log_steps=0"),
+        (["train.ema=1"], "train.ema=1"),
+        (["seed=-1"], "seed=-1: expected 0 or more"),
+        (["data.size=[32]"], "data.size=[32]: expected height and width"),
+        (["augment.scale=[1]"], "augment.scale=[1]"),
+        (["data.val=0"], "data.val=0: expected 1 image or more"),
         (["model.skips=9"], "skips=9: this encoder has 0 to 4"),
         (["loss.weights=rare"], "loss.weights=rare"),
     ],

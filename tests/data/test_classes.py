@@ -35,6 +35,18 @@ def test_an_ignored_value_that_is_also_a_position_becomes_another_void():
     assert chosen.void not in (0, 1)
 
 
+def test_an_ignored_value_of_16_bits_becomes_a_void_of_8():
+    chosen = table(ignore=65535)
+    assert chosen.encode(np.array([[1, 65535]], np.uint16)).tolist() == [[1, chosen.void]]
+    assert chosen.dtype == np.uint8
+
+
+@pytest.mark.parametrize("mask", [np.array([[70000]]), np.array([[0.5]])])
+def test_masks_beyond_16_bits_or_not_whole_are_refused(mask: np.ndarray):
+    with pytest.raises(ValueError, match="expected whole numbers from 0 to 65535"):
+        table().encode(mask)
+
+
 def test_more_than_255_classes_need_int16():
     many = table(ignore=None, classes=[{"name": str(i)} for i in range(300)])
     assert many.encode(np.array([[299]], np.uint16)).dtype == np.int16
@@ -73,6 +85,8 @@ def test_colours_that_nobody_chose_are_pascal_vocs():
         ({"classes": [{"name": "a", "values": [70000]}]}, "within 0 to 65535"),
         ({"classes": [{"name": "a", "values": [1]}, {"name": "b", "values": [1]}]}, "1 belongs to both 'a' and 'b'"),
         ({"ignore": 0, "classes": [{"name": "a"}]}, "0 belongs to both 'ignore' and 'a'"),
+        ({"ignore": -1, "classes": [{"name": "a"}]}, "ignore: -1 is neither null nor a mask value"),
+        ({"ignore": [0, 255], "classes": [{"name": "a"}]}, "is neither null nor a mask value"),
         ({"classes": [{"name": "a"}], "other": "skip"}, "neither error nor ignore"),
         ({"classes": [{"name": "a"}], "palette": 1}, "unknown entry 'palette'"),
     ],

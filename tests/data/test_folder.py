@@ -92,6 +92,25 @@ def test_a_split_that_is_not_there_is_named(folder: Callable[..., Path]):
         opened(folder({"train": 1})).source("val")
 
 
+@pytest.mark.parametrize("name", ["validation", "Testing", "extra"])
+def test_a_folder_beside_the_splits_is_named(folder: Callable[..., Path], name: str):
+    root = folder({"train": 1, "val": 1, name: 1})
+    with pytest.raises(ValueError, match=rf"images.{name}: not in a split"):
+        opened(root)
+
+
+def test_images_beside_the_splits_are_named(folder: Callable[..., Path]):
+    root = folder({"train": 1, "val": 1})
+    Image.new("RGB", (4, 4)).save(root / "images/alone.png")
+    with pytest.raises(ValueError, match=r"images.alone.png: not in a split"):
+        opened(root)
+
+
+def test_splits_under_other_names_are_not_pooled(folder: Callable[..., Path]):
+    with pytest.raises(ValueError, match=r"images.testing: not in a split; .* must be train, val and test"):
+        opened(folder({"training": 1, "testing": 1}))
+
+
 def test_a_missing_mask_is_named(folder: Callable[..., Path]):
     root = folder({"train": 3, "val": 1})
     (root / "masks/train/1.png").unlink()
