@@ -133,7 +133,7 @@ def conf_folder() -> Path:
     """The shipped configuration: in a clone the folder beside the package, else the copy inside an installed one."""
     package = Path(__file__).parent
     clone = package.parent
-    # an editable install leaves a copy in the wheel's place that nobody edits: the clone's own comes first
+    # some ways of installing leave a copy of conf/ in the package that nobody edits: the clone's own comes first
     return clone / "conf" if (clone / "pyproject.toml").is_file() and (clone / "conf").is_dir() else package / "conf"
 
 

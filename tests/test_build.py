@@ -95,7 +95,7 @@ def test_what_is_no_dotted_name_is_refused(name: object) -> None:
         ("fractions.Fraction.from_flaot", "'from_flaot' is not in Fraction: did you mean from_float?"),
         ("no_such_module.Thing", "there is no module 'no_such_module'"),
         ("importlib.machinery", "importlib.machinery is a module"),
-        ("pathlib.os.system", "os is a module: name what is wanted from it directly"),
+        ("logging.os.system", "os is a module: name what is wanted from it directly"),
         ("math.pi", "is a float, which cannot be called"),
     ],
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, Protocol, T
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
@@ -96,6 +96,7 @@ TYPES = [
 ]
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # machines are shared
 @given(st.sampled_from(TYPES).flatmap(lambda annotation: st.tuples(st.just(annotation), st.from_type(annotation))))
 def test_a_value_drawn_from_a_type_fits_it(drawn: tuple[Any, Any]) -> None:
     annotation, value = drawn

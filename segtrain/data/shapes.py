@@ -1,5 +1,6 @@
 """Generated images of overlapping shapes: data that need no files, and are hard enough that IoU says something."""
 
+import colorsys
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from .module import DataModule
 VOID = 255
 SHAPES = 3, 7  # fewest and most in an image
 REACH = 1.25  # radii from the centre to the farthest point of any shape (a corner of the triangle or the square)
+HUE_SPREAD = 0.04  # standard deviation; the hues of neighbouring kinds are 0.2 apart
 BORDER = 1.0  # pixels on either side of an edge that are void, as in Pascal VOC
 
 
@@ -107,14 +109,17 @@ class ShapesData(DataModule):
 
 
 def draw(rng: np.random.Generator, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Image (H, W, 3) and mask (H, W), uint8: shapes over one another on a textured ground, under noise."""
+    """Image (H, W, 3) and mask (H, W), uint8: coloured shapes over one another on a greyish ground, under noise.
+
+    The hue hints at the kind of shape, the outline decides: neighbouring kinds share a part of the colour circle.
+    """
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
-    image = texture(rng, rows, columns)
+    image = texture(rng, rng.uniform(60, 200) + rng.uniform(-20, 20, 3), rows, columns)
     mask = np.zeros((height, width), np.uint8)
     for _ in range(rng.integers(SHAPES[0], SHAPES[1] + 1)):
         draw_shape(rng, image, mask)
     light = rng.uniform(0.6, 1.2) + rng.uniform(-0.3, 0.3) * (rows / height - 0.5)
-    noise = rng.uniform(2, 14) * rng.standard_normal(image.shape, np.float32)
+    noise = rng.uniform(2, 10) * rng.standard_normal(image.shape, np.float32)
     return (image * light[..., None] + noise).clip(0, 255).astype(np.uint8), mask
 
 
@@ -133,15 +138,17 @@ def draw_shape(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray) ->
     cos, sin = np.float32(np.cos(angle) / radius), np.float32(np.sin(angle) / radius)
     distance = np.float32(radius) * DISTANCES[kind](cos * x - sin * y, sin * x + cos * y)
     cover = np.clip(0.5 - distance, 0, 1)[..., None]  # anti-aliased, so that the edge gives nothing away
-    image[box] += cover * (texture(rng, rows, columns) - image[box])
+    hue = (kind / len(DISTANCES) + rng.normal(0, HUE_SPREAD)) % 1
+    color = 255 * np.array(colorsys.hsv_to_rgb(hue, rng.uniform(0.4, 1), rng.uniform(0.35, 1)))
+    image[box] += cover * (texture(rng, color, rows, columns) - image[box])
     mask[box][distance < BORDER] = VOID
     mask[box][distance < -BORDER] = kind + 1
 
 
-def texture(rng: np.random.Generator, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """(H, W, 3) float32: a colour with stripes of random direction, width and strength."""
-    color, strength = rng.uniform(40, 215, 3).astype(np.float32), rng.normal(0, 18, 3).astype(np.float32)
+def texture(rng: np.random.Generator, color: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """(H, W, 3) float32: a colour (3,) with stripes of random direction, width and strength."""
+    strength = rng.normal(0, 18, 3).astype(np.float32)
     angle, period, phase = rng.uniform(0, np.pi), rng.uniform(4, 24), rng.uniform(0, 2 * np.pi)
     frequency = 2 * np.pi / period
     across = np.float32(frequency * np.cos(angle)) * columns + np.float32(frequency * np.sin(angle)) * rows
-    return color + np.sin(across + np.float32(phase))[..., None] * strength
+    return color.astype(np.float32) + np.sin(across + np.float32(phase))[..., None] * strength
