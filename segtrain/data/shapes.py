@@ -111,7 +111,8 @@ class ShapesData(DataModule):
 def draw(rng: np.random.Generator, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Image (H, W, 3) and mask (H, W), uint8: coloured shapes over one another on a greyish ground, under noise.
 
-    The hue hints at the kind of shape, the outline decides: neighbouring kinds share a part of the colour circle.
+    Each kind has its typical hue, so that a short training gets somewhere; overlaps, thin pieces, stripes, light and
+    noise are what is left to learn.
     """
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
     image = texture(rng, rng.uniform(60, 200) + rng.uniform(-20, 20, 3), rows, columns)
