@@ -124,32 +124,20 @@ class Training:
         self.settings, self.trust, self.before = settings, trust, before
         self.train = Settings(**settings["train"])
         torch.manual_seed(settings["seed"])
-        self.data: DataModule = build(
-            settings["data"], trust, augment=build(settings["augment"], trust), seed=settings["seed"]
-        )
-        if not {"train", "val"} <= self.data.splits.keys():
-            raise ValueError(
-                f"the data have {', '.join(self.data.splits)} alone: training needs train and val, as in images/val "
-                "with masks/val (images without split folders are split by themselves)"
-            )
+        self.data = open_data(settings, trust)
         self.device = precision.device_type(settings["trainer"]["accelerator"], settings["trainer"]["devices"])
         self.precision, self.reason = precision.resolve(settings["trainer"]["precision"], self.device)
         if before and settings["trainer"]["precision"] == "auto":
             self.precision, self.reason = before["precision"], "as before"
-        network_spec = self._network_spec()
-        self.network: nn.Module = build(network_spec, trust).to(memory_format=torch.channels_last)
+        spec = network_spec(settings["model"], self.data, before)
+        self.network: nn.Module = build(spec, trust).to(memory_format=torch.channels_last)
         self.pieces = settings["trainer"]["accumulate_grad_batches"]
-        if self.pieces < 1 or self.data.batch_size % self.pieces:
-            raise ValueError(
-                f"trainer.accumulate_grad_batches={self.pieces}: data.batch_size={self.data.batch_size} cannot be "
-                "computed in so many equal pieces"
-            )
         self.epoch_steps = len(self.data.source("train")) / self.data.batch_size
         self.steps = self.train.steps or math.ceil(self.train.epochs * self.epoch_steps)
         self.record = {
             "settings": settings,
-            "model": without_download(network_spec, self.network),
-            "loss": self._loss_spec(),
+            "model": without_download(spec, self.network),
+            "loss": loss_spec(settings["loss"], self.data, before),
             "precision": self.precision,
             "classes": self.data.classes.spec,
             "fingerprint": self.data.fingerprint(),
@@ -266,28 +254,52 @@ class Training:
             ],
         )
 
-    def _network_spec(self) -> Spec:
-        """The model's settings, with what they leave open and only the data know."""
-        model, known = self.settings["model"], {}
-        if self.before and self.before["settings"]["model"] == model:
-            return self.before["model"]
-        if "num_classes" in model and model["num_classes"] is None:
-            known["num_classes"] = len(self.data.classes)
-        pretrained = (model.get("encoder") or {}).get("weights") is not None
-        if "mean" in model and model["mean"] is None and not pretrained:
-            known["mean"], known["std"] = self.data.statistics()
-        return {**model, **known}
 
-    def _loss_spec(self) -> Spec:
-        """Likewise for the loss."""
-        loss, known = self.settings["loss"], {}
-        if self.before and self.before["settings"]["loss"] == loss:
-            return self.before["loss"]
-        if "ignore_index" in loss and loss["ignore_index"] is None:
-            known["ignore_index"] = self.data.classes.void
-        if isinstance(loss.get("weights"), str):
-            known["weights"] = class_weights(self.data.class_pixels(), loss["weights"])
-        return {**loss, **known}
+def open_data(settings: Spec, trust: frozenset[str] | None) -> DataModule:
+    """The data to train on.
+
+    Raises:
+        ValueError: if there is nothing to train or to validate on, or if the batch has no such pieces.
+    """
+    augment = build(settings["augment"], trust)
+    data: DataModule = build(settings["data"], trust, augment=augment, seed=settings["seed"])
+    if not {"train", "val"} <= data.splits.keys():
+        raise ValueError(
+            f"the data have {', '.join(data.splits)} alone: training needs train and val, as in images/val with "
+            "masks/val (images without split folders are split by themselves)"
+        )
+    pieces = settings["trainer"]["accumulate_grad_batches"]
+    if pieces < 1 or data.batch_size % pieces:
+        raise ValueError(
+            f"trainer.accumulate_grad_batches={pieces}: data.batch_size={data.batch_size} cannot be computed in so "
+            "many equal pieces"
+        )
+    return data
+
+
+def network_spec(model: Spec, data: DataModule, before: Spec | None) -> Spec:
+    """The model's settings, with what they leave open and only the data know; on resume, what was known `before`."""
+    if before and before["settings"]["model"] == model:
+        return before["model"]
+    known: Spec = {}
+    if "num_classes" in model and model["num_classes"] is None:
+        known["num_classes"] = len(data.classes)
+    pretrained = (model.get("encoder") or {}).get("weights") is not None
+    if "mean" in model and model["mean"] is None and not pretrained:
+        known["mean"], known["std"] = data.statistics()
+    return {**model, **known}
+
+
+def loss_spec(loss: Spec, data: DataModule, before: Spec | None) -> Spec:
+    """Likewise for the loss."""
+    if before and before["settings"]["loss"] == loss:
+        return before["loss"]
+    known: Spec = {}
+    if "ignore_index" in loss and loss["ignore_index"] is None:
+        known["ignore_index"] = data.classes.void
+    if isinstance(loss.get("weights"), str):
+        known["weights"] = class_weights(data.class_pixels(), loss["weights"])
+    return {**loss, **known}
 
 
 def without_download(spec: Spec, network: nn.Module) -> Spec:
