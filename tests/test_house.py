@@ -63,7 +63,7 @@ DOORS = {
     "callbacks": Door({"metrics", "report", "data.classes", "build"}, lightning=True),
     "checkpoint": Door({"metrics", "report", "data.classes", "build"}, lightning=True),
     "commands": Door(PARTS | {"callbacks", "checkpoint"}, hydra="objects", lightning=True),
-    "config": Door({"build"}, hydra=True),
+    "config": Door({"build"}, hydra=True),  # a setting is checked against what `build` will find, by the same look-up
     "cli": Door({"config", "commands"}, hydra=True),
     "__main__": Door({"cli"}),
     "": Door({"checkpoint", "inference"}),  # segtrain/__init__: what it makes public
