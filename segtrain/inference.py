@@ -18,7 +18,9 @@ def predict(network: nn.Module, image: Tensor | np.ndarray) -> Tensor:
         ValueError: for another shape, or if the network's output is not finite.
     """
     if isinstance(image, np.ndarray):
-        image = torch.from_numpy(np.ascontiguousarray(np.atleast_3d(image))).permute(2, 0, 1)
+        image = torch.from_numpy(np.array(np.atleast_3d(image))).permute(
+            2, 0, 1
+        )  # a copy: torch warns of read-only ones
     if image.ndim != 3:
         raise ValueError(f"image of shape {tuple(image.shape)}: expected a tensor (C, H, W) or an array (H, W, C)")
     device = next(network.parameters()).device

@@ -27,7 +27,10 @@ def test_the_most_likely_class_of_every_pixel():
 
 def test_arrays_and_tensors_give_the_same_mask():
     array = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
-    assert torch.equal(predict(Brightest(), array), predict(Brightest(), torch.from_numpy(array).permute(2, 0, 1)))
+    array.flags.writeable = False  # as np.asarray(Image.open(...)) is
+    assert torch.equal(
+        predict(Brightest(), array), predict(Brightest(), torch.from_numpy(array.copy()).permute(2, 0, 1))
+    )
 
 
 def test_the_network_is_put_into_evaluation_mode_and_any_size_fits():
