@@ -280,7 +280,7 @@ def unknown_setting(name: str, command: str, words: Sequence[str], folder: str |
     near = nearest(name, known)
     hint = f": did you mean {' or '.join(near)}?" if near else ""
     parent = known.get(name.rpartition(".")[0])
-    if isinstance(parent, dict) and is_spec(parent):
+    if isinstance(parent, dict) and is_spec(parent) and not parent[TARGET].startswith("segtrain."):  # ours list all
         word = next((word for word in words if word.startswith(f"{name}=")), f"{name}=...")
         hint += f" (+{word} passes it to {parent[TARGET]} all the same)"
     return f"unknown setting {name}{hint or f' (python -m segtrain {command} --cfg job lists all)'}"

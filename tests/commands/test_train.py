@@ -221,6 +221,7 @@ def test_a_crop_larger_than_the_images_is_padded(segtrain: Run):
         (["trainer.precision=bf17"], "trainer.precision: 'bf17'"),
         (["+trainer.max_epochs=3"], "trainer.max_epochs is decided by segtrain"),
         (["+trainer.gradient_clip_algorithm=value"], "trainer.gradient_clip_algorithm is decided by segtrain"),
+        (["data.batchsize=4"], "unknown setting data.batchsize: did you mean data.batch_size?\n"),
         (["train.steps=0"], "train.steps=0: expected a number above 0"),
         (["train.epochs=-1"], "train.epochs=-1: expected a number above 0"),
         (["train.log_steps=0"], "train.log_steps=0"),
