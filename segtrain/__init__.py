@@ -6,10 +6,10 @@ __version__ = "0.1.0"
 __all__ = ["__version__", "load", "predict"]
 
 if TYPE_CHECKING:
-    from .checkpoint import load
     from .inference import predict
+    from .restore import load
 
-HOMES = {"load": "checkpoint", "predict": "inference"}
+HOMES = {"load": "restore", "predict": "inference"}
 
 
 def __getattr__(name: str) -> Any:  # importing segtrain must stay cheap: torch comes with the first use

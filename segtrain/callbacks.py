@@ -1,19 +1,23 @@
 """What happens beside training: curves, pictures, a progress bar. `pl_module` is the learner in all hooks."""
 
 import csv
+import io
 import math
+import os
 import time
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
+from . import disk
 from .data.classes import ClassTable
 from .report import console, mosaic, say
 
@@ -29,8 +33,32 @@ class TensorBoard(TensorBoardLogger):
         """`first_step`: on resume, TensorBoard forgets what an earlier process wrote from there on."""
         super().__init__(save_dir=folder, name="", version="", default_hp_metric=False, purge_step=first_step)
 
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        with self._surviving():
+            super().log_metrics(metrics, step)
+
+    def log_picture(self, tag: str, picture: np.ndarray, step: int) -> None:
+        """`picture` (H, W, 3) uint8."""
+        with self._surviving():
+            self.experiment.add_image(tag, picture, step, dataformats="HWC")
+
     def save(self) -> None:
-        self.experiment.flush()
+        with self._surviving():
+            self.experiment.flush()
+
+    def finalize(self, status: str) -> None:
+        with self._surviving():
+            super().finalize(status)
+
+    @contextmanager
+    def _surviving(self) -> Iterator[None]:
+        """A full disk ends no training: the curves get a gap, and a new file as soon as one can be written."""
+        try:
+            yield
+        except OSError as error:
+            if self._experiment is not None:
+                say(f"TensorBoard's file could not be written ({error.strerror}): its curves have a gap from here")
+            self._experiment = None
 
 
 class MetricsTable(Logger):
@@ -43,11 +71,21 @@ class MetricsTable(Logger):
     def __init__(self, path: Path, tags: Sequence[str], first_step: int | None = None) -> None:
         super().__init__()
         self.path, self.columns = path, ["step", *tags]
-        if first_step is not None and path.exists():
-            header, *rows = path.read_text(encoding="utf-8").splitlines(keepends=True)
-            kept = [row for row in rows if int(row.partition(",")[0]) < first_step]
-            path.write_text("".join([header, *kept]), encoding="utf-8")
         self._row: dict[str, float] = {}
+        self._rows: list[dict[str, float]] = []  # that wait to be written
+        if first_step is not None and path.exists():
+            self._cut(first_step)
+
+    def _cut(self, first_step: int) -> None:
+        """Keep whole rows from before `first_step`, and without the final score, which will be written again."""
+        with open(self.path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        kept = [row for row in rows if row[self.columns[-1]] is not None and int(row["step"]) < first_step]
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, self.columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(row for row in kept if not row.get("IoU/test"))
+        disk.write(self.path, text.getvalue())
 
     @property
     def name(self) -> str:
@@ -66,16 +104,25 @@ class MetricsTable(Logger):
         self._row.update(metrics, step=float(step or 0))
 
     def save(self) -> None:
-        """Append the row of the step that is over."""
-        if not self._row:
-            return
-        new = not self.path.exists()
-        with open(self.path, "a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, self.columns, extrasaction="ignore")
-            if new:
-                writer.writeheader()
-            writer.writerow({**self._row, "step": int(self._row["step"])})
+        """Append the row of the step that is over, and those that could not be written before."""
+        if self._row:
+            self._rows.append({**self._row, "step": int(self._row["step"])})
         self._row = {}
+        if not self._rows:
+            return
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, self.columns, extrasaction="ignore")
+        size = self.path.stat().st_size if self.path.exists() else 0
+        if not size:
+            writer.writeheader()
+        writer.writerows(self._rows)
+        try:
+            with open(self.path, "a", newline="", encoding="utf-8") as file:
+                file.write(text.getvalue())
+            self._rows = []
+        except OSError:  # a full disk ends no training, but half a row must not stay
+            with suppress(OSError):
+                os.truncate(self.path, size)
 
     def finalize(self, status: str) -> None:
         self.save()
@@ -116,6 +163,7 @@ class Curves(Callback):
         step, steps = trainer.global_step, self._pieces // trainer.accumulate_grad_batches
         if not steps or (step % self.log_steps and step < trainer.max_steps):
             return
+        pl_module.refuse_divergence()
         seconds = self._busy + self._waited
         pl_module.publish(
             {
@@ -148,10 +196,9 @@ class Mosaic(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
         if self._rows and trainer.is_global_zero:
-            picture = torch.from_numpy(mosaic(self._rows, self.classes))
             for logger in trainer.loggers:
-                if isinstance(logger, TensorBoardLogger):
-                    logger.experiment.add_image("images/val", picture, trainer.global_step, dataformats="HWC")
+                if isinstance(logger, TensorBoard):
+                    logger.log_picture("images/val", mosaic(self._rows, self.classes), trainer.global_step)
         self._rows = []
 
 

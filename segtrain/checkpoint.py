@@ -1,38 +1,46 @@
-"""Checkpoint files: when they are written, what is in them, and how a network comes back out."""
+"""When a training is saved, and under which names: what an exact resume needs. `restore` reads the files.
 
+Every random draw is a function of the seed and a position, so the number of batches done is all that has to be kept
+besides Lightning's own state: docs/exact_resume.md.
+"""
+
+import io
 import json
 import math
-import os
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint as CheckpointBase
 from lightning.pytorch.plugins.io import TorchCheckpointIO
-from torch import nn
 
-from .build import build, shipped_targets
-from .data.classes import ClassTable
+from . import disk
 from .metrics import mean_iou
-
-RECORD = "segtrain"  # our entry in Lightning's checkpoint
-VERSION = 1
+from .report import say
+from .restore import RECORD, VERSION, read
+from .signals import Stop, Stopped
 
 
 class SyncedIO(TorchCheckpointIO):
-    """Writes straight to the given path and waits for the disk: `Checkpoint` renames it when it is whole.
+    """Writes whole files where it is told to; Lightning's own goes through the default temporary directory.
 
-    Lightning's own writes through the default temporary directory, which may be another file system.
+    Attributes:
+        error: why the last file could not be written, or `None`. It is not raised here, where other processes wait.
     """
 
+    error: OSError | None = None
+
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        with open(path, "wb") as file:
-            torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())
+        content = io.BytesIO()  # torch's own writing to a disk that is full may end the process
+        torch.save(checkpoint, content)
+        try:
+            disk.write_through(Path(path), content.getbuffer())
+            self.error = None
+        except OSError as error:
+            self.error = error
 
     def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True) -> dict[str, Any]:
         return read(Path(path))
@@ -41,20 +49,27 @@ class SyncedIO(TorchCheckpointIO):
 class Checkpoint(CheckpointBase):
     """The one owner of a run's checkpoint files: `last`, the `previous` one, and the `best` by IoU/val.
 
-    Lightning runs callbacks of this kind last, so that what is saved is what all others have seen. Nothing is saved
-    while a validation is due; after it, always, so that scores and weights in a file belong together.
+    Lightning runs callbacks of this kind last, so that what is saved is what all others have seen. The state is whole
+    after each step, but for two cases in which nothing is saved: while gradients of an unfinished batch wait, and while
+    a validation is due, since its scores belong to the same file as the weights.
 
     Args:
         folder: of the files.
         record: plain data that a reader needs to build the network again: the configuration and the class table.
         save_minutes: between two saves, validations aside.
+
+    Attributes:
+        failed: whether the last save could not be written.
     """
 
     def __init__(self, folder: Path, *, record: Mapping[str, Any], save_minutes: float) -> None:
         super().__init__()
         self.folder, self.record, self.save_seconds = folder, dict(record), 60 * save_minutes
         self.batches_done, self.best, self.best_step = 0, -1.0, 0
-        self._saved_at = time.monotonic()
+        self.failed = False
+        self.stop, self.io = Stop(), SyncedIO()
+        self._saved_at, self._unsaved = time.monotonic(), False
+        self._group: Any = None
 
     def state_dict(self) -> dict[str, Any]:
         return {"batches_done": self.batches_done, "best": self.best, "best_step": self.best_step}
@@ -66,114 +81,126 @@ class Checkpoint(CheckpointBase):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint[RECORD] = {"version": VERSION, "record": json.dumps(self.record), "finished": finished(trainer)}
 
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
+        """The fresh state is saved too: then a run can go on from wherever it stopped, and a disk that cannot be
+        written shows before the first step."""
+        if trainer.world_size > 1:
+            self._group = torch.distributed.new_group(backend="gloo")
+        if self.batches_done == 0:
+            self.save(trainer)
+        self.stop.listen()
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        self._unsaved = False  # but begun
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        """Save where the state is whole and the time has come."""
         self.batches_done += 1
         if finished(trainer):
             trainer.should_stop = True  # which also makes Lightning validate after the last step, whatever the interval
         validation_due = finished(trainer) or self.batches_done % int(trainer.val_check_batch or 1) == 0
-        in_pieces = self.batches_done % trainer.accumulate_grad_batches != 0  # gradients wait that no file holds
-        if not validation_due and not in_pieces and time.monotonic() - self._saved_at > self.save_seconds:
-            self.save(trainer)
+        in_pieces = self.batches_done % trainer.accumulate_grad_batches != 0
+        if not validation_due and not in_pieces:
+            self._unsaved = True
+            self._save_or_stop(trainer, due=time.monotonic() - self._saved_at > self.save_seconds)
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
+        """Save in any case, so that score and weights are in one file."""
         score = mean_iou(pl_module.confusion.compute())
+        before = self.best, self.best_step
         improved = score > self.best or self.best_step == 0  # the first counts even where no class occurs
         if improved:
             self.best, self.best_step = (-1.0 if math.isnan(score) else score), trainer.global_step
         self.save(trainer, best=improved)
+        if self.failed:
+            self.best, self.best_step = before  # as the file `best` has it
+        self._save_or_stop(trainer, due=False)
+
+    def on_train_end(self, *_: Any) -> None:
+        self.stop.close()
+
+    def on_exception(self, trainer: Trainer, pl_module: Any, exception: BaseException) -> None:
+        """Whatever went wrong between two steps, reading an image for instance, costs no step that was done."""
+        self.stop.close()
+        if self._unsaved and trainer.world_size == 1:
+            self.save(trainer)
+
+    def _save_or_stop(self, trainer: Trainer, *, due: bool) -> None:
+        """Save if that is due in any process, and end if a signal came to any."""
+        save, number = self._agreed(trainer, due, self.stop.number)
+        if save or (number and self._unsaved):
+            self.save(trainer)
+        if number:
+            raise Stopped(number)
+
+    def _agreed(self, trainer: Trainer, *values: int) -> list[int]:
+        """The largest of each value over all processes."""
+        if trainer.world_size == 1:
+            return list(values)
+        largest = torch.tensor(values)
+        torch.distributed.all_reduce(largest, torch.distributed.ReduceOp.MAX, group=self._group)
+        return largest.tolist()
 
     def save(self, trainer: Trainer, *, best: bool = False) -> None:
-        """Replace the files one after another, each by a rename, so that every name always holds a whole file."""
-        written = self.folder / "last.tmp"
+        """Write the state, give it its names, and say what does not succeed."""
+        self._unsaved = False
+        trainer.lightning_module.refuse_divergence()  # type: ignore[union-attr, operator]
+        for logger in trainer.loggers:  # what a resumed run takes for logged must be on the disk
+            logger.save()
+        written = self.folder / f"new{disk.TEMPORARY}"
         trainer.save_checkpoint(written)
-        if trainer.is_global_zero:
-            if best:
-                self._link(written, "best")
-            if (self.folder / "last.ckpt").exists():
-                self._link(self.folder / "last.ckpt", "previous")
-            written.replace(self.folder / "last.ckpt")
         self._saved_at = time.monotonic()
-
-    def _link(self, file: Path, name: str) -> None:
-        """`name`.ckpt becomes a second name of `file`, or a copy where the file system has no hard links."""
-        link = self.folder / f"{name}.tmp"
-        link.unlink(missing_ok=True)
+        if not trainer.is_global_zero:
+            return
         try:
-            link.hardlink_to(file)
-        except OSError:
-            link.write_bytes(file.read_bytes())
-        link.replace(self.folder / f"{name}.ckpt")
+            if self.io.error:
+                raise self.io.error
+            name_files(self.folder, written, best=best)
+            recovered, self.failed = self.failed, False
+            if recovered:
+                say(f"step {trainer.global_step}: the checkpoint could be written again")
+        except OSError as error:
+            if not trainer.global_step:  # nothing is lost yet
+                raise
+            self.failed = True
+            reason = error.strerror or str(error)
+            say(
+                f"step {trainer.global_step}: no checkpoint could be written ({self.folder}: {reason}); the earlier "
+                "ones are intact, training goes on, and the next save tries again"
+            )
+
+
+def name_files(folder: Path, written: Path, *, best: bool) -> None:
+    """Make `written` the `last` checkpoint, and the `best` if it is; the last one so far is then the `previous`.
+
+    At every moment in between, `last` or else `previous` is whole and goes on exactly: `best` comes first, because the
+    run that goes on from the one before finds it again.
+    """
+    last = folder / "last.ckpt"
+    if best:
+        written.replace(folder / "best.ckpt")
+    if last.exists():
+        last.replace(folder / "previous.ckpt")
+    if best:
+        disk.link(folder / "best.ckpt", last)
+    else:
+        written.replace(last)
+    disk.sync_folder(folder)
 
 
 def finished(trainer: Trainer) -> bool:
     return trainer.global_step >= trainer.max_steps
 
 
-class Trained(NamedTuple):
-    """A trained network, in evaluation mode on the CPU, with its classes and the settings it was trained with."""
-
-    network: nn.Module
-    classes: ClassTable
-    config: dict[str, Any]
-
-
-def read(path: Path) -> dict[str, Any]:
-    """The content of a checkpoint file: tensors and plain data, nothing that could run.
+def batches_done(content: Mapping[str, Any]) -> int:
+    """Training batches that are in a checkpoint's weights.
 
     Raises:
-        FileNotFoundError: if there is none.
-        ValueError: for a file that is damaged, or no checkpoint of segtrain.
+        ValueError: if it was not written by a training.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such checkpoint")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises many types for a damaged file, and names no path
-        raise ValueError(f"{path}: not a readable checkpoint ({type(error).__name__}): is it damaged?") from None
-    if not isinstance(content, dict) or RECORD not in content:
-        raise ValueError(f"{path}: not a checkpoint of segtrain")
-    if content[RECORD]["version"] > VERSION:
-        raise ValueError(f"{path}: written by a newer segtrain (format {content[RECORD]['version']}); update segtrain")
-    return content
-
-
-def record_of(content: Mapping[str, Any]) -> dict[str, Any]:
-    return json.loads(content[RECORD]["record"])
-
-
-def weights_of(content: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """The network's state dict: the moving average where there is one, since that is what was scored."""
-    state = content["state_dict"]
-    prefix = "average.module." if any(name.startswith("average.module.") for name in state) else "network."
-    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
-
-
-def batches_done(content: Mapping[str, Any]) -> int:
-    """Training batches that are in a checkpoint's weights."""
-    return content["callbacks"][Checkpoint.__qualname__]["batches_done"]
-
-
-def trusted(allow: Collection[str]) -> frozenset[str]:
-    """The `_target_` names that a stored configuration may hold: the shipped ones, and those that the user adds."""
-    return shipped_targets() | frozenset(allow)
-
-
-def restore(content: Mapping[str, Any], trust: Collection[str]) -> Trained:
-    """Build the network that a checkpoint describes and fill it; its configuration may name `trust` alone."""
-    record = record_of(content)
-    network = build(record["model"], trust)
-    network.load_state_dict(weights_of(content))
-    return Trained(network.eval(), ClassTable.from_spec(record["classes"], "checkpoint"), record["settings"])
-
-
-def load(path: str | Path, allow: Collection[str] = ()) -> Trained:
-    """A trained network from a run folder (its best checkpoint) or a checkpoint file.
-
-    Args:
-        allow: `_target_` names besides the shipped ones that the file may name.
-    """
-    path = Path(path)
-    return restore(read(path / "checkpoints" / "best.ckpt" if path.is_dir() else path), trusted(allow))
+        return content["callbacks"][Checkpoint.__qualname__]["batches_done"]
+    except (KeyError, TypeError):
+        raise ValueError(
+            "the checkpoint holds no training to go on with; init= starts a new run from its weights"
+        ) from None

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
 from . import __version__
+from .signals import ctrl_c_ends
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -18,17 +19,29 @@ COMMANDS = {  # name: what it does, an example
     "evaluate": ("score a trained network: mIoU, and the IoU of each class", "run=latest"),
     "predict": ("write masks and overlays for new images", "run=latest images=photos/new"),
 }
+KNOWN = (  # errors of libraries: how they look, what to say, the exit status
+    (
+        r"OutOfMemoryError|^MemoryError|can't allocate memory|Unable to allocate",
+        "out of memory: lower data.batch_size or data.crop, or set trainer.accumulate_grad_batches=2",
+        2,
+    ),
+    (
+        r"DataLoader worker .*(killed|exited)",
+        "a process that reads the data was killed (for lack of memory?): lower data.workers",
+        2,
+    ),
+    (r"Connection (closed|reset) by peer", "another process of this run has ended: its own line says why", 1),
+)
 SETTING = re.compile(r"(\+{0,2})([\w./@]+)=(.*)", re.DOTALL)
 
 
 def main() -> int:
     """Does what `sys.argv` says and returns the exit status."""
-    try:
-        return start(sys.argv[1:])
-    except KeyboardInterrupt:
-        return 130
-    except Exception as error:
-        return report(error)
+    with ctrl_c_ends():
+        try:
+            return start(sys.argv[1:])
+        except Exception as error:
+            return report(error)
 
 
 def start(words: list[str]) -> int:
@@ -211,18 +224,18 @@ def report(error: Exception) -> int:
         import traceback
 
         traceback.print_exception(error)
-    families = {cls.__module__.split(".")[0] for cls in type(error).__mro__}
-    if type(error).__name__ == "OutOfMemoryError":
-        message = "out of memory: lower data.batch_size or data.crop, or set trainer.accumulate_grad_batches=2"
-        print(f"segtrain: error: {message}", file=sys.stderr)
-        return 2
-    lightnings = type(error).__name__ == "MisconfigurationException"
-    if isinstance(error, ValueError | OSError) or lightnings or families & {"hydra", "omegaconf", "yaml"}:
-        print(f"segtrain: error: {one_line(error)}", file=sys.stderr)
-        return 2
-    name = type(error).__name__
-    print(f"segtrain: internal error: {name}: {one_line(error)} (SEGTRAIN_DEBUG=1 shows where)", file=sys.stderr)
-    return 1
+    mendable = isinstance(error, ValueError | OSError) or type(error).__name__ == "MisconfigurationException"
+    mendable |= bool({cls.__module__.split(".")[0] for cls in type(error).__mro__} & {"hydra", "omegaconf", "yaml"})
+    known = next((entry[1:] for entry in KNOWN if re.search(entry[0], repr(error))), None)
+    if known:
+        message, status = f"error: {known[0]}", known[1]
+    elif mendable:
+        message, status = f"error: {one_line(error)}", 2
+    else:
+        name = type(error).__name__
+        message, status = f"internal error: {name}: {one_line(error)} (SEGTRAIN_DEBUG=1 shows where)", 1
+    print(f"segtrain: {message}", file=sys.stderr)
+    return status
 
 
 def one_line(error: Exception) -> str:

@@ -11,9 +11,22 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
-from .metrics import ConfusionMatrix, Ratio, accuracy, class_iou, mean_iou
+from .metrics import ConfusionMatrix, FirstNotFinite, Ratio, accuracy, class_iou, mean_iou, summary
 
 Batch = dict[str, Tensor]
+RUNNING = ("train_confusion", "train_loss")  # metrics that run on from one point of the curves to the next
+
+
+class Diverged(ValueError):
+    """The loss, or a weight, was NaN or infinite.
+
+    Attributes:
+        step: the first one, counted from 0.
+    """
+
+    def __init__(self, step: int, what: str) -> None:
+        super().__init__(f"{what} was not finite (NaN or infinite) in step {step + 1}")
+        self.step = step
 
 
 class Scorer(LightningModule):
@@ -35,11 +48,15 @@ class Scorer(LightningModule):
         """The network whose score counts."""
         return self.network
 
+    def on_test_epoch_start(self) -> None:
+        self.confusion.reset()
+
     def test_step(self, batch: Batch, _: int) -> None:
         self.confusion.update(self.scored(batch["image"]), batch["mask"])
 
-    def on_test_epoch_start(self) -> None:
-        self.confusion.reset()
+    def on_test_epoch_end(self) -> None:
+        """Here all processes still take part."""
+        self.totals, self.matrix = summary(self.confusion), self.confusion.compute().cpu()
 
 
 class Learner(Scorer):
@@ -81,8 +98,11 @@ class Learner(Scorer):
 
         self.train_network = torch.compile(train_network) if compile else train_network
         self.average = None if ema is None else AveragedModel(network, multi_avg_fn=ema_update(ema), use_buffers=True)
+        if self.average is not None:
+            self.average.requires_grad_(False)
         self.train_confusion = ConfusionMatrix(len(class_names), void)
         self.train_loss, self.val_loss = Ratio(), Ratio()
+        self.first_not_finite = FirstNotFinite()
         self.numerator_pixels, self.denominator = 0, torch.zeros(())
         self.shown: dict[str, float] = {}  # the last value of every tag
 
@@ -102,6 +122,7 @@ class Learner(Scorer):
         mask = batch["mask"]
         numerator, denominator = self.loss(logits, mask)
         self.train_loss.update(numerator.detach(), denominator)
+        self.first_not_finite.update(numerator.detach(), self.trainer.global_step)
         self.train_confusion.update(logits.detach(), mask)
         for head in auxiliary:
             numerator = numerator + self.auxiliary_weight * self.loss(head, mask)[0]
@@ -150,9 +171,23 @@ class Learner(Scorer):
         scheduler = LambdaLR(optimizer, lambda step: self.schedule(step, self.steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
+    def refuse_divergence(self) -> None:
+        """Raises Diverged if the loss was ever NaN or infinite, or if a weight is."""
+        step = self.first_not_finite.compute() if self.first_not_finite.update_called else None
+        if step is not None:
+            raise Diverged(step, "the loss")
+        for name, parameter in self.network.named_parameters():
+            if not parameter.isfinite().all():
+                raise Diverged(max(self.trainer.global_step - 1, 0), f"the weight {name}")
+
     def on_validation_epoch_start(self) -> None:
+        """Processes have each seen other images: the statistics of batch norm, in the average too, are the first's."""
+        self.refuse_divergence()
         self.confusion.reset()
         self.val_loss.reset()
+        if self.trainer.world_size > 1:
+            for buffer in (*self.network.buffers(), *(self.average.buffers() if self.average else ())):
+                torch.distributed.broadcast(buffer, 0)
 
     def validation_step(self, batch: Batch, _: int) -> Tensor:
         """The prediction (N, H, W), for callbacks."""
@@ -164,13 +199,30 @@ class Learner(Scorer):
     def on_validation_epoch_end(self) -> None:
         """Publish the scores of this validation, and the IoU of the training crops since the last one."""
         matrix = self.confusion.compute()
+        refuse_void(matrix, "the validation images")
         scores = {"IoU/val": mean_iou(matrix), "loss/val": self.val_loss.compute(), "accuracy/val": accuracy(matrix)}
         for name, iou in zip(self.class_names, class_iou(matrix), strict=True):
             scores[f"IoU_class/val/{name}"] = iou
         if self.train_confusion.images:
-            scores["IoU/train"] = mean_iou(self.train_confusion.compute())
+            train_matrix = self.train_confusion.compute()
+            refuse_void(train_matrix, "the training crops since the last validation")
+            scores["IoU/train"] = mean_iou(train_matrix)
             self.train_confusion.reset()
         self.publish(scores)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """The running metrics of all processes together."""
+        for name in RUNNING:
+            metric = getattr(self, name)
+            if metric.update_called and self.trainer.world_size > 1:
+                with metric.sync_context():
+                    checkpoint["state_dict"].update(metric.state_dict(prefix=f"{name}."))
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """The first process goes on with these, the others begin with none."""
+        if self.global_rank:
+            state = checkpoint["state_dict"]
+            state.update({k: torch.zeros_like(v) for k, v in state.items() if k.partition(".")[0] in RUNNING})
 
     def publish(self, scores: dict[str, Any]) -> None:
         """Hand scalars to every logger at the number of steps done; what is undefined (NaN) is left out."""
@@ -178,6 +230,13 @@ class Learner(Scorer):
         self.shown.update(finite)
         for logger in self.loggers:
             logger.log_metrics(finite, step=self.trainer.global_step)
+
+
+def refuse_void(matrix: Tensor, where: str) -> None:
+    if not matrix.any():
+        raise ValueError(
+            f"every pixel of {where} is void: the masks hold no class; look at `ignore` in the class table"
+        )
 
 
 def apply_color(image: Tensor, color: Tensor) -> Tensor:

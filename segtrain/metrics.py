@@ -81,6 +81,26 @@ class Ratio(Metric):
         return self.numerator / self.denominator
 
 
+class FirstNotFinite(Metric):
+    """The first step whose loss was NaN or infinite, noted on the device, so that no step waits for the answer."""
+
+    NEVER = torch.iinfo(torch.int64).max
+    full_state_update = False
+    step: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("step", default=torch.tensor(self.NEVER), dist_reduce_fx="min", persistent=False)
+
+    def update(self, loss: Tensor, step: int) -> None:
+        self.step = torch.where(loss.isfinite(), self.step, self.step.clamp(max=step))
+
+    def compute(self) -> int | None:
+        """Its number, or `None` so far."""
+        step = int(self.step)
+        return None if step == self.NEVER else step
+
+
 def class_iou(matrix: Tensor) -> Tensor:
     """TP / (TP + FP + FN) per class, float64; NaN for a class that neither truth nor prediction has."""
     matrix = matrix.cpu().double()

@@ -1,15 +1,17 @@
 """What a machine is good at: its device, and the mixed precision for it."""
 
 import logging
+import os
 import warnings
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 
 Precision = Literal[
     "auto", "bf16-mixed", "16-mixed", "32-true", "64-true", "bf16-true", "16-true", 16, 32, 64
 ]  # Lightning's names, and `auto`
+Devices = int | list[int] | Literal["auto"]
 # Lightning's hints that a user of segtrain can do nothing about, by how their messages begin.
 NOISE = (
     r".*does not have many workers",  # data.workers is chosen by the machine
@@ -26,14 +28,12 @@ def quiet() -> None:
         warnings.filterwarnings("ignore", message)
 
 
-def device_type(accelerator: str, devices: Any = 1) -> str:
+def device_type(accelerator: str) -> str:
     """`cuda` or `cpu` for Lightning's name of an accelerator.
 
     Raises:
-        ValueError: if a GPU is asked for and there is none, and for more than one device.
+        ValueError: if a GPU is asked for and there is none.
     """
-    if str(devices) != "1" and not (isinstance(devices, list) and len(devices) == 1):
-        raise ValueError(f"trainer.devices={devices}: one device is used so far; take 1, or [2] for the third GPU")
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         return "cuda"
     if accelerator in ("auto", "cpu"):
@@ -41,8 +41,33 @@ def device_type(accelerator: str, devices: Any = 1) -> str:
     raise ValueError(f"trainer.accelerator={accelerator}: there is none on this machine; take auto or cpu")
 
 
+def device_count(devices: Devices, device: str) -> int:
+    """How many devices of one machine `trainer.devices` names; on a CPU, each is a process.
+
+    Raises:
+        ValueError: for none, and for more than there are.
+    """
+    there = torch.cuda.device_count() if device == "cuda" else max(os.cpu_count() or 1, 1)
+    kind = "GPUs" if device == "cuda" else "cores"
+    if devices == "auto" or devices == -1:
+        return there if device == "cuda" else 1
+    count = len(devices) if isinstance(devices, list) else devices
+    numbers = devices if isinstance(devices, list) else range(count)
+    if device == "cpu" and isinstance(devices, list):
+        raise ValueError(f"trainer.devices={devices}: a list names GPUs; on a CPU take a number of processes")
+    if count < 1 or len(set(numbers)) < count or not all(0 <= number < there for number in numbers):
+        raise ValueError(f"trainer.devices={devices}: this machine has {there} {kind}; take 1 to {there}, or auto")
+    return count
+
+
 def resolve(name: Precision, device: str) -> tuple[str, str]:
-    """The precision to use and the reason: `name` as typed, or what suits the device for `auto`."""
+    """The precision to use and the reason: `name` as typed, or what suits the device for `auto`.
+
+    Raises:
+        ValueError: for fp16 on a CPU.
+    """
+    if device == "cpu" and str(name).startswith("16"):
+        raise ValueError(f"trainer.precision={name}: fp16 needs a GPU; on this CPU take bf16-mixed, 32-true or auto")
     return choose(device) if name == "auto" else (str(name), "as typed")
 
 

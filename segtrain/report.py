@@ -1,9 +1,11 @@
 """What people are shown: lines, tables, pictures, and the files of a score."""
 
 import csv
+import io
 import json
 import logging
 import math
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +15,21 @@ import numpy as np
 from rich.console import Console
 from torch import Tensor
 
+from . import disk
 from .data.classes import ClassTable
-from .metrics import ConfusionMatrix, class_scores, summary
+from .metrics import class_scores
 
-console = Console(highlight=False, soft_wrap=True)
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # which a terminal would obey, but for line ends
+
+
+class Screen(Console):
+    """Where lines are printed. When what they are piped into has ended, the work goes on without them."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+
+
+console = Screen(highlight=False, soft_wrap=True)
 _log = logging.getLogger("segtrain")
 _log.propagate = False
 _log.setLevel(logging.INFO)
@@ -25,14 +38,25 @@ _log.addHandler(logging.NullHandler())
 
 def say(text: str) -> None:
     """Print `text` on the screen, above a progress bar if there is one, and into the run's log."""
-    console.print(text, markup=False)
+    text = CONTROL.sub("?", text)
+    try:
+        console.print(text, markup=False)
+    except OSError:  # the terminal was closed, or what we were piped into has ended: the work goes on
+        console.quiet = True
     _log.info(text)
+
+
+def be_quiet() -> None:
+    """Say nothing from now on: another process does."""
+    console.quiet = True
+    _log.disabled = True
 
 
 @contextmanager
 def log_to(path: Path) -> Iterator[None]:
     """Inside, what is said is also appended to this file, with the time."""
     handler = logging.FileHandler(path, encoding="utf-8")
+    handler.handleError = lambda record: None  # type: ignore[method-assign]  # a full disk is no reason to end
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     _log.addHandler(handler)
     try:
@@ -42,10 +66,9 @@ def log_to(path: Path) -> Iterator[None]:
         handler.close()
 
 
-def score(confusion: ConfusionMatrix, split: str, names: tuple[str, ...]) -> dict[str, Any]:
-    """The content of `metrics.json`: fractions, `None` for what is undefined."""
-    totals = summary(confusion)
-    columns = class_scores(confusion.compute())
+def score(totals: dict[str, Any], matrix: Tensor, split: str, names: tuple[str, ...]) -> dict[str, Any]:
+    """The content of `metrics.json`: fractions, `None` for what is undefined; `totals` as `metrics.summary` has it."""
+    columns = class_scores(matrix)
     classes = {name: {key: _plain(column[i]) for key, column in columns.items()} for i, name in enumerate(names)}
     return {"split": split, **{k: _defined(v) for k, v in totals.items()}, "classes": classes}
 
@@ -59,18 +82,19 @@ def _defined(value: float) -> float | None:
 
 
 def write_score(folder: Path, score: dict[str, Any], matrix: Tensor) -> None:
-    """`metrics.json`, and the matrix (rows truth, columns prediction) as `confusion.csv` and `confusion.png`."""
+    """The matrix (rows truth, columns prediction) as `confusion.csv` and `confusion.png`; then `metrics.json`."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "metrics.json").write_text(json.dumps(score, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    with open(folder / "confusion.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["truth \\ prediction", *score["classes"]])
-        writer.writerows([name, *row] for name, row in zip(score["classes"], matrix.tolist(), strict=True))
-    draw_confusion(folder / "confusion.png", list(score["classes"]), matrix)
+    rows = io.StringIO(newline="")
+    writer = csv.writer(rows)
+    writer.writerow(["truth \\ prediction", *score["classes"]])
+    writer.writerows([name, *row] for name, row in zip(score["classes"], matrix.tolist(), strict=True))
+    disk.write(folder / "confusion.csv", rows.getvalue())
+    disk.write(folder / "confusion.png", confusion_picture(list(score["classes"]), matrix))
+    disk.write(folder / "metrics.json", json.dumps(score, indent=2, ensure_ascii=False) + "\n")
 
 
-def draw_confusion(path: Path, names: Sequence[str], matrix: Tensor) -> None:
-    """Where the pixels of each class went: every row is shared out to 100 %."""
+def confusion_picture(names: Sequence[str], matrix: Tensor) -> bytes:
+    """A PNG: where the pixels of each class went: every row is shared out to 100 %."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # only now: it takes half a second
     from matplotlib.figure import Figure
 
@@ -90,7 +114,9 @@ def draw_confusion(path: Path, names: Sequence[str], matrix: Tensor) -> None:
                 share = float(shares[row, column])
                 color = "white" if share > 60 else "black"
                 axes.text(column, row, f"{share:.0f}", ha="center", va="center", color=color, fontsize=8)
-    figure.savefig(path, dpi=110)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=110)
+    return picture.getvalue()
 
 
 def table(score: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """Run folders: making a new one, finding one that is there, and what may change when it goes on."""
 
+import errno
 import json
 import os
 import platform
@@ -10,17 +11,89 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from . import __version__
+import yaml
+
+from . import __version__, disk
+
+try:
+    import fcntl
+except ImportError:
+    fcntl = None
 
 ROOT = Path("runs")
 COMMAND = os.environ.get("SEGTRAIN_COMMAND", "python -m segtrain")  # how this was called: scripts/run says so
 LATEST = ROOT / "latest"
+MAX_SETTINGS = 1_000_000  # characters
+PARTS = {"name", "seed", "train", "data", "model", "loss", "optimizer", "schedule", "augment", "trainer"}
 LIBRARIES = ("torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "tensorboard")
 # On resume these never change the result, so they may always be typed anew.
 FREE = ("data.workers", "data.root", "train.save_minutes", "train.log_steps", "trainer.devices")
-FREE += ("trainer.num_nodes", "trainer.strategy", "trainer.accelerator", "resume", "allow_changes", "allow", "run_dir")
+FREE += (
+    "data.max_pixels",
+    "data.cache",
+    "trainer.num_nodes",
+    "trainer.strategy",
+    "trainer.accelerator",
+    "resume",
+    "allow_changes",
+    "allow",
+    "run_dir",
+)
+
+
+def lock(folder: Path) -> TextIO:
+    """Keep other trainings out of `folder` for as long as what is returned stays open, or this process lives.
+
+    Raises:
+        ValueError: if another training has it.
+        OSError: if the folder cannot be written.
+    """
+    file = open(folder / ".lock", "a+")  # noqa: SIM115 - it stays open as long as the training lasts
+    if fcntl is None:  # Windows
+        return file
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # unlike flock, not inherited by processes that we start
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EAGAIN):  # a file system without locks
+            return file
+        file.seek(0)
+        raise ValueError(
+            f"{folder}: another training is at work there ({file.read().strip()}); wait, or stop it"
+        ) from None
+    file.truncate(0)
+    file.write(f"process {os.getpid()} on {platform.node()}\n")
+    file.flush()
+    return file
+
+
+def write_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+    """`config.yaml`: for people, and for going on before the first checkpoint."""
+    text = yaml.safe_dump(json.loads(json.dumps(settings)), sort_keys=False, allow_unicode=True)  # json: no aliases
+    disk.write(folder / "config.yaml", text)
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """What `write_settings` wrote; the file may come from anyone.
+
+    Raises:
+        ValueError: if it is not there, or not of that form.
+    """
+    path = folder / "config.yaml"
+    if not path.is_file():
+        raise ValueError(f"resume={folder}: nothing was begun there that could go on (it has no checkpoint)")
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read(MAX_SETTINGS + 1)
+        if len(text) > MAX_SETTINGS or any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+            raise ValueError("too long, or with aliases")  # which could stand for billions of values
+        settings = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: not the settings of a run ({str(error).splitlines()[0]})") from None
+    if not isinstance(settings, dict) or PARTS - settings.keys():
+        raise ValueError(f"{path}: not the settings of a run ({', '.join(sorted(PARTS))} are expected)")
+    return settings
 
 
 def create(name: str, run_dir: str | None) -> Path:
@@ -31,12 +104,11 @@ def create(name: str, run_dir: str | None) -> Path:
     """
     if run_dir is not None:
         folder = Path(run_dir).expanduser()
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if folder.exists() and (not folder.is_dir() or any(p.name != ".lock" for p in folder.iterdir())):
             raise ValueError(f"run_dir={run_dir}: exists and is not empty; name a new folder, or resume={run_dir}")
         folder.mkdir(parents=True, exist_ok=True)
     else:
         folder = _unique(ROOT / name / time.strftime("%Y-%m-%d_%H-%M-%S"))
-    _point_latest(folder)
     return folder
 
 
@@ -52,7 +124,7 @@ def _unique(folder: Path) -> Path:
             number += 1
 
 
-def _point_latest(folder: Path) -> None:
+def point_latest(folder: Path) -> None:
     """Make runs/latest lead to `folder`: a symbolic link, replaced in one go."""
     LATEST.parent.mkdir(exist_ok=True)
     link = LATEST.with_name(f"latest.{folder.name}.tmp")
@@ -66,7 +138,10 @@ def find(run: str, setting: str = "run") -> Path:
 
     Raises:
         FileNotFoundError: if there is none.
+        ValueError: for an address.
     """
+    if "://" in run:
+        raise ValueError(f"{setting}={run}: remote addresses are not read; download it, and name the copy")
     folder = LATEST.resolve() if run == "latest" else Path(run).expanduser()
     if run == "latest" and not folder.is_dir():
         raise FileNotFoundError(f"{setting}=latest: there is no run below {ROOT.resolve()} yet; train one first")
@@ -85,6 +160,8 @@ def checkpoint_file(run: str | None, checkpoint: str | None) -> Path:
     if (run is None) == (checkpoint is None):
         raise ValueError("name the trained network: either run=FOLDER (or run=latest) or checkpoint=FILE")
     if checkpoint is not None:
+        if "://" in checkpoint:
+            raise ValueError(f"checkpoint={checkpoint}: remote addresses are not read; download it, and name the copy")
         return Path(checkpoint).expanduser()
     assert run is not None
     return checkpoint_of(run, "best", "run")
@@ -100,7 +177,11 @@ def checkpoint_of(run: str, name: str, setting: str) -> Path:
 
 def named_file(value: str, name: str, setting: str) -> Path:
     """The checkpoint that a setting names as a file, a run or `latest`; of a run, the one called `name`."""
-    return Path(value).expanduser() if Path(value).expanduser().is_file() else checkpoint_of(value, name, setting)
+    return (
+        Path(value).expanduser()
+        if "://" not in value and Path(value).expanduser().is_file()
+        else checkpoint_of(value, name, setting)
+    )
 
 
 def folder_of(file: Path) -> Path:
@@ -108,10 +189,14 @@ def folder_of(file: Path) -> Path:
     return file.parent.parent if file.parent.name == "checkpoints" else file.parent
 
 
-def resumable(resume: str) -> tuple[Path, Path]:
-    """(run folder, last checkpoint) for a run, a checkpoint file, or `latest`."""
-    file = named_file(resume, "last", "resume")
-    return folder_of(file), file
+def resumable(resume: str) -> tuple[Path, list[Path]]:
+    """(run folder, checkpoints to try in turn) for a run, a checkpoint file, or `latest`."""
+    named = Path(resume).expanduser()
+    if named.is_file():
+        return folder_of(named), [named]
+    folder = find(resume, "resume")
+    files = (folder / "checkpoints" / f"{name}.ckpt" for name in ("last", "previous"))
+    return folder, [file for file in files if file.exists()]
 
 
 def settled(
@@ -177,9 +262,10 @@ def tensorboard() -> str:
     return "tensorboard" if shutil.which("tensorboard") else str(Path(sys.executable).with_name("tensorboard"))
 
 
-def write_environment(folder: Path, device: str, fingerprint: str) -> None:
-    """`environment.json`: what the run was made with."""
+def write_environment(folder: Path, run: str, device: str, fingerprint: str) -> None:
+    """`environment.json`: what the run was made with, and its own name, which its checkpoints carry too."""
     facts = {
+        "run": run,
         "segtrain": __version__,
         "commit": commit(),
         "python": platform.python_version(),
@@ -189,7 +275,15 @@ def write_environment(folder: Path, device: str, fingerprint: str) -> None:
         "device": device,
         "data": fingerprint,
     }
-    (folder / "environment.json").write_text(json.dumps(facts, indent=2) + "\n")
+    disk.write(folder / "environment.json", json.dumps(facts, indent=2) + "\n")
+
+
+def identity(folder: Path) -> str | None:
+    """The name of a run, as `environment.json` has it; `None` where that cannot be read."""
+    try:
+        return json.loads((folder / "environment.json").read_text(encoding="utf-8"))["run"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def commit() -> str | None:

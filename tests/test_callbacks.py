@@ -75,7 +75,7 @@ def test_a_point_holds_the_mean_speed_and_the_share_of_waiting(monkeypatch: pyte
     optimizer = SimpleNamespace(param_groups=[{"lr": 0.1}])
     trainer = SimpleNamespace(accumulate_grad_batches=1, max_steps=100, optimizers=[optimizer], global_step=0)
     loss = SimpleNamespace(compute=lambda: 0.5, reset=lambda: None)
-    learner = SimpleNamespace(publish=published.append, train_loss=loss)
+    learner = SimpleNamespace(publish=published.append, train_loss=loss, refuse_divergence=lambda: None)
     curves = callbacks.Curves(log_steps=2, batch_size=8)
     curves.on_train_start()
     for step in range(1, 5):

@@ -42,6 +42,11 @@ PARTS = {
     "precision",
     "build",
     "runs",
+    "disk",
+    "signals",
+    "processes",
+    "assembly",
+    "restore",
     "inference",
     "report",
     "learner",
@@ -55,18 +60,23 @@ DOORS = {
     "metrics": Door(),
     "schedules": Door(),
     "precision": Door(),
-    "runs": Door(),
+    "disk": Door(),
+    "signals": Door(),
+    "runs": Door({"disk"}),
     "build": Door(),
     "inference": Door(),
-    "report": Door({"data.classes", "metrics"}),
+    "report": Door({"data.classes", "metrics", "disk"}),
     "learner": Door({"metrics"}, lightning=True),
-    "callbacks": Door({"metrics", "report", "data.classes", "build"}, lightning=True),
-    "checkpoint": Door({"metrics", "report", "data.classes", "build"}, lightning=True),
+    "callbacks": Door({"metrics", "report", "data.classes", "build", "disk"}, lightning=True),
+    "restore": Door({"build", "data.classes"}),
+    "checkpoint": Door({"metrics", "report", "restore", "disk", "signals"}, lightning=True),
+    "processes": Door({"data", "precision"}, lightning=True),
+    "assembly": Door({"build", "data", "losses", "report", "restore"}),
     "commands": Door(PARTS | {"callbacks", "checkpoint"}, hydra="objects", lightning=True),
     "config": Door({"build"}, hydra=True),  # a setting is checked against what `build` will find, by the same look-up
-    "cli": Door({"config", "commands"}, hydra=True),
+    "cli": Door({"config", "commands", "signals"}, hydra=True),
     "__main__": Door({"cli"}),
-    "": Door({"checkpoint", "inference"}),  # segtrain/__init__: what it makes public
+    "": Door({"restore", "inference"}),  # segtrain/__init__: what it makes public
 }
 NAMES_TO_OBJECTS = {"build", "cli", ""}  # may import a module whose name is not written there
 HYDRA, LIGHTNING = {"hydra", "omegaconf"}, {"lightning", "pytorch_lightning", "lightning_fabric", "lightning_utilities"}

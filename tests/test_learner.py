@@ -1,5 +1,6 @@
 from collections.abc import Callable, Iterator
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from segtrain.learner import Learner, apply_color, ema_update
+from segtrain.learner import Diverged, Learner, apply_color, ema_update
 from segtrain.losses import CrossEntropy
 from segtrain.schedules import poly
 
@@ -107,11 +108,36 @@ def test_a_fused_optimiser_is_clipped_by_the_norm_of_all_gradients():
 
 
 def test_an_all_void_batch_moves_nothing():
-    net, loader = network(), list(batches(2))
+    net, loader = network(), list(batches(3))
+    loader[1]["mask"][:] = VOID
+    fit(learner(net), loader)
+    assert_close(net, by_hand(network(), [loader[0], loader[2]]))
+
+
+def test_training_on_void_alone_is_an_error():
+    loader = list(batches(2))
     for batch in loader:
         batch["mask"][:] = VOID
-    fit(learner(net), loader)
-    assert_close(net, network())
+    with pytest.raises(ValueError, match="every pixel of the validation images is void"):
+        fit(learner(network()), loader)
+
+
+def test_a_loss_that_is_not_finite_is_found_with_its_step():
+    loader = list(batches(4))
+    loader[2]["color"][:] = float("nan")  # poisons the images of the third step
+    with pytest.raises(Diverged, match=r"the loss was not finite .* in step 3") as caught:
+        fit(learner(network()), loader)
+    assert caught.value.step == 2
+
+
+def test_a_weight_that_is_not_finite_is_found():
+    net = network()
+    module = learner(net)
+    module.trainer = SimpleNamespace(global_step=5)  # type: ignore[assignment]
+    module.refuse_divergence()
+    net[0].weight.data[0, 0, 0, 0] = float("inf")
+    with pytest.raises(Diverged, match=r"the weight 0\.weight was not finite"):
+        module.refuse_divergence()
 
 
 class WithAuxiliary(nn.Module):

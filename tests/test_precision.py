@@ -40,7 +40,34 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch):
         precision.device_type("gpu")
 
 
-def test_one_device_is_used():
-    assert precision.device_type("cpu", [0]) == "cpu"
-    with pytest.raises(ValueError, match=r"trainer.devices=2: one device is used so far"):
-        precision.device_type("cpu", 2)
+def test_devices_are_counted(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(precision.os, "cpu_count", lambda: 2)
+    assert [precision.device_count(d, "cuda") for d in (1, 4, [2], [0, 3], "auto", -1)] == [1, 4, 1, 2, 4, 4]
+    assert [precision.device_count(d, "cpu") for d in (1, 2, "auto", -1)] == [1, 2, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("devices", "device", "message"),
+    [
+        (5, "cuda", "trainer.devices=5: this machine has 4 GPUs; take 1 to 4, or auto"),
+        ([4], "cuda", r"trainer.devices=\[4\]: this machine has 4 GPUs"),
+        ([1, 1], "cuda", "this machine has 4 GPUs"),
+        (0, "cuda", "trainer.devices=0: this machine has 4 GPUs"),
+        (3, "cpu", "trainer.devices=3: this machine has 2 cores"),
+        ([0], "cpu", "a list names GPUs"),
+    ],
+)
+def test_devices_that_are_not_there_are_refused(
+    monkeypatch: pytest.MonkeyPatch, devices: precision.Devices, device: str, message: str
+):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(precision.os, "cpu_count", lambda: 2)
+    with pytest.raises(ValueError, match=message):
+        precision.device_count(devices, device)
+
+
+@pytest.mark.parametrize("name", ["16-mixed", "16-true", 16])
+def test_fp16_on_a_cpu_is_refused(name: precision.Precision):
+    with pytest.raises(ValueError, match=f"trainer.precision={name}: fp16 needs a GPU"):
+        precision.resolve(name, "cpu")

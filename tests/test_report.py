@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import one_hot
 
 from segtrain.data.classes import ClassTable
-from segtrain.metrics import ConfusionMatrix
+from segtrain.metrics import ConfusionMatrix, summary
 from segtrain.report import colorize, log_to, mosaic, overlay, say, score, table, write_score
 
 CLASSES = ClassTable.from_spec(
@@ -27,8 +27,12 @@ def confusion() -> ConfusionMatrix:
     return metric  # [[2, 2, 0], [1, 5, 0], [0, 0, 0]] and three void pixels
 
 
+def scored(confusion: ConfusionMatrix) -> dict:
+    return score(summary(confusion), confusion.compute(), "val", CLASSES.names)
+
+
 def test_metrics_json_is_fractions_with_null_for_what_never_occurs(tmp_path, confusion: ConfusionMatrix):
-    result = score(confusion, "val", CLASSES.names)
+    result = scored(confusion)
     write_score(tmp_path / "evaluate", result, confusion.compute())
     stored = json.loads((tmp_path / "evaluate/metrics.json").read_text())
     assert (stored["split"], stored["images"], stored["pixels"], stored["void_pixels"]) == ("val", 1, 10, 3)
@@ -39,7 +43,7 @@ def test_metrics_json_is_fractions_with_null_for_what_never_occurs(tmp_path, con
 
 
 def test_confusion_csv_has_truth_in_rows_and_names_as_headers(tmp_path, confusion: ConfusionMatrix):
-    write_score(tmp_path, score(confusion, "val", CLASSES.names), confusion.compute())
+    write_score(tmp_path, scored(confusion), confusion.compute())
     with open(tmp_path / "confusion.csv", newline="") as file:
         rows = list(csv.reader(file))
     assert rows[0][1:] == ["sky", "road", "tree"]
@@ -49,13 +53,13 @@ def test_confusion_csv_has_truth_in_rows_and_names_as_headers(tmp_path, confusio
 def test_the_confusion_picture_is_written_and_not_empty(tmp_path, confusion: ConfusionMatrix):
     from PIL import Image
 
-    write_score(tmp_path, score(confusion, "val", CLASSES.names), confusion.compute())
+    write_score(tmp_path, scored(confusion), confusion.compute())
     with Image.open(tmp_path / "confusion.png") as picture:
         assert len(set(picture.convert("L").get_flattened_data())) > 10
 
 
 def test_the_table_names_every_class_and_marks_what_is_undefined(confusion: ConfusionMatrix):
-    lines = table(score(confusion, "val", CLASSES.names)).splitlines()
+    lines = table(scored(confusion)).splitlines()
     assert lines[1].split() == ["sky", "0.4000", "0.5714", "0.6667", "0.5000", "4"]
     assert lines[3].split() == ["tree", "-", "-", "-", "-", "0"]
     assert lines[4].split() == ["mIoU", "0.5125", "accuracy", "0.7000"]

@@ -19,11 +19,13 @@ def test_two_runs_of_one_second_get_two_folders():
 def test_latest_is_the_newest_run():
     runs.create("a", None)
     newest = runs.create("b", None)
+    runs.point_latest(newest)
     assert runs.find("latest") == newest.resolve()
 
 
 def test_latest_survives_moving_the_folder_that_holds_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     newest = runs.create("b", None)
+    runs.point_latest(newest)
     (tmp_path / "elsewhere").mkdir()
     Path("runs").rename("elsewhere/runs")
     monkeypatch.chdir("elsewhere")
@@ -39,6 +41,7 @@ def test_a_run_dir_that_holds_something_is_refused():
 
 def test_a_run_dir_is_made_as_typed():
     assert runs.create("a", "deep/mine") == Path("deep/mine")
+    runs.point_latest(Path("deep/mine"))
     assert runs.find("latest") == Path("deep/mine").resolve()
 
 
@@ -54,6 +57,7 @@ def test_a_network_is_named_by_run_or_by_checkpoint():
         with pytest.raises(ValueError, match=r"either run=FOLDER .* or checkpoint=FILE"):
             runs.checkpoint_file(run, file)
     folder = runs.create("a", None)
+    runs.point_latest(folder)
     with pytest.raises(FileNotFoundError, match=r"it has no best.ckpt yet"):
         runs.checkpoint_file(str(folder), None)
     (folder / "checkpoints").mkdir()

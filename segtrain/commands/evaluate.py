@@ -1,5 +1,6 @@
 """`evaluate`: score a trained network on a split."""
 
+import os
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -7,16 +8,16 @@ from typing import Any, NamedTuple
 
 import torch
 from lightning.pytorch import Trainer
-from torch import nn
+from torch import Tensor, nn
 
-from .. import checkpoint as checkpoints
-from .. import precision, runs
+from .. import precision, processes, restore, runs
 from ..build import build
 from ..callbacks import ScoringBar
 from ..data import ClassTable, DataModule
 from ..learner import Scorer
-from ..precision import Precision
-from ..report import say, score, table, write_score
+from ..precision import Devices, Precision
+from ..report import be_quiet, say, score, table, write_score
+from ..signals import leave_to_us
 
 Spec = dict[str, Any]
 
@@ -35,7 +36,7 @@ class Engine:
 
     accelerator: str
     precision: Precision | None
-    devices: int = 1
+    devices: Devices = 1
 
 
 class Opened(NamedTuple):
@@ -47,6 +48,7 @@ class Opened(NamedTuple):
     settings: Spec
     trust: Collection[str]
     device: str
+    processes: int
     precision: Any
 
 
@@ -58,13 +60,15 @@ def opened(run: str | None, checkpoint: str | None, trainer: Engine, allow: list
     """
     precision.quiet()
     file = runs.checkpoint_file(run, checkpoint)
-    content = checkpoints.read(file)
-    device = precision.device_type(trainer.accelerator, trainer.devices)
+    device, number = processes.count(asdict(trainer))
+    if not processes.is_main(number):
+        be_quiet()
+    content = restore.read(file)
     typed = trainer.precision and precision.resolve(trainer.precision, device)[0]
-    trust = checkpoints.trusted(allow)
-    network, classes, settings = checkpoints.restore(content, trust)
-    chosen = typed or checkpoints.record_of(content)["precision"]
-    return Opened(runs.folder_of(file), network, classes, settings, trust, device, chosen)
+    trust = restore.trusted(allow)
+    network, classes, settings = restore.restore(content, trust)
+    chosen = typed or restore.record_of(content)["precision"]
+    return Opened(runs.folder_of(file), network, classes, settings, trust, device, number, chosen)
 
 
 def evaluate(
@@ -77,6 +81,7 @@ def evaluate(
     allow: list[str],
 ) -> None:
     """Score a run's best checkpoint, or any checkpoint, on whole images at their own resolution."""
+    processes.end_with_parent()
     trained = opened(run, checkpoint, trainer, allow)
     moved = {key: value for key, value in asdict(data).items() if value is not None}
     module: DataModule = build({**trained.settings["data"], **moved}, trained.trust)
@@ -89,28 +94,37 @@ def evaluate(
         accelerator=trained.device,
         devices=trainer.devices,
         precision=trained.precision,
-        callbacks=[ScoringBar()],
+        strategy=processes.strategy(trained.processes),
+        plugins=processes.environment(),
+        callbacks=[ScoringBar()] if processes.is_main(trained.processes) else [],
+        default_root_dir=os.devnull,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
+    leave_to_us(engine)
     network = trained.network.to(memory_format=torch.channels_last)
     scorer = Scorer(network, class_names=trained.classes.names, void=module.classes.void)
     split = split or module.final_split
     name = f"{Path(data.root).resolve().name}-{split}" if data.root else split
-    report_score(engine, scorer, module, split, trained.folder / "evaluate" / name)
+    result = score_split(engine, scorer, module, split)
+    if engine.is_global_zero:
+        report_score(result, scorer.matrix, module, trained.folder / "evaluate" / name)
 
 
-def report_score(trainer: Trainer, scorer: Scorer, data: DataModule, split: str, folder: Path) -> Spec:
-    """Score on a split; print the table, and write the scores into `folder`."""
-    trainer.test(scorer, dataloaders=data.whole_images(split), verbose=False)
-    result = score(scorer.confusion, split, data.classes.names)
-    if trainer.is_global_zero:
-        write_score(folder, result, scorer.confusion.compute())
-        say(f"{split}: {result['images']} images\n{table(result)}")
-        if split == "val" and data.final_split == "val":
-            say("These data have no test split: val also chose the checkpoint, so this score flatters it.")
-        say(f"written: {folder / 'metrics.json'}, confusion.csv and confusion.png beside it")
-    return result
+def score_split(trainer: Trainer, scorer: Scorer, data: DataModule, split: str) -> Spec:
+    """The content of `metrics.json`; the same in all processes."""
+    trainer.test(scorer, dataloaders=data.whole_images(split, trainer), verbose=False)
+    return score(scorer.totals, scorer.matrix, split, data.classes.names)
+
+
+def report_score(result: Spec, matrix: Tensor, data: DataModule, folder: Path) -> None:
+    """Print the table, and write the scores into `folder`."""
+    split = result["split"]
+    write_score(folder, result, matrix)
+    say(f"{split}: {result['images']} images\n{table(result)}")
+    if split == "val" and data.final_split == "val":
+        say("These data have no test split: val also chose the checkpoint, so this score flatters it.")
+    say(f"written: {folder / 'metrics.json'}, confusion.csv and confusion.png beside it")

@@ -1,24 +1,25 @@
 """`train`: from settings to a scored network in a run folder."""
 
 import math
+import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
+from uuid import uuid4
 
 import torch
-import yaml
 from lightning.pytorch import Trainer
 from torch import nn
 
-from .. import callbacks, checkpoint, precision, runs
+from .. import assembly, callbacks, checkpoint, disk, precision, processes, restore, runs
 from ..build import build
-from ..data import DataModule
-from ..learner import Learner
-from ..losses import class_weights
-from ..precision import Precision
-from ..report import log_to, say
-from .evaluate import report_score
+from ..learner import Diverged, Learner
+from ..precision import Devices, Precision
+from ..report import be_quiet, log_to, say
+from ..signals import Stopped, leave_to_us
+from .evaluate import report_score, score_split
 
 Spec = dict[str, Any]
 MOSAIC_IMAGES = 4
@@ -83,28 +84,89 @@ def train(
     optimizer: Spec,
     schedule: Spec,
     augment: Spec,
-    trainer: Annotated[Spec, {"precision": Precision}],
-) -> None:
+    trainer: Annotated[Spec, {"precision": Precision, "devices": Devices, "strategy": Literal["auto", "ddp"]}],
+) -> int:
     """Train a network, score its best checkpoint on the held-out split, and say how to go on.
 
     Args:
         name: of the data and the model, for the run folder.
         typed: the words on the command line.
+
+    Returns:
+        The exit status: 3 if the end could not be saved.
     """
+    processes.end_with_parent()
     parts = {"data": data, "model": model, "loss": loss, "optimizer": optimizer, "schedule": schedule}
     settings = {"name": name, "seed": seed, "train": asdict(train), **parts, "augment": augment, "trainer": trainer}
     if resume is None:
-        Training(settings, trust=None).start(run_dir, init, typed)
-        return
-    folder, file = runs.resumable(resume)
-    content = checkpoint.read(file)
-    record = checkpoint.record_of(content)
-    settings = runs.settled(record["settings"], settings, typed, allow_changes=allow_changes)
-    if content[checkpoint.RECORD]["finished"] and runs.same_result(settings, record["settings"]):
-        say(f"{folder} is finished: nothing is changed; {runs.COMMAND} evaluate run={folder} scores it")
-        return
-    training = Training(settings, trust=checkpoint.trusted(allow), before=record)
-    training.go_on(folder, file, content, allow_changes=allow_changes)
+        return start(settings, run_dir, init, typed)
+    return go_on(resume, settings, typed, allow, allow_changes=allow_changes)
+
+
+def start(settings: Spec, run_dir: str | None, init: str | None, typed: list[str]) -> int:
+    """Train from the beginning, in a new run folder."""
+    training = Training(settings, trust=None)
+    training.initialise(init)
+    if not training.main:
+        return training.fit(None, None)
+    folder = runs.create(settings["name"], run_dir)
+    with runs.lock(folder):
+        disk.write(folder / "overrides.txt", "".join(f"{word}\n" for word in typed))
+        runs.write_settings(folder, {**settings, "init": init})
+        runs.point_latest(folder)
+        return training.fit(folder, None)
+
+
+def go_on(resume: str, settings: Spec, typed: list[str], allow: list[str], *, allow_changes: bool) -> int:
+    """Continue a run where it was saved last, or from its settings if it never was."""
+    folder, files = runs.resumable(resume)
+    with runs.lock(folder) if processes.is_main(2) else nullcontext():
+        saved = usable(files, folder)
+        record = restore.record_of(saved[1]) if saved else {"settings": runs.read_settings(folder)}
+        init = record["settings"].pop("init", None)
+        settings = runs.settled(record["settings"], settings, typed, allow_changes=allow_changes)
+        trust = restore.trusted(allow)
+        if saved is None:
+            training = Training(settings, trust)
+            training.initialise(init)
+            return training.fit(folder, None)
+        file, content = saved
+        unchanged = runs.same_result(settings, record["settings"])
+        training = Training(settings, trust, before=record)
+        if record["fingerprint"] != training.record["fingerprint"] and not allow_changes:
+            raise ValueError(
+                f"resume={folder}: the data are not those of the run (names, sizes or classes differ); "
+                "restore them, or add allow_changes=true"
+            )
+        if content[restore.RECORD]["finished"] and unchanged and training.is_scored(folder):
+            say(f"{folder} is finished: nothing is changed; {runs.COMMAND} evaluate run={folder} scores it")
+            return 0
+        training.data.batches_done = checkpoint.batches_done(content)
+        return training.fit(folder, file, first_step=content["global_step"] + 1)
+
+
+def usable(files: Sequence[Path], folder: Path) -> tuple[Path, Spec] | None:
+    """The first of a run's checkpoints that can be read and is its own; `None` if there is none yet.
+
+    Raises:
+        ValueError: if there are some, and none is good.
+    """
+    problem = None
+    for file in files:
+        try:
+            content = restore.read(file)
+            run, own = restore.record_of(content).get("run"), runs.identity(folder)
+            if own is not None and run != own:
+                raise ValueError(f"{file}: the checkpoint of another run ({run}; this one is {own})")
+        except ValueError as error:
+            problem = problem or error
+            continue
+        if problem:
+            say(f"{problem}: going on from {file.name}, the one before it")
+        return file, content
+    if problem:
+        raise problem
+    return None
 
 
 class Training:
@@ -114,6 +176,9 @@ class Training:
         settings: as composed.
         trust: the `_target_` names that `settings` may hold, or `None` for any.
         before: the record of the run that is resumed; what it found out about data and machine stays.
+
+    Attributes:
+        main: whether this process is the one that speaks and writes.
     """
 
     def __init__(self, settings: Spec, trust: frozenset[str] | None, before: Spec | None = None) -> None:
@@ -121,79 +186,115 @@ class Training:
         for group, names in OWN.items():
             for name in names & settings[group].keys():
                 raise ValueError(f"{group}.{name} is decided by segtrain: leave it out (train.* says how long)")
-        self.settings, self.trust, self.before = settings, trust, before
+        self.settings, self.trust = settings, trust
         self.train = Settings(**settings["train"])
+        engine = settings["trainer"]
+        self.device, self.processes = processes.count(engine)
+        self.main = processes.is_main(self.processes)
+        if not self.main:
+            be_quiet()
         torch.manual_seed(settings["seed"])
-        self.data = open_data(settings, trust)
-        self.device = precision.device_type(settings["trainer"]["accelerator"], settings["trainer"]["devices"])
-        self.precision, self.reason = precision.resolve(settings["trainer"]["precision"], self.device)
-        if before and settings["trainer"]["precision"] == "auto":
+        self.data = assembly.open_data(settings, trust, self.processes)
+        self.precision, self.reason = precision.resolve(engine["precision"], self.device)
+        if before and engine["precision"] == "auto":
             self.precision, self.reason = before["precision"], "as before"
-        spec = network_spec(settings["model"], self.data, before)
+        spec = assembly.network_spec(settings["model"], self.data, before)
         self.network: nn.Module = build(spec, trust).to(memory_format=torch.channels_last)
-        self.pieces = settings["trainer"]["accumulate_grad_batches"]
+        self.pieces = engine["accumulate_grad_batches"]
+        assembly.try_out(self.network, self.data, self.pieces * self.processes)
         self.epoch_steps = len(self.data.source("train")) / self.data.batch_size
         self.steps = self.train.steps or math.ceil(self.train.epochs * self.epoch_steps)
         self.record = {
+            "run": before["run"] if before else uuid4().hex,
             "settings": settings,
-            "model": without_download(spec, self.network),
-            "loss": loss_spec(settings["loss"], self.data, before),
+            "model": assembly.model_record(spec, self.network),
+            "loss": assembly.loss_spec(settings["loss"], self.data, before),
             "precision": self.precision,
             "classes": self.data.classes.spec,
             "fingerprint": self.data.fingerprint(),
         }
         self.learner = self._learner()
 
-    def start(self, run_dir: str | None, init: str | None, typed: list[str]) -> None:
-        """Train from the beginning, in a new run folder."""
+    def initialise(self, init: str | None) -> None:
+        """Begin with the weights of another run or checkpoint, where they fit."""
         if init is not None:
             file = runs.named_file(init, "best", "init")
-            initialise(self.network, checkpoint.weights_of(checkpoint.read(file)))
-        folder = runs.create(self.settings["name"], run_dir)
-        (folder / "config.yaml").write_text(yaml.safe_dump(self.settings, sort_keys=False, allow_unicode=True))
-        (folder / "overrides.txt").write_text("".join(f"{word}\n" for word in typed))
-        runs.write_environment(folder, precision.device_name(self.device), self.record["fingerprint"])
-        self.fit(folder, None)
+            assembly.initialise(self.network, restore.weights_of(restore.read(file)))
 
-    def go_on(self, folder: Path, file: Path, content: Spec, *, allow_changes: bool) -> None:
-        """Continue an interrupted run where its checkpoint was written."""
-        assert self.before is not None
-        if self.before["fingerprint"] != self.record["fingerprint"] and not allow_changes:
-            raise ValueError(
-                f"resume={folder}: the data are not those of the run (names, sizes or classes differ); "
-                "restore them, or add allow_changes=true"
-            )
-        self.data.batches_done = checkpoint.batches_done(content)
-        self.fit(folder, file, first_step=content["global_step"] + 1)
+    def is_scored(self, folder: Path) -> bool:
+        return (folder / "evaluate" / self.data.final_split / "metrics.json").exists()
 
-    def fit(self, folder: Path, resume_from: Path | None, first_step: int | None = None) -> None:
-        """Train to the end from the fresh network or a checkpoint, whose next step is `first_step`; then score."""
-        with log_to(folder / "log.txt"):
+    def fit(self, folder: Path | None, resume_from: Path | None, first_step: int | None = None) -> int:
+        """Train to the end from the fresh network or a checkpoint, whose next step is `first_step`; then score.
+
+        Args:
+            folder: of the run; `None` in processes that do not write.
+
+        Returns:
+            The exit status.
+        """
+        folder = folder or Path(os.devnull)
+        with log_to(folder / "log.txt") if self.main else nullcontext():
+            if self.main:
+                disk.clear(folder)
+                (folder / "checkpoints").mkdir(exist_ok=True)
+                device = precision.device_name(self.device)
+                runs.write_environment(folder, self.record["run"], device, self.record["fingerprint"])
             say(self.headline(folder, resume_from))
             say(f"watch it: {runs.tensorboard()} --logdir {folder}")
-            trainer = self._trainer(folder, first_step)
+            minutes = self.train.save_minutes
+            keeper = checkpoint.Checkpoint(folder / "checkpoints", record=self.record, save_minutes=minutes)
+            trainer = self._trainer(folder, first_step, keeper)
             self._fit(trainer, folder, resume_from)
             self._score(trainer, folder)
             say(f"next: {runs.COMMAND} predict run={folder} images=YOUR_IMAGES")
+            if keeper.failed:
+                say(f"the last checkpoint could not be written: {folder} holds an earlier state")
+            return 3 if keeper.failed else 0
 
     def _fit(self, trainer: Trainer, folder: Path, resume_from: Path | None) -> None:
+        """Lightning's loop; where it ends too early, how to go on."""
         try:
             trainer.fit(self.learner, datamodule=self.data, ckpt_path=resume_from, weights_only=True)
-        except SystemExit:  # Lightning's answer to Ctrl-C
-            saved = (folder / "checkpoints" / "last.ckpt").exists()
-            say("stopped; " + (f"go on: {runs.COMMAND} train resume={folder}" if saved else "nothing was saved yet"))
-            raise KeyboardInterrupt from None
+        except Diverged as error:
+            raise ValueError(f"{error}: {self.circumstances(error.step)}") from None
+        except (Exception, Stopped) as error:
+            if (folder / "checkpoints" / "last.ckpt").exists():
+                say(
+                    f"stopped; go on{'' if isinstance(error, Stopped) else ' once it is mended'}: "
+                    f"{runs.COMMAND} train resume={folder}"
+                )
+            if isinstance(error, Stopped) and not self.main:
+                raise SystemExit(0) from None  # the first process has the status; another one's would kill it
+            raise
+
+    def circumstances(self, step: int) -> str:
+        """Of a loss that is not finite: what was computed, and what to try."""
+        names = self.data.names_in_batch(step)
+        shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+        rate = self.settings["optimizer"].get("lr")
+        return (
+            f"images {shown}; optimizer.lr={rate}, {self.precision}; no checkpoint from after it was written; "
+            "try a lower optimizer.lr, trainer.gradient_clip_val=1 or trainer.precision=32-true"
+        )
 
     def _score(self, trainer: Trainer, folder: Path) -> None:
         """The final score: of the best checkpoint, on the held-out split."""
-        best = checkpoint.read(folder / "checkpoints" / "best.ckpt")
-        self.learner.scored.load_state_dict(checkpoint.weights_of(best))
+        file = folder / "checkpoints" / "best.ckpt"
+        best = restore.weights_of(restore.read(file)) if self.main and file.exists() else None
+        best = trainer.strategy.broadcast(best)
+        if best is None:
+            say("no checkpoint could be written, so there is none to score")
+            return
+        self.learner.scored.load_state_dict(best)
         split = self.data.final_split
-        score = report_score(trainer, self.learner, self.data, split, folder / "evaluate" / split)
-        if split == "test" and score["miou"] is not None:
-            self.learner.publish({"IoU/test": score["miou"]})
+        result = score_split(trainer, self.learner, self.data, split)
+        if split == "test" and result["miou"] is not None:
+            self.learner.publish({"IoU/test": result["miou"]})
             for logger in trainer.loggers:
                 logger.save()
+        if self.main:
+            report_score(result, self.learner.matrix, self.data, folder / "evaluate" / split)
 
     def headline(self, folder: Path, resume_from: Path | None) -> str:
         """What is trained on what, in one line."""
@@ -224,12 +325,14 @@ class Training:
             compile=self.train.compile,
         )
 
-    def _trainer(self, folder: Path, first_step: int | None) -> Trainer:
+    def _trainer(self, folder: Path, first_step: int | None, keeper: checkpoint.Checkpoint) -> Trainer:
         """Lightning's trainer, counting steps, with our loggers, callbacks and checkpoints."""
         val = len(self.data.source("val"))
         shown = [round((i + 0.5) * val / MOSAIC_IMAGES - 0.5) for i in range(MOSAIC_IMAGES)]
-        return build(
-            {**self.settings["trainer"], "accelerator": self.device, "precision": self.precision},
+        spec = {**self.settings["trainer"], "accelerator": self.device, "precision": self.precision}
+        tags = callbacks.tags(self.data.classes.names)
+        trainer: Trainer = build(
+            {**spec, "strategy": processes.strategy(self.processes)},
             self.trust,
             max_steps=self.steps,
             max_epochs=-1,
@@ -239,85 +342,20 @@ class Training:
             use_distributed_sampler=False,
             enable_progress_bar=False,
             enable_model_summary=False,
-            default_root_dir=folder,
-            plugins=[checkpoint.SyncedIO()],
+            default_root_dir=os.devnull,  # where Lightning looks for checkpoints of its own
+            plugins=[keeper.io, *processes.environment()],
             logger=[
                 callbacks.TensorBoard(folder, first_step),
-                callbacks.MetricsTable(folder / "metrics.csv", callbacks.tags(self.data.classes.names), first_step),
-            ],
+                callbacks.MetricsTable(folder / "metrics.csv", tags, first_step),
+            ]
+            if self.main
+            else False,
             callbacks=[
                 callbacks.Curves(self.train.log_steps, self.data.batch_size),
                 callbacks.Mosaic(self.data.classes, shown),
-                callbacks.ProgressBar(self.epoch_steps),
-                callbacks.ScoringBar(),
-                checkpoint.Checkpoint(folder / "checkpoints", record=self.record, save_minutes=self.train.save_minutes),
+                *([callbacks.ProgressBar(self.epoch_steps), callbacks.ScoringBar()] if self.main else []),
+                keeper,
             ],
         )
-
-
-def open_data(settings: Spec, trust: frozenset[str] | None) -> DataModule:
-    """The data to train on.
-
-    Raises:
-        ValueError: if there is nothing to train or to validate on, or if the batch has no such pieces.
-    """
-    augment = build(settings["augment"], trust)
-    data: DataModule = build(settings["data"], trust, augment=augment, seed=settings["seed"])
-    if not {"train", "val"} <= data.splits.keys():
-        raise ValueError(
-            f"the data have {', '.join(data.splits)} alone: training needs train and val, as in images/val with "
-            "masks/val (images without split folders are split by themselves)"
-        )
-    pieces = settings["trainer"]["accumulate_grad_batches"]
-    if pieces < 1 or data.batch_size % pieces:
-        raise ValueError(
-            f"trainer.accumulate_grad_batches={pieces}: data.batch_size={data.batch_size} cannot be computed in so "
-            "many equal pieces"
-        )
-    return data
-
-
-def network_spec(model: Spec, data: DataModule, before: Spec | None) -> Spec:
-    """The model's settings, with what they leave open and only the data know; on resume, what was known `before`."""
-    if before and before["settings"]["model"] == model:
-        return before["model"]
-    known: Spec = {}
-    if "num_classes" in model and model["num_classes"] is None:
-        known["num_classes"] = len(data.classes)
-    pretrained = (model.get("encoder") or {}).get("weights") is not None
-    if "mean" in model and model["mean"] is None and not pretrained:
-        known["mean"], known["std"] = data.statistics()
-    return {**model, **known}
-
-
-def loss_spec(loss: Spec, data: DataModule, before: Spec | None) -> Spec:
-    """Likewise for the loss."""
-    if before and before["settings"]["loss"] == loss:
-        return before["loss"]
-    known: Spec = {}
-    if "ignore_index" in loss and loss["ignore_index"] is None:
-        known["ignore_index"] = data.classes.void
-    if isinstance(loss.get("weights"), str):
-        known["weights"] = class_weights(data.class_pixels(), loss["weights"])
-    return {**loss, **known}
-
-
-def without_download(spec: Spec, network: nn.Module) -> Spec:
-    """The model's settings for building it again and filling it from a checkpoint: no pretrained weights needed."""
-    spec = dict(spec)
-    if spec.get("mean", 0) is None:
-        spec["mean"], spec["std"] = (network.get_buffer(name).flatten().tolist() for name in ("mean", "std"))
-    if (spec.get("encoder") or {}).get("weights") is not None:
-        spec["encoder"] = {**spec["encoder"], "weights": None}
-    return spec
-
-
-def initialise(network: nn.Module, weights: dict[str, torch.Tensor]) -> None:
-    """Load what fits; tensors that are missing or have another shape keep their fresh values, and are named."""
-    own = network.state_dict()
-    fitting = {name: w for name, w in weights.items() if name in own and own[name].shape == w.shape}
-    if not fitting:
-        raise ValueError("init: no tensor of that checkpoint fits this network; is it another architecture?")
-    network.load_state_dict(fitting, strict=False)
-    fresh = [name for name in own if name not in fitting]
-    say(f"init: {len(fitting)} of {len(own)} tensors loaded" + (f"; fresh: {', '.join(fresh)}" if fresh else ""))
+        leave_to_us(trainer)
+        return trainer

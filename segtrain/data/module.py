@@ -8,13 +8,14 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningDataModule
+from lightning.pytorch import LightningDataModule, Trainer
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from .classes import ClassTable
 from .geometry import Augment
-from .sampler import SAMPLE, EndlessBatchSampler, generator
+from .loader import Loader
+from .sampler import SAMPLE, EndlessBatchSampler, Share, generator
 
 
 class Source(Protocol):
@@ -121,30 +122,35 @@ class DataModule(LightningDataModule):
         text = json.dumps([images, self.classes.spec], default=str, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def train_dataloader(self) -> DataLoader[Any]:
+    def train_dataloader(self) -> Loader:
         """Endless: the learner counts the steps."""
         source = self.source("train")
         assert self.augment is not None and self.trainer is not None
-        sampler = EndlessBatchSampler(
-            len(source),
-            self.batch_size,
-            self.seed,
+        sampler = self._batches(
             done=self.batches_done,
             rank=self.trainer.global_rank,
             ranks=self.trainer.world_size,
             pieces=self.trainer.accumulate_grad_batches,
         )
         samples = TrainSamples(source, self.augment, self.crop, self.classes.void, self.seed)
-        return DataLoader(samples, batch_sampler=sampler, **self._reading())
+        return Loader(samples, batch_sampler=sampler, **self._reading())
 
-    def val_dataloader(self) -> DataLoader[Any]:
-        return self.whole_images("val")
+    def _batches(self, **share: int) -> EndlessBatchSampler:
+        return EndlessBatchSampler(len(self.source("train")), self.batch_size, self.seed, **share)
 
-    def whole_images(self, split: str) -> DataLoader[Any]:
-        """One image at a time at its own size; every process gets its share, and none twice."""
+    def names_in_batch(self, number: int) -> list[str]:
+        """The training images of a whole batch, over all processes and pieces."""
+        keys = next(iter(self._batches(done=number)))
+        return [self.source("train").names[key % len(self.source("train"))] for key in keys]
+
+    def val_dataloader(self) -> Loader:
+        return self.whole_images("val", self.trainer)
+
+    def whole_images(self, split: str, trainer: Trainer | None = None) -> Loader:
+        """One image at a time at its own size; every process of `trainer` gets its share, and none twice."""
         samples = WholeSamples(self.source(split))
-        rank, ranks = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        return DataLoader(samples, sampler=range(rank, len(samples), ranks), batch_size=1, **self._reading())
+        rank, ranks = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+        return Loader(samples, batch_sampler=Share(len(samples), rank, ranks), **self._reading())
 
     def _reading(self) -> dict[str, Any]:
         return {"num_workers": self.workers, "pin_memory": torch.cuda.is_available()}

@@ -60,3 +60,20 @@ class EndlessBatchSampler(Sampler[list[int]]):
 
     def _shuffled(self, epoch: int) -> np.ndarray:
         return generator(self.seed, ORDER, epoch).permutation(self.length)
+
+
+class Share(Sampler[list[int]]):
+    """Every `ranks`-th index below `length`, one by one: all ranks together take each index once.
+
+    A rank that gets none still says that it has one batch, since Lightning leaves out the scoring of a rank without,
+    and the others would wait for it.
+    """
+
+    def __init__(self, length: int, rank: int, ranks: int) -> None:
+        self.indices = range(rank, length, ranks)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return ([index] for index in self.indices)
+
+    def __len__(self) -> int:
+        return max(len(self.indices), 1)

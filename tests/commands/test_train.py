@@ -1,5 +1,7 @@
 import csv
 import json
+import os
+import signal
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -9,7 +11,7 @@ import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from segtrain import checkpoint, learner
+from segtrain import learner, restore
 from tests.commands.conftest import TINY
 
 Run = Callable[..., int]
@@ -36,6 +38,7 @@ def test_a_run_folder_holds_what_the_contract_says(segtrain: Run, capsys: pytest
     assert files - events == {
         "config.yaml",
         "overrides.txt",
+        ".lock",
         "environment.json",
         "metrics.csv",
         "log.txt",
@@ -176,7 +179,7 @@ def test_resuming_a_finished_run_says_so_and_changes_nothing(segtrain: Run, caps
 
 def test_init_takes_weights_over_and_names_what_does_not_fit(segtrain: Run, capsys: pytest.CaptureFixture[str]):
     segtrain("train", *TINY, "run_dir=first")
-    trained = checkpoint.load("first").network.state_dict()
+    trained = restore.load("first").network.state_dict()
     capsys.readouterr()
     still = ["train.steps=1", "optimizer.lr=0", "optimizer.weight_decay=0"]
     assert segtrain("train", *TINY, "init=first", "run_dir=second", *still, "model.widths=[8,8,8,6]") == 0
@@ -215,9 +218,16 @@ def test_a_crop_larger_than_the_images_is_padded(segtrain: Run):
         (["trainer.accelerator=tpu"], "trainer.accelerator=tpu: there is none on this machine"),
         (["resume=nowhere"], "resume=nowhere: there is no such run folder"),
         (["init=nowhere"], "init=nowhere: there is no such run folder"),
-        (["data.batch_size=5", "trainer.accumulate_grad_batches=2"], "data.batch_size=5 cannot be computed in so many"),
-        (["trainer.accumulate_grad_batches=0"], "trainer.accumulate_grad_batches=0"),
-        (["trainer.devices=2"], "trainer.devices=2: one device is used so far"),
+        (
+            ["data.batch_size=5", "trainer.accumulate_grad_batches=2"],
+            "data.batch_size=5 cannot be computed in 2 equal pieces",
+        ),
+        (["trainer.accumulate_grad_batches=0"], "data.batch_size=4 cannot be computed in 0 equal pieces"),
+        (["trainer.devices=999"], "trainer.devices=999: this machine has"),
+        (["trainer.devices=0"], "trainer.devices=0: this machine has"),
+        (["trainer.devices=[0]"], "a list names GPUs"),
+        (["trainer.strategy=fsdp"], "trainer.strategy: 'fsdp' is not 'auto' or 'ddp'"),
+        (["trainer.sync_batchnorm=true"], "batch norm is shared between GPUs only"),
         (["trainer.precision=bf17"], "trainer.precision: 'bf17'"),
         (["+trainer.max_epochs=3"], "trainer.max_epochs is decided by segtrain"),
         (["+trainer.gradient_clip_algorithm=value"], "trainer.gradient_clip_algorithm is decided by segtrain"),
@@ -229,7 +239,7 @@ def test_a_crop_larger_than_the_images_is_padded(segtrain: Run):
         (["seed=-1"], "seed=-1: expected 0 or more"),
         (["data.size=[32]"], "data.size=[32]: expected height and width"),
         (["augment.scale=[1]"], "augment.scale=[1]"),
-        (["data.val=0"], "data.val=0: expected 1 image or more"),
+        (["data.val=0"], "data.val=0: expected 1 "),
         (["model.skips=9"], "skips=9: this encoder has 0 to 4"),
         (["loss.weights=rare"], "loss.weights=rare"),
     ],
@@ -257,7 +267,7 @@ def test_ctrl_c_ends_with_status_130_and_the_line_that_goes_on(
 
     def interrupted(self: learner.Learner, *args: object, **kwargs: object) -> None:
         if self.trainer.global_step == 5:
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), signal.SIGINT)
         step(self, *args, **kwargs)
 
     monkeypatch.setattr(learner.Learner, "optimizer_step", interrupted)

@@ -1,0 +1,57 @@
+"""Files that are whole or not there: written beside their name, waited for, renamed."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+TEMPORARY = ".tmp"  # how names of unfinished files end
+
+
+def write(path: Path, content: bytes | memoryview | str) -> None:
+    """Put `content` in the place of the file `path` in one go.
+
+    Raises:
+        OSError: if the disk is full, the folder gone or read-only; what was there before is then still there.
+    """
+    unfinished = path.with_name(path.name + TEMPORARY)
+    write_through(unfinished, content.encode() if isinstance(content, str) else content)
+    unfinished.replace(path)
+    sync_folder(path.parent)
+
+
+def write_through(path: Path, content: bytes | memoryview) -> None:
+    """Write, and wait until it is on the disk; on an error nothing is left."""
+    try:
+        with open(path, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until renames in `folder` are on the disk, where the system can be asked for that."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def link(file: Path, name: Path) -> None:
+    """Make `name`, which is not there yet, a second name of `file`, or a copy where there are no hard links."""
+    try:
+        name.hardlink_to(file)
+    except OSError:
+        write(name, file.read_bytes())
+
+
+def clear(folder: Path) -> None:
+    """Remove what interrupted writing has left in `folder` and below."""
+    for path in folder.rglob(f"*{TEMPORARY}"):
+        with suppress(OSError):
+            path.unlink()

@@ -1,0 +1,59 @@
+"""Several processes with one result: which of them speaks and writes, and how they score together."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.pytorch.strategies import DDPStrategy
+
+from .data.loader import die_with
+from .precision import device_count, device_type
+
+RANKS = ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK")  # set by torchrun, SLURM, and Lightning itself
+
+
+class SharedScoring(DDPStrategy):
+    """Lightning's DDP, but scores are computed outside of its wrapper, each of whose calls waits for all processes:
+    their shares of a split may differ by an image."""
+
+    def validation_step(self, *args: Any, **kwargs: Any) -> Any:
+        with self.precision_plugin.val_step_context():
+            return self.lightning_module.validation_step(*args, **kwargs)  # type: ignore[union-attr]
+
+    def test_step(self, *args: Any, **kwargs: Any) -> Any:
+        with self.precision_plugin.test_step_context():
+            return self.lightning_module.test_step(*args, **kwargs)  # type: ignore[union-attr]
+
+
+def count(trainer: Mapping[str, Any]) -> tuple[str, int]:
+    """(device type, processes on all machines) for the settings of the trainer.
+
+    Raises:
+        ValueError: for devices that are not there.
+    """
+    device = device_type(trainer["accelerator"])
+    processes = device_count(trainer["devices"], device) * trainer.get("num_nodes", 1)
+    if trainer.get("sync_batchnorm") and device != "cuda":
+        raise ValueError("trainer.sync_batchnorm=true: batch norm is shared between GPUs only; leave it false on a CPU")
+    return device, processes
+
+
+def strategy(processes: int) -> Any:
+    return SharedScoring() if processes > 1 else "auto"
+
+
+def environment() -> list[Any]:
+    """Lightning's plugins for where we run: under SLURM it must not requeue jobs with checkpoints of its own."""
+    return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
+
+
+def is_main(processes: int) -> bool:
+    """Whether this process, of all that compute together, is the one that speaks and writes."""
+    return processes == 1 or all(os.environ.get(name, "0") == "0" for name in RANKS)
+
+
+def end_with_parent() -> None:
+    """In a process that Lightning started: be gone when the first one is."""
+    if int(os.environ.get("LOCAL_RANK", "0")) > 0:
+        die_with(os.getppid())

@@ -1,0 +1,185 @@
+"""Reading checkpoint files, which may be damaged or hostile, and building their networks."""
+
+import json
+import re
+import zipfile
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
+
+from .build import build, shipped_targets
+from .data.classes import ClassTable
+
+RECORD = "segtrain"  # our entry in Lightning's checkpoint
+VERSION = 1
+
+
+class Trained(NamedTuple):
+    """A trained network, in evaluation mode on the CPU, with its classes and the settings it was trained with."""
+
+    network: nn.Module
+    classes: ClassTable
+    config: dict[str, Any]
+
+
+def load(path: str | Path, allow: Collection[str] = ()) -> Trained:
+    """A trained network from a run folder (its best checkpoint) or a checkpoint file.
+
+    Args:
+        allow: `_target_` names besides the shipped ones that the file may name.
+    """
+    path = Path(path)
+    return restore(read(path / "checkpoints" / "best.ckpt" if path.is_dir() else path), trusted(allow))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint file: tensors and plain data, nothing that could run.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: for a file that is damaged, or no checkpoint of segtrain.
+    """
+    if re.match(r"\w+:/", str(path)) and not path.exists():  # as pathlib writes https://
+        raise ValueError(f"{path}: remote checkpoints are not read; download the file, and name it here")
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such checkpoint")
+    with open(path, "rb") as file:  # one opening, so that what is checked is what is read
+        try:
+            refuse_damage(file)
+            file.seek(0)
+            content = torch.load(file, map_location="cpu", weights_only=True)
+        except Exception as error:  # zipfile and torch.load raise many types for a damaged file, and name no path
+            reason = str(error) if isinstance(error, ValueError) else type(error).__name__
+            raise ValueError(f"{path}: not a readable checkpoint ({reason}): is it damaged?") from None
+    parts = (content.get(RECORD), content.get("state_dict")) if isinstance(content, dict) else ()
+    if not parts or not all(isinstance(part, dict) for part in parts):
+        raise ValueError(f"{path}: not a checkpoint of segtrain")
+    version = content[RECORD].get("version")
+    if not isinstance(version, int) or version > VERSION:
+        raise ValueError(f"{path}: written by a newer segtrain (format {version}); update segtrain")
+    refuse_hollow(path, content)
+    return content
+
+
+def refuse_damage(file: BinaryIO) -> None:
+    """Raises ValueError unless every member of the archive has the checksum that was stored with it.
+
+    torch writes members uncompressed: others could grow without end as they are read.
+    """
+    with zipfile.ZipFile(file) as archive:
+        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+            raise ValueError("it has compressed members, as torch never writes them")
+        if damaged := archive.testzip():
+            raise ValueError(f"the checksum of {damaged} is wrong")
+
+
+def refuse_hollow(path: Path, content: Any) -> None:
+    """Raises ValueError for a tensor that claims more elements than the file holds for it."""
+    for tensor in tensors(content):
+        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            raise ValueError(f"{path}: not a readable checkpoint: a tensor of {tuple(tensor.shape)} has no data for it")
+
+
+def tensors(value: Any) -> Iterator[Tensor]:
+    """All tensors in a nest of mappings and sequences."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, Tensor):
+            yield item
+        elif isinstance(item, Mapping):
+            waiting.extend(item.values())
+        elif isinstance(item, list | tuple | set):
+            waiting.extend(item)
+
+
+def record_of(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What was noted about the run: its settings, model, loss, precision, classes, and the fingerprint of its data.
+
+    Raises:
+        ValueError: if it is not there, or nested beyond reason.
+    """
+    try:
+        record = json.loads(content[RECORD]["record"])
+    except (KeyError, TypeError, ValueError, RecursionError):
+        record = None
+    if not isinstance(record, dict) or not {"settings", "model", "classes"} <= record.keys():
+        raise ValueError("the checkpoint's record of its settings cannot be read: is it damaged?")
+    return record
+
+
+def weights_of(content: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The network's state dict: the moving average where there is one, since that is what was scored."""
+    state = content["state_dict"]
+    prefix = "average.module." if any(name.startswith("average.module.") for name in state) else "network."
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+
+
+def trusted(allow: Collection[str]) -> frozenset[str]:
+    """The `_target_` names that a stored configuration may hold: the shipped ones, and those that the user adds."""
+    return shipped_targets() | frozenset(allow)
+
+
+def restore(content: Mapping[str, Any], trust: Collection[str]) -> Trained:
+    """Build the network that a checkpoint describes and fill it; its configuration may name `trust` alone.
+
+    It is built without memory, and filled with the file's own tensors: so its size is that of the file, whatever the
+    description says.
+
+    Raises:
+        ValueError: if description and weights do not belong together.
+    """
+    record, weights = record_of(content), weights_of(content)
+    with torch.device("meta"), at_most(len(weights)):
+        network = build(without_download(record["model"]), trust)
+    fill(network, weights)
+    if any(tensor.is_meta for tensor in network.buffers()):  # what no file holds has to be computed
+        network = build(without_download(record["model"]), trust)
+        fill(network, weights)
+    classes = ClassTable.from_spec(record["classes"], "checkpoint")
+    return Trained(network.eval(), classes, record["settings"])
+
+
+def fill(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Give a network its weights. Raises ValueError if they are another network's."""
+    try:
+        network.load_state_dict(weights, assign=True)
+    except RuntimeError as error:
+        raise ValueError(f"the weights are not those of the network described: {first_line(error)}") from None
+
+
+def first_line(error: Exception) -> str:
+    """The first of the many lines of `load_state_dict`, after the one that names the class."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[1] if len(lines) > 1 else lines[0]
+
+
+@contextmanager
+def at_most(parameters: int) -> Iterator[None]:
+    """Inside, building modules with more parameters raises ValueError, before they fill the memory."""
+    left = parameters
+
+    def count(*_: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise ValueError(f"the checkpoint describes a network larger than its {parameters} tensors of weights")
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def without_download(model: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a model that will be filled from a checkpoint: no pretrained weights are fetched for it."""
+    encoder = model.get("encoder")
+    if isinstance(encoder, Mapping) and encoder.get("weights") is not None:
+        return {**model, "encoder": {**encoder, "weights": None}}
+    return dict(model)

@@ -1,0 +1,79 @@
+"""What Ctrl-C, SIGTERM and a closed terminal do: end a training after its step, and anything else at once."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+STOPPING = [s for name in ("SIGINT", "SIGTERM", "SIGHUP") if (s := getattr(signal, name, None)) is not None]
+
+
+class Stopped(SystemExit):
+    """The end of a training that a signal asked for, after its state was saved; the exit status is a shell's."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+
+
+class Stop:
+    """Notes signals in place of dying of them, from `listen` to `close`; a second Ctrl-C ends the process at once.
+
+    Attributes:
+        number: of the signal that came, or 0.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._before: dict[int, Any] = {}
+
+    def listen(self) -> None:
+        for number in STOPPING:
+            before = signal.getsignal(number)
+            if before is not signal.SIG_IGN:  # as nohup sets it for SIGHUP
+                self._before[number] = before
+                signal.signal(number, self._note)
+
+    def close(self) -> None:
+        while self._before:
+            signal.signal(*self._before.popitem())
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.number == number == signal.SIGINT:
+            end(number, frame)
+        self.number = number
+        if number == signal.SIGINT:
+            notice(b"\nsegtrain: stopping after this step and saving; once more stops now\n")
+
+
+@contextmanager
+def ctrl_c_ends() -> Iterator[None]:
+    """Inside, Ctrl-C ends the process at once and quietly: no file is ever half-written, so there is nothing to do."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def end(number: int, frame: FrameType | None) -> None:
+    notice(b"\033[?25h\n" if os.isatty(2) else b"")  # progress bars hide the cursor
+    os._exit(128 + number)
+
+
+def notice(text: bytes) -> None:
+    """On stderr, from within a signal handler, where printing could meet itself."""
+    try:
+        os.write(2, text)
+    except OSError:  # the terminal is gone
+        return
+
+
+def leave_to_us(trainer: Any) -> None:
+    """Keep Lightning's trainer from handling SIGTERM: it ends with status 0, and on two ranks waits for ever."""
+    trainer._signal_connector.register_signal_handlers = lambda: None
