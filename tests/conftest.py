@@ -1,6 +1,13 @@
 """What all tests share."""
 
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
+
+from segtrain.cli import main
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -12,3 +19,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not torch.cuda.is_available():
         for item in on_gpu:
             item.add_marker(pytest.mark.skip(reason="needs an NVIDIA GPU"))
+
+
+@pytest.fixture
+def segtrain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Runs `segtrain WORDS` in an empty folder and returns the exit status."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["segtrain", *words])
+        try:
+            return main()
+        except SystemExit as end:
+            return int(end.code or 0)
+
+    return run
+
+
+@pytest.fixture
+def weights() -> Callable[..., dict[str, Any]]:
+    """Everything in a run's checkpoint that training changes: weights, average, optimiser."""
+
+    import torch
+
+    def read(run: str, name: str = "last") -> dict[str, Any]:
+        content = torch.load(Path(run) / "checkpoints" / f"{name}.ckpt", weights_only=True)
+        optimizer = content["optimizer_states"][0]["state"]
+        moments = {f"{i}.{key}": torch.as_tensor(v) for i, state in optimizer.items() for key, v in state.items()}
+        return content["state_dict"] | moments
+
+    return read

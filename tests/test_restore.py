@@ -1,4 +1,5 @@
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -117,3 +118,31 @@ def test_a_pickle_does_not_run(tmp_path: Path):
     with pytest.raises(ValueError, match="not a readable checkpoint"):
         restore.read(tmp_path / "attack.ckpt")
     assert not (tmp_path / "ran").exists()
+
+
+def damaged(content: bytes, rng: random.Random) -> bytes:
+    """A copy with a flipped bit, a zeroed page, or a missing end."""
+    kind, at = rng.randrange(3), rng.randrange(len(content))
+    if kind == 0:
+        return content[:at] + bytes([content[at] ^ 1 << rng.randrange(8)]) + content[at + 1 :]
+    if kind == 1:
+        return content[:at] + bytes(len(content[at : at + 4096])) + content[at + 4096 :]
+    return content[:at]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_damaged_file_never_gives_another_value(stored: Callable[..., Path], tmp_path: Path, seed: int):
+    path, rng = stored(), random.Random(seed)
+    original, expected = path.read_bytes(), restore.read(path)
+    refused = 0
+    for _ in range(250):
+        path.write_bytes(damaged(original, rng))
+        try:
+            found = restore.read(path)
+        except ValueError:
+            refused += 1
+            continue
+        assert found["segtrain"] == expected["segtrain"]
+        assert found["state_dict"].keys() == expected["state_dict"].keys()
+        assert all(torch.equal(found["state_dict"][name], t) for name, t in expected["state_dict"].items())
+    assert refused > 150  # the rest hit the padding between tensors

@@ -4,15 +4,18 @@ import ctypes
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
+from weakref import ref
 
 from torch.utils.data import DataLoader
 
 GROUP_SIGNALS = [s for name in ("SIGINT", "SIGTERM", "SIGHUP") if (s := getattr(signal, name, None)) is not None]
 PR_SET_PDEATHSIG = 1  # of Linux' prctl
+LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # here, since a forked process may not load libraries
 
 
 class Loader(DataLoader[Any]):
@@ -20,10 +23,20 @@ class Loader(DataLoader[Any]):
 
     def __init__(self, dataset: Any, **options: Any) -> None:
         super().__init__(dataset, worker_init_fn=partial(begin, parent=os.getpid()), **options)
+        self._iterator_in_use: Any = None
 
     def __iter__(self) -> Any:
         with held_back():  # a worker begins with its parent's handlers: none may be called before `begin`
-            return super().__iter__()
+            iterator = super().__iter__()
+        self._iterator_in_use = ref(iterator)
+        return iterator
+
+    def stop(self) -> None:
+        """End the workers now. Without this they stay for as long as an exception's traceback knows their iterator,
+        and a process that ends waits five seconds for them."""
+        iterator = self._iterator_in_use and self._iterator_in_use()
+        if iterator is not None and hasattr(iterator, "_shutdown_workers"):
+            iterator._shutdown_workers()
 
 
 @contextmanager
@@ -40,18 +53,25 @@ def held_back() -> Iterator[None]:
 
 
 def begin(worker: int, parent: int) -> None:
-    """The first thing that a worker does."""
-    for number in GROUP_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, GROUP_SIGNALS)
+    """The first thing that a worker does. The signals stay held back: its parent decides what they mean."""
     die_with(parent)
+    if hasattr(signal, "sigwaitinfo"):
+        threading.Thread(target=obey, args=(parent,), daemon=True).start()
+    elif hasattr(signal, "pthread_sigmask"):  # macOS: the sender of a signal stays unknown
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+
+
+def obey(parent: int) -> None:
+    """End on a SIGTERM of the parent's own, with which torch ends workers that are no longer needed."""
+    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != parent:
+        pass
+    os._exit(0)
 
 
 def die_with(parent: int) -> None:
     """Have Linux kill this process when its parent ends, however that may be. (Elsewhere torch's workers look around
     every five seconds.)"""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it was faster
             os.kill(os.getpid(), signal.SIGKILL)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule, Trainer
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Sampler
 
 from .classes import ClassTable
 from .geometry import Augment
@@ -99,11 +99,14 @@ class DataModule(LightningDataModule):
             raise ValueError(f"data.crop={list(crop)}: expected height and width in pixels, such as [384, 384]")
         if batch_size < 1:
             raise ValueError(f"data.batch_size={batch_size}: expected 1 or more")
-        if seed < 0:
-            raise ValueError(f"seed={seed}: expected 0 or more")
+        if not 0 <= seed < 1 << 63:
+            raise ValueError(f"seed={seed}: expected 0 to {(1 << 63) - 1}")
+        if workers != "auto" and workers < 0:
+            raise ValueError(f"data.workers={workers}: expected 0 or more, or auto")
         self.splits, self.classes, self.crop, self.batch_size = splits, classes, tuple(crop), batch_size
         self.workers = default_workers() if workers == "auto" else int(workers)
         self.augment, self.seed, self.batches_done = augment, seed, 0
+        self._loaders: list[Loader] = []
 
     def source(self, split: str) -> Source:
         """Raises ValueError for a split that the data do not have."""
@@ -133,7 +136,7 @@ class DataModule(LightningDataModule):
             pieces=self.trainer.accumulate_grad_batches,
         )
         samples = TrainSamples(source, self.augment, self.crop, self.classes.void, self.seed)
-        return Loader(samples, batch_sampler=sampler, **self._reading())
+        return self._loader(samples, sampler)
 
     def _batches(self, **share: int) -> EndlessBatchSampler:
         return EndlessBatchSampler(len(self.source("train")), self.batch_size, self.seed, **share)
@@ -150,10 +153,23 @@ class DataModule(LightningDataModule):
         """One image at a time at its own size; every process of `trainer` gets its share, and none twice."""
         samples = WholeSamples(self.source(split))
         rank, ranks = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        return Loader(samples, batch_sampler=Share(len(samples), rank, ranks), **self._reading())
+        return self._loader(samples, Share(len(samples), rank, ranks))
 
-    def _reading(self) -> dict[str, Any]:
-        return {"num_workers": self.workers, "pin_memory": torch.cuda.is_available()}
+    def on_exception(self, exception: BaseException) -> None:
+        for loader in self._loaders:
+            loader.stop()
+
+    def _loader(self, samples: Dataset[Any], batches: Sampler[list[int]]) -> Loader:
+        """Workers stay from one validation to the next: starting some while others end can hang a process for ever."""
+        loader = Loader(
+            samples,
+            batch_sampler=batches,
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )
+        self._loaders.append(loader)
+        return loader
 
     def statistics(self, images: int = 200) -> tuple[list[float], list[float]]:
         """Mean and standard deviation per channel, as fractions of white, over evenly spaced training images."""

@@ -1,13 +1,4 @@
-"""Commands as they are typed, in this process and an empty folder."""
-
-import sys
-from collections.abc import Callable
-from pathlib import Path
-
-import pytest
-import torch
-
-from segtrain.cli import main
+"""The words of a tiny training."""
 
 # As small as it gets: a network of 20 k parameters on shapes of 32 x 32, eight steps.
 TINY = [
@@ -28,31 +19,3 @@ TINY = [
     "trainer.accelerator=cpu",
     "trainer.precision=32-true",
 ]
-
-
-@pytest.fixture
-def segtrain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    """Runs `segtrain WORDS` in an empty folder and returns the exit status."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["segtrain", *words])
-        try:
-            return main()
-        except SystemExit as end:
-            return int(end.code or 0)
-
-    return run
-
-
-@pytest.fixture
-def weights() -> Callable[..., dict[str, torch.Tensor]]:
-    """Everything in a run's checkpoint that training changes: weights, average, optimiser."""
-
-    def read(run: str, name: str = "last") -> dict[str, torch.Tensor]:
-        content = torch.load(Path(run) / "checkpoints" / f"{name}.ckpt", weights_only=True)
-        optimizer = content["optimizer_states"][0]["state"]
-        moments = {f"{i}.{key}": torch.as_tensor(v) for i, state in optimizer.items() for key, v in state.items()}
-        return content["state_dict"] | moments
-
-    return read

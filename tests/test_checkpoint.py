@@ -1,0 +1,152 @@
+import csv
+import errno
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from segtrain import checkpoint, disk
+from segtrain.restore import read
+from tests.commands.conftest import TINY
+
+Run = Callable[..., int]
+
+
+def files(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in sorted(folder.iterdir())}
+
+
+def saved(folder: Path, content: str, *, best: bool = False) -> dict[str, str]:
+    (folder / "new.tmp").write_text(content)
+    checkpoint.name_files(folder, folder / "new.tmp", best=best)
+    return files(folder)
+
+
+def test_names_move_on_from_last_to_previous(tmp_path: Path):
+    assert saved(tmp_path, "0") == {"last.ckpt": "0"}
+    assert saved(tmp_path, "1", best=True) == {"best.ckpt": "1", "last.ckpt": "1", "previous.ckpt": "0"}
+    assert saved(tmp_path, "2") == {"best.ckpt": "1", "last.ckpt": "2", "previous.ckpt": "1"}
+    assert saved(tmp_path, "3") == {"best.ckpt": "1", "last.ckpt": "3", "previous.ckpt": "2"}
+
+
+@pytest.mark.parametrize("best", [False, True])
+def test_wherever_naming_stops_a_whole_state_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, best: bool):
+    """A kill before each of the calls that change the folder; the best one may not be lost either."""
+    for stop in range(6):
+        folder = tmp_path / str(stop)
+        folder.mkdir()
+        saved(folder, "old", best=True)
+        calls = iter(range(100))
+
+        def counting(original: Callable[..., object], calls=calls, stop=stop) -> Callable[..., object]:
+            def call(*args: object) -> object:
+                if next(calls) == stop:
+                    raise KeyboardInterrupt
+                return original(*args)
+
+            return call
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", counting(Path.replace))
+            patch.setattr(Path, "hardlink_to", counting(Path.hardlink_to))
+            try:
+                saved(folder, "new", best=best)
+            except KeyboardInterrupt:
+                pass
+            else:
+                break
+        left = files(folder)
+        assert left.get("last.ckpt", left.get("previous.ckpt")) in ("old", "new")
+        assert left["best.ckpt"] in (("old", "new") if best else ("old",))
+        assert sum(name.endswith(disk.TEMPORARY) for name in left) <= 1
+    else:
+        raise AssertionError("it never came to its end")
+
+
+@pytest.fixture
+def full(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], bool]], None]:
+    """Lets the saves for which `when(number)` holds meet a full disk."""
+
+    def install(when: Callable[[int], bool]) -> None:
+        original, numbers = disk.write_through, iter(range(1000))
+
+        def write(path: Path, content: memoryview) -> None:
+            if path.name == "new.tmp" and when(next(numbers)):
+                path.write_bytes(bytes(content)[:100])
+                path.unlink()
+                raise OSError(errno.ENOSPC, "No space left on device", str(path))
+            original(path, content)
+
+        monkeypatch.setattr(checkpoint.disk, "write_through", write)
+
+    return install
+
+
+def test_a_full_disk_before_the_first_step_is_one_line(
+    segtrain: Run, full: Callable[..., None], capsys: pytest.CaptureFixture[str]
+):
+    full(lambda number: True)
+    assert segtrain("train", *TINY, "run_dir=run") == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_full_disk_for_a_while_costs_no_step_and_no_file(
+    segtrain: Run, full: Callable[..., None], capsys: pytest.CaptureFixture[str], weights: Callable[..., dict]
+):
+    segtrain("train", *TINY, "run_dir=whole")
+    full(lambda number: number == 1)  # number 0 is the fresh state, 1 the first validation
+    assert segtrain("train", *TINY, "run_dir=run") == 0
+    out = capsys.readouterr().out
+    assert "step 3: no checkpoint could be written (run/checkpoints: No space left on device)" in out
+    assert "step 6: the checkpoint could be written again" in out
+    whole, part = weights("whole"), weights("run")
+    assert all(torch.equal(whole[name], part[name]) for name in whole)
+    assert not list(Path("run").rglob("*.tmp"))
+
+
+def test_a_disk_that_stays_full_ends_with_status_3_and_the_earlier_files(
+    segtrain: Run, full: Callable[..., None], capsys: pytest.CaptureFixture[str]
+):
+    full(lambda number: number >= 2)
+    assert segtrain("train", *TINY, "run_dir=run") == 3
+    assert "run holds an earlier state" in capsys.readouterr().out
+    content = read(Path("run/checkpoints/last.ckpt"))
+    assert content["global_step"] == 3
+    assert (
+        content["callbacks"]["Checkpoint"]["best_step"] == read(Path("run/checkpoints/best.ckpt"))["global_step"] == 3
+    )
+    assert not list(Path("run").rglob("*.tmp"))
+    with open("run/metrics.csv", newline="") as file:
+        assert [row["step"] for row in csv.DictReader(file) if row["IoU/val"]] == ["3", "6", "8"]
+    assert segtrain("train", "resume=run") == 3  # still full; nothing is lost by trying
+
+
+def test_no_checkpoint_is_written_after_a_loss_that_is_not_finite(segtrain: Run, capsys: pytest.CaptureFixture[str]):
+    words = ["optimizer=sgd", "optimizer.lr=1e30", "trainer.gradient_clip_val=null", "train.save_minutes=0"]
+    assert segtrain("train", *TINY, *words, "run_dir=run") == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "was not finite (NaN or infinite) in step" in err
+    assert "images 0-0-0" in err
+    assert "optimizer.lr=1e+30, 32-true" in err
+    for path in Path("run/checkpoints").iterdir():
+        content = read(path)
+        assert all(tensor.isfinite().all() for tensor in content["state_dict"].values() if tensor.is_floating_point())
+
+
+def test_what_was_done_is_saved_when_reading_fails(segtrain: Run, monkeypatch: pytest.MonkeyPatch):
+    from segtrain.data.shapes import ShapesSource
+
+    original, reads = ShapesSource.read, iter(range(1000))
+
+    def failing(self: ShapesSource, index: int) -> object:
+        # 12 for mean and deviation, one to try the network out, 5 batches of 4 (one ahead of the steps), a validation of
+        # 3, and then in the midst of the sixth batch, before the fifth step
+        if next(reads) == 12 + 1 + 5 * 4 + 3 + 2:
+            raise ValueError("photo.jpg: damaged image")
+        return original(self, index)
+
+    monkeypatch.setattr(ShapesSource, "read", failing)
+    assert segtrain("train", *TINY, "data.workers=0", "run_dir=run") == 2
+    assert read(Path("run/checkpoints/last.ckpt"))["global_step"] == 4
