@@ -6,12 +6,14 @@ from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from reprlib import repr as short
 from types import ModuleType
 from typing import Any
 
 import yaml
 
 TARGET, PARTIAL = "_target_", "_partial_"
+DEEPEST, LONGEST = 64, 200  # mappings and lists in one another; characters of a dotted name
 
 
 def build(spec: Mapping[str, Any], allow: Collection[str] | None = None, **extra: Any) -> Any:
@@ -27,13 +29,36 @@ def build(spec: Mapping[str, Any], allow: Collection[str] | None = None, **extra
     Raises:
         ValueError: for a name that is not allowed or cannot be found, and for parameters that it does not take.
     """
-    name = spec[TARGET]
+    refuse_deep(spec)
+    return call(spec, allow, extra)
+
+
+def refuse_deep(spec: Mapping[str, Any]) -> None:
+    """Raises ValueError for what could not be built without running out of stack."""
+    waiting: list[tuple[Any, int]] = [(spec, 1)]
+    while waiting:
+        value, depth = waiting.pop()
+        if depth > DEEPEST:
+            raise ValueError(
+                f"_target_ {short(spec.get(TARGET))}: its settings are nested deeper than {DEEPEST} levels"
+            )
+        inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+        waiting.extend((item, depth + 1) for item in inside)
+
+
+def call(spec: Mapping[str, Any], allow: Collection[str] | None, extra: Mapping[str, Any]) -> Any:
+    """`build` for one spec and those in it."""
+    name, partly = spec[TARGET], spec.get(PARTIAL, False)
+    dotted(name)
     if allow is not None and name not in allow:
         raise ValueError(f"_target_ {name!r} is not a shipped one: if you trust it, type allow=[{name}]")
+    if not isinstance(partly, bool):
+        raise ValueError(f"{name}: {PARTIAL} is {short(partly)}: expected true or false")
     target = locate(name)
-    given = {key: build_inside(spec[key], allow) for key in spec if key not in {TARGET, PARTIAL, *extra}} | extra
+    given = {key: build_inside(spec[key], allow) for key in spec if key not in {TARGET, PARTIAL, *extra}}
+    given.update(extra)
     refuse_unknown(name, target, given)
-    if spec.get(PARTIAL):
+    if partly:
         return partial(target, **given)
     refuse_incomplete(name, target, given)
     return target(**given)
@@ -42,7 +67,7 @@ def build(spec: Mapping[str, Any], allow: Collection[str] | None = None, **extra
 def build_inside(value: Any, allow: Collection[str] | None) -> Any:
     """`value` with every spec in it built."""
     if is_spec(value):
-        return build(value, allow)
+        return call(value, allow, {})
     if isinstance(value, Mapping):
         return {key: build_inside(item, allow) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -63,9 +88,7 @@ def locate(name: str) -> Callable[..., Any]:
     Raises:
         ValueError: if there is nothing callable under this name.
     """
-    parts = name.split(".") if isinstance(name, str) else []
-    if len(parts) < 2 or not all(part.isidentifier() and not part.startswith("_") for part in parts):
-        raise ValueError(f"_target_ {name!r} is not the dotted name of something public, such as torch.optim.AdamW")
+    parts = dotted(name)
     found, rest = import_longest(parts[:-1])
     for part in [*rest, parts[-1]]:
         if not hasattr(found, part):
@@ -76,6 +99,16 @@ def locate(name: str) -> Callable[..., Any]:
     if not callable(found):
         raise ValueError(f"_target_ {name!r} is a {type(found).__name__}, which cannot be called")
     return found
+
+
+def dotted(name: Any) -> list[str]:
+    """The parts of a dotted name. Raises ValueError for what is none, or has a part that begins with `_`."""
+    parts = name.split(".") if isinstance(name, str) and len(name) <= LONGEST else []
+    if len(parts) < 2 or not all(part.isidentifier() and not part.startswith("_") for part in parts):
+        raise ValueError(
+            f"_target_ {short(name)} is not the dotted name of something public, such as torch.optim.AdamW"
+        )
+    return parts
 
 
 def import_longest(parts: list[str]) -> tuple[Any, list[str]]:
@@ -95,11 +128,14 @@ def title(found: Any) -> str:
 
 
 def refuse_unknown(name: str, target: Callable[..., Any], given: Iterable[str]) -> None:
-    """Raises ValueError for the first of the parameters `given` that `target` does not take."""
+    """Raises ValueError for the first of the parameters `given` that `target` does not take.
+
+    Nothing takes one that begins with `_`: Hydra's `_args_`, `_recursive_` and `_convert_` mean nothing here.
+    """
     known = parameter_names(target)
     for key in given:
-        if known is not None and key not in known:
-            raise ValueError(f"{name} takes no {key!r}{did_you_mean(key, known)}")
+        if not isinstance(key, str) or key.startswith("_") or (known is not None and key not in known):
+            raise ValueError(f"{name} takes no {short(key)}{did_you_mean(str(key), known or ())}")
 
 
 def parameter_names(target: Callable[..., Any]) -> list[str] | None:

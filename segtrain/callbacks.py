@@ -4,6 +4,7 @@ import csv
 import io
 import math
 import os
+import threading
 import time
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
@@ -55,10 +56,24 @@ class TensorBoard(TensorBoardLogger):
         """A full disk ends no training: the curves get a gap, and a new file as soon as one can be written."""
         try:
             yield
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            reason = error if isinstance(error, OSError) else error.__cause__  # Lightning takes it for a wrong value
+            if not isinstance(reason, OSError):
+                raise
             if self._experiment is not None:
-                say(f"TensorBoard's file could not be written ({error.strerror}): its curves have a gap from here")
+                say(f"TensorBoard's file could not be written ({reason.strerror}): its curves have a gap from here")
+                with suppress(OSError):
+                    self._experiment.close()
             self._experiment = None
+
+
+def ignore_writers(arguments: threading.ExceptHookArgs) -> None:
+    """TensorBoard's thread prints its traceback besides raising the error in the thread that logs."""
+    if type(arguments.thread).__name__ != "_AsyncWriterThread":
+        print_exception_of_thread(arguments)
+
+
+print_exception_of_thread, threading.excepthook = threading.excepthook, ignore_writers
 
 
 class MetricsTable(Logger):

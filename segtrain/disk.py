@@ -21,6 +21,7 @@ def write(path: Path, content: bytes | memoryview | str) -> None:
 
 def write_through(path: Path, content: bytes | memoryview) -> None:
     """Write, and wait until it is on the disk; on an error nothing is left."""
+    path.unlink(missing_ok=True)  # a link of this name would be written through
     try:
         with open(path, "wb") as file:
             file.write(content)
@@ -48,6 +49,13 @@ def link(file: Path, name: Path) -> None:
         name.hardlink_to(file)
     except OSError:
         write(name, file.read_bytes())
+
+
+def stay_inside(home: Path, *paths: Path) -> None:
+    """Raises ValueError if a link leads out of `home` to one of `paths`, as in a run folder that a stranger made."""
+    for path in paths:
+        if not path.resolve().is_relative_to(home.resolve()):
+            raise ValueError(f"{path} leads out of {home}, to {path.resolve()}: remove the link")
 
 
 def clear(folder: Path) -> None:

@@ -47,17 +47,16 @@ def device_count(devices: Devices, device: str) -> int:
     Raises:
         ValueError: for none, and for more than there are.
     """
-    there = torch.cuda.device_count() if device == "cuda" else max(os.cpu_count() or 1, 1)
-    kind = "GPUs" if device == "cuda" else "cores"
-    if devices == "auto" or devices == -1:
-        return there if device == "cuda" else 1
-    count = len(devices) if isinstance(devices, list) else devices
-    numbers = devices if isinstance(devices, list) else range(count)
+    gpus, cores = torch.cuda.device_count(), os.cpu_count() or 1
+    if devices in ("auto", -1):
+        return gpus if device == "cuda" else 1
     if device == "cpu" and isinstance(devices, list):
         raise ValueError(f"trainer.devices={devices}: a list names GPUs; on a CPU take a number of processes")
-    if count < 1 or len(set(numbers)) < count or not all(0 <= number < there for number in numbers):
-        raise ValueError(f"trainer.devices={devices}: this machine has {there} {kind}; take 1 to {there}, or auto")
-    return count
+    numbers = devices if isinstance(devices, list) else list(range(int(devices)))
+    most, there = (gpus, f"{gpus} GPUs") if device == "cuda" else (4 * cores, f"{cores} cores")
+    if not numbers or len(set(numbers)) < len(numbers) or not 0 <= min(numbers) <= max(numbers) < most:
+        raise ValueError(f"trainer.devices={devices}: this machine has {there}; take 1 to {most}, or auto")
+    return len(numbers)
 
 
 def resolve(name: Precision, device: str) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import textwrap
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from .build import build, shipped_targets
+from .build import build, is_spec, shipped_targets
 from .data.classes import ClassTable
 
 RECORD = "segtrain"  # our entry in Lightning's checkpoint
@@ -79,17 +80,23 @@ def refuse_damage(file: BinaryIO) -> None:
 
 
 def refuse_hollow(path: Path, content: Any) -> None:
-    """Raises ValueError for a tensor that claims more elements than the file holds for it."""
+    """Raises ValueError for tensors that are not what they say: without numbers, or with more than the file holds."""
     for tensor in tensors(content):
-        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        dense = tensor.layout is torch.strided and not tensor.is_meta and not tensor.is_quantized
+        if not dense or tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
             raise ValueError(f"{path}: not a readable checkpoint: a tensor of {tuple(tensor.shape)} has no data for it")
+    if not all(isinstance(name, str) and isinstance(w, Tensor) for name, w in content["state_dict"].items()):
+        raise ValueError(f"{path}: not a readable checkpoint: its weights are not tensors with names")
 
 
 def tensors(value: Any) -> Iterator[Tensor]:
-    """All tensors in a nest of mappings and sequences."""
-    waiting = [value]
+    """All tensors in a nest of mappings and sequences, which may contain itself."""
+    waiting, seen = [value], set()
     while waiting:
         item = waiting.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
         if isinstance(item, Tensor):
             yield item
         elif isinstance(item, Mapping):
@@ -136,13 +143,28 @@ def restore(content: Mapping[str, Any], trust: Collection[str]) -> Trained:
     """
     record, weights = record_of(content), weights_of(content)
     with torch.device("meta"), at_most(len(weights)):
-        network = build(without_download(record["model"]), trust)
+        network = network_of(record, trust)
     fill(network, weights)
     if any(tensor.is_meta for tensor in network.buffers()):  # what no file holds has to be computed
-        network = build(without_download(record["model"]), trust)
+        network = network_of(record, trust)
         fill(network, weights)
     classes = ClassTable.from_spec(record["classes"], "checkpoint")
     return Trained(network.eval(), classes, record["settings"])
+
+
+def network_of(record: Mapping[str, Any], trust: Collection[str]) -> nn.Module:
+    """The fresh network that a record describes. Of the shipped names, those of networks alone can be meant."""
+    shipped = shipped_targets()
+    names = {name for name in trust if name not in shipped or name.startswith("segtrain.models.")}
+    if not is_spec(record["model"]):
+        raise ValueError("the checkpoint describes no network: is it damaged?")
+    try:
+        network = build(without_download(record["model"]), names)
+    except (RuntimeError, TypeError, OverflowError, MemoryError) as error:  # sizes beyond reason
+        raise ValueError(f"the network that the checkpoint describes cannot be built: {brief(error)}") from None
+    if not isinstance(network, nn.Module):
+        raise ValueError(f"the checkpoint describes a {type(network).__name__} in place of a network")
+    return network
 
 
 def fill(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
@@ -150,13 +172,13 @@ def fill(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
     try:
         network.load_state_dict(weights, assign=True)
     except RuntimeError as error:
-        raise ValueError(f"the weights are not those of the network described: {first_line(error)}") from None
+        raise ValueError(f"the weights are not those of the network described: {brief(error)}") from None
 
 
-def first_line(error: Exception) -> str:
-    """The first of the many lines of `load_state_dict`, after the one that names the class."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[1] if len(lines) > 1 else lines[0]
+def brief(error: Exception) -> str:
+    """What torch says in many lines, in one: of `load_state_dict`, the first after the name of the class."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return textwrap.shorten(lines[1] if len(lines) > 1 else lines[0], 200)
 
 
 @contextmanager
@@ -177,9 +199,10 @@ def at_most(parameters: int) -> Iterator[None]:
         hook.remove()
 
 
-def without_download(model: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a model that will be filled from a checkpoint: no pretrained weights are fetched for it."""
-    encoder = model.get("encoder")
-    if isinstance(encoder, Mapping) and encoder.get("weights") is not None:
-        return {**model, "encoder": {**encoder, "weights": None}}
-    return dict(model)
+def without_download(model: Any) -> Any:
+    """The settings of a model that will be filled from a checkpoint: no part of it fetches pretrained weights."""
+    if isinstance(model, Mapping):
+        return {key: None if key == "weights" else without_download(value) for key, value in model.items()}
+    if isinstance(model, list):
+        return [without_download(value) for value in model]
+    return model

@@ -27,6 +27,8 @@ COMMAND = os.environ.get("SEGTRAIN_COMMAND", "python -m segtrain")  # how this w
 LATEST = ROOT / "latest"
 MAX_SETTINGS = 1_000_000  # characters
 PARTS = {"name", "seed", "train", "data", "model", "loss", "optimizer", "schedule", "augment", "trainer"}
+# What a resumed run writes to where it is.
+WRITTEN = (".lock", "log.txt", "metrics.csv", "checkpoints", "evaluate", "evaluate/test", "evaluate/val")
 LIBRARIES = ("torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "tensorboard")
 # On resume these never change the result, so they may always be typed anew.
 FREE = ("data.workers", "data.root", "train.save_minutes", "train.log_steps", "trainer.devices")

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,11 @@ class Box:
 
 
 BOX = f"{__name__}.Box"
+WRAPS: dict[str, Callable[[object], object]] = {
+    "in a list": lambda x: [x],
+    "in a mapping": lambda x: {"a": x},
+    "in a spec": lambda x: {"_target_": BOX, "content": x},
+}
 
 
 @pytest.mark.parametrize(
@@ -82,10 +88,56 @@ def test_private_names_are_refused(name: str) -> None:
         locate(name)
 
 
-@pytest.mark.parametrize("name", ["Fraction", "", None, 3])
-def test_what_is_no_dotted_name_is_refused(name: object) -> None:
-    with pytest.raises(ValueError, match="is not the dotted name of something public, such as"):
-        build({"_target_": name})
+@pytest.mark.parametrize("allow", [None, {BOX}])
+@pytest.mark.parametrize(
+    "name",
+    ["Fraction", "", None, 3, True, ["a.b"], {"a": 1}, b"a.b", "a.\x1b[31mb", "a.b\n", "a." * 100 + "b"],
+)
+def test_what_is_no_dotted_name_is_refused(name: object, allow: set[str] | None) -> None:
+    with pytest.raises(ValueError, match="is not the dotted name of something public, such as") as caught:
+        build({"_target_": name}, allow)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("partly", ["false", "true", 0, 1, None, [], {"_target_": "os.getcwd"}])
+def test_partial_is_true_or_false(partly: object) -> None:
+    with pytest.raises(ValueError, match=r"datetime\.timedelta: _partial_ is .*: expected true or false"):
+        build({"_target_": "datetime.timedelta", "_partial_": partly, "days": 1})
+
+
+@pytest.mark.parametrize("key", ["_args_", "_recursive_", "_convert_", "__class__", 7, None])
+@pytest.mark.parametrize("target", [BOX, "builtins.dict"])
+def test_what_hydra_understands_besides_is_an_unknown_parameter(target: str, key: object) -> None:
+    with pytest.raises(ValueError, match=f"{target} takes no {key!r}"):
+        build({"_target_": target, key: 1})
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda x: [x], lambda x: {"a": x}, lambda x: {"_target_": BOX, "content": x}], ids=WRAPS
+)
+@pytest.mark.parametrize("depth", [100, 100_000])
+def test_what_is_nested_too_deeply_is_refused(wrap: Callable[[object], object], depth: int) -> None:
+    nest: object = 1
+    for _ in range(depth):
+        nest = wrap(nest)
+    with pytest.raises(ValueError, match="nested deeper than 64 levels"):
+        build({"_target_": BOX, "content": nest}, {BOX})
+    with pytest.raises(ValueError, match=r"'os\.system' is not a shipped one"):
+        build({"_target_": BOX, "content": [[[[{"_target_": "os.system", "command": "exit 1"}]]]]}, {BOX})
+
+
+@pytest.mark.parametrize("wrap", WRAPS.values(), ids=WRAPS)
+def test_the_list_of_names_holds_at_any_depth_and_for_partials(wrap: Callable[[object], object]) -> None:
+    inner = {"_target_": "os.system", "_partial_": True, "command": "exit 1"}
+    with pytest.raises(ValueError, match=r"'os\.system' is not a shipped one"):
+        build({"_target_": BOX, "content": wrap(inner)}, {BOX})
+
+
+def test_a_name_that_is_allowed_does_not_allow_what_begins_like_it() -> None:
+    for name in ("fractions.Fraction.from_float", "fractions.Fractions", "fractions"):
+        with pytest.raises(ValueError, match=r"is not a shipped one|is not the dotted name"):
+            build({"_target_": name, "f": 0.5}, {"fractions.Fraction"})
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,10 @@
 import csv
 import errno
+import os
+import shutil
+import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -141,8 +145,8 @@ def test_what_was_done_is_saved_when_reading_fails(segtrain: Run, monkeypatch: p
     original, reads = ShapesSource.read, iter(range(1000))
 
     def failing(self: ShapesSource, index: int) -> object:
-        # 12 for mean and deviation, one to try the network out, 5 batches of 4 (one ahead of the steps), a validation of
-        # 3, and then in the midst of the sixth batch, before the fifth step
+        # 12 for mean and deviation, one to try the network out, 5 batches of 4 (one ahead of the steps), a validation
+        # of 3, and then in the midst of the sixth batch, before the fifth step
         if next(reads) == 12 + 1 + 5 * 4 + 3 + 2:
             raise ValueError("photo.jpg: damaged image")
         return original(self, index)
@@ -150,3 +154,82 @@ def test_what_was_done_is_saved_when_reading_fails(segtrain: Run, monkeypatch: p
     monkeypatch.setattr(ShapesSource, "read", failing)
     assert segtrain("train", *TINY, "data.workers=0", "run_dir=run") == 2
     assert read(Path("run/checkpoints/last.ckpt"))["global_step"] == 4
+
+
+def mount(*words: str) -> None:
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("only root can mount")
+    if subprocess.run(["mount", *words], check=False, capture_output=True).returncode:
+        pytest.skip("mounting is not allowed here")
+
+
+@pytest.fixture
+def before_save(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[int, Callable[[], object]]], None]:
+    """Does something before the saves with these numbers."""
+
+    def install(actions: dict[int, Callable[[], object]]) -> None:
+        save, numbers = checkpoint.Checkpoint.save, iter(range(1000))
+
+        def saving(self: checkpoint.Checkpoint, *args: object, **kwargs: object) -> None:
+            actions.get(next(numbers), lambda: None)()
+            save(self, *args, **kwargs)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(checkpoint.Checkpoint, "save", saving)
+
+    return install
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_real_disk_that_is_full_in_between(
+    segtrain: Run, before_save: Callable[..., None], capsys: pytest.CaptureFixture[str], weights: Callable[..., dict]
+):
+    segtrain("train", *TINY, "run_dir=whole")
+    Path("small").mkdir()
+    mount("-t", "tmpfs", "-o", "size=4m", "none", "small")
+    try:
+
+        def fill() -> None:
+            with suppress(OSError), open("small/filler", "wb", buffering=0) as file:
+                while True:
+                    file.write(bytes(4096))
+
+        before_save({1: fill, 2: lambda: Path("small/filler").unlink()})
+        assert segtrain("train", *TINY, "run_dir=small/run") == 0
+        out = capsys.readouterr().out
+        assert "step 3: no checkpoint could be written (small/run/checkpoints: No space left on device)" in out
+        assert "step 6: the checkpoint could be written again" in out
+        whole, part = weights("whole"), weights("small/run")
+        assert all(torch.equal(whole[name], part[name]) for name in whole)
+        assert not list(Path("small").rglob("*.tmp"))
+        with open("small/run/metrics.csv", newline="") as file:
+            assert [row["step"] for row in csv.DictReader(file) if row["IoU/val"]] == ["3", "6", "8"]
+    finally:
+        subprocess.run(["umount", "small"], check=True)
+
+
+def test_a_folder_that_becomes_read_only(
+    segtrain: Run, before_save: Callable[..., None], capsys: pytest.CaptureFixture[str]
+):
+    folder = "run/checkpoints"
+
+    def protect() -> None:
+        mount("--bind", folder, folder)
+        mount("-o", "remount,bind,ro", folder)
+
+    before_save({2: protect})
+    try:
+        assert segtrain("train", *TINY, "run_dir=run") == 3
+    finally:
+        subprocess.run(["umount", folder], check=False)
+    assert "step 6: no checkpoint could be written (run/checkpoints: Read-only file system)" in capsys.readouterr().out
+    assert read(Path(folder) / "last.ckpt")["global_step"] == 3
+    assert segtrain("train", "resume=run") == 0
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_folder_that_vanishes(segtrain: Run, before_save: Callable[..., None], capsys: pytest.CaptureFixture[str]):
+    before_save({2: lambda: Path("run").rename("gone")})
+    assert segtrain("train", *TINY, "run_dir=run") == 3
+    captured = capsys.readouterr()
+    assert "step 6: no checkpoint could be written (run/checkpoints: No such file or directory)" in captured.out
+    assert captured.err == ""

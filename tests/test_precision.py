@@ -54,7 +54,7 @@ def test_devices_are_counted(monkeypatch: pytest.MonkeyPatch):
         ([4], "cuda", r"trainer.devices=\[4\]: this machine has 4 GPUs"),
         ([1, 1], "cuda", "this machine has 4 GPUs"),
         (0, "cuda", "trainer.devices=0: this machine has 4 GPUs"),
-        (3, "cpu", "trainer.devices=3: this machine has 2 cores"),
+        (9, "cpu", "trainer.devices=9: this machine has 2 cores; take 1 to 8"),
         ([0], "cpu", "a list names GPUs"),
     ],
 )

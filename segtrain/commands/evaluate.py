@@ -10,8 +10,8 @@ import torch
 from lightning.pytorch import Trainer
 from torch import Tensor, nn
 
-from .. import precision, processes, restore, runs
-from ..build import build
+from .. import disk, precision, processes, restore, runs
+from ..build import build, is_spec
 from ..callbacks import ScoringBar
 from ..data import ClassTable, DataModule
 from ..learner import Scorer
@@ -84,7 +84,11 @@ def evaluate(
     processes.end_with_parent()
     trained = opened(run, checkpoint, trainer, allow)
     moved = {key: value for key, value in asdict(data).items() if value is not None}
-    module: DataModule = build({**trained.settings["data"], **moved}, trained.trust)
+    if not is_spec(trained.settings.get("data")):
+        raise ValueError("the checkpoint's settings name no data: is it damaged?")
+    module = build({**trained.settings["data"], **moved}, trained.trust)
+    if not isinstance(module, DataModule):
+        raise ValueError(f"the checkpoint's settings name {type(module).__name__} as its data")
     if module.classes.names != trained.classes.names:
         raise ValueError(
             f"the network was trained for {len(trained.classes)} classes ({', '.join(trained.classes.names)}), "
@@ -109,9 +113,11 @@ def evaluate(
     scorer = Scorer(network, class_names=trained.classes.names, void=module.classes.void)
     split = split or module.final_split
     name = f"{Path(data.root).resolve().name}-{split}" if data.root else split
+    target = trained.folder / "evaluate" / name
+    disk.stay_inside(trained.folder, target)
     result = score_split(engine, scorer, module, split)
     if engine.is_global_zero:
-        report_score(result, scorer.matrix, module, trained.folder / "evaluate" / name)
+        report_score(result, scorer.matrix, module, target)
 
 
 def score_split(trainer: Trainer, scorer: Scorer, data: DataModule, split: str) -> Spec:

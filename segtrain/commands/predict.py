@@ -8,8 +8,9 @@ from lightning.fabric import Fabric
 from PIL import Image
 from rich.progress import track
 
-from ..data.classes import ClassTable
-from ..data.images import SUFFIXES, open_image, read_image
+from .. import disk
+from ..data.classes import UNPRINTABLE, ClassTable
+from ..data.images import MAX_PIXELS, SUFFIXES, displayed_size, read_image
 from ..inference import predict as predict_mask
 from ..report import console, overlay, say
 from .evaluate import Engine, opened
@@ -26,15 +27,19 @@ def predict(
     """
     sources = find_images(images)
     trained = opened(run, checkpoint, trainer, allow)
+    max_pixels = trained.settings["data"].get("max_pixels", MAX_PIXELS)
+    for path in sources.values():
+        displayed_size(path, max_pixels)  # so that what cannot be read is known before anything is written
     fabric = Fabric(accelerator=trained.device, devices=trainer.devices, precision=trained.precision)
     network = fabric.setup_module(trained.network)
     target = Path(out).expanduser() if out else trained.folder / "predict"
+    home = target if out else trained.folder
     for name, path in track(sources.items(), "predicting", console=console, disable=not console.is_terminal):
-        image = read_image(path)
+        image = read_image(path, max_pixels)
         mask = predict_mask(network, image).numpy()
-        write_picture(target / "masks" / f"{name}.png", indexed(mask, trained.classes))
+        write_picture(target / "masks" / f"{name}.png", indexed(mask, trained.classes), home)
         picture = Image.fromarray(overlay(image.numpy(), mask, trained.classes))
-        write_picture(target / "overlays" / f"{name}.png", picture)
+        write_picture(target / "overlays" / f"{name}.png", picture, home)
     say(f"{len(sources)} images: masks in {target / 'masks'}, overlays in {target / 'overlays'}")
 
 
@@ -43,7 +48,7 @@ def find_images(pattern: str) -> dict[str, Path]:
 
     Raises:
         FileNotFoundError: if there is none.
-        ValueError: for files that are no images, and for two that differ in their suffix alone.
+        ValueError: for two that differ in their suffix alone, and for names that cannot be written.
     """
     path = Path(pattern).expanduser()
     if path.is_dir():
@@ -51,15 +56,20 @@ def find_images(pattern: str) -> dict[str, Path]:
     elif path.exists():
         base, files = path.parent, [path]
     else:
-        base, files = fixed_part(path), [Path(p) for p in glob.glob(str(path), recursive=True) if Path(p).is_file()]
+        base, files = fixed_part(path), [Path(p) for p in glob.glob(str(path), recursive=True)]
+    files = sorted(file for file in files if not file.is_dir())
     if not files:
         raise FileNotFoundError(
             f"images={pattern}: no image found; expected an image, a folder or a glob like 'a/*.jpg'"
         )
     found: dict[str, Path] = {}
-    for file in sorted(files):
-        open_image(file).close()
-        name = file.relative_to(base).with_suffix("").as_posix()
+    for file in files:
+        if UNPRINTABLE.search(str(file)):
+            raise ValueError(f"{str(file)!r}: the name holds control or invalid characters: rename it")
+        below = file.relative_to(base)
+        if ".." in below.parts:
+            raise ValueError(f"images={pattern}: with '..' after a wildcard, {file} would be written somewhere else")
+        name = below.with_suffix("").as_posix()
         if name in found:
             raise ValueError(f"{file} and {found[name].name} would both become {name}.png: predict them apart")
         found[name] = file
@@ -85,9 +95,15 @@ def indexed(mask: np.ndarray, classes: ClassTable) -> Image.Image:
     return image
 
 
-def write_picture(path: Path, picture: Image.Image) -> None:
-    """Under a temporary name first, so that no half-written file is ever taken for a whole one."""
+def write_picture(path: Path, picture: Image.Image, home: Path) -> None:
+    """Under a temporary name first, so that no half-written file is ever taken for a whole one.
+
+    Raises:
+        ValueError: if a link leads out of `home`, which a run folder from somewhere else may hold.
+    """
+    disk.stay_inside(home, path.parent)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.tmp")
+    unfinished.unlink(missing_ok=True)  # a link of this name would be written through
     picture.save(unfinished, format="PNG")
     unfinished.replace(path)

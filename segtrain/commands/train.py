@@ -120,9 +120,11 @@ def start(settings: Spec, run_dir: str | None, init: str | None, typed: list[str
 def go_on(resume: str, settings: Spec, typed: list[str], allow: list[str], *, allow_changes: bool) -> int:
     """Continue a run where it was saved last, or from its settings if it never was."""
     folder, files = runs.resumable(resume)
+    disk.stay_inside(folder, *(folder / name for name in runs.WRITTEN))
     with runs.lock(folder) if processes.is_main(2) else nullcontext():
         saved = usable(files, folder)
         record = restore.record_of(saved[1]) if saved else {"settings": runs.read_settings(folder)}
+        refuse_extra(record["settings"], settings)
         init = record["settings"].pop("init", None)
         settings = runs.settled(record["settings"], settings, typed, allow_changes=allow_changes)
         trust = restore.trusted(allow)
@@ -143,6 +145,13 @@ def go_on(resume: str, settings: Spec, typed: list[str], allow: list[str], *, al
             return 0
         training.data.batches_done = checkpoint.batches_done(content)
         return training.fit(folder, file, first_step=content["global_step"] + 1)
+
+
+def refuse_extra(stored: Spec, composed: Spec) -> None:
+    """Raises ValueError if a run's settings, which may come from anyone, give Lightning more than segtrain does."""
+    for name in stored["trainer"]:
+        if name not in composed["trainer"]:
+            raise ValueError(f"the run was begun with trainer.{name}: type +trainer.{name}=... to go on with it")
 
 
 def usable(files: Sequence[Path], folder: Path) -> tuple[Path, Spec] | None:
@@ -199,6 +208,8 @@ class Training:
         if before and engine["precision"] == "auto":
             self.precision, self.reason = before["precision"], "as before"
         spec = assembly.network_spec(settings["model"], self.data, before)
+        if before:
+            spec = restore.without_download(spec)
         self.network: nn.Module = build(spec, trust).to(memory_format=torch.channels_last)
         self.pieces = engine["accumulate_grad_batches"]
         assembly.try_out(self.network, self.data, self.pieces * self.processes)

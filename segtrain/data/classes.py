@@ -1,10 +1,12 @@
 """What the values in a mask mean: the class table."""
 
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,12 @@ import yaml
 
 UNLISTED = -1  # in the look-up tables: no class owns this value
 KEYS = {"name", "color", "values", "colors"}
+MAX_BYTES, MAX_ENTRIES, MAX_DEPTH, MAX_TEXT = 1_000_000, 500_000, 10, 1_000  # of a table, which may be a stranger's
+MAX_CLASSES = 4096  # whose confusion matrix takes 128 MiB
+MAX_NAME = 100
+VALUES = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?", re.ASCII)
+# What moves the cursor, colours a terminal or reverses a line when it is printed, and half characters.
+UNPRINTABLE = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -86,55 +94,100 @@ class ClassTable:
         shown = ", ".join(f"{_rgb_text(code) if colors else code} ({n} pixels)" for code, n in counts)
         kind = "colours" if colors else "values"
         listed = ", ".join(self.names[:6]) + (", ..." if len(self) > 6 else "")
+        entry = f"colors: [{_rgb_text(counts[0][0])}]" if colors else f"values: [{counts[0][0]}]"
         raise ValueError(
             f"{kind} {shown} belong to none of the {len(self)} classes ({listed}): "
-            "list them in classes.yaml, or set `other: ignore` there"
+            f"list them in classes.yaml ({entry}), or set `other: ignore` there"
         )
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any], source: str = "classes") -> "ClassTable":
         """From the content of a `classes.yaml`; `source` is named in errors."""
         try:
+            _refuse_bomb(spec)
             return _parse(spec)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except ValueError as error:
             raise ValueError(f"{source}: {error}") from None
 
     @classmethod
     def from_file(cls, path: Path) -> "ClassTable":
-        try:
-            spec = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-        return cls.from_spec(spec, str(path))
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise ValueError(f"{path}: a class table of more than {MAX_BYTES} bytes is not read")
+        return cls.from_spec(_load_yaml(content, path), str(path))
+
+
+def _load_yaml(content: bytes, path: Path) -> Any:
+    """Plain data from YAML; what few bytes blow up is refused before it is made."""
+    try:
+        loader = yaml.SafeLoader(content)
+        node = loader.get_single_node()
+        _refuse_bomb(node)
+        return None if node is None else loader.construct_document(node)
+    except RecursionError:
+        raise ValueError(f"{path}: not YAML of a class table: nested too deeply") from None
+    except Exception as error:  # for a wrong value under a tag such as !!int, SafeLoader raises many types
+        raise ValueError(f"{path}: not YAML of a class table: {' '.join(str(error).split())}") from None
+
+
+def _refuse_bomb(value: Any) -> None:
+    """Raises ValueError for YAML nodes or plain data that are too large, counted with their aliases written out."""
+    entries, waiting = 0, [(value, 0)]
+    while waiting:
+        item, depth = waiting.pop()
+        item = item.value if isinstance(item, yaml.Node) else item
+        entries += 1
+        if entries > MAX_ENTRIES:
+            raise ValueError(f"more than {MAX_ENTRIES} entries, aliases written out")
+        if depth > MAX_DEPTH:
+            raise ValueError("nested too deeply")
+        if isinstance(item, str) and len(item) > MAX_TEXT:
+            raise ValueError(f"a text of {len(item)} characters, more than {MAX_TEXT}")
+        inside = item.items() if isinstance(item, Mapping) else item if isinstance(item, list | tuple | set) else ()
+        waiting.extend((inner, depth + 1) for inner in inside)
 
 
 def _parse(spec: Mapping[str, Any]) -> ClassTable:
-    if not isinstance(spec, Mapping) or not spec.get("classes"):
+    if not isinstance(spec, Mapping) or not isinstance(spec.get("classes"), list | tuple) or not spec["classes"]:
         raise ValueError("expected `classes:` with a list of {name, color}")
-    unknown = set(spec) - {"ignore", "classes", "other"}
+    unknown = [key for key in spec if key not in ("ignore", "classes", "other")]
     if unknown:
-        raise ValueError(f"unknown entry {sorted(unknown)[0]!r}: expected ignore, classes, other")
+        raise ValueError(f"unknown entry {short(unknown[0])}: expected ignore, classes, other")
     classes, ignore, other = spec["classes"], spec.get("ignore"), spec.get("other", "error")
     if other not in ("error", "ignore"):
-        raise ValueError(f"other: {other!r} is neither error nor ignore")
-    for i, entry in enumerate(classes):
-        if not isinstance(entry, Mapping) or "name" not in entry or set(entry) - KEYS:
-            raise ValueError(f"class {i}: {entry!r} is not a mapping with name, and color, values or colors")
-    names = tuple(str(entry["name"]) for entry in classes)
-    if len(set(names)) < len(names):
-        raise ValueError(f"the name {Counter(names).most_common(1)[0][0]!r} stands twice")
+        raise ValueError(f"other: {short(other)} is neither error nor ignore")
+    names = _names(classes)
     colors = [_color(entry["color"]) if "color" in entry else _default_color(i) for i, entry in enumerate(classes)]
     if ignore is not None and (type(ignore) is not int or not 0 <= ignore < 1 << 16):
-        raise ValueError(f"ignore: {ignore!r} is neither null nor a mask value from 0 to 65535")
+        raise ValueError(f"ignore: {short(ignore)} is neither null nor a mask value from 0 to 65535")
     void = ignore if ignore is not None and len(names) <= ignore < 256 else max(255, len(names))
     values: dict[int, int] = {} if ignore is None else {ignore: void}
     rgb: dict[int, int] = {}
     for i, entry in enumerate(classes):
         for value in _values(entry.get("values", [i])):
             _own(values, value, i, str(value), names)
-        for color in map(_color, entry.get("colors", [entry["color"]] if "color" in entry else [])):
+        for color in map(_color, _listed("colors", entry.get("colors", [entry["color"]] if "color" in entry else []))):
             _own(rgb, color[0] << 16 | color[1] << 8 | color[2], i, str(list(color)), names)
     return ClassTable(names, np.array(colors, np.uint8), void, values, rgb, other == "ignore", dict(spec))
+
+
+def _names(classes: Sequence[Any]) -> tuple[str, ...]:
+    """The names of the classes. They are printed, and are part of TensorBoard's tags and of tables."""
+    if len(classes) > MAX_CLASSES:
+        raise ValueError(f"{len(classes)} classes are too many: up to {MAX_CLASSES} are possible")
+    for i, entry in enumerate(classes):
+        if not isinstance(entry, Mapping) or "name" not in entry or set(entry) - KEYS:
+            raise ValueError(f"class {i}: {short(entry)} is not a mapping with name, and color, values or colors")
+        name = entry["name"]
+        if not isinstance(name, str):
+            raise ValueError(f"class {i}: the name {short(name)} is not a text: write it in quotes")
+        if not name.strip() or len(name) > MAX_NAME or UNPRINTABLE.search(name):
+            raise ValueError(f"class {i}: the name {short(name)} is not 1 to {MAX_NAME} printable characters")
+    names = tuple(entry["name"] for entry in classes)
+    if len(set(names)) < len(names):
+        raise ValueError(f"the name {Counter(names).most_common(1)[0][0]!r} stands twice")
+    return names
 
 
 def _own(owners: dict[int, int], key: int, index: int, text: str, names: Sequence[str]) -> None:
@@ -144,20 +197,26 @@ def _own(owners: dict[int, int], key: int, index: int, text: str, names: Sequenc
     owners[key] = index
 
 
-def _values(entries: Sequence[int | str]) -> list[int]:
+def _values(entries: Any) -> Iterator[int]:
     """[1, "128-255"] -> 1, 128, 129, ..., 255"""
-    values: list[int] = []
-    for entry in entries:
-        first, _, last = str(entry).partition("-")
-        values.extend(range(int(first), int(last or first) + 1))
-    if not values or min(values) < 0 or max(values) >= 1 << 16:
-        raise ValueError(f"values {list(entries)!r}: expected numbers or ranges such as '128-255' within 0 to 65535")
-    return values
+    for entry in _listed("values", entries):
+        match = VALUES.fullmatch(str(entry)) if type(entry) in (int, str) else None
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if not first <= last < 1 << 16:
+            raise ValueError(f"values: expected numbers or ranges such as '128-255' in 0 to 65535, not {short(entry)}")
+        yield from range(first, last + 1)
 
 
-def _color(color: Sequence[int]) -> tuple[int, int, int]:
-    if len(color) != 3 or not all(isinstance(c, int) and 0 <= c <= 255 for c in color):
-        raise ValueError(f"color {color!r} is not three numbers from 0 to 255")
+def _listed(key: str, entries: Any) -> Sequence[Any]:
+    if not isinstance(entries, list | tuple):
+        raise ValueError(f"{key}: {short(entries)} is not a list")
+    return entries
+
+
+def _color(color: Any) -> tuple[int, int, int]:
+    numbers = isinstance(color, list | tuple) and len(color) == 3 and all(type(c) is int for c in color)
+    if not numbers or not all(0 <= c <= 255 for c in color):
+        raise ValueError(f"color {short(color)} is not three numbers from 0 to 255")
     return color[0], color[1], color[2]
 
 

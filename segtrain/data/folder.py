@@ -8,8 +8,9 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from .classes import ClassTable
-from .images import SUFFIXES, displayed_size, read_image, read_mask
+from .classes import UNPRINTABLE, ClassTable
+from .geometry import Augment
+from .images import MAX_PIXELS, SUFFIXES, displayed_size, read_image, read_mask
 from .module import DataModule
 
 SPLITS = ("train", "val", "test")
@@ -26,12 +27,12 @@ class Pair(NamedTuple):
 
 
 class FolderSource:
-    """The pairs of one split, read one at a time."""
+    """The pairs of one split, read one at a time; none of more than `max_pixels` is decoded."""
 
-    def __init__(self, pairs: Sequence[Pair], classes: ClassTable) -> None:
-        self.pairs, self.classes = pairs, classes
+    def __init__(self, pairs: Sequence[Pair], classes: ClassTable, max_pixels: int = MAX_PIXELS) -> None:
+        self.pairs, self.classes, self.max_pixels = pairs, classes, max_pixels
         self.names = [pair.name for pair in pairs]
-        self.sizes = [checked_size(pair) for pair in pairs]  # headers alone are read
+        self.sizes = [checked_size(pair, max_pixels) for pair in pairs]  # headers alone are read
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -42,11 +43,11 @@ class FolderSource:
         Raises:
             ValueError: naming the file, for damaged files and for values that no class owns.
         """
-        return read_image(self.pairs[index].image), self.read_mask(index)
+        return read_image(self.pairs[index].image, self.max_pixels), self.read_mask(index)
 
     def read_mask(self, index: int) -> Tensor:
         path = self.pairs[index].mask
-        stored = read_mask(path)
+        stored = read_mask(path, self.max_pixels)
         try:
             return torch.from_numpy(self.classes.encode(stored))
         except ValueError as error:
@@ -59,6 +60,7 @@ class FolderData(DataModule):
     Args:
         root: the folder.
         classes: a class table as `classes.yaml` holds it; `None` reads that file in `root`.
+        max_pixels: of an image or a mask; larger ones are refused by their header.
 
     Raises:
         FileNotFoundError: for a missing folder, class table or mask.
@@ -73,14 +75,18 @@ class FolderData(DataModule):
         crop: Sequence[int],
         batch_size: int,
         workers: int | Literal["auto"],
-        **drawing: Any,
+        max_pixels: int = MAX_PIXELS,
+        augment: Augment | None = None,
+        seed: int = 0,
     ) -> None:
+        if max_pixels < 1:
+            raise ValueError(f"data.max_pixels={max_pixels}: expected 1 or more")
         folder = Path(root)
         if not folder.is_dir():
             raise FileNotFoundError(f"data.root={root}: there is no such folder (seen from {Path.cwd()})")
         table = class_table(folder, classes)
-        splits = {split: FolderSource(pairs, table) for split, pairs in find_pairs(folder).items()}
-        super().__init__(splits, table, crop=crop, batch_size=batch_size, workers=workers, **drawing)
+        splits = {split: FolderSource(pairs, table, max_pixels) for split, pairs in find_pairs(folder).items()}
+        super().__init__(splits, table, crop=crop, batch_size=batch_size, workers=workers, augment=augment, seed=seed)
 
 
 def class_table(root: Path, spec: Mapping[str, Any] | None) -> ClassTable:
@@ -142,11 +148,17 @@ def match(images: Path, masks: Path) -> list[Pair]:
 
 
 def listed(folder: Path) -> dict[str, Path]:
-    """Name without suffix -> image file, at any depth; hidden files are passed over."""
+    """Name without suffix -> image file, at any depth; hidden files are passed over.
+
+    Raises:
+        ValueError: for two files of one name, and for names that a terminal would obey or cannot show.
+    """
     files: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+        if path.suffix.lower() not in SUFFIXES or path.name.startswith(".") or path.is_dir():
             continue
+        if UNPRINTABLE.search(str(path)):
+            raise ValueError(f"{str(path)!r}: the name holds control or invalid characters: rename it")
         name = path.relative_to(folder).with_suffix("").as_posix()
         if name in files:
             raise ValueError(f"{path} and {files[name].name} have one name: rename or remove one of them")
@@ -172,9 +184,9 @@ def split_of(name: str) -> str:
     return next(split for split, end in SHARES.items() if place < end)
 
 
-def checked_size(pair: Pair) -> tuple[int, int]:
+def checked_size(pair: Pair, max_pixels: int) -> tuple[int, int]:
     """(height, width) of the image, which its mask must have too."""
-    image, mask = displayed_size(pair.image), displayed_size(pair.mask)
+    image, mask = displayed_size(pair.image, max_pixels), displayed_size(pair.mask, max_pixels)
     if image != mask:
         raise ValueError(
             f"{pair.mask} is {mask[1]} x {mask[0]} pixels, but its image {pair.image} is {image[1]} x {image[0]}: "

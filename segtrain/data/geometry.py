@@ -23,7 +23,10 @@ class Augment:
         brightness: greatest shift, as a fraction of white.
         contrast: greatest change of the factor around mid-grey.
         saturation: greatest change of the factor around the pixel's own grey; colour images only.
-        hue: greatest turn, as a fraction of the colour circle; colour images only.
+        hue: greatest turn, as a fraction of the colour circle, up to 0.5; colour images only.
+
+    Raises:
+        ValueError: for a factor or a fraction that is out of range.
     """
 
     def __init__(
@@ -37,8 +40,12 @@ class Augment:
         hue: float,
     ) -> None:
         low, high = scale if len(scale) == 2 else (0.0, 0.0)
-        if not 0 < low <= high:
+        if not 0 < low <= high < math.inf:
             raise ValueError(f"augment.scale={list(scale)}: expected two factors above 0, the smaller one first")
+        shares = {"flip": flip, "brightness": brightness, "contrast": contrast, "saturation": saturation, "hue": hue}
+        for name, share in shares.items():
+            if not 0 <= share <= (most := 0.5 if name == "hue" else 1):
+                raise ValueError(f"augment.{name}={share}: expected 0 to {most}")
         self.scale, self.flip = (low, high), flip
         self.brightness, self.contrast, self.saturation, self.hue = brightness, contrast, saturation, hue
 

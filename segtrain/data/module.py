@@ -17,6 +17,8 @@ from .geometry import Augment
 from .loader import Loader
 from .sampler import SAMPLE, EndlessBatchSampler, Share, generator
 
+MAX_WORKERS = max(32, 4 * (os.cpu_count() or 1))  # more start no faster, and a stranger's settings may ask for any
+
 
 class Source(Protocol):
     """The images and masks of one split."""
@@ -100,9 +102,9 @@ class DataModule(LightningDataModule):
         if batch_size < 1:
             raise ValueError(f"data.batch_size={batch_size}: expected 1 or more")
         if not 0 <= seed < 1 << 63:
-            raise ValueError(f"seed={seed}: expected 0 to {(1 << 63) - 1}")
-        if workers != "auto" and workers < 0:
-            raise ValueError(f"data.workers={workers}: expected 0 or more, or auto")
+            raise ValueError(f"seed={seed}: expected 0 or more, up to {(1 << 63) - 1}")
+        if workers != "auto" and not 0 <= workers <= MAX_WORKERS:
+            raise ValueError(f"data.workers={workers}: expected 0 to {MAX_WORKERS}, or auto")
         self.splits, self.classes, self.crop, self.batch_size = splits, classes, tuple(crop), batch_size
         self.workers = default_workers() if workers == "auto" else int(workers)
         self.augment, self.seed, self.batches_done = augment, seed, 0

@@ -3,16 +3,18 @@
 import colorsys
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from .classes import ClassTable
+from .geometry import Augment
 from .module import DataModule
 
 VOID = 255
+MAX_IMAGES, MAX_PIXELS = 1_000_000, 1 << 24  # of a split, of an image: what is drawn is many times as large in memory
 SHAPES = 3, 7  # fewest and most in an image
 REACH = 1.25  # radii from the centre to the farthest point of any shape (a corner of the triangle or the square)
 HUE_SPREAD = 0.04  # standard deviation; the hues of neighbouring kinds are 0.2 apart
@@ -79,8 +81,8 @@ class ShapesData(DataModule):
     """Generated shapes: disk, square, triangle, ring and cross on a background.
 
     Args:
-        size: height and width of the images.
-        train: number of images; likewise `val` and `test`.
+        size: height and width of the images, which have up to 4096 x 4096 pixels.
+        train: number of images, up to a million; likewise `val` and `test`.
         variant: another number gives other images.
     """
 
@@ -95,17 +97,22 @@ class ShapesData(DataModule):
         crop: Sequence[int],
         batch_size: int,
         workers: int | Literal["auto"],
-        **drawing: Any,
+        augment: Augment | None = None,
+        seed: int = 0,
     ) -> None:
         if len(size) != 2 or min(size) < 1:
-            raise ValueError(f"data.size={list(size)}: expected height and width in pixels, such as [128, 128]")
+            raise ValueError(f"data.size={list(size)[:3]}: expected height and width in pixels, such as [128, 128]")
+        if size[0] * size[1] > MAX_PIXELS:
+            raise ValueError(f"data.size={list(size)}: up to {MAX_PIXELS} pixels are drawn, such as [4096, 4096]")
         lengths = {"train": train, "val": val, "test": test}
         for split, length in lengths.items():
-            if length < 1:
-                raise ValueError(f"data.{split}={length}: expected 1 image or more")
+            if not 1 <= length <= MAX_IMAGES:
+                raise ValueError(f"data.{split}={length}: expected 1 to {MAX_IMAGES} images")
+        if variant < 0:
+            raise ValueError(f"data.variant={variant}: expected 0 or more")
         splits = {name: ShapesSource(i, length, size, variant) for i, (name, length) in enumerate(lengths.items())}
         table = ClassTable.from_spec(CLASSES)
-        super().__init__(splits, table, crop=crop, batch_size=batch_size, workers=workers, **drawing)
+        super().__init__(splits, table, crop=crop, batch_size=batch_size, workers=workers, augment=augment, seed=seed)
 
 
 def draw(rng: np.random.Generator, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:

@@ -37,8 +37,8 @@ def resnet(
     """ResNet of 50, 101 or 152 layers without its classifier (He et al. 2015, https://arxiv.org/abs/1512.03385).
 
     Args:
-        weights: a name of torchvision's enum, such as `IMAGENET1K_V2`; torchvision downloads and verifies the file.
-            The encoder then carries `mean` and `std`, the normalisation that these weights were trained with.
+        weights: a name of torchvision's enum, such as `IMAGENET1K_V2`, never a path; torchvision downloads the file and
+            verifies it. The encoder then carries `mean` and `std`, the normalisation that they were trained with.
 
     Raises:
         ValueError: for other layers, a name that torchvision does not have, or weights for other than RGB images.
@@ -71,7 +71,9 @@ def load_pretrained(encoder: Encoder, layers: int, name: str) -> None:
     if name not in enum.__members__:
         raise ValueError(f"weights={name}: torchvision has {', '.join(enum.__members__)} for resnet{layers}")
     weights = enum[name]
-    encoder.load_state_dict(from_torchvision(weights.get_state_dict(progress=True, check_hash=True)))
+    # the file is kept in torch's cache, where it is not verified again: so it is read as tensors and nothing else
+    state = weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
+    encoder.load_state_dict(from_torchvision(state))
     preprocessing = weights.transforms()
     encoder.mean, encoder.std = list(preprocessing.mean), list(preprocessing.std)
 

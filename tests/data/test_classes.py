@@ -1,3 +1,6 @@
+import tracemalloc
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -81,14 +84,34 @@ def test_colours_that_nobody_chose_are_pascal_vocs():
         ({"classes": [{"name": "a", "colour": [0, 0, 0]}]}, "class 0"),
         ({"classes": [{"name": "a"}, {"name": "a"}]}, "'a' stands twice"),
         ({"classes": [{"name": "a", "color": [0, 0, 300]}]}, "not three numbers from 0 to 255"),
-        ({"classes": [{"name": "a", "values": ["x"]}]}, "invalid literal"),
-        ({"classes": [{"name": "a", "values": [70000]}]}, "within 0 to 65535"),
+        ({"classes": {"name": "a"}}, "expected `classes:` with a list"),
+        ({"classes": "a"}, "expected `classes:` with a list"),
+        ({"classes": [{"name": "a", "color": 7}]}, "color 7 is not three numbers"),
+        ({"classes": [{"name": "a", "color": [0, 0, True]}]}, "is not three numbers"),
+        ({"classes": [{"name": "a", "values": 7}]}, "values: 7 is not a list"),
+        ({"classes": [{"name": "a", "values": "12"}]}, "values: '12' is not a list"),
+        ({"classes": [{"name": "a", "colors": None}]}, "colors: None is not a list"),
+        ({"classes": [{"name": "a", "values": ["x"]}]}, "expected numbers or ranges .* not 'x'"),
+        ({"classes": [{"name": "a", "values": [70000]}]}, "in 0 to 65535, not 70000"),
+        ({"classes": [{"name": "a", "values": [-1]}]}, "in 0 to 65535, not -1"),
+        ({"classes": [{"name": "a", "values": ["9-3"]}]}, "not '9-3'"),
+        ({"classes": [{"name": "a", "values": ["0-99999999999"]}]}, "not '0-99999999999'"),
+        ({"classes": [{"name": "a", "values": [True]}]}, "not True"),
+        ({"classes": [{"name": 7}]}, "the name 7 is not a text: write it in quotes"),
+        ({"classes": [{"name": False}]}, "the name False is not a text"),  # what YAML makes of `no`
+        ({"classes": [{"name": " "}]}, "is not 1 to 100 printable characters"),
+        ({"classes": [{"name": "x" * 101}]}, "is not 1 to 100 printable characters"),
+        ({"classes": [{"name": "a\nb"}]}, r"'a\\nb' is not 1 to 100 printable"),
+        ({"classes": [{"name": "\x1b[31mred"}]}, r"'\\x1b\[31mred' is not 1 to 100 printable"),
+        ({"classes": [{"name": "txt.\u202egpj"}]}, "is not 1 to 100 printable"),
+        ({"classes": [{"name": "\ud800"}]}, "is not 1 to 100 printable"),
         ({"classes": [{"name": "a", "values": [1]}, {"name": "b", "values": [1]}]}, "1 belongs to both 'a' and 'b'"),
         ({"ignore": 0, "classes": [{"name": "a"}]}, "0 belongs to both 'ignore' and 'a'"),
         ({"ignore": -1, "classes": [{"name": "a"}]}, "ignore: -1 is neither null nor a mask value"),
         ({"ignore": [0, 255], "classes": [{"name": "a"}]}, "is neither null nor a mask value"),
         ({"classes": [{"name": "a"}], "other": "skip"}, "neither error nor ignore"),
         ({"classes": [{"name": "a"}], "palette": 1}, "unknown entry 'palette'"),
+        ({"classes": [{"name": "a"}], 1: 1, "x": 1}, "unknown entry 1"),
     ],
 )
 def test_malformed_tables_are_refused_in_one_line(spec: object, message: str):
@@ -104,3 +127,69 @@ def test_a_file_that_is_no_yaml_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"classes.yaml: not YAML") as refusal:
         ClassTable.from_file(path)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["Straße", "人", "שלום", "café ☕", "نیم‌فاصله", "a/b"])
+def test_names_in_any_script_are_taken(name: str):
+    assert ClassTable.from_spec({"classes": [{"name": name}]}).names == (name,)
+
+
+def test_up_to_4096_classes_are_taken():
+    names = [{"name": str(i)} for i in range(4097)]
+    assert len(ClassTable.from_spec({"classes": names[:4096]})) == 4096
+    with pytest.raises(ValueError, match="4097 classes are too many"):
+        ClassTable.from_spec({"classes": names})
+
+
+def rows(first: str, row: str) -> str:
+    """YAML of a dozen anchors, each of which names the one before nine times."""
+    letters = "abcdefghijkl"
+    return f"a: &a {first}\n" + "".join(
+        f"{this}: &{this} " + row.format(",".join([f"*{last}"] * 9)) + "\n" for last, this in pairwise(letters)
+    )
+
+
+BOMBS = {
+    "aliases": (rows("[x,x,x,x,x,x,x,x,x]", "[{}]"), "nested too deeply"),
+    "wide": ("a: &a [" + "x," * 1000 + "x]\nb: &b [" + "*a," * 999 + "*a]", "more than 500000 entries"),
+    "merged keys": (rows("{x: 1}", "{{<<: [{}]}}"), "nested too deeply"),
+    "a list in itself": ("classes: &a [*a]", "nested too deeply"),
+    "brackets": ("[" * 100_000, "nested too deeply"),
+    "base 60": ("a: 1" + ":1" * 100_000, "a text of 200001 characters"),
+    "digits": ("a: " + "9" * 100_000, "a text of 100000 characters"),
+    "a large file": ("#" * 1_000_001, "more than 1000000 bytes"),
+    "a tag that runs code": ("!!python/object/apply:os.system ['touch ran']", "could not determine a constructor"),
+    "a tag without its value": ("classes: !!timestamp x", "not YAML of a class table"),
+    "no text": ("\0\1", "not YAML of a class table"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), BOMBS.values(), ids=BOMBS)
+def test_a_strangers_file_is_refused_before_it_grows(tmp_path, text: str, message: str):
+    (tmp_path / "classes.yaml").write_text(text)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=rf"classes\.yaml: .*{message}") as refusal:
+            ClassTable.from_file(tmp_path / "classes.yaml")
+        assert tracemalloc.get_traced_memory()[1] < 100e6
+    finally:
+        tracemalloc.stop()
+    assert "\n" not in str(refusal.value)
+    assert len(str(refusal.value)) < 1000
+    assert not (tmp_path / "ran").exists()
+
+
+def test_ranges_named_many_times_are_not_written_out():
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="0 belongs to both 'a' and 'a'"):
+            ClassTable.from_spec({"classes": [{"name": "a", "values": ["0-65535"] * 100_000}]})
+        assert tracemalloc.get_traced_memory()[1] < 50e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_is_shown_of_a_wrong_entry_is_short():
+    with pytest.raises(ValueError, match="class 0") as refusal:
+        ClassTable.from_spec({"classes": [{"label": ["x" * 900] * 1000}]})
+    assert len(str(refusal.value)) < 500

@@ -1,3 +1,4 @@
+import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +11,9 @@ from segtrain.data import FolderData
 from segtrain.data.folder import find_pairs, split_of
 
 
-def opened(root: Path) -> FolderData:
-    return FolderData(root=str(root), classes=None, crop=[8, 8], batch_size=2, workers=0)
+def opened(root: Path, **changes: object) -> FolderData:
+    settings = {"classes": None, "crop": [8, 8], "batch_size": 2, "workers": 0}
+    return FolderData(root=str(root), **settings | changes)
 
 
 def test_the_home_layout_gives_its_splits(folder: Callable[..., Path]):
@@ -145,3 +147,88 @@ def test_a_value_that_no_class_owns_is_named_with_its_file(folder: Callable[...,
     Image.fromarray(np.full((12, 16), 7, np.uint8)).save(root / "masks/train/0.png")
     with pytest.raises(ValueError, match=r"masks.train.0.png: values 7 \(192 pixels\) belong to none"):
         opened(root).source("train").read(0)
+
+
+@pytest.mark.parametrize("kind", ["images", "masks"])
+def test_an_image_beyond_the_pixel_limit_is_refused_by_its_header(folder: Callable[..., Path], kind: str):
+    root = folder({"train": 1, "val": 1})
+    assert len(opened(root, max_pixels=12 * 16).source("val")) == 1
+    Image.new("L", (20, 30)).save(root / kind / "val/0.png")
+    with pytest.raises(ValueError, match=rf"{kind}.val.0\.png: 600 pixels, more than data\.max_pixels=192"):
+        opened(root, max_pixels=12 * 16)
+    with pytest.raises(ValueError, match=r"data\.max_pixels=0: expected 1 or more"):
+        opened(root, max_pixels=0)
+
+
+def test_the_pixel_limit_holds_when_an_image_is_replaced_later(folder: Callable[..., Path]):
+    root = folder({"train": 1, "val": 1})
+    source = opened(root, max_pixels=12 * 16).source("train")
+    for kind in ("masks", "images"):
+        Image.new("L", (20, 30)).save(root / kind / "train/0.png")
+        with pytest.raises(ValueError, match=rf"{kind}.train.0\.png: 600 pixels, more than"):
+            source.read(0)
+        with pytest.raises(ValueError, match=r"masks.train.0\.png: 600 pixels, more than"):
+            source.read_mask(0)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("nowhere")], ids=["pipe", "dangling link"])
+@pytest.mark.parametrize("kind", ["images", "masks"])
+def test_a_pipe_or_a_link_to_nothing_is_named_and_not_waited_for(
+    folder: Callable[..., Path], kind: str, make: Callable[[Path], None]
+):
+    root = folder({"train": 1, "val": 1})
+    (root / kind / "val/0.png").unlink()
+    make(root / kind / "val/0.png")
+    with pytest.raises(ValueError, match=rf"{kind}.val.0\.png: expected a file, or a link to one"):
+        opened(root)
+
+
+def test_a_folder_that_ends_like_an_image_is_a_folder(folder: Callable[..., Path]):
+    root = folder({"train": 1, "val": 1})
+    for kind in ("images", "masks"):
+        (root / kind / "train/day.png").mkdir()
+        (root / kind / "train/0.png").rename(root / kind / "train/day.png/0.png")
+    assert [pair.name for pair in find_pairs(root)["train"]] == ["day.png/0"]
+
+
+def test_a_class_table_that_is_a_pipe_is_not_waited_for(folder: Callable[..., Path]):
+    root = folder({"train": 1, "val": 1})
+    (root / "classes.yaml").unlink()
+    os.mkfifo(root / "classes.yaml")
+    with pytest.raises(FileNotFoundError, match=r"classes\.yaml: missing"):
+        opened(root)
+
+
+@pytest.mark.parametrize(
+    "name", ["a\nb.png", "\x1b[31mred.png", "\x07.png", "gpj\u202egnp.png", os.fsdecode(b"\xff.png")]
+)
+def test_a_name_that_a_terminal_would_obey_is_refused_in_quotes(folder: Callable[..., Path], name: str):
+    root = folder({"train": 1, "val": 1})
+    try:
+        (root / "images/val/0.png").rename(root / "images/val" / name)
+    except OSError:
+        pytest.skip("no file of this name here")
+    with pytest.raises(ValueError, match="the name holds control or invalid characters: rename it") as refusal:
+        opened(root)
+    assert str(refusal.value).isprintable()
+
+
+def test_names_in_any_script_are_taken(folder: Callable[..., Path]):
+    root = folder({"train": 1, "val": 1})
+    for kind in ("images", "masks"):
+        (root / kind / "val/0.png").rename(root / kind / "val/日本 = Straße, nº 1\u202fPM.png")
+    assert [pair.name for pair in find_pairs(root)["val"]] == ["日本 = Straße, nº 1\u202fPM"]
+
+
+def test_links_to_files_and_splits_are_followed(folder: Callable[..., Path], tmp_path: Path):
+    root = folder({"train": 2, "val": 1})
+    (root / "images/train").rename(root / "elsewhere")
+    (root / "images/train").symlink_to(root / "elsewhere")
+    (root / "masks/train/0.png").rename(root / "mask.png")
+    (root / "masks/train/0.png").symlink_to(root / "mask.png")
+    assert len(opened(root).source("train")) == 2
+
+
+def test_nothing_is_taken_that_is_no_parameter(folder: Callable[..., Path]):
+    with pytest.raises(TypeError, match="max_pixel"):
+        opened(folder({"train": 1, "val": 1}), max_pixel=1)

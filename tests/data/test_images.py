@@ -1,11 +1,18 @@
+import contextlib
+import io
+import os
+import struct
+import warnings
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+import torch
+from PIL import Image, ImageOps, PngImagePlugin
 
-from segtrain.data import images
-from segtrain.data.images import displayed_size, open_image, read_image, read_mask
+from segtrain.data.images import displayed_size, read_image, read_mask
 
 RNG = np.random.default_rng(0)
 
@@ -28,14 +35,31 @@ def test_sixteen_bit_grey_is_scaled_and_not_clipped(tmp_path: Path):
     assert read_image(saved(tmp_path / "x.png", picture))[0].tolist() == [[0, 1, 255]]
 
 
-def test_exif_orientation_is_applied(tmp_path: Path):
-    picture = Image.fromarray(RNG.integers(0, 256, (4, 6, 3), np.uint8))
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied_as_pillow_does(tmp_path: Path, orientation: int, suffix: str):
     exif = Image.Exif()
-    exif[0x0112] = 6  # shown turned by 90 degrees
-    path = saved(tmp_path / "x.png", picture, exif=exif)
-    assert read_image(path).shape == (3, 6, 4)
-    assert displayed_size(path) == (6, 4)
-    assert read_image(path).permute(1, 2, 0).numpy().tolist() == np.rot90(np.asarray(picture), -1).tolist()
+    exif[0x0112] = orientation
+    path = saved(tmp_path / f"x.{suffix}", Image.fromarray(RNG.integers(0, 256, (4, 6, 3), np.uint8)), exif=exif)
+    with Image.open(path) as stored:
+        expected = np.asarray(ImageOps.exif_transpose(stored).convert("RGB"))
+    assert read_image(path).permute(1, 2, 0).numpy().tolist() == expected.tolist()
+    assert displayed_size(path) == expected.shape[:2]
+
+
+def test_the_size_of_a_png_is_known_without_decoding_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = saved(tmp_path / "x.png", Image.new("L", (7, 5)))
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", lambda self: pytest.fail("decoded"))
+    assert displayed_size(path) == (5, 7)
+
+
+def test_orientation_behind_the_pixels_counts_neither_for_the_size_nor_for_the_image(tmp_path: Path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    late = chunk(b"eXIf", exif.tobytes()[6:])  # PNG wants it in front
+    (tmp_path / "x.png").write_bytes(png(6, 4, zlib.compress(bytes(7 * 4)), behind=late))
+    assert displayed_size(tmp_path / "x.png") == (4, 6)
+    assert read_image(tmp_path / "x.png").shape == (3, 4, 6)
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
@@ -61,7 +85,7 @@ def test_colour_masks_lose_their_alpha_only(tmp_path: Path):
 def test_a_text_file_is_no_image(tmp_path: Path):
     (tmp_path / "x.png").write_text("not a picture")
     with pytest.raises(ValueError, match=r"x.png: not an image that can be read"):
-        open_image(tmp_path / "x.png")
+        displayed_size(tmp_path / "x.png")
 
 
 @pytest.mark.parametrize("kept", [0, 20, 60, -8])
@@ -72,8 +96,210 @@ def test_a_truncated_file_is_named(tmp_path: Path, kept: int):
         read_image(path)
 
 
-def test_the_pixel_limit_is_checked_before_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("read", [read_image, read_mask, displayed_size])
+def test_the_pixel_limit_is_checked_before_decoding(tmp_path: Path, read: Callable[..., object]):
     path = saved(tmp_path / "x.png", Image.new("L", (100, 100)))
-    monkeypatch.setattr(images, "MAX_PIXELS", 9_999)
-    with pytest.raises(ValueError, match=r"100 x 100 pixels, more than 9999"):
-        open_image(path)
+    with pytest.raises(ValueError, match=r"x\.png: 10000 pixels, more than data\.max_pixels=9999: not decoded"):
+        read(path, 9_999)
+    with pytest.raises(ValueError, match=r"x\.png: 10000 pixels, more than data\.max_pixels=10: not decoded"):
+        read(path, 10)
+    assert read(path, 10_000) is not None
+
+
+def test_a_program_that_uses_segtrain_keeps_its_own_limit_and_warnings(tmp_path: Path):
+    path, before, filters = saved(tmp_path / "x.png", Image.new("L", (9, 9))), Image.MAX_IMAGE_PIXELS, warnings.filters
+    read_image(path, 100)
+    with pytest.raises(ValueError, match=r"more than data\.max_pixels=80"):
+        read_image(path, 80)
+    assert before == Image.MAX_IMAGE_PIXELS
+    assert warnings.filters is filters
+
+
+def test_a_missing_file_and_an_unreadable_one_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(FileNotFoundError, match=r"x\.png: there is no such file"):
+        read_image(tmp_path / "x.png")
+    path = saved(tmp_path / "x.png", Image.new("L", (9, 9)))
+
+    def fail(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", fail)
+    with pytest.raises(OSError, match=r"Input/output error: .*x\.png"):
+        read_image(path)
+
+
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def dangling(path: Path) -> None:
+    path.symlink_to(path.with_name("nowhere"))
+
+
+def device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize("make", [pipe, dangling, device, Path.mkdir])
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path, make: Callable[[Path], None]):
+    make(tmp_path / "x.png")
+    with pytest.raises(ValueError, match=r"x\.png: expected a file, or a link to one"):
+        read_image(tmp_path / "x.png")
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(width: int, height: int, pixels: bytes, before: bytes = b"", behind: bytes = b"") -> bytes:
+    """A grey PNG of 8 bits, whatever its compressed pixels may be."""
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + before + chunk(b"IDAT", pixels) + behind + chunk(b"IEND", b"")
+
+
+def tiff(*tags: tuple[int, int, int, int], data: bytes = b"") -> bytes:
+    """Little-endian, of one directory with tags (tag, type, count, value), and then the data."""
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in sorted(tags))
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + struct.pack("<I", 0) + data
+
+
+def tiled(side: int) -> bytes:
+    """A grey TIFF of 16 x 16 in one tile, deflated, of side x side zeros."""
+    packer = zlib.compressobj(9)
+    data = b"".join(packer.compress(bytes(side)) for _ in range(side)) + packer.flush()
+    size = [(256, 4, 1, 16), (257, 4, 1, 16), (258, 3, 1, 8), (259, 3, 1, 8), (262, 3, 1, 1), (277, 3, 1, 1)]
+    tile = [(322, 4, 1, side), (323, 4, 1, side), (324, 4, 1, 14 + 12 * 10), (325, 4, 1, len(data))]
+    return tiff(*size, *tile, data=data)
+
+
+GIF = b"GIF89a" + struct.pack("<HHBBB", 4, 4, 0, 0, 0) + b"\x21\xf9\4\x08\0\0\0\0,"  # a frame that is cleared after
+BOMBS = {
+    "png": png(100_000, 100_000, zlib.compress(b"")),
+    "png text": png(2, 2, zlib.compress(bytes(6)), chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(5_000_000)))),
+    "png profile": png(2, 2, zlib.compress(bytes(6)), chunk(b"iCCP", b"k\0\0" + zlib.compress(bytes(5_000_000)))),
+    "png texts": png(2, 2, zlib.compress(bytes(6)), chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(999_000))) * 99),
+    "gif frame": GIF + struct.pack("<HHHHB", 0, 0, 65535, 65535, 0) + b"\x08\0;",
+    "webp canvas": b"RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0\x10\0\0\0\xff\xff\xff\xff\0\0",
+    "bmp": b"BM" + struct.pack("<IHHIIiiHHIIiiII", 54, 0, 0, 54, 40, 2**31 - 1, 2**31 - 1, 1, 24, 0, 0, 0, 0, 0, 0),
+    "ppm": b"P6 99999 99999 255\n",
+    "tiff size": tiff((256, 4, 1, 2**32 - 1), (257, 4, 1, 2**32 - 1), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1)),
+    "tiff counts": tiff((256, 4, 1, 9), (257, 4, 1, 9), (258, 3, 2**31, 8), (273, 4, 2**30, 8), (279, 4, 2**30, 8)),
+}
+
+
+@pytest.mark.parametrize("content", BOMBS.values(), ids=BOMBS)
+def test_a_small_file_cannot_fill_the_memory(tmp_path: Path, content: bytes):
+    resource = pytest.importorskip("resource")
+    (tmp_path / "x.png").write_bytes(content)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for read in (displayed_size, read_image):
+        with pytest.raises(ValueError, match=r"x\.png: (.*more than data.max_pixels|damaged|not an image)") as refusal:
+            read(tmp_path / "x.png")
+        assert "\n" not in str(refusal.value)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 150_000  # KiB
+
+
+def test_a_tile_may_not_be_larger_than_the_limit_either(tmp_path: Path):
+    (tmp_path / "x.tif").write_bytes(tiled(1001))
+    with pytest.raises(ValueError, match=r"x\.tif: 1002001 pixels, more than data\.max_pixels=1000000"):
+        read_image(tmp_path / "x.tif", 1_000_000)
+    assert read_image(tmp_path / "x.tif", 2_000_000).shape == (3, 16, 16)
+
+
+def test_pixels_beyond_those_of_the_header_are_not_decoded(tmp_path: Path):
+    (tmp_path / "x.png").write_bytes(png(2, 2, zlib.compress(bytes(5_000_000))))
+    assert read_image(tmp_path / "x.png").tolist() == torch.zeros(3, 2, 2, dtype=torch.uint8).tolist()
+
+
+def palette(bits: int) -> Image.Image:
+    picture = Image.fromarray(RNG.integers(0, 2**bits, (24, 31), np.uint8)).convert("P")
+    picture.putpalette(RNG.integers(0, 256, 3 * 2**bits, np.uint8).tobytes())
+    return picture
+
+
+def files() -> dict[str, bytes]:
+    """Small images of all kinds, as file contents."""
+    colors = Image.fromarray(np.kron(RNG.integers(0, 256, (6, 8, 3), np.uint8), np.ones((4, 4, 1), np.uint8)))
+    deep = Image.fromarray(RNG.integers(0, 65536, (24, 31)).astype(np.uint16))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    kinds: dict[str, tuple[Image.Image, dict[str, object]]] = {
+        "grey.png": (colors.convert("L"), {}),
+        "bit.png": (colors.convert("1"), {}),
+        "rgb.png": (colors, {"exif": exif}),
+        "rgba.png": (colors.convert("RGBA"), {}),
+        "16.png": (deep, {}),
+        **{f"palette{bits}.png": (palette(bits), {"bits": bits}) for bits in (1, 2, 4, 8)},
+        "x.jpg": (colors, {"exif": exif}),
+        "progressive.jpg": (colors, {"progressive": True}),
+        "x.bmp": (colors, {}),
+        "palette.bmp": (palette(4), {}),
+        "raw.tif": (colors, {}),
+        "lzw.tif": (colors, {"compression": "tiff_lzw"}),
+        "deflate.tif": (palette(8), {"compression": "tiff_adobe_deflate"}),
+        "x.webp": (colors, {"exif": exif}),
+        "lossless.webp": (colors, {"lossless": True}),
+        "x.gif": (palette(8), {}),
+        "frames.gif": (palette(4), {"save_all": True, "append_images": [palette(4), palette(3)], "disposal": 2}),
+        "x.ppm": (colors, {}),
+    }
+    contents = {}
+    for name, (picture, options) in kinds.items():
+        picture.save(file := io.BytesIO(), Image.registered_extensions()[Path(name).suffix], **options)
+        contents[name] = file.getvalue()
+    return contents
+
+
+def damaged(content: bytes, rng: np.random.Generator) -> bytes:
+    """A few bits flipped, the end cut off, a piece zeroed, or a byte of the header changed."""
+    data, kind = bytearray(content), rng.integers(4)
+    if kind == 0:
+        for _ in range(rng.integers(1, 4)):
+            data[rng.integers(len(data))] ^= 1 << rng.integers(8)
+    elif kind == 1:
+        del data[rng.integers(len(data)) :]
+    elif kind == 2:
+        start = int(rng.integers(len(data)))
+        end = min(len(data), start + int(rng.integers(1, 64)))
+        data[start:end] = bytes(end - start)
+    else:
+        data[rng.integers(min(len(data), 64))] = rng.integers(256)
+    return bytes(data)
+
+
+def test_each_flipped_bit_of_a_png_is_noticed(tmp_path: Path):
+    """Pillow alone decodes some of these files to other pixels without a word."""
+    path, silent = tmp_path / "x.png", 0
+    values = np.kron(RNG.integers(0, 256, (6, 8), np.uint8), np.ones((4, 4), np.uint8))
+    content = saved(path, Image.fromarray(values)).read_bytes()
+    for bit in range(8 * len(content)):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        with contextlib.suppress(ValueError):
+            assert read_mask(path).tolist() == values.tolist()
+        with contextlib.suppress(Exception), warnings.catch_warnings(action="ignore"), Image.open(path) as picture:
+            silent += picture.size == (32, 24) and not np.array_equal(np.asarray(picture), values)
+    assert silent > 0
+
+
+@pytest.mark.parametrize("number", [300, pytest.param(2000, marks=pytest.mark.slow)])
+def test_a_damaged_image_is_refused_by_name_and_no_png_is_read_as_another(tmp_path: Path, number: int):
+    rng, messages = np.random.default_rng(number), []
+    contents = files()
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    for i in range(number):
+        name = list(contents)[i % len(contents)]
+        path = tmp_path / f"damaged_{name}"
+        path.write_bytes(damaged(contents[name], rng))
+        for read in (read_image, read_mask, displayed_size):
+            try:
+                found = read(path, 1_000_000)
+            except ValueError as error:
+                messages.append(str(error).removeprefix(str(path)))
+            else:
+                if path.suffix == ".png":
+                    assert np.array_equal(found, read(tmp_path / name))
+    assert number < len(messages) < 3 * number
+    assert all(message.startswith(": ") and "\n" not in message for message in messages)

@@ -1,5 +1,8 @@
 import colorsys
+import time
+import tracemalloc
 
+import pytest
 import torch
 
 from segtrain.data import ShapesData
@@ -50,3 +53,28 @@ def test_shapes_of_tiny_images_are_drawn_too():
     image, mask = shapes(size=[8, 8], crop=[8, 8]).source("train").read(0)
     assert image.shape == (3, 8, 8)
     assert mask.shape == (8, 8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"train": 0}, r"data\.train=0: expected 1 to 1000000 images"),
+        ({"train": 10**12}, r"data\.train=1000000000000: expected 1 to 1000000 images"),
+        ({"val": -1}, r"data\.val=-1: expected 1 to"),
+        ({"test": 10**7}, r"data\.test=10000000: expected 1 to"),
+        ({"size": [10**6, 10**6]}, r"data\.size=\[1000000, 1000000\]: up to 16777216 pixels are drawn"),
+        ({"size": [0, 8]}, r"data\.size=\[0, 8\]: expected height and width"),
+        ({"size": [8] * 10**6}, r"data\.size=\[8, 8, 8\]: expected height and width"),
+        ({"variant": -1}, r"data\.variant=-1: expected 0 or more"),
+    ],
+)
+def test_absurd_numbers_are_refused_before_they_take_memory(changes: dict, message: str):
+    tracemalloc.start()
+    try:
+        started = time.monotonic()
+        with pytest.raises(ValueError, match=message):
+            shapes(**changes)
+        assert time.monotonic() - started < 1
+        assert tracemalloc.get_traced_memory()[1] < 20e6
+    finally:
+        tracemalloc.stop()

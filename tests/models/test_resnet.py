@@ -130,7 +130,7 @@ def downloads(monkeypatch, state) -> list[tuple[str, dict]]:
 @pytest.mark.parametrize("name", ["IMAGENET1K_V1", "IMAGENET1K_V2"])
 def test_weights_come_from_torchvision_verified_and_with_their_normalisation(downloads, state, name):
     encoder = resnet(layers=50, weights=name)
-    assert downloads == [(ResNet50_Weights[name].url, {"progress": True, "check_hash": True})]
+    assert downloads == [(ResNet50_Weights[name].url, {"progress": True, "check_hash": True, "weights_only": True})]
     expected = from_torchvision(state)
     assert all(torch.equal(tensor, expected[key]) for key, tensor in encoder.state_dict().items())
 

@@ -1,0 +1,185 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from segtrain import processes
+from segtrain.data.sampler import Share
+from tests.commands.conftest import TINY
+
+ROOT = Path(__file__).resolve().parents[1]
+ALONE = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+
+# A network of the user's own, whose batch norm does not learn: with it, processes compute what one alone computes.
+FROZEN = """
+from torch import nn
+from segtrain.models import FCN
+
+class Frozen(FCN):
+    def train(self, mode=True):
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
+"""
+
+# The scores of shapes of many numbers of images, of one network, in `processes` processes.
+SCORES = """
+import json, sys, warnings
+import torch
+from lightning.pytorch import Trainer
+from segtrain import precision, processes
+from segtrain.commands.evaluate import score_split
+from segtrain.data import ShapesData
+from segtrain.learner import Scorer
+
+precision.quiet()
+number, file = int(sys.argv[1]), sys.argv[2]
+quiet = {name: False for name in ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")}
+torch.manual_seed(0)
+network = torch.nn.Conv2d(3, 6, 3, padding=1)
+class Floats(torch.nn.Module):
+    def __init__(self): super().__init__(); self.network = network
+    def forward(self, image): return self.network(image / 255)
+quiet["use_distributed_sampler"] = False
+trainer = Trainer(accelerator="cpu", devices=number, strategy=processes.strategy(number), **quiet)
+found = {}
+for images in range(1, 51):
+    data = ShapesData(size=[16, 16], train=1, val=1, test=images, variant=0, crop=[16, 16], batch_size=1, workers=0)
+    scorer = Scorer(Floats(), class_names=data.classes.names, void=data.classes.void)
+    found[images] = score_split(trainer, scorer, data, "test")
+if trainer.is_global_zero:
+    open(file, "w").write(json.dumps(found))
+"""
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 5])
+@pytest.mark.parametrize("length", [1, 2, 7, 50])
+def test_shares_cover_every_image_once(length: int, ranks: int):
+    shares = [[index for (index,) in Share(length, rank, ranks)] for rank in range(ranks)]
+    assert sorted(index for share in shares for index in share) == list(range(length))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+    assert all(len(Share(length, rank, ranks)) >= 1 for rank in range(ranks))  # or Lightning would leave a rank out
+
+
+@pytest.mark.parametrize(
+    ("variables", "main"),
+    [
+        ({}, True),
+        ({"LOCAL_RANK": "0", "NODE_RANK": "0"}, True),
+        ({"LOCAL_RANK": "1"}, False),
+        ({"RANK": "4", "LOCAL_RANK": "0"}, False),
+        ({"NODE_RANK": "1"}, False),
+        ({"SLURM_PROCID": "2"}, False),
+    ],
+)
+def test_one_process_speaks_and_writes(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], main: bool):
+    for name in processes.RANKS:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert processes.is_main(2) is main
+    assert processes.is_main(1)  # alone, whatever some variable says
+
+
+def test_batch_norm_is_shared_between_gpus_alone():
+    with pytest.raises(ValueError, match=r"trainer\.sync_batchnorm=true: batch norm is shared between GPUs only"):
+        processes.count({"accelerator": "cpu", "devices": 2, "sync_batchnorm": True})
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Starts `segtrain train WORDS` in an empty folder."""
+
+    def start(*words: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "segtrain", "train", *words]
+        with open(tmp_path / "out.txt", "a") as out:
+            return subprocess.Popen(
+                command, cwd=tmp_path, env=os.environ | ALONE, stdout=out, stderr=out, text=True, start_new_session=True
+            )
+
+    return start
+
+
+def state(run: Path) -> dict[str, Any]:
+    content = torch.load(run / "checkpoints/last.ckpt", weights_only=True)
+    moments = content["optimizer_states"][0]["state"]
+    return content["state_dict"] | {f"{i}.{k}": torch.as_tensor(v) for i, s in moments.items() for k, v in s.items()}
+
+
+def second_process(first: int) -> int:
+    """The process that Lightning has started from the first one, once it trains."""
+    for folder in Path("/proc").iterdir():
+        try:
+            parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            if parent == first and b"LOCAL_RANK=1" in (folder / "environ").read_bytes().split(b"\0"):
+                return int(folder.name)
+        except (OSError, IndexError):
+            continue
+    raise AssertionError("there is no second process")
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_one_trains(train: Callable[..., subprocess.Popen[str]], tmp_path: Path):
+    (tmp_path / "frozen.py").write_text(FROZEN)
+    (tmp_path / "conf/model").mkdir(parents=True)
+    tiny = (ROOT / "conf/model/fcn_tiny.yaml").read_text()
+    (tmp_path / "conf/model/frozen.yaml").write_text(tiny.replace("segtrain.models.FCN", "frozen.Frozen"))
+    words = [word for word in TINY if word != "model=fcn_tiny"]
+    words += ["--config-dir=conf", "model=frozen", "train.ema=0.9", "optimizer=sgd", "augment=none"]
+    for run, devices in (("one", 1), ("two", 2)):
+        process = train(*words, f"run_dir={run}", f"trainer.devices={devices}")
+        assert process.wait(timeout=120) == 0, (tmp_path / "out.txt").read_text()
+    one, two = state(tmp_path / "one"), state(tmp_path / "two")
+    assert one.keys() == two.keys()
+    for name in one:
+        torch.testing.assert_close(two[name], one[name], rtol=1e-4, atol=1e-6, msg=name)
+    scores = [json.loads((tmp_path / run / "evaluate/test/metrics.json").read_text()) for run in ("one", "two")]
+    assert scores[0]["pixels"] == scores[1]["pixels"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
+def test_a_signal_to_either_process_ends_both_and_the_run_goes_on(
+    train: Callable[..., subprocess.Popen[str]], tmp_path: Path
+):
+    words = [*TINY, "train.steps=40", "train.ema=0.9", "trainer.devices=2", "data.workers=1"]
+    assert train(*words, "run_dir=whole").wait(timeout=120) == 0, (tmp_path / "out.txt").read_text()
+    for run, number, status in (("first", signal.SIGTERM, 143), ("second", signal.SIGTERM, 143), ("killed", 9, -9)):
+        process = train(*words, f"run_dir={run}")
+        end = time.monotonic() + 60
+        while not (tmp_path / run / "metrics.csv").exists() and time.monotonic() < end:
+            time.sleep(0.02)
+        other = second_process(process.pid)
+        os.kill(other if run == "second" else process.pid, number)
+        assert process.wait(timeout=30) == status
+        end = time.monotonic() + 30
+        while Path(f"/proc/{other}").exists() and time.monotonic() < end:
+            time.sleep(0.1)
+        assert not Path(f"/proc/{other}").exists()
+        assert train(f"resume={run}").wait(timeout=120) == 0, (tmp_path / "out.txt").read_text()
+        whole, part = state(tmp_path / "whole"), state(tmp_path / run)
+        assert all(torch.equal(whole[name], part[name]) for name in whole), run
+    assert "Traceback" not in (tmp_path / "out.txt").read_text()
+
+
+@pytest.mark.slow
+def test_scores_are_the_same_to_the_last_digit_in_one_two_and_three_processes(tmp_path: Path):
+    (tmp_path / "scores.py").write_text(SCORES)
+    found = []
+    for number in (1, 2, 3):
+        command = [sys.executable, "scores.py", str(number), f"{number}.json"]
+        subprocess.run(command, cwd=tmp_path, env=os.environ | ALONE, check=True, timeout=300, capture_output=True)
+        found.append((tmp_path / f"{number}.json").read_text())
+    assert len(json.loads(found[0])) == 50
+    assert json.loads(found[0])["7"]["images"] == 7
+    assert found[0] == found[1] == found[2]
