@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from segtrain.data import FolderData
-from segtrain.data.folder import find_pairs, split_of
+from segtrain.data.layouts import find_pairs, split_of
 
 
 def opened(root: Path, **changes: object) -> FolderData:
