@@ -44,7 +44,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 import segtrain.commands.train  # noqa: F401  # so that runs find it imported
-from segtrain.cli import main
+from segtrain.cli import run
 
 STEPS = 12
 TINY = (
@@ -198,7 +198,7 @@ def be_segtrain(words: list[str], folder: Path, output: Path, written: int) -> i
     sys.argv = ["segtrain", *words]
     os.write(written, b".")
     try:
-        status = main()
+        run()
     except SystemExit as end:
         status = int(end.code or 0)
     threading._shutdown()  # type: ignore[attr-defined]  # what the interpreter does at its end

@@ -1,5 +1,6 @@
 """argv → Hydra → command, and one line for every error. Neither Hydra nor torch is imported before it is needed."""
 
+import errno
 import os
 import re
 import sys
@@ -15,14 +16,21 @@ if TYPE_CHECKING:
 
 RUN = "python -m segtrain"
 COMMANDS = {  # name: what it does, an example
+    "check": ("explain a folder of images and masks, and say what is wrong with it", "data.root=photos"),
     "train": ("train a network on images and masks; without data, on generated shapes", "data.root=photos"),
     "evaluate": ("score a trained network: mIoU, and the IoU of each class", "run=latest"),
     "predict": ("write masks and overlays for new images", "run=latest images=photos/new"),
 }
 KNOWN = (  # errors of libraries: how they look, what to say, the exit status
     (
-        r"OutOfMemoryError|^MemoryError|can't allocate memory|Unable to allocate",
-        "out of memory: lower data.batch_size or data.crop, or set trainer.accumulate_grad_batches=2",
+        r"OutOfMemoryError|^MemoryError|[Cc]an(no|')t allocate memory|Unable to allocate|CUDA error: out of memory",
+        "out of memory: in training lower data.batch_size or data.crop, or set trainer.accumulate_grad_batches=2; for "
+        "whole images (validation, evaluate, predict) take trainer.accelerator=cpu or smaller images",
+        2,
+    ),
+    (
+        r"unable to write to file </torch_|unable to (open|mmap) shared memory|received \d+ items of ancdata",
+        "the processes that read the data have no shared memory or no open files left: lower data.workers",
         2,
     ),
     (
@@ -32,16 +40,30 @@ KNOWN = (  # errors of libraries: how they look, what to say, the exit status
     ),
     (r"Connection (closed|reset) by peer", "another process of this run has ended: its own line says why", 1),
 )
+ADVICE = {  # after the system's own words
+    errno.ENOSPC: "; free some space on that disk",
+    errno.EDQUOT: "; free some of your space on that disk",
+    errno.EACCES: "; change its permissions, or name another place",
+    errno.EPERM: "; change its permissions, or name another place",
+    errno.EROFS: "; name another place (run_dir= or out=)",
+    errno.EMFILE: "; lower data.workers, or raise the limit (ulimit -n)",
+}
+ANY_DATA = "~data._target_"
 SETTING = re.compile(r"(\+{0,2})([\w./@]+)=(.*)", re.DOTALL)
+
+
+def run() -> NoReturn:
+    """The program."""
+    ctrl_c_ends()
+    sys.exit(main())
 
 
 def main() -> int:
     """Does what `sys.argv` says and returns the exit status."""
-    with ctrl_c_ends():
-        try:
-            return start(sys.argv[1:])
-        except Exception as error:
-            return report(error)
+    try:
+        return start(sys.argv[1:])
+    except Exception as error:
+        return report(error)
 
 
 def start(words: list[str]) -> int:
@@ -104,7 +126,7 @@ def run_hydra(words: list[str]) -> None:
     sys.argv[1:] = words
     try:
         hydra.main(version_base="1.3", config_path=str(conf_folder()))(run_command)()
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise ValueError(explain(error, options.config_name, options.overrides, options.config_dir)) from error
 
 
@@ -163,14 +185,19 @@ def rewrite(options: Namespace) -> list[str]:
     typed = {match[2]: match[3] for match in map(SETTING.fullmatch, options.overrides) if match}
     resumes = typed.get("resume", "null") != "null"
     words = [readable(word, resumes, options.multirun) for word in options.overrides]
-    chosen = resumes or typed.keys() & {"data", "experiment"}
-    return [*words, "data=folder"] if options.config_name == "train" and "data.root" in typed and not chosen else words
+    chosen = typed.keys() & {"data", "experiment"}
+    if options.config_name != "train" or chosen:
+        return words
+    if resumes and any(name.startswith("data.") for name in typed):
+        return words if ANY_DATA in words else [*words, ANY_DATA]
+    return [*words, "data=folder"] if "data.root" in typed and not resumes else words
 
 
 def readable(word: str, resumes: bool, multirun: bool) -> str:
     """`word` as Hydra must read it: a path in quotes where its grammar needs them.
 
-    On resume the data are those of the run, whatever is composed here: ++ lets any of their settings through.
+    On resume the data are those of the run, whatever is composed here: ++ lets any of their settings through, and
+    `ANY_DATA` keeps them from being checked against other data's parameters.
     """
     from .config import PATHS
 
@@ -178,6 +205,8 @@ def readable(word: str, resumes: bool, multirun: bool) -> str:
     if match is None:
         return word
     prefix, name, value = match.groups()
+    if name in PATHS and not value:  # which would be the folder that we are in
+        raise ValueError(f"{name}= has no value: type {name}={PATHS[name]}, or leave it out")
     if name in PATHS:
         value = quote(os.path.expanduser(value), multirun)  # the shell expands ~ only where a word begins
     if resumes and name.startswith("data."):
@@ -240,8 +269,9 @@ def report(error: Exception) -> int:
 
 def one_line(error: Exception) -> str:
     """The message of an error; of one from a worker of torch's DataLoader, whose message is a traceback, its end."""
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror}{ADVICE.get(error.errno or 0, '')}"
     text = re.sub(r"\n\s*(object|reference)_type=.*", "", str(error))  # OmegaConf's
     if worker := re.match(r"Caught (\w+) in \w+", text):
         text = re.split(rf"^(?:\w+\.)*{worker[1]}: ", text, flags=re.MULTILINE)[-1]

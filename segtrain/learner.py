@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 from .metrics import ConfusionMatrix, FirstNotFinite, Ratio, accuracy, class_iou, mean_iou, summary
 
 Batch = dict[str, Tensor]
-RUNNING = ("train_confusion", "train_loss")  # metrics that run on from one point of the curves to the next
+RUNNING = ("train_confusion", "train_loss")  # metrics that are not over when a checkpoint is written
 
 
 class Diverged(ValueError):
@@ -103,6 +103,8 @@ class Learner(Scorer):
         self.train_confusion = ConfusionMatrix(len(class_names), void)
         self.train_loss, self.val_loss = Ratio(), Ratio()
         self.first_not_finite = FirstNotFinite()
+        for name in RUNNING:
+            getattr(self, name).persistent(True)
         self.numerator_pixels, self.denominator = 0, torch.zeros(())
         self.shown: dict[str, float] = {}  # the last value of every tag
 

@@ -31,7 +31,7 @@ class ConfusionMatrix(Metric):
             ("broken", ()),
         ):
             state = torch.zeros(shape, dtype=torch.int64)
-            self.add_state(name, default=state, dist_reduce_fx="sum", persistent=True)
+            self.add_state(name, default=state, dist_reduce_fx="sum")
 
     def update(self, logits: Tensor, mask: Tensor) -> None:
         """Count the most likely class of logits (N, classes, H, W) against mask (N, H, W)."""
@@ -70,7 +70,7 @@ class Ratio(Metric):
         for name in ("numerator", "denominator"):
             # float32 would round away what a batch adds to the pixels of a large split
             state = torch.zeros((), dtype=torch.float64)
-            self.add_state(name, default=state, dist_reduce_fx="sum", persistent=True)
+            self.add_state(name, default=state, dist_reduce_fx="sum")
 
     def update(self, numerator: Tensor, denominator: Tensor) -> None:
         self.numerator += numerator
@@ -90,7 +90,7 @@ class FirstNotFinite(Metric):
 
     def __init__(self) -> None:
         super().__init__()
-        self.add_state("step", default=torch.tensor(self.NEVER), dist_reduce_fx="min", persistent=False)
+        self.add_state("step", default=torch.tensor(self.NEVER), dist_reduce_fx="min")
 
     def update(self, loss: Tensor, step: int) -> None:
         self.step = torch.where(loss.isfinite(), self.step, self.step.clamp(max=step))

@@ -106,12 +106,17 @@ def create(name: str, run_dir: str | None) -> Path:
     """
     if run_dir is not None:
         folder = Path(run_dir).expanduser()
-        if folder.exists() and (not folder.is_dir() or any(p.name != ".lock" for p in folder.iterdir())):
+        if folder.exists() and (not folder.is_dir() or any(map(matters, folder.iterdir()))):
             raise ValueError(f"run_dir={run_dir}: exists and is not empty; name a new folder, or resume={run_dir}")
         folder.mkdir(parents=True, exist_ok=True)
     else:
         folder = _unique(ROOT / name / time.strftime("%Y-%m-%d_%H-%M-%S"))
     return folder
+
+
+def matters(path: Path) -> bool:
+    """Whether a file in a run folder is more than what a run leaves that was killed before it was one."""
+    return path.name not in (".lock", "overrides.txt") and path.suffix != disk.TEMPORARY
 
 
 def _unique(folder: Path) -> Path:

@@ -2,8 +2,6 @@
 
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -47,18 +45,13 @@ class Stop:
             notice(b"\nsegtrain: stopping after this step and saving; once more stops now\n")
 
 
-@contextmanager
-def ctrl_c_ends() -> Iterator[None]:
-    """Inside, Ctrl-C ends the process at once and quietly: no file is ever half-written, so there is nothing to do."""
-    before = signal.getsignal(signal.SIGINT)
-    if before is not signal.default_int_handler:
-        yield
-        return
-    signal.signal(signal.SIGINT, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+def ctrl_c_ends() -> None:
+    """From now on Ctrl-C ends the process at once and quietly: no file is ever half-written, so nothing has to be done.
+
+    Nothing is put back: a KeyboardInterrupt while the interpreter ends would be a traceback.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, end)
 
 
 def end(number: int, frame: FrameType | None) -> None:

@@ -24,6 +24,10 @@ from torch import nn
 from segtrain.models import FCN
 
 class Frozen(FCN):
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.train()
+
     def train(self, mode=True):
         super().train(mode)
         for module in self.modules():
@@ -132,17 +136,17 @@ def second_process(first: int) -> int:
 def test_two_processes_train_what_one_trains(train: Callable[..., subprocess.Popen[str]], tmp_path: Path):
     (tmp_path / "frozen.py").write_text(FROZEN)
     (tmp_path / "conf/model").mkdir(parents=True)
-    tiny = (ROOT / "conf/model/fcn_tiny.yaml").read_text()
-    (tmp_path / "conf/model/frozen.yaml").write_text(tiny.replace("segtrain.models.FCN", "frozen.Frozen"))
+    (tmp_path / "conf/model/frozen.yaml").write_text("defaults: [fcn_tiny, _self_]\n_target_: frozen.Frozen\n")
     words = [word for word in TINY if word != "model=fcn_tiny"]
     words += ["--config-dir=conf", "model=frozen", "train.ema=0.9", "optimizer=sgd", "augment=none"]
     for run, devices in (("one", 1), ("two", 2)):
         process = train(*words, f"run_dir={run}", f"trainer.devices={devices}")
         assert process.wait(timeout=120) == 0, (tmp_path / "out.txt").read_text()
     one, two = state(tmp_path / "one"), state(tmp_path / "two")
+    assert not one["network.encoder.stem.1.running_mean"].any()  # batch norm did not learn
     assert one.keys() == two.keys()
     for name in one:
-        torch.testing.assert_close(two[name], one[name], rtol=1e-4, atol=1e-6, msg=name)
+        torch.testing.assert_close(two[name], one[name], rtol=1e-4, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}")
     scores = [json.loads((tmp_path / run / "evaluate/test/metrics.json").read_text()) for run in ("one", "two")]
     assert scores[0]["pixels"] == scores[1]["pixels"]
 
