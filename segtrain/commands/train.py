@@ -124,7 +124,7 @@ def go_on(resume: str, settings: Spec, typed: list[str], allow: list[str], *, al
     with runs.lock(folder) if processes.is_main(2) else nullcontext():
         saved = usable(files, folder)
         record = restore.record_of(saved[1]) if saved else {"settings": runs.read_settings(folder)}
-        refuse_extra(record["settings"], settings)
+        refuse_strange(record, settings, saved=saved is not None)
         init = record["settings"].pop("init", None)
         settings = runs.settled(record["settings"], settings, typed, allow_changes=allow_changes)
         trust = restore.trusted(allow)
@@ -147,9 +147,13 @@ def go_on(resume: str, settings: Spec, typed: list[str], allow: list[str], *, al
         return training.fit(folder, file, first_step=content["global_step"] + 1)
 
 
-def refuse_extra(stored: Spec, composed: Spec) -> None:
-    """Raises ValueError if a run's settings, which may come from anyone, give Lightning more than segtrain does."""
-    for name in stored["trainer"]:
+def refuse_strange(record: Spec, composed: Spec, *, saved: bool) -> None:
+    """Raises ValueError for a run, which may come from anyone, that lacks what a training notes, or gives Lightning
+    more than segtrain does."""
+    parts = record["settings"] if isinstance(record["settings"], dict) else {}
+    if runs.PARTS - parts.keys() or (saved and {"loss", "precision", "fingerprint"} - record.keys()):
+        raise ValueError("the checkpoint holds no training to go on with; init= starts a new run from its weights")
+    for name in parts["trainer"]:
         if name not in composed["trainer"]:
             raise ValueError(f"the run was begun with trainer.{name}: type +trainer.{name}=... to go on with it")
 
@@ -216,7 +220,7 @@ class Training:
         self.epoch_steps = len(self.data.source("train")) / self.data.batch_size
         self.steps = self.train.steps or math.ceil(self.train.epochs * self.epoch_steps)
         self.record = {
-            "run": before["run"] if before else uuid4().hex,
+            "run": (before or {}).get("run") or uuid4().hex,
             "settings": settings,
             "model": assembly.model_record(spec, self.network),
             "loss": assembly.loss_spec(settings["loss"], self.data, before),
