@@ -17,6 +17,7 @@ from .build import PARTIAL, TARGET, conf_folder, did_you_mean, is_spec, locate, 
 
 PATHS = {  # settings that are paths, with what stands for their value in messages
     "data.root": "FOLDER",
+    "data.group": "REGEX",  # no path, but just as full of special characters
     "run": "FOLDER",
     "run_dir": "FOLDER",
     "checkpoint": "FILE",
@@ -249,19 +250,46 @@ def explain(error: Exception, command: str | None, words: Sequence[str], folder:
     """
     text = str(error)
     if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
-        group, _, choice = error.missing_cfg_file.rpartition("/")
-        near = did_you_mean(choice, error.options)
-        return f"{group}={choice}: there is no such choice{near} ({group} is one of {', '.join(error.options)})"
+        return unknown_choice(error.missing_cfg_file, error.options, words)
+    if "Config group override must be" in text:  # null, or a number
+        plain_values = [
+            word for word in words if is_group(word) and re.fullmatch(r"[^=]*=(null|true|false|[-+\d.e]*)", word)
+        ]
+        return next(map(needs_choice, plain_values), text)
     if isinstance(error, OverrideParseException):
         name = error.override.partition("=")[0]
         return f"{error.override}: cannot be read; a value with special characters needs quotes: \"{name}='...'\""
     if match := re.match(r"Ambiguous value for argument '(.*?)=(.*)'", text):
         name, value = match.groups()
-        return f"{name}={value}: type {name}=[{value}] for a list, or add -m for one run with each value"
+        one = "type one of them" if is_group(name) else f"type {name}=[{value}] for a list"
+        return f"{name}={value}: {one}, or add -m for one run with each value"
     if (match := re.match(r"Could not override '([^']+)'", text)) and command:
         return unknown_setting(match[1], command, words, folder)
     text = re.split(r"\nSee https|\nConfig search path", text)[0]
     return f"{text}: {error.__cause__}" if error.__cause__ else text
+
+
+def unknown_choice(path: str, options: Sequence[str], words: Sequence[str]) -> str:
+    """The message about a choice `path` (GROUP/CHOICE) that is not there: a name, or a folder typed in its place."""
+    pairs = [word.lstrip("+").partition("=")[::2] for word in words]
+    group, choice = next((pair for pair in pairs if "/".join(pair) == path), path.rpartition("/")[::2])
+    near = did_you_mean(choice, options)
+    if group == "data" and not near and ("/" in choice or Path(choice).is_dir()):
+        near = f": type data.root={choice} for a folder of your own"
+    known = [file.stem for file in sorted((conf_folder() / group).glob("*.yaml"))] if "/" in choice else options
+    return f"{group}={choice}: there is no such choice{near} ({group} is one of {', '.join(known)})"
+
+
+def is_group(word: str) -> bool:
+    """Whether a word on the command line chooses from a shipped group."""
+    name = word.lstrip("+").partition("=")[0]
+    return bool(re.fullmatch(r"\w+", name)) and (conf_folder() / name).is_dir()
+
+
+def needs_choice(word: str) -> str:
+    name = word.lstrip("+").partition("=")[0]
+    known = ", ".join(file.stem for file in sorted((conf_folder() / name).glob("*.yaml")))
+    return f"{word}: choose one, or leave it out ({name} is one of {known})"
 
 
 def unknown_setting(name: str, command: str, words: Sequence[str], folder: str | None) -> str:

@@ -162,14 +162,17 @@ class Learner(Scorer):
         if self.average is not None:
             self.average.update_parameters(self.network)
 
-    def configure_optimizers(self) -> Any:
+    def build_optimizer(self) -> Optimizer:
         """Weight decay on the weights of convolutions alone, as Goyal et al. 2017 and most since do."""
         parameters = [p for p in self.network.parameters() if p.requires_grad]
         groups = [
             {"params": [p for p in parameters if p.ndim > 1]},
             {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
         ]
-        optimizer = self.make_optimizer(groups)
+        return self.make_optimizer(groups)
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self.build_optimizer()
         scheduler = LambdaLR(optimizer, lambda step: self.schedule(step, self.steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
@@ -221,7 +224,15 @@ class Learner(Scorer):
                     checkpoint["state_dict"].update(metric.state_dict(prefix=f"{name}."))
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """The first process goes on with these, the others begin with none."""
+        """The optimiser goes on with its state, but with the settings of now. Of the running metrics the first process
+        takes all, the others none."""
+        groups = checkpoint["optimizer_states"][0]["param_groups"]
+        for stored, own in zip(groups, self.build_optimizer().param_groups, strict=True):
+            rate, before = own["lr"], stored["initial_lr"]
+            stored.update({key: value for key, value in own.items() if key not in ("params", "lr")})
+            if rate != before:  # which only allow_changes=true lets happen
+                stored["lr"], stored["initial_lr"] = stored["lr"] * rate / before if before else rate, rate
+                checkpoint["lr_schedulers"][0]["base_lrs"] = [rate, rate]
         if self.global_rank:
             state = checkpoint["state_dict"]
             state.update({k: torch.zeros_like(v) for k, v in state.items() if k.partition(".")[0] in RUNNING})

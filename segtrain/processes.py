@@ -32,8 +32,12 @@ def count(trainer: Mapping[str, Any]) -> tuple[str, int]:
     Raises:
         ValueError: for devices that are not there.
     """
-    device = device_type(trainer["accelerator"])
-    processes = device_count(trainer["devices"], device) * trainer.get("num_nodes", 1)
+    device, nodes = device_type(trainer["accelerator"]), trainer.get("num_nodes", 1)
+    if nodes < 1:
+        raise ValueError(f"trainer.num_nodes={nodes}: expected 1 or more")
+    if nodes > 1 and not any(name in os.environ for name in RANKS):
+        raise ValueError(f"trainer.num_nodes={nodes}: start the processes with torchrun or srun (docs/scaling.md)")
+    processes = device_count(trainer["devices"], device) * nodes
     if trainer.get("sync_batchnorm") and device != "cuda":
         raise ValueError("trainer.sync_batchnorm=true: batch norm is shared between GPUs only; leave it false on a CPU")
     return device, processes

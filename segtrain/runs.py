@@ -61,9 +61,9 @@ def lock(folder: Path) -> TextIO:
         if error.errno not in (errno.EACCES, errno.EAGAIN):  # a file system without locks
             return file
         file.seek(0)
-        raise ValueError(
-            f"{folder}: another training is at work there ({file.read().strip()}); wait, or stop it"
-        ) from None
+        owner = file.read().strip()
+        file.close()
+        raise ValueError(f"{folder}: another training is at work there ({owner}); wait, or stop it") from None
     file.truncate(0)
     file.write(f"process {os.getpid()} on {platform.node()}\n")
     file.flush()
@@ -80,11 +80,9 @@ def read_settings(folder: Path) -> dict[str, Any]:
     """What `write_settings` wrote; the file may come from anyone.
 
     Raises:
-        ValueError: if it is not there, or not of that form.
+        ValueError: if it is not of that form.
     """
     path = folder / "config.yaml"
-    if not path.is_file():
-        raise ValueError(f"resume={folder}: nothing was begun there that could go on (it has no checkpoint)")
     try:
         with open(path, encoding="utf-8") as file:
             text = file.read(MAX_SETTINGS + 1)
@@ -105,10 +103,12 @@ def create(name: str, run_dir: str | None) -> Path:
         ValueError: if `run_dir` already holds something.
     """
     if run_dir is not None:
-        folder = Path(run_dir).expanduser()
+        folder = Path(run_dir)
         if folder.exists() and (not folder.is_dir() or any(map(matters, folder.iterdir()))):
             raise ValueError(f"run_dir={run_dir}: exists and is not empty; name a new folder, or resume={run_dir}")
         folder.mkdir(parents=True, exist_ok=True)
+    elif ".." in Path(name).parts or Path(name).is_absolute():
+        raise ValueError(f"name={name}: expected a name without .. and without a / in front")
     else:
         folder = _unique(ROOT / name / time.strftime("%Y-%m-%d_%H-%M-%S"))
     return folder
@@ -149,11 +149,12 @@ def find(run: str, setting: str = "run") -> Path:
     """
     if "://" in run:
         raise ValueError(f"{setting}={run}: remote addresses are not read; download it, and name the copy")
-    folder = LATEST.resolve() if run == "latest" else Path(run).expanduser()
+    folder = LATEST.resolve() if run == "latest" else Path(run)
     if run == "latest" and not folder.is_dir():
         raise FileNotFoundError(f"{setting}=latest: there is no run below {ROOT.resolve()} yet; train one first")
     if not folder.is_dir():
-        raise FileNotFoundError(f"{setting}={run}: there is no such run folder")
+        latest = f"; {setting}=latest is the newest" if LATEST.exists() else ""
+        raise FileNotFoundError(f"{setting}={run}: there is no such run folder{latest}")
     return folder
 
 
@@ -169,7 +170,7 @@ def checkpoint_file(run: str | None, checkpoint: str | None) -> Path:
     if checkpoint is not None:
         if "://" in checkpoint:
             raise ValueError(f"checkpoint={checkpoint}: remote addresses are not read; download it, and name the copy")
-        return Path(checkpoint).expanduser()
+        return Path(checkpoint)
     assert run is not None
     return checkpoint_of(run, "best", "run")
 
@@ -184,11 +185,7 @@ def checkpoint_of(run: str, name: str, setting: str) -> Path:
 
 def named_file(value: str, name: str, setting: str) -> Path:
     """The checkpoint that a setting names as a file, a run or `latest`; of a run, the one called `name`."""
-    return (
-        Path(value).expanduser()
-        if "://" not in value and Path(value).expanduser().is_file()
-        else checkpoint_of(value, name, setting)
-    )
+    return Path(value) if "://" not in value and Path(value).is_file() else checkpoint_of(value, name, setting)
 
 
 def folder_of(file: Path) -> Path:
@@ -198,11 +195,14 @@ def folder_of(file: Path) -> Path:
 
 def resumable(resume: str) -> tuple[Path, list[Path]]:
     """(run folder, checkpoints to try in turn) for a run, a checkpoint file, or `latest`."""
-    named = Path(resume).expanduser()
-    if named.is_file():
-        return folder_of(named), [named]
-    folder = find(resume, "resume")
-    files = (folder / "checkpoints" / f"{name}.ckpt" for name in ("last", "previous"))
+    named = Path(resume)
+    folder = folder_of(named) if named.is_file() else find(resume, "resume")
+    if not (folder / "config.yaml").is_file():
+        raise ValueError(
+            f"resume={resume}: nothing was begun there that could go on; name a run folder, or a checkpoint inside "
+            "one (init= starts a new run from any checkpoint's weights)"
+        )
+    files = [named] if named.is_file() else [folder / "checkpoints" / f"{name}.ckpt" for name in ("last", "previous")]
     return folder, [file for file in files if file.exists()]
 
 

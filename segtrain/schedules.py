@@ -5,6 +5,8 @@ import math
 
 def poly(step: int, steps: int, *, warmup: float, power: float) -> float:
     """(1 - progress) ** power after the warm-up (Chen et al. 2017, https://arxiv.org/abs/1606.00915, section 4.1)."""
+    if power < 0:
+        raise ValueError(f"schedule.power={power}: expected 0 or more")
     return warm(step, steps, warmup) * (1 - progress(step, steps, warmup)) ** power
 
 
@@ -15,6 +17,8 @@ def cosine(step: int, steps: int, *, warmup: float) -> float:
 
 def warm(step: int, steps: int, warmup: float) -> float:
     """Linear over the first `warmup` share of the steps, never zero; then 1."""
+    if not 0 <= warmup <= 1:
+        raise ValueError(f"schedule.warmup={warmup}: expected a share of the steps, 0 to 1")
     return min(1.0, (step + 1) / (warmup * steps + 1))
 
 

@@ -71,6 +71,8 @@ FILES = {
     "segtrain/commands/__init__.py": "",
     "segtrain/commands/train.py": """
         import json
+        import os
+        import signal
         import sys
         from dataclasses import asdict, dataclass
         from typing import Any
@@ -92,10 +94,14 @@ FILES = {
                 raise TypeError("first\\n  second")
             if do == "disk":
                 open("not/there")
+            if do == "full":
+                raise OSError(28, "No space left on device")
+            if do == "closed":
+                raise PermissionError(13, "Permission denied", "a/b")
             if do == "value":
                 raise ValueError("one\\n\\n   two")
             if do == "interrupt":
-                raise KeyboardInterrupt
+                os.kill(os.getpid(), signal.SIGINT)
             if do == "exit":
                 sys.exit(143)
             return int(do)
@@ -116,7 +122,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).write_text(textwrap.dedent(text), encoding="utf-8")
     (folder / "conf" / "hydra").mkdir()
     shutil.copy(ROOT / "conf" / "hydra" / "settings.yaml", folder / "conf" / "hydra")
-    for name in ("__init__", "__main__", "cli", "config", "build"):
+    for name in ("__init__", "__main__", "cli", "config", "build", "signals"):
         shutil.copy(ROOT / "segtrain" / f"{name}.py", folder / "segtrain")
     (folder / "pyproject.toml").touch()
     return folder
@@ -220,7 +226,7 @@ def test_the_public_names_come_with_their_first_use() -> None:
     assert dir(segtrain) == segtrain.__all__
     code = "import segtrain, sys; print({'torch', 'numpy', 'hydra'} & set(sys.modules) or 'none', segtrain.__version__)"
     assert python("-c", code, cwd=ROOT).stdout == f"none {segtrain.__version__}\n"
-    assert segtrain.load is importlib.import_module("segtrain.checkpoint").load
+    assert segtrain.load is importlib.import_module("segtrain.restore").load
     assert segtrain.predict is importlib.import_module("segtrain.inference").predict
     with pytest.raises(AttributeError, match="'segtrain' has no attribute 'lode'"):
         segtrain.lode  # noqa: B018
@@ -280,7 +286,7 @@ def test_paths_are_taken_as_they_are_typed(path: str, settings: Callable[..., di
 
 @pytest.mark.parametrize(
     ("typed", "path"),
-    [("~/a", f"{Path.home()}/a"), ("'x y'", "x y"), ('"~"', "~"), ("null", None), ("${seed}/x", "0/x"), ("", "")],
+    [("~/a", f"{Path.home()}/a"), ("'x y'", "x y"), ('"~"', "~"), ("null", None), ("${seed}/x", "0/x")],
 )
 def test_paths_with_a_meaning_of_their_own(
     typed: str, path: str | None, settings: Callable[..., dict[str, Any]]
@@ -294,15 +300,15 @@ def test_paths_with_a_meaning_of_their_own(
         (["data.root=x"], "stand_in.Folder", 4),
         (["data.root=x", "data=photos"], "stand_in.Folder", 8),
         (["data.root=x", "experiment=photos"], "stand_in.Folder", 8),
-        (["data.root=x", "resume=latest"], "stand_in.Shapes", 4),
+        (["data.root=x", "resume=latest"], None, 4),  # those of the run, whatever they are
         ([], "stand_in.Shapes", 4),
     ],
 )
 def test_a_data_root_means_a_folder_unless_something_else_chooses_the_data(
-    words: list[str], target: str, batch_size: int, settings: Callable[..., dict[str, Any]]
+    words: list[str], target: str | None, batch_size: int, settings: Callable[..., dict[str, Any]]
 ) -> None:
     found = settings(*words)["data"]
-    assert (found["_target_"], found["batch_size"]) == (target, batch_size)
+    assert (found.get("_target_"), found["batch_size"]) == (target, batch_size)
     assert found.get("root") == ("x" if words else None)
 
 
@@ -360,6 +366,10 @@ MISTAKES = [
     ("train +foo=1", "unknown setting foo"),
     ("train ~foo", "'foo' does not exist"),
     ("train data=folder", "data=folder needs data.root=FOLDER: it has no value yet"),
+    ("train model=null", "model=null: choose one, or leave it out (model is one of large, small)"),
+    ("train model=small,large", "model=small,large: type one of them, or add -m for one run with each value"),
+    ("train data=./x", "data=./x: there is no such choice: type data.root=./x for a folder of your own"),
+    ("train run_dir=", "run_dir= has no value: type run_dir=FOLDER, or leave it out"),
     ("train experiment=long data.root=x", "unknown setting data.root: choose data=folder too"),
     ("train experiment=photos", "data=photos needs data.root=FOLDER: it has no value yet"),
     ("train seed", "'seed' is not a setting: type name=value, such as train.epochs=30"),
@@ -412,8 +422,9 @@ def test_a_mistake_in_a_folder_of_ones_own(tmp_path: Path, call: Callable[..., t
     [
         ("value", 2, "segtrain: error: one two\n"),
         ("disk", 2, "segtrain: error: not/there: No such file or directory\n"),
+        ("full", 2, "segtrain: error: No space left on device; free some space on that disk\n"),
+        ("closed", 2, "segtrain: error: a/b: Permission denied; change its permissions, or name another place\n"),
         ("bug", 1, "segtrain: internal error: TypeError: first second (SEGTRAIN_DEBUG=1 shows where)\n"),
-        ("interrupt", 130, ""),
         ("exit", 143, ""),
         ("3", 3, ""),
         ("0", 0, ""),
@@ -507,7 +518,7 @@ def test_hydras_lazy_help_text_passes_where_argparse_reads_it_early(monkeypatch:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("segtrain ", ["train", "evaluate", "predict"]),
+        ("segtrain ", [*COMMANDS]),
         ("segtrain tr", ["train"]),
         ("segtrain xyz ", []),
         ("segtrain train mod", ["model=", "model."]),
@@ -554,7 +565,8 @@ def test_every_choice_fits_what_it_is_passed_to(
     module = importlib.import_module("segtrain.commands.train")
     received = {}
     monkeypatch.setattr(module, "train", functools.wraps(module.train)(lambda **settings: received.update(settings)))
-    monkeypatch.setattr(sys, "argv", ["segtrain", "train", choice, "data.root=x", "resume=latest"])
+    root = [] if choice == "data=shapes" else ["data.root=x"]
+    monkeypatch.setattr(sys, "argv", ["segtrain", "train", choice, *root, "resume=latest"])
     assert (cli.main(), capsys.readouterr().err) == (0, "")
     assert received["resume"] == "latest"
 
@@ -564,7 +576,7 @@ def test_help_names_settings_and_examples_that_exist(name: str) -> None:
     text = yaml.safe_load((conf_folder() / "hydra" / "help" / f"{name}.yaml").read_text(encoding="utf-8"))["template"]
     table = text.partition("Examples")[0]
     names = {word for word in re.findall(r"(?<![\w.$:])([a-z_][\w.]*)=", table) if word not in ("setting", "group")}
-    assert {"train": "train.epochs", "evaluate": "run", "predict": "images"}[name] in names
+    assert {"check": "write", "train": "train.epochs", "evaluate": "run", "predict": "images"}[name] in names
     data = ["data=folder"] if name == "train" else []
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         known = dict(config.tree(OmegaConf.to_container(compose(name, data))))

@@ -146,7 +146,9 @@ def test_two_processes_train_what_one_trains(train: Callable[..., subprocess.Pop
     assert not one["network.encoder.stem.1.running_mean"].any()  # batch norm did not learn
     assert one.keys() == two.keys()
     for name in one:
-        torch.testing.assert_close(two[name], one[name], rtol=1e-4, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}")
+        torch.testing.assert_close(
+            two[name], one[name], rtol=1e-4, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}"
+        )
     scores = [json.loads((tmp_path / run / "evaluate/test/metrics.json").read_text()) for run in ("one", "two")]
     assert scores[0]["pixels"] == scores[1]["pixels"]
 
@@ -173,6 +175,13 @@ def test_a_signal_to_either_process_ends_both_and_the_run_goes_on(
         assert train(f"resume={run}").wait(timeout=120) == 0, (tmp_path / "out.txt").read_text()
         whole, part = state(tmp_path / "whole"), state(tmp_path / run)
         assert all(torch.equal(whole[name], part[name]) for name in whole), run
+    process = train(*words, "run_dir=fewer")
+    end = time.monotonic() + 60
+    while not (tmp_path / "fewer/metrics.csv").exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    process.terminate()
+    assert process.wait(timeout=30) == 143
+    assert train("resume=fewer", "trainer.devices=1").wait(timeout=120) == 0, (tmp_path / "out.txt").read_text()
     assert "Traceback" not in (tmp_path / "out.txt").read_text()
 
 

@@ -117,6 +117,8 @@ class Bottleneck(nn.Module):
         zero_init: bool = False,
     ) -> None:
         super().__init__()
+        if expansion < 1:
+            raise ValueError(f"expansion={expansion}: expected 1 or more")
         width = out_channels // expansion
         if width < 1:
             raise ValueError(f"expansion={expansion} leaves no channel of {out_channels}: take a smaller one")

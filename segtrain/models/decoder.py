@@ -76,6 +76,10 @@ class Decoder(nn.Module):
             raise ValueError(f"skips={skips}: this encoder has 0 to {len(channels) - 1} features to skip from")
         if widths is not None and len(widths) != skips:
             raise ValueError(f"widths has {len(widths)} entries for skips={skips}: give one width per skip, or null")
+        if widths and min(widths) < 1:
+            raise ValueError(f"widths={list(widths)}: expected whole numbers above 0")
+        if num_classes < 1:
+            raise ValueError(f"num_classes={num_classes}: expected 1 or more")
         channels, strides = channels[::-1], strides[::-1]
         ladder = widths is None
         widths = [num_classes] * skips if widths is None else list(widths)

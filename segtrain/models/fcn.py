@@ -53,6 +53,8 @@ class FCN(nn.Module):
         self.coarsest = strides[-1]  # a multiple of the finer ones
         mean = mean or getattr(encoder, "mean", None) or [0.5]
         std = std or getattr(encoder, "std", None) or [0.25]
+        if min(std) <= 0:
+            raise ValueError(f"std={list(std)}: expected numbers above 0")
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
 

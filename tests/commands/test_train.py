@@ -273,3 +273,14 @@ def test_ctrl_c_ends_with_status_130_and_the_line_that_goes_on(
     monkeypatch.setattr(learner.Learner, "optimizer_step", interrupted)
     assert segtrain("train", *TINY, "run_dir=run") == 130
     assert "go on: python -m segtrain train resume=run" in capsys.readouterr().out
+
+
+def test_a_learning_rate_that_may_change_does(segtrain: Run):
+    segtrain("train", *TINY, "run_dir=run", "schedule.warmup=0")
+    words = ["resume=run", "allow_changes=true", "train.steps=10", "optimizer.lr=0.5"]
+    assert segtrain("train", *words) == 0
+    rates = dict(scalars("run")["optim/lr"])
+    assert rates[10] == 0  # of the schedule's last step, whatever the rate
+    content = torch.load("run/checkpoints/last.ckpt", weights_only=True)
+    assert [group["initial_lr"] for group in content["optimizer_states"][0]["param_groups"]] == [0.5, 0.5]
+    assert content["lr_schedulers"][0]["base_lrs"] == [0.5, 0.5]
