@@ -1,7 +1,8 @@
 """From settings to data, network and loss that fit together, before anything is written."""
 
 import copy
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -63,9 +64,18 @@ def network_spec(model: Spec, data: DataModule, before: Spec | None) -> Spec:
     known: Spec = {}
     if "num_classes" in model and model["num_classes"] is None:
         known["num_classes"] = len(data.classes)
-    pretrained = (model.get("encoder") or {}).get("weights") is not None
-    if "mean" in model and model["mean"] is None and not pretrained:
-        known["mean"], known["std"] = data.statistics()
+    encoder = model.get("encoder") or {}
+    pretrained = encoder.get("weights") is not None
+    if encoder.get("in_channels", 0) is None:
+        if pretrained and data.channels != 3:
+            raise ValueError(
+                f"model.encoder.weights={encoder['weights']} are for RGB, but the images have {data.channels} "
+                "channels: type data.channels=3 (grey is repeated; of more channels, the first are taken)"
+            )
+        known["encoder"] = {**encoder, "in_channels": data.channels}
+    if not pretrained and any(name in model and model[name] is None for name in ("mean", "std")):
+        mean, std = data.statistics()
+        known.update({name: found for name, found in (("mean", mean), ("std", std)) if model.get(name, 0) is None})
     return {**model, **known}
 
 
@@ -74,10 +84,21 @@ def loss_spec(loss: Spec, data: DataModule, before: Spec | None) -> Spec:
     if before and before["settings"]["loss"] == loss:
         return before["loss"]
     known: Spec = {}
-    if "ignore_index" in loss and loss["ignore_index"] is None:
-        known["ignore_index"] = data.classes.void
-    if isinstance(loss.get("weights"), str):
-        known["weights"] = class_weights(data.class_pixels(), loss["weights"])
+    void, weights = data.classes.void, loss.get("weights")
+    if loss.get("ignore_index", void) not in (None, void):
+        raise ValueError(f"loss.ignore_index={loss['ignore_index']}: void is {void} in these masks: leave it null")
+    if "ignore_index" in loss:
+        known["ignore_index"] = void
+    if weights == "none":
+        known["weights"] = None
+    elif isinstance(weights, str):
+        known["weights"] = class_weights(data.class_pixels(), weights)
+    elif weights is not None and len(weights) != len(data.classes):
+        names = ", ".join(data.classes.names[:6]) + (", ..." if len(data.classes) > 6 else "")
+        raise ValueError(
+            f"loss.weights has {len(weights)} numbers, but the data have {len(data.classes)} classes ({names}): "
+            "give one per class, or null"
+        )
     return {**loss, **known}
 
 
@@ -93,8 +114,14 @@ def initialise(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Load what fits; tensors that are missing or have another shape keep their fresh values, and are named."""
     own = network.state_dict()
     fitting = {name: w for name, w in weights.items() if name in own and own[name].shape == w.shape}
-    if not fitting:
-        raise ValueError("init: no tensor of that checkpoint fits this network; is it another architecture?")
+    loaded, whole = (
+        sum(p.numel() for name, p in network.named_parameters() if name in names) for names in (fitting, own)
+    )
+    if loaded < whole / 100:
+        raise ValueError(
+            f"init: hardly anything of that checkpoint fits this network ({len(fitting)} of {len(own)} tensors): is it "
+            "another architecture?"
+        )
     network.load_state_dict(fitting, strict=False)
     fresh = [name for name in own if name not in fitting]
     say(f"init: {len(fitting)} of {len(own)} tensors loaded" + (f"; fresh: {', '.join(fresh)}" if fresh else ""))
@@ -113,13 +140,79 @@ def try_out(network: nn.Module, data: DataModule, shares: int) -> None:
     channels = data.source("train").read(0)[0].shape[0]
     hollow = copy.deepcopy(network).to("meta").train()
     try:
-        hollow(torch.zeros(images, channels, height, width, dtype=torch.uint8, device="meta"))
+        outputs = hollow(torch.zeros(images, channels, height, width, dtype=torch.uint8, device="meta"))
     except NotImplementedError:  # a network with parts that cannot be computed without numbers
         return
-    except ValueError as error:
-        if "more than 1 value per channel" not in str(error):
-            raise
+    except (ValueError, RuntimeError) as error:
+        if "more than 1 value per channel" in str(error):
+            raise ValueError(
+                f"batch norm has one value per channel from {images} image of {height} x {width} at a time: take a "
+                "larger data.batch_size or data.crop"
+            ) from None
+        size = f"{channels} channels, {height} x {width}"
+        raise ValueError(f"model: it cannot be trained on images of {size} ({error})") from error
+    for logits in outputs if isinstance(outputs, tuple) else (outputs,):
+        refuse_logits(logits, (images, len(data.classes), height, width))
+
+
+def refuse_logits(logits: Tensor, shape: tuple[int, ...]) -> None:
+    """Raises ValueError for logits of another shape (N, classes, H, W)."""
+    if logits.shape == shape:
+        return
+    if logits.ndim == 4 and logits.shape[1] != shape[1]:
+        raise ValueError(f"model.num_classes={logits.shape[1]}: the data have {shape[1]} classes: leave it null")
+    raise ValueError(f"model: its logits are {tuple(logits.shape)}, expected {shape} (images, classes, height, width)")
+
+
+def try_optimizer(make: Callable[..., Any], schedule: Callable[[int, int], float], steps: int) -> None:
+    """Build the optimiser and ask for the first and the last learning rate, before anything is written.
+
+    Raises:
+        ValueError: for settings that they do not take.
+    """
+    try:
+        single(make)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"optimizer: {error}") from error
+    try:
+        factors = [schedule(step, steps) for step in (0, steps)]
+    except (TypeError, ArithmeticError) as error:
+        raise ValueError(f"schedule: {error}") from error
+    if not all(isinstance(factor, float | int) and 0 <= factor < math.inf for factor in factors):
+        raise ValueError(f"schedule: factors {factors} on the learning rate: expected numbers of 0 or more")
+
+
+def single(make: Callable[..., Any]) -> dict[str, Any]:
+    """The settings that an optimiser of one parameter has, and that parameter."""
+    return make([{"params": [nn.Parameter(torch.zeros(1))]}]).param_groups[0]
+
+
+def build_network(spec: Spec, trust: frozenset[str] | None) -> nn.Module:
+    """The network, in the order of memory in which convolutions are fastest.
+
+    Raises:
+        ValueError: for settings that make none.
+    """
+    try:
+        network = build(spec, trust)
+    except (ArithmeticError, RuntimeError, TypeError) as error:
+        raise ValueError(f"model: it cannot be built from these settings ({error})") from error
+    if not isinstance(network, nn.Module):
+        raise ValueError(f"model: {spec['_target_']} makes a {type(network).__name__}, not a torch.nn.Module")
+    return network.to(memory_format=torch.channels_last)
+
+
+def refuse_misfit(learner: Any, content: Mapping[str, Any]) -> None:
+    """Raises ValueError if a training cannot go on from a checkpoint, whose parts belong to other settings."""
+    own, stored = learner.state_dict(), content["state_dict"]
+    shapes = ({name: tuple(tensor.shape) for name, tensor in state.items()} for state in (own, stored))
+    differing = sorted({name for name, _ in set.symmetric_difference(*(set(each.items()) for each in shapes))})
+    groups = [group for state in content.get("optimizer_states", ()) for group in state["param_groups"]]
+    if any(group.keys() - {"initial_lr"} != single(learner.make_optimizer).keys() for group in groups):
+        differing.append("what the optimizer keeps")
+    if differing:
+        more = f" and {len(differing) - 1} more" if len(differing) > 1 else ""
         raise ValueError(
-            f"batch norm has one value per channel from {images} image of {height} x {width} at a time: take a larger "
-            "data.batch_size or data.crop"
-        ) from None
+            f"the checkpoint does not fit these settings ({differing[0]}{more} differ): leave out what was changed, or "
+            "start a new run from its weights with init="
+        )

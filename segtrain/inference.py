@@ -5,6 +5,11 @@ import torch
 from torch import Tensor, nn
 
 
+def input_channels(network: nn.Module) -> int:
+    """Of the images that a network takes: those of its first convolution; 3 for a network without."""
+    return next((module.in_channels for module in network.modules() if isinstance(module, nn.Conv2d)), 3)
+
+
 @torch.inference_mode()
 def predict(network: nn.Module, image: Tensor | np.ndarray) -> Tensor:
     """The most likely class of every pixel, (H, W) int64 on the CPU, at the image's own size.

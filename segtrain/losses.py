@@ -1,5 +1,6 @@
 """Losses. Each returns a numerator and a denominator; the learner divides the sums over the whole batch."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -23,6 +24,8 @@ class CrossEntropy(nn.Module):
         super().__init__()
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"loss.label_smoothing={label_smoothing}: expected 0 or more, and less than 1")
+        if weights is not None and not (all(0 <= weight < math.inf for weight in weights) and any(weights)):
+            raise ValueError(f"loss.weights={list(weights)}: expected numbers of 0 or more, not all of them 0")
         self.register_buffer("weights", None if weights is None else torch.tensor(weights, dtype=torch.float32))
         self.label_smoothing = label_smoothing
         self.ignore_index = -100 if ignore_index is None else ignore_index
@@ -49,14 +52,16 @@ def class_weights(pixels: Tensor, rule: str) -> list[float]:
     alone, and is left unscaled. A class without pixels gets the largest weight of the others.
 
     Raises:
-        ValueError: for another rule.
+        ValueError: for another rule, and without any pixels.
     """
+    if not pixels.any():
+        raise ValueError("every pixel of the training masks is void: look at `ignore` in the class table")
     frequency = pixels.double() / pixels.sum()
     seen = frequency > 0
     median = frequency[seen].median()
     rules = {"inverse": frequency**-1, "sqrt": frequency**-0.5, "median_frequency": median / frequency}
     if rule not in rules:
-        raise ValueError(f"loss.weights={rule}: expected null, one number per class, or {', '.join(rules)}")
+        raise ValueError(f"loss.weights={rule}: expected none, {', '.join(rules)}, or one number per class")
     weights = rules[rule]
     weights[~seen] = weights[seen].max()
     if rule != "median_frequency":

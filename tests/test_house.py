@@ -46,6 +46,7 @@ PARTS = {
     "signals",
     "processes",
     "assembly",
+    "inspection",
     "restore",
     "inference",
     "report",
@@ -71,6 +72,7 @@ DOORS = {
     "restore": Door({"build", "data.classes"}),
     "checkpoint": Door({"metrics", "report", "restore", "disk", "signals"}, lightning=True),
     "processes": Door({"data", "precision"}, lightning=True),
+    "inspection": Door({"data", "report", "runs"}),
     "assembly": Door({"build", "data", "losses", "report", "restore"}),
     "commands": Door(PARTS | {"callbacks", "checkpoint"}, hydra="objects", lightning=True),
     "config": Door({"build"}, hydra=True),  # a setting is checked against what `build` will find, by the same look-up
@@ -254,6 +256,7 @@ GROUPS = ("data", "model", "loss", "optimizer", "schedule", "augment", "trainer"
 CALLS = sorted(file for group in GROUPS for file in (CONF / group).glob("*.yaml"))
 PASSED = {  # parameters that code passes, so that no file lists them
     "segtrain.data.FolderData": {"augment", "seed"},
+    "segtrain.data.PublicData": {"augment", "seed"},
     "segtrain.data.ShapesData": {"augment", "seed"},
     "segtrain.models.Bottleneck": {"in_channels", "out_channels", "stride", "dilation"},
     "segtrain.schedules.poly": {"step", "steps"},

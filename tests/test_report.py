@@ -8,7 +8,20 @@ from torch.nn.functional import one_hot
 
 from segtrain.data.classes import ClassTable
 from segtrain.metrics import ConfusionMatrix, summary
-from segtrain.report import colorize, log_to, mosaic, overlay, say, score, table, write_score
+from segtrain.report import (
+    bars,
+    colorize,
+    columns,
+    displayable,
+    log_to,
+    mosaic,
+    overlay,
+    samples,
+    say,
+    score,
+    table,
+    write_score,
+)
 
 CLASSES = ClassTable.from_spec(
     {
@@ -94,3 +107,32 @@ def test_what_is_said_stands_on_the_screen_and_in_the_log(tmp_path, capsys: pyte
     say("afterwards")
     assert capsys.readouterr().out == "mIoU [bold] 0.5\nafterwards\n"
     assert (tmp_path / "log.txt").read_text().split(" ", 2)[2] == "mIoU [bold] 0.5\n"
+
+
+def test_bars_are_as_long_as_their_shares_and_never_vanish():
+    assert bars([0.5, 0.25, 0.001, 0.0], width=4) == ["████", "██", "▏", ""]
+    assert bars([9, 8], width=1) == ["█", "█"]
+    assert bars([0.0]) == [""]
+    assert bars([]) == []
+
+
+def test_columns_are_aligned_by_the_width_that_a_terminal_shows():
+    assert columns([("class", "n"), ("道", "10")], {1}) == "class   n\n道     10"
+
+
+def test_samples_show_image_mask_and_both_under_the_names_of_the_classes():
+    mask = np.zeros((10, 20), np.uint8)
+    mask[:, 10:] = 1
+    picture = samples([("a.png", np.full((1, 10, 20), 7, np.uint8), mask)], CLASSES, side=40)
+    shown = np.asarray(picture)
+    assert shown.shape[1] == 3 * 40 + 2 * 4
+    assert (0, 0, 200) in set(map(tuple, shown.reshape(-1, 3).tolist()))
+    assert shown[-10, 5].tolist() == [7, 7, 7]
+    assert shown[-10, 44 + 5].tolist() == [0, 0, 200]
+    assert shown[-10, 44 + 35].tolist() == [100, 0, 0]
+
+
+def test_any_channels_and_depth_can_be_shown():
+    assert displayable(np.full((1, 2, 3), 9, np.uint8)).shape == (3, 2, 3)
+    deep = np.array([[[0, 500], [1000, 250]]] * 5, np.uint16)
+    assert displayable(deep)[0].tolist() == [[0, 127], [255, 63]]

@@ -14,6 +14,7 @@ from .. import disk, precision, processes, restore, runs
 from ..build import build, is_spec
 from ..callbacks import ScoringBar
 from ..data import ClassTable, DataModule
+from ..inference import input_channels
 from ..learner import Scorer
 from ..precision import Devices, Precision
 from ..report import be_quiet, say, score, table, write_score
@@ -86,6 +87,8 @@ def evaluate(
     moved = {key: value for key, value in asdict(data).items() if value is not None}
     if not is_spec(trained.settings.get("data")):
         raise ValueError("the checkpoint's settings name no data: is it damaged?")
+    if "channels" in trained.settings["data"]:
+        moved["channels"] = input_channels(trained.network)  # of grey images in another folder too
     module = build({**trained.settings["data"], **moved}, trained.trust)
     if not isinstance(module, DataModule):
         raise ValueError(f"the checkpoint's settings name {type(module).__name__} as its data")

@@ -10,7 +10,8 @@ from rich.progress import track
 
 from .. import disk
 from ..data.classes import UNPRINTABLE, ClassTable
-from ..data.images import MAX_PIXELS, SUFFIXES, displayed_size, read_image
+from ..data.images import MAX_PIXELS, SUFFIXES, header, read_image
+from ..inference import input_channels
 from ..inference import predict as predict_mask
 from ..report import console, overlay, say
 from .evaluate import Engine, opened
@@ -28,14 +29,14 @@ def predict(
     sources = find_images(images)
     trained = opened(run, checkpoint, trainer, allow)
     max_pixels = trained.settings["data"].get("max_pixels", MAX_PIXELS)
-    for path in sources.values():
-        displayed_size(path, max_pixels)  # so that what cannot be read is known before anything is written
+    channels = input_channels(trained.network)
+    bits = {path: header(path, max_pixels).bits for path in sources.values()}  # what cannot be read is known at once
     fabric = Fabric(accelerator=trained.device, devices=trainer.devices, precision=trained.precision)
     network = fabric.setup_module(trained.network)
-    target = Path(out).expanduser() if out else trained.folder / "predict"
+    target = Path(out) if out else trained.folder / "predict"
     home = target if out else trained.folder
     for name, path in track(sources.items(), "predicting", console=console, disable=not console.is_terminal):
-        image = read_image(path, max_pixels)
+        image = read_image(path, max_pixels, channels=channels, bits=bits[path])
         mask = predict_mask(network, image).numpy()
         write_picture(target / "masks" / f"{name}.png", indexed(mask, trained.classes), home)
         picture = Image.fromarray(overlay(image.numpy(), mask, trained.classes))
@@ -50,7 +51,7 @@ def find_images(pattern: str) -> dict[str, Path]:
         FileNotFoundError: if there is none.
         ValueError: for two that differ in their suffix alone, and for names that cannot be written.
     """
-    path = Path(pattern).expanduser()
+    path = Path(pattern)
     if path.is_dir():
         base, files = path, [p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES]
     elif path.exists():

@@ -11,10 +11,10 @@ from uuid import uuid4
 
 import torch
 from lightning.pytorch import Trainer
-from torch import nn
 
-from .. import assembly, callbacks, checkpoint, disk, precision, processes, restore, runs
+from .. import assembly, callbacks, checkpoint, disk, inspection, precision, processes, restore, runs
 from ..build import build
+from ..data.public import provide
 from ..learner import Diverged, Learner
 from ..precision import Devices, Precision
 from ..report import be_quiet, log_to, say
@@ -28,6 +28,8 @@ OWN = {  # what the program decides, by the group whose target would take it
     "trainer": {
         *("max_steps", "max_epochs", "max_time", "val_check_interval", "check_val_every_n_epoch"),
         *("num_sanity_val_steps", "use_distributed_sampler", "gradient_clip_algorithm", "default_root_dir"),
+        *("fast_dev_run", "overfit_batches", "limit_train_batches", "limit_val_batches", "limit_test_batches"),
+        *("min_steps", "min_epochs", "barebones", "reload_dataloaders_every_n_epochs", "log_every_n_steps"),
         *("enable_progress_bar", "enable_model_summary", "enable_checkpointing", "logger", "callbacks", "plugins"),
     },
 }
@@ -61,7 +63,7 @@ class Settings:
         above_zero = ("epochs", "steps", "validate_epochs", "log_steps")
         for name, least in {**dict.fromkeys(above_zero, 1e-9), "save_minutes": 0, "auxiliary_weight": 0}.items():
             value = getattr(self, name)
-            if value is not None and value < least:
+            if value is not None and not least <= value < math.inf:
                 raise ValueError(f"train.{name}={value}: expected {'a number above 0' if least else '0 or more'}")
         if self.ema is not None and not 0 <= self.ema < 1:
             raise ValueError(f"train.ema={self.ema}: expected null, or a decay from 0 to below 1, such as 0.999")
@@ -143,6 +145,7 @@ def go_on(resume: str, settings: Spec, typed: list[str], allow: list[str], *, al
         if content[restore.RECORD]["finished"] and unchanged and training.is_scored(folder):
             say(f"{folder} is finished: nothing is changed; {runs.COMMAND} evaluate run={folder} scores it")
             return 0
+        assembly.refuse_misfit(training.learner, content)
         training.data.batches_done = checkpoint.batches_done(content)
         return training.fit(folder, file, first_step=content["global_step"] + 1)
 
@@ -202,19 +205,26 @@ class Training:
         self.settings, self.trust = settings, trust
         self.train = Settings(**settings["train"])
         engine = settings["trainer"]
+        clip = engine["gradient_clip_val"]
+        if clip is not None and clip < 0:
+            raise ValueError(f"trainer.gradient_clip_val={clip}: expected null, or 0 or more")
         self.device, self.processes = processes.count(engine)
         self.main = processes.is_main(self.processes)
         if not self.main:
             be_quiet()
-        torch.manual_seed(settings["seed"])
+        if not before:  # stored settings, which may be a stranger's, open no connection
+            provide(settings["data"])
+        inspection.before_training(settings["data"])
         self.data = assembly.open_data(settings, trust, self.processes)
+        torch.manual_seed(settings["seed"])
+        self.skipped = getattr(self.data, "skipped", [])
         self.precision, self.reason = precision.resolve(engine["precision"], self.device)
         if before and engine["precision"] == "auto":
             self.precision, self.reason = before["precision"], "as before"
         spec = assembly.network_spec(settings["model"], self.data, before)
         if before:
             spec = restore.without_download(spec)
-        self.network: nn.Module = build(spec, trust).to(memory_format=torch.channels_last)
+        self.network = assembly.build_network(spec, trust)
         self.pieces = engine["accumulate_grad_batches"]
         assembly.try_out(self.network, self.data, self.pieces * self.processes)
         self.epoch_steps = len(self.data.source("train")) / self.data.batch_size
@@ -229,6 +239,7 @@ class Training:
             "fingerprint": self.data.fingerprint(),
         }
         self.learner = self._learner()
+        assembly.try_optimizer(self.learner.make_optimizer, self.learner.schedule, self.steps)
 
     def initialise(self, init: str | None) -> None:
         """Begin with the weights of another run or checkpoint, where they fit."""
@@ -255,7 +266,11 @@ class Training:
                 (folder / "checkpoints").mkdir(exist_ok=True)
                 device = precision.device_name(self.device)
                 runs.write_environment(folder, self.record["run"], device, self.record["fingerprint"])
+                if self.skipped:
+                    disk.write(folder / "skipped.csv", inspection.findings_csv(self.skipped))
             say(self.headline(folder, resume_from))
+            if self.skipped:
+                say(f"data.on_bad=skip: {len(self.skipped)} errors in the data; without what skipped.csv lists there")
             say(f"watch it: {runs.tensorboard()} --logdir {folder}")
             minutes = self.train.save_minutes
             keeper = checkpoint.Checkpoint(folder / "checkpoints", record=self.record, save_minutes=minutes)

@@ -13,6 +13,8 @@ import numpy as np
 import yaml
 
 UNLISTED = -1  # in the look-up tables: no class owns this value
+OTHER, MASKS = ("error", "ignore", "nearest"), ("values", "colors")
+AT_ONCE = 1 << 22  # distances that `_nearest` compares at a time
 KEYS = {"name", "color", "values", "colors"}
 MAX_BYTES, MAX_ENTRIES, MAX_DEPTH, MAX_TEXT = 1_000_000, 500_000, 10, 1_000  # of a table, which may be a stranger's
 MAX_CLASSES = 4096  # whose confusion matrix takes 128 MiB
@@ -32,7 +34,9 @@ class ClassTable:
         void: the index that stands for "no class" in the masks handed out; never a class's own.
         values: mask value -> class index, or `void`.
         rgb: 24-bit colour -> class index, or `void`.
-        other_is_void: whether an unlisted value or colour is void, rather than an error.
+        other: how a value or colour that is not listed is met: an `error`, `ignore` (void), or as the `nearest` listed
+            one, by squared distance (the first listed of equally near ones).
+        masks: how masks of any kind are read: as `values`, as `colors`, or (`None`) by what is stored; see `read_mask`.
     """
 
     names: tuple[str, ...]
@@ -40,7 +44,8 @@ class ClassTable:
     void: int
     values: Mapping[int, int]
     rgb: Mapping[int, int]
-    other_is_void: bool = False
+    other: str = "error"
+    masks: str | None = None
     spec: dict[str, Any] = field(default_factory=dict, compare=False)
 
     def __len__(self) -> int:
@@ -64,17 +69,44 @@ class ClassTable:
         Raises:
             ValueError: naming values or colours that no class owns, with their pixels.
         """
-        if mask.ndim == 3:
-            mask = mask.astype(np.uint32)
-            codes, table = mask[..., 0] << 16 | mask[..., 1] << 8 | mask[..., 2], self._rgb_table
+        colors = mask.ndim == 3
+        if colors:
+            codes, table = packed(mask), self._rgb_table
         else:
-            if mask.dtype.kind not in "ui" or mask.max(initial=0) >= 1 << 16:
-                raise ValueError(f"a mask of {mask.dtype} up to {mask.max()}: expected whole numbers from 0 to 65535")
+            if mask.dtype == self.dtype == np.uint8:
+                translation, unlisted = self._bytes
+                found = bytearray(mask.tobytes().translate(translation))
+                if unlisted is None or unlisted not in found:
+                    return np.frombuffer(found, np.uint8).reshape(mask.shape)
+            if mask.dtype.kind not in "ui" or not 0 <= mask.min(initial=0) <= mask.max(initial=0) < 1 << 16:
+                shown = f"{mask.min():g} to {mask.max():g}" if mask.size else "nothing"
+                raise ValueError(f"a mask of {mask.dtype}, {shown}: expected whole numbers from 0 to 65535")
             codes, table = mask, self._value_table
         indices = table[codes]
         if indices.min(initial=0) == UNLISTED:
-            self._refuse(codes[indices == UNLISTED], colors=mask.ndim == 3)
+            unlisted = codes[indices == UNLISTED]
+            if self.other != "nearest":
+                self._refuse(unlisted, colors=colors)
+            self._learn(np.unique(unlisted), colors=colors)
+            indices = table[codes]
         return indices.astype(self.dtype)
+
+    @cached_property
+    def _bytes(self) -> tuple[bytes, int | None]:
+        """For masks of 8 bits: what `bytes.translate` takes, which is fastest, and what it makes of unlisted values."""
+        owners = self._value_table[:256].copy()
+        spare = next((index for index in range(256) if index not in owners), None)
+        if spare is not None:  # else each value has a class of its own, and none is unlisted
+            owners[owners == UNLISTED] = spare
+        return owners.astype(np.uint8).tobytes(), spare
+
+    def _learn(self, codes: np.ndarray, *, colors: bool) -> None:
+        """Note in the look-up table who owns unlisted codes: the owner of the nearest listed one."""
+        owners, table = (self.rgb, self._rgb_table) if colors else (self.values, self._value_table)
+        if not owners:
+            self._refuse(codes, colors=colors)
+        table[codes] = np.array(list(owners.values()), np.int16)[_nearest(codes, np.array(list(owners)), colors=colors)]
+        self.__dict__.pop("_bytes", None)
 
     @cached_property
     def _value_table(self) -> np.ndarray:
@@ -85,7 +117,7 @@ class ClassTable:
         return self._table(self.rgb, 1 << 24)
 
     def _table(self, owners: Mapping[int, int], size: int) -> np.ndarray:
-        table = np.full(size, self.void if self.other_is_void else UNLISTED, np.int16)
+        table = np.full(size, self.void if self.other == "ignore" else UNLISTED, np.int16)
         table[list(owners)] = list(owners.values())
         return table
 
@@ -97,7 +129,7 @@ class ClassTable:
         entry = f"colors: [{_rgb_text(counts[0][0])}]" if colors else f"values: [{counts[0][0]}]"
         raise ValueError(
             f"{kind} {shown} belong to none of the {len(self)} classes ({listed}): "
-            f"list them in classes.yaml ({entry}), or set `other: ignore` there"
+            f"list them in classes.yaml ({entry}), or set `other: ignore` (or `nearest`) there"
         )
 
     @classmethod
@@ -151,25 +183,40 @@ def _refuse_bomb(value: Any) -> None:
 def _parse(spec: Mapping[str, Any]) -> ClassTable:
     if not isinstance(spec, Mapping) or not isinstance(spec.get("classes"), list | tuple) or not spec["classes"]:
         raise ValueError("expected `classes:` with a list of {name, color}")
-    unknown = [key for key in spec if key not in ("ignore", "classes", "other")]
+    unknown = [key for key in spec if key not in ("ignore", "classes", "other", "masks")]
     if unknown:
-        raise ValueError(f"unknown entry {short(unknown[0])}: expected ignore, classes, other")
-    classes, ignore, other = spec["classes"], spec.get("ignore"), spec.get("other", "error")
-    if other not in ("error", "ignore"):
-        raise ValueError(f"other: {short(other)} is neither error nor ignore")
+        raise ValueError(f"unknown entry {short(unknown[0])}: expected ignore, classes, other, masks")
+    classes, other, masks = spec["classes"], spec.get("other", "error"), spec.get("masks")
+    if other not in OTHER:
+        raise ValueError(f"other: {short(other)} is neither error, ignore nor nearest")
+    if masks not in (None, *MASKS):
+        raise ValueError(f"masks: {short(masks)} is neither values nor colors")
     names = _names(classes)
     colors = [_color(entry["color"]) if "color" in entry else _default_color(i) for i, entry in enumerate(classes)]
-    if ignore is not None and (type(ignore) is not int or not 0 <= ignore < 1 << 16):
-        raise ValueError(f"ignore: {short(ignore)} is neither null nor a mask value from 0 to 65535")
+    ignore, ignored_colors = _ignored(spec.get("ignore"))
     void = ignore if ignore is not None and len(names) <= ignore < 256 else max(255, len(names))
     values: dict[int, int] = {} if ignore is None else {ignore: void}
-    rgb: dict[int, int] = {}
+    rgb: dict[int, int] = dict.fromkeys(map(_code, ignored_colors), void)
     for i, entry in enumerate(classes):
         for value in _values(entry.get("values", [i])):
             _own(values, value, i, str(value), names)
         for color in map(_color, _listed("colors", entry.get("colors", [entry["color"]] if "color" in entry else []))):
-            _own(rgb, color[0] << 16 | color[1] << 8 | color[2], i, str(list(color)), names)
-    return ClassTable(names, np.array(colors, np.uint8), void, values, rgb, other == "ignore", dict(spec))
+            _own(rgb, _code(color), i, str(list(color)), names)
+    return ClassTable(names, np.array(colors, np.uint8), void, values, rgb, other, masks, dict(spec))
+
+
+def _ignored(entry: Any) -> tuple[int | None, list[tuple[int, int, int]]]:
+    """The value and the colours that `ignore:` names: null, a value, a colour, or a list of colours."""
+    if entry is None or (type(entry) is int and 0 <= entry < 1 << 16):
+        return entry, []
+    if not isinstance(entry, list | tuple) or len(entry) == 0:
+        raise ValueError(f"ignore: {short(entry)} is neither null nor a mask value from 0 to 65535 nor a colour")
+    try:
+        return None, [_color(color) for color in (entry if isinstance(entry[0], list | tuple) else [entry])]
+    except ValueError:
+        raise ValueError(
+            f"ignore: {short(entry)} is neither null nor a mask value, a colour or a list of them"
+        ) from None
 
 
 def _names(classes: Sequence[Any]) -> tuple[str, ...]:
@@ -228,6 +275,28 @@ def _default_color(index: int) -> tuple[int, int, int]:
         green |= (index >> 3 * bit + 1 & 1) << 7 - bit
         blue |= (index >> 3 * bit + 2 & 1) << 7 - bit
     return red, green, blue
+
+
+def _code(color: Sequence[int]) -> int:
+    return color[0] << 16 | color[1] << 8 | color[2]
+
+
+def packed(colors: np.ndarray) -> np.ndarray:
+    """24-bit numbers (H, W) of colours (H, W, 3) uint8; of the type that indexes fastest."""
+    codes = colors[..., 0].astype(np.intp)
+    for channel in (1, 2):
+        codes <<= 8
+        codes |= colors[..., channel]
+    return codes
+
+
+def _nearest(codes: np.ndarray, listed: np.ndarray, *, colors: bool) -> np.ndarray:
+    """For each of `codes` the position in `listed` of the nearest, the first of equally near ones."""
+    shifts = np.array([16, 8, 0] if colors else [0])
+    some, those = (each[:, None].astype(np.int64) >> shifts & (255 if colors else 65535) for each in (codes, listed))
+    step = max(1, AT_ONCE // len(listed))
+    pieces = (some[i : i + step, None] - those for i in range(0, len(some), step))
+    return np.concatenate([(piece**2).sum(-1).argmin(1) for piece in pieces])
 
 
 def _rgb_text(code: int) -> str:

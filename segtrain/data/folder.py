@@ -1,15 +1,22 @@
 """Data in a folder: its layout, its class table, its splits."""
 
+import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from . import coco
 from .classes import ClassTable
 from .geometry import Augment
 from .images import MAX_PIXELS
-from .layouts import find_pairs
+from .layouts import LAYOUTS, Reading, beside_root, rank, readings
 from .module import DataModule
-from .source import FolderSource
+from .source import FolderSource, agree
+from .splits import with_splits
+from .survey import mask_name
+from .unusable import unusable
+from .words import read, split_named
 
 
 class FolderData(DataModule):
@@ -17,8 +24,24 @@ class FolderData(DataModule):
 
     Args:
         root: the folder.
-        classes: a class table as `classes.yaml` holds it; `None` reads that file in `root`.
+        layout: a name in `LAYOUTS`, and after a colon which of its folders where several would do; `None` takes the one
+            that finds most pairs.
+        classes: a class table as `classes.yaml` holds it; `None` reads that file in `root`, or beside it.
+        group: a regular expression; of data without splits, images in whose names it matches the same text (its first
+            group if it has one) come into one split, so that sequences stay together.
+        on_bad: what becomes of files without partner and of pairs that cannot be used: `stop` with an error, or `skip`
+            them and list them in `skipped`; then all files are read first.
+        outside: whether lists may name files outside `root`.
         max_pixels: of an image or a mask; larger ones are refused by their header.
+        channels: of the images as the network sees them; `None`: 1 where all are grey, 3 where any is in colours, or
+            the number of those with more. Grey is repeated for 3; of more than these, the first are taken.
+        order: in which the objects of a COCO file are painted: `area`, the largest first, so that small ones stay
+            visible, or as in the `file`.
+        cache: `ram` keeps what was decoded of train and val in memory, which all workers share.
+
+    Attributes:
+        reading: what the layout found.
+        skipped: the errors for which files were left out.
 
     Raises:
         FileNotFoundError: for a missing folder, class table or mask.
@@ -29,32 +52,127 @@ class FolderData(DataModule):
         self,
         *,
         root: str,
+        layout: str | None = None,
         classes: Mapping[str, Any] | None,
+        group: str | None = None,
+        on_bad: Literal["stop", "skip"] = "stop",
+        outside: bool = False,
         crop: Sequence[int],
         batch_size: int,
         workers: int | Literal["auto"],
         max_pixels: int = MAX_PIXELS,
+        channels: int | None = None,
+        cache: Literal["ram", "none"] = "none",
+        order: coco.Order = "area",
         augment: Augment | None = None,
         seed: int = 0,
     ) -> None:
         if max_pixels < 1:
             raise ValueError(f"data.max_pixels={max_pixels}: expected 1 or more")
+        pattern = group_pattern(group)
         folder = Path(root)
-        if not folder.is_dir():
-            raise FileNotFoundError(f"data.root={root}: there is no such folder (seen from {Path.cwd()})")
-        table = class_table(folder, classes)
-        splits = {split: FolderSource(pairs, table, max_pixels) for split, pairs in find_pairs(folder).items()}
+        self.reading = chosen(folder, readings(folder, outside=outside), layout)
+        coco.set_order(self.reading, order)
+        table = class_table(folder, classes, self.reading)
+        refuse_empty(self.reading)
+        alone = unpaired(self.reading)
+        if alone and on_bad == "stop":
+            raise FileNotFoundError(listed(alone))
+        self.skipped = unusable(self.reading, table, max_pixels) if on_bad == "skip" else []
+        bad = {finding.file for finding in self.skipped}
+        pairs = {
+            split: [pair for pair in found if not bad & {str(pair.image), mask_name(pair)}]
+            for split, found in with_splits(self.reading.splits, pattern).items()
+        }
+        splits = {split: FolderSource(found, table, max_pixels, channels) for split, found in pairs.items() if found}
+        agree(splits.values(), channels)
+        for split in {"train", "val"} & splits.keys() if cache == "ram" else ():
+            splits[split].keep()
         super().__init__(splits, table, crop=crop, batch_size=batch_size, workers=workers, augment=augment, seed=seed)
 
 
-def class_table(root: Path, spec: Mapping[str, Any] | None) -> ClassTable:
-    """The table in the settings, or else the one in the data folder."""
+def chosen(root: Path, found: Sequence[Reading], layout: str | None) -> Reading:
+    """The reading of a name, or the best one.
+
+    Raises:
+        FileNotFoundError: if no layout finds pairs.
+        ValueError: for a name that finds none, and for two different readings that are equally good.
+    """
+    if not found:
+        raise FileNotFoundError(
+            f"{root}: no images found; expected {root}/images/train with {root}/masks/train, and val and test "
+            "likewise, or another layout of docs/data.md; images need masks"
+        )
+    if layout is not None:
+        found = [reading for reading in found if layout in (reading.layout, reading.layout.partition(":")[0])]
+        if not found:
+            names = ", ".join(LAYOUTS)
+            raise ValueError(f"data.layout={layout}: it finds no pairs in {root}, if there is such a layout ({names})")
+    equal = [reading for reading in found if rank(reading) == rank(found[0])]
+    if len(equal) > 1:
+        ways = ", ".join(f"{reading.layout} ({len(reading.pairs)} pairs)" for reading in equal)
+        raise ValueError(
+            f"{root} can be read in several ways, {ways}: choose one, such as data.layout={ways.split()[0]}"
+        )
+    return found[0]
+
+
+def refuse_empty(reading: Reading) -> None:
+    """Raises ValueError for a folder of a split without files, beside one with images."""
+    for folder in sorted({pair.image.parent for pair in reading.pairs}):
+        for beside in sorted(folder.parent.iterdir()) if split_named(folder.name) else ():
+            if split_named(beside.name) and beside.is_dir() and not any(beside.iterdir()):
+                raise ValueError(f"{beside}: no images in it")
+
+
+def unpaired(reading: Reading) -> list[tuple[Path, str]]:
+    """(file, reason) of each file without its partner."""
+    images = [*reading.images, *(pair.image for pair in reading.pairs)]
+    top = os.path.commonpath([image.parent for image in images] or [""])
+    names: dict[tuple[Path, str], list[str]] = {}
+    for image in images:
+        names.setdefault((image.parent, image.stem), []).append(image.name)
+
+    def reason(path: Path) -> str:
+        same = [name for name in names[path.parent, path.stem] if name != path.name]
+        if same:
+            return f"and {same[0]} have one name"
+        if not path.exists() and not path.is_symlink():
+            return "is in a list, but not there"
+        placed = "" in reading.splits or any(read(part).split for part in path.relative_to(top).parts)
+        return "has no mask" if placed else "is in no split"
+
+    return [(path, reason(path)) for path in reading.images] + [(path, "has no image") for path in reading.masks]
+
+
+def listed(alone: Sequence[tuple[Path, str]]) -> str:
+    """The error about files without partner, of which the first is named."""
+    path, reason = alone[0]
+    more = f" (and {len(alone) - 1} more files)" if len(alone) > 1 else ""
+    return (
+        f"{path} {reason}{more}: files are paired by name; `check` lists them all, and data.on_bad=skip goes on "
+        "without them"
+    )
+
+
+def group_pattern(group: str | None) -> re.Pattern[str] | None:
+    """Raises ValueError for what is no regular expression."""
+    try:
+        return None if group is None else re.compile(group)
+    except re.error as error:
+        raise ValueError(f"data.group={group}: not a regular expression: {error}") from None
+
+
+def class_table(root: Path, spec: Mapping[str, Any] | None, reading: Reading | None = None) -> ClassTable:
+    """The table in the settings, or else the one in the data folder, beside it, or what the layout says itself."""
     if spec is not None:
         return ClassTable.from_spec(spec, "data.classes")
-    path = root / "classes.yaml"
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path}: missing; it names the classes, for instance: classes: [{{name: background, color: [0, 0, 0]}}, "
-            "{name: vehicle, color: [64, 0, 128]}]"
-        )
-    return ClassTable.from_file(path)
+    for path in (root / "classes.yaml", beside_root(root) / "classes.yaml"):
+        if path.is_file():
+            return ClassTable.from_file(path)
+    if reading is not None and reading.classes is not None:
+        return ClassTable.from_spec(reading.classes, f"the classes of {reading.layout}")
+    raise FileNotFoundError(
+        f"{root / 'classes.yaml'}: missing; it names the classes, for instance: classes: [{{name: background, color: "
+        f"[0, 0, 0]}}, {{name: vehicle, color: [64, 0, 128]}}]; `check data.root={root} write=true` proposes one"
+    )

@@ -1,10 +1,12 @@
 """Random scale, crop, flip and colours of one sample, drawn from its key."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
@@ -24,6 +26,8 @@ class Augment:
         contrast: greatest change of the factor around mid-grey.
         saturation: greatest change of the factor around the pixel's own grey; colour images only.
         hue: greatest turn, as a fraction of the colour circle, up to 0.5; colour images only.
+        rare: probability of a crop around a pixel of a rare class: of the classes in the mask one is drawn, by the
+            inverse of its frequency in all masks, and of its pixels one.
 
     Raises:
         ValueError: for a factor or a fraction that is out of range.
@@ -38,32 +42,52 @@ class Augment:
         contrast: float,
         saturation: float,
         hue: float,
+        rare: float = 0.0,
     ) -> None:
         low, high = scale if len(scale) == 2 else (0.0, 0.0)
         if not 0 < low <= high < math.inf:
             raise ValueError(f"augment.scale={list(scale)}: expected two factors above 0, the smaller one first")
         shares = {"flip": flip, "brightness": brightness, "contrast": contrast, "saturation": saturation, "hue": hue}
+        shares["rare"] = rare
         for name, share in shares.items():
             if not 0 <= share <= (most := 0.5 if name == "hue" else 1):
                 raise ValueError(f"augment.{name}={share}: expected 0 to {most}")
-        self.scale, self.flip = (low, high), flip
+        self.scale, self.flip, self.rare = (low, high), flip, rare
         self.brightness, self.contrast, self.saturation, self.hue = brightness, contrast, saturation, hue
+
+    def window(
+        self,
+        size: Sequence[int],
+        *,
+        crop: Sequence[int],
+        rng: np.random.Generator,
+        mask: Callable[[], Tensor] | None = None,
+        rarity: np.ndarray | None = None,
+    ) -> "Window":
+        """Where to crop an image of `size` (height, width).
+
+        Where the scaled image is smaller than the crop, it lies at a random place in the window.
+
+        Args:
+            mask: reads the mask (H, W), for crops around a rare class.
+            rarity: (classes,) weights to draw a class by.
+        """
+        scale = math.exp(rng.uniform(math.log(self.scale[0]), math.log(self.scale[1])))
+        sides = [max(1, round(side / scale)) for side in crop]
+        corner = [_place(rng, side, inside) for side, inside in zip(size, sides, strict=True)]
+        flip = bool(rng.random() < self.flip)
+        if self.rare and mask is not None and rarity is not None and rng.random() < self.rare:
+            found = _rare_pixel(rng, mask(), rarity)
+            if found is not None:
+                axes = zip(corner, found, sides, size, strict=True)
+                corner = [_around(middle, side, limit) if side < limit else c for c, middle, side, limit in axes]
+        return Window(tuple(corner), tuple(sides), flip)
 
     def geometry(
         self, image: Tensor, mask: Tensor, *, crop: Sequence[int], void: int, rng: np.random.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Crops of size `crop` of image (C, H, W) and mask (H, W), which stay aligned.
-
-        Where the scaled image is smaller than the crop it lies at a random place on black, with `void` in the mask.
-        """
-        scale = math.exp(rng.uniform(math.log(self.scale[0]), math.log(self.scale[1])))
-        window = [max(1, round(size / scale)) for size in crop]
-        corner = [_place(rng, size, inside) for size, inside in zip(image.shape[-2:], window, strict=True)]
-        image = resized_window(image, corner, window, crop, InterpolationMode.BILINEAR, fill=0)
-        mask = resized_window(mask[None], corner, window, crop, InterpolationMode.NEAREST_EXACT, fill=void)[0]
-        if rng.random() < self.flip:
-            image, mask = image.flip(-1), mask.flip(-1)
-        return image, mask
+        """Crops of size `crop` of image (C, H, W) and mask (H, W), which stay aligned."""
+        return self.window(mask.shape, crop=crop, rng=rng).cut(image, mask, crop=crop, void=void)
 
     def color(self, channels: int, rng: np.random.Generator) -> Tensor:
         """(C, C+1) float32: the affine map of colours in 0..1, its last column the shift."""
@@ -81,10 +105,83 @@ class Augment:
         return torch.from_numpy(np.hstack([contrast * matrix, shift]).astype(np.float32))
 
 
+class Window(NamedTuple):
+    """A rectangle that becomes a crop; `corner` is negative where it reaches beyond the image.
+
+    Attributes:
+        corner: first row and column.
+        size: height and width.
+        flip: whether the crop is turned left to right.
+        shrink: of the image that is given to `cut`: it has 1/shrink of the size of the mask.
+    """
+
+    corner: tuple[int, ...]
+    size: tuple[int, ...]
+    flip: bool
+    shrink: int = 1
+
+    def snapped(self, crop: Sequence[int], limit: Sequence[int]) -> "Window":
+        """This window for an image of (height, width) `limit` that is decoded at 1/2, 1/4 or 1/8 of its size.
+
+        That is where the image would be made smaller at least as much; then corner and size are moved to whole blocks,
+        so that image and mask are cut exactly alike.
+        """
+        least = min(side / out for side, out in zip(self.size, crop, strict=True))
+        shrink = next((s for s in (8, 4, 2) if s <= least and 2 * s <= min(limit)), 1)
+        corner = tuple(c // shrink * shrink for c in self.corner)
+        return Window(corner, tuple(side // shrink * shrink for side in self.size), self.flip, shrink)
+
+    def cut(self, image: Tensor, mask: Tensor, *, crop: Sequence[int], void: int) -> tuple[Tensor, Tensor]:
+        """Crops of size `crop` of image (C, H / shrink, W / shrink) and mask (H, W), which stay aligned.
+
+        What lies beyond the image is black, with `void` in the mask.
+        """
+        height, width = (side * self.shrink for side in image.shape[-2:])  # without blocks that are not whole
+        corner, size = ([each // self.shrink for each in pair] for pair in (self.corner, self.size))
+        image = resized_window(image, corner, size, crop, smooth, fill=0)
+        mask = mask[None, :height, :width]
+        mask = resized_window(mask, self.corner, self.size, crop, nearest, fill=void)[0]
+        return (image.flip(-1), mask.flip(-1)) if self.flip else (image, mask)
+
+
+def _rare_pixel(rng: np.random.Generator, mask: Tensor, rarity: np.ndarray) -> tuple[int, ...] | None:
+    """(row, column) of a pixel of a class that is drawn by its weight; `None` in a mask that is all void."""
+    values = mask.numpy()
+    present = np.flatnonzero(np.bincount(values.ravel(), minlength=len(rarity))[: len(rarity)])
+    weights = rarity[present]
+    if not weights.sum() > 0:
+        return None
+    chosen = rng.choice(present, p=weights / weights.sum())
+    pixels = np.flatnonzero(values == chosen)
+    return tuple(int(i) for i in np.unravel_index(pixels[rng.integers(len(pixels))], values.shape))
+
+
+def _around(middle: int, window: int, size: int) -> int:
+    """First pixel of a window with `middle` in its middle, or as near to it as the image allows."""
+    return min(max(middle - window // 2, 0), size - window)
+
+
 def _place(rng: np.random.Generator, size: int, window: int) -> int:
     """First pixel of a window along one axis; negative where the window is larger than the image."""
     slack = size - window
     return int(rng.integers(0, slack + 1)) if slack >= 0 else -int(rng.integers(0, -slack + 1))
+
+
+def smooth(image: Tensor, size: list[int]) -> Tensor:
+    """An image (C, H, W) of another size, bilinear; made smaller, each pixel is a mean of all those that it covers.
+
+    torch 2.15 has a fast kernel for uint8; where the new width is 1, all its kernels are wrong or fail.
+    """
+    if image.dtype == torch.uint8 and min(*image.shape[-2:], *size) > 1:
+        return F.resize(image, size, interpolation=InterpolationMode.BILINEAR, antialias=True)
+    planes = (Image.fromarray(channel.numpy().astype(np.float32)) for channel in image)
+    resized = [np.asarray(plane.resize((size[1], size[0]), Image.Resampling.BILINEAR)) for plane in planes]
+    return torch.from_numpy(np.stack(resized).round()).clamp(0, torch.iinfo(image.dtype).max).to(image.dtype)
+
+
+def nearest(mask: Tensor, size: list[int]) -> Tensor:
+    """A mask (1, H, W) of another size: every value is that of the pixel below the middle of the new one."""
+    return F.resize(mask, size, interpolation=InterpolationMode.NEAREST_EXACT)
 
 
 def resized_window(
@@ -92,7 +189,7 @@ def resized_window(
     corner: Sequence[int],
     window: Sequence[int],
     size: Sequence[int],
-    interpolation: InterpolationMode,
+    resize: Callable[[Tensor, list[int]], Tensor],
     fill: int,
 ) -> Tensor:
     """The window of image (C, H, W) at `corner`, resized to `size`; what lies beyond the image becomes `fill`.
@@ -108,7 +205,7 @@ def resized_window(
     shape = [t.stop - t.start for t in target]
     part = image[:, inside[0], inside[1]]
     if list(part.shape[-2:]) != shape:
-        part = F.resize(part, shape, interpolation=interpolation, antialias=True)
+        part = resize(part, shape)
     if shape == list(size):
         return part.contiguous()
     canvas = image.new_full((image.shape[0], *size), fill)

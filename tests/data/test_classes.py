@@ -3,6 +3,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from segtrain.data.classes import ClassTable
 
@@ -44,7 +46,7 @@ def test_an_ignored_value_of_16_bits_becomes_a_void_of_8():
     assert chosen.dtype == np.uint8
 
 
-@pytest.mark.parametrize("mask", [np.array([[70000]]), np.array([[0.5]])])
+@pytest.mark.parametrize("mask", [np.array([[70000]]), np.array([[-1]]), np.array([[0.5]])])
 def test_masks_beyond_16_bits_or_not_whole_are_refused(mask: np.ndarray):
     with pytest.raises(ValueError, match="expected whole numbers from 0 to 65535"):
         table().encode(mask)
@@ -68,6 +70,52 @@ def test_unlisted_colours_are_named_with_their_pixels():
 
 def test_other_ignore_turns_unlisted_values_into_void():
     assert table(other="ignore").encode(np.array([[0, 7]], np.uint8)).tolist() == [[0, 255]]
+
+
+def test_other_nearest_gives_unlisted_values_and_colours_to_the_nearest_listed_one():
+    classes = [{"name": "a", "color": [0, 0, 0], "values": [0]}, {"name": "b", "color": [200, 0, 0], "values": [100]}]
+    chosen = table(other="nearest", classes=classes)
+    for _ in range(2):
+        assert chosen.encode(np.array([[0, 49, 50, 51, 100, 254]], np.uint8)).tolist() == [[0, 0, 0, 1, 1, 255]]
+        assert chosen.encode(np.array([[300, 170]], np.uint16)).tolist() == [[255, 1]]
+        colors = np.array([[[90, 9, 9], [120, 9, 9], [255, 30, 30]]], np.uint8)
+        assert chosen.encode(colors).tolist() == [[0, 1, 1]]
+
+
+def test_ignored_colours_are_void():
+    for ignore in ([1, 1, 1], [[1, 1, 1], [2, 2, 2]]):
+        chosen = table(ignore=ignore)
+        colors = np.array([[[0, 0, 0], [64, 0, 128], [1, 1, 1]]], np.uint8)
+        assert chosen.encode(colors).tolist() == [[0, 1, 255]]
+        assert chosen.encode(np.array([[0, 1]], np.uint8)).tolist() == [[0, 1]]
+    assert chosen.encode(np.array([[[2, 2, 2]]], np.uint8)).tolist() == [[255]]
+
+
+def test_every_value_may_have_a_class_of_its_own():
+    values = np.arange(256, dtype=np.uint8)[None]
+    chosen = table(ignore=None, classes=[{"name": f"{i}"} for i in range(255)] + [{"name": "last", "values": [255]}])
+    assert chosen.encode(values).tolist() == values.tolist()
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.data())
+def test_a_mask_of_any_size_is_looked_up_value_by_value(data: st.DataObject):
+    owners = data.draw(st.lists(st.sampled_from(["a", "b", "void", "error"]), min_size=256, max_size=256))
+    classes = [{"name": name, "values": [v for v in range(256) if owners[v] == name]} for name in "ab"]
+    ignored = next((value for value in range(256) if owners[value] == "void"), None)
+    chosen = table(ignore=ignored, classes=classes)
+    known = [value for value in range(256) if owners[value] in "ab" or value == ignored]
+    shape = data.draw(st.tuples(st.integers(1, 9), st.integers(1, 9)))
+    mask = np.array(data.draw(st.lists(st.sampled_from(known or [0]), min_size=81, max_size=81)), np.uint8)[
+        : np.prod(shape)
+    ]
+    if known:
+        expected = [chosen.void if value == ignored else "ab".index(owners[value]) for value in mask]
+        assert chosen.encode(mask.reshape(shape)).ravel().tolist() == expected
+    strange = next((value for value in range(256) if value not in known), None)
+    if strange is not None:
+        with pytest.raises(ValueError, match=rf"values {strange} \(1 pixels\) belong to none"):
+            chosen.encode(np.array([*mask, strange], np.uint8)[None])
 
 
 def test_colours_that_nobody_chose_are_pascal_vocs():
@@ -109,7 +157,11 @@ def test_colours_that_nobody_chose_are_pascal_vocs():
         ({"ignore": 0, "classes": [{"name": "a"}]}, "0 belongs to both 'ignore' and 'a'"),
         ({"ignore": -1, "classes": [{"name": "a"}]}, "ignore: -1 is neither null nor a mask value"),
         ({"ignore": [0, 255], "classes": [{"name": "a"}]}, "is neither null nor a mask value"),
-        ({"classes": [{"name": "a"}], "other": "skip"}, "neither error nor ignore"),
+        ({"classes": [{"name": "a"}], "other": "skip"}, "neither error, ignore nor nearest"),
+        ({"classes": [{"name": "a"}], "masks": "rgb"}, "masks: 'rgb' is neither values nor colors"),
+        ({"ignore": [0, 0, 300], "classes": [{"name": "a"}]}, "is neither null nor a mask value"),
+        ({"ignore": [], "classes": [{"name": "a"}]}, "is neither null nor a mask value"),
+        ({"ignore": [0, 0, 0], "classes": [{"name": "a", "color": [0, 0, 0]}]}, "belongs to both 'ignore' and 'a'"),
         ({"classes": [{"name": "a"}], "palette": 1}, "unknown entry 'palette'"),
         ({"classes": [{"name": "a"}], 1: 1, "x": 1}, "unknown entry 1"),
     ],

@@ -1,19 +1,27 @@
 import os
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from segtrain.data import FolderData
-from segtrain.data.layouts import find_pairs, split_of
+from segtrain.data.layouts import readings
+from segtrain.data.source import Pair
+from segtrain.data.splits import split_of, with_splits
 
 
-def opened(root: Path, **changes: object) -> FolderData:
-    settings = {"classes": None, "crop": [8, 8], "batch_size": 2, "workers": 0}
+def opened(root: Path, **changes: Any) -> FolderData:
+    settings: dict[str, Any] = {"classes": None, "crop": [8, 8], "batch_size": 2, "workers": 0}
     return FolderData(root=str(root), **settings | changes)
+
+
+def find_pairs(root: Path) -> dict[str, list[Pair]]:
+    return with_splits(readings(root)[0].splits)
 
 
 def test_the_home_layout_gives_its_splits(folder: Callable[..., Path]):
@@ -94,29 +102,29 @@ def test_a_split_that_is_not_there_is_named(folder: Callable[..., Path]):
         opened(folder({"train": 1})).source("val")
 
 
-@pytest.mark.parametrize("name", ["validation", "Testing", "extra"])
-def test_a_folder_beside_the_splits_is_named(folder: Callable[..., Path], name: str):
-    root = folder({"train": 1, "val": 1, name: 1})
-    with pytest.raises(ValueError, match=rf"images.{name}: not in a split"):
+@pytest.mark.parametrize(("name", "split"), [("validation", "val"), ("Testing", "test"), ("valid", "val")])
+def test_splits_have_other_names_too(folder: Callable[..., Path], name: str, split: str):
+    data = opened(folder({"training": 2, name: 1}))
+    assert {name: len(source) for name, source in data.splits.items()} == {"train": 2, split: 1}
+
+
+def test_a_folder_beside_the_splits_is_named(folder: Callable[..., Path]):
+    root = folder({"train": 1, "val": 1, "extra": 1})
+    with pytest.raises(FileNotFoundError, match=r"images.extra.0.png is in no split .and 1 more files"):
         opened(root)
 
 
 def test_images_beside_the_splits_are_named(folder: Callable[..., Path]):
     root = folder({"train": 1, "val": 1})
     Image.new("RGB", (4, 4)).save(root / "images/alone.png")
-    with pytest.raises(ValueError, match=r"images.alone.png: not in a split"):
+    with pytest.raises(FileNotFoundError, match=r"images.alone.png is in no split"):
         opened(root)
-
-
-def test_splits_under_other_names_are_not_pooled(folder: Callable[..., Path]):
-    with pytest.raises(ValueError, match=r"images.testing: not in a split; .* must be train, val and test"):
-        opened(folder({"training": 1, "testing": 1}))
 
 
 def test_a_missing_mask_is_named(folder: Callable[..., Path]):
     root = folder({"train": 3, "val": 1})
     (root / "masks/train/1.png").unlink()
-    with pytest.raises(FileNotFoundError, match=r"images.train.1\.png has no mask in .*masks.train"):
+    with pytest.raises(FileNotFoundError, match=r"images.train.1\.png has no mask: .* data.on_bad=skip goes on"):
         opened(root)
 
 
@@ -124,15 +132,87 @@ def test_a_mask_without_image_is_named(folder: Callable[..., Path]):
     root = folder({"train": 3, "val": 1})
     (root / "images/train/0.png").unlink()
     (root / "images/train/2.png").unlink()
-    with pytest.raises(FileNotFoundError, match=r"masks.train.0\.png has no image .*and 1 more"):
+    with pytest.raises(FileNotFoundError, match=r"masks.train.0\.png has no image .and 1 more files"):
         opened(root)
 
 
 def test_two_images_of_one_name_are_refused(folder: Callable[..., Path]):
-    root = folder({"train": 1, "val": 1})
+    root = folder({"train": 1, "val": 2})
     Image.new("RGB", (16, 12)).save(root / "images/train/0.jpg")
-    with pytest.raises(ValueError, match="have one name"):
+    with pytest.raises(FileNotFoundError, match=r"images.train.0\.jpg and 0\.png have one name"):
         opened(root)
+
+
+def test_a_file_that_is_only_listed_is_named(folder: Callable[..., Path]):
+    root = folder({"train": 2, "val": 1})
+    rows = [
+        "image,mask,split",
+        "images/train/0.png,masks/train/0.png,train",
+        "images/train/9.png,masks/train/1.png,val",
+    ]
+    (root / "splits.csv").write_text("\n".join([*rows, "images/val/8.png,masks/val/8.png,val"]))
+    with pytest.raises(FileNotFoundError, match=r"images.val.8\.png is in a list, but not there .and 1 more files"):
+        opened(root)
+
+
+def test_bad_files_are_skipped_on_request_and_kept_in_mind(folder: Callable[..., Path]):
+    root = folder({"train": 4, "val": 2})
+    (root / "masks/train/1.png").unlink()
+    (root / "images/train/2.png").write_bytes(b"")
+    Image.new("L", (16, 11)).save(root / "masks/val/1.png")
+    data = opened(root, on_bad="skip")
+    assert {split: source.names for split, source in data.splits.items()} == {"train": ["0", "3"], "val": ["0"]}
+    assert {Path(finding.file).name for finding in data.skipped} == {"1.png", "2.png"}
+
+
+def test_a_group_stays_together(folder: Callable[..., Path]):
+    root = folder({".": 60})
+    for kind in ("images", "masks"):
+        for i in range(60):
+            (root / kind / f"{i}.png").rename(root / kind / f"walk_{i // 5:02d}_{i}.png")
+    splits = opened(root, group=r"walk_(\d+)_").splits
+    groups = {split: {name.split("_")[1] for name in source.names} for split, source in splits.items()}
+    assert sum(len(found) for found in groups.values()) == 12
+    assert all(split_of(number) == split for split, found in groups.items() for number in found)
+    with pytest.raises(ValueError, match=r"data\.group=\(: not a regular expression"):
+        opened(root, group="(")
+
+
+def test_readings_that_are_equally_good_are_named(folder: Callable[..., Path]):
+    root = folder({".": 3})
+    shutil.copytree(root / "masks", root / "labels")
+    with pytest.raises(
+        ValueError, match=r"several ways, flat:labels \(3 pairs\), flat:masks \(3 pairs\): .*data.layout="
+    ):
+        opened(root)
+    assert {Path(str(pair.mask)).parent.name for pair in opened(root, layout="flat:labels").reading.pairs} == {"labels"}
+    with pytest.raises(ValueError, match=r"data\.layout=voc: it finds no pairs"):
+        opened(root, layout="voc")
+
+
+def test_the_description_may_stand_beside_the_folder(folder: Callable[..., Path], tmp_path: Path):
+    root = folder({"train": 2, "val": 1})
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    for name in ("images", "masks"):
+        (root / name).rename(inside / name)
+    (tmp_path / "inside.segtrain").mkdir()
+    (root / "classes.yaml").rename(tmp_path / "inside.segtrain/classes.yaml")
+    assert opened(inside).classes.names == ("ground", "thing")
+
+
+def test_with_a_cache_the_samples_are_the_same(folder: Callable[..., Path]):
+    root = folder({"train": 2, "val": 1})
+    cached, plain = opened(root, cache="ram").source("train"), opened(root).source("train")
+    for _ in range(2):
+        assert all((a == b).all() for a, b in zip(cached.read(1), plain.read(1), strict=True))
+
+
+def test_grey_images_have_one_channel_unless_more_are_asked_for(folder: Callable[..., Path]):
+    root = folder({"train": 1, "val": 1})
+    for split in ("train", "val"):
+        Image.open(root / f"images/{split}/0.png").convert("L").save(root / f"images/{split}/0.png")
+    assert [opened(root, channels=channels).channels for channels in (None, 1, 3)] == [1, 1, 3]
 
 
 def test_sizes_that_differ_are_named_with_both_files(folder: Callable[..., Path]):

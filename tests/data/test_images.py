@@ -10,9 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageOps, PngImagePlugin
 
-from segtrain.data.images import displayed_size, read_image, read_mask
+from segtrain.data.classes import ClassTable
+from segtrain.data.images import displayed_size, header, read_image, read_mask
 
 RNG = np.random.default_rng(0)
 
@@ -80,6 +83,125 @@ def test_colour_masks_lose_their_alpha_only(tmp_path: Path):
     colors = RNG.integers(0, 256, (3, 3, 3), np.uint8)
     opaque = np.dstack([colors, np.full((3, 3), 255, np.uint8)])
     assert read_mask(saved(tmp_path / "x.png", Image.fromarray(opaque))).tolist() == colors.tolist()
+
+
+def grey_png(values: np.ndarray, bits: int) -> bytes:
+    """A grey PNG of 1, 2, 4, 8 or 16 bits, which Pillow does not write for all of them."""
+    height, width = values.shape
+    if bits == 16:
+        rows = values.astype(">u2").view(np.uint8)
+    else:
+        unpacked = values.astype(np.uint8)[..., None] >> np.arange(bits - 1, -1, -1) & 1
+        rows = np.packbits(unpacked.reshape(height, -1).astype(np.uint8), axis=1)
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0))
+    data = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.data())
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+def test_grey_masks_of_any_depth_and_size_are_the_numbers_stored(tmp_path_factory, bits: int, data: st.DataObject):
+    shape = data.draw(st.tuples(st.integers(1, 40), st.integers(1, 40)))
+    values = np.random.default_rng(data.draw(st.integers(0, 99))).integers(0, 2**bits, shape)
+    path = tmp_path_factory.getbasetemp() / f"depth{bits}.png"
+    path.write_bytes(grey_png(values, bits))
+    mask = read_mask(path)
+    assert mask.dtype == (np.uint16 if bits == 16 else np.uint8)
+    assert mask.tolist() == values.tolist()
+
+
+@pytest.mark.parametrize("white", [0, 1])
+@pytest.mark.parametrize("bits", [2, 4])
+def test_small_depths_of_tiff_are_numbers_too_and_white_is_their_greatest(tmp_path: Path, bits: int, white: int):
+    values = RNG.integers(0, 2**bits, (3, 8), np.uint8)
+    unpacked = values[..., None] >> np.arange(bits - 1, -1, -1) & 1
+    rows = np.packbits(unpacked.reshape(3, -1).astype(np.uint8), axis=1).tobytes()
+    tags = [(256, 4, 1, 8), (257, 4, 1, 3), (258, 3, 1, bits), (259, 3, 1, 1), (262, 3, 1, white), (277, 3, 1, 1)]
+    tags += [(273, 4, 1, 8 + 2 + 12 * 8 + 4), (279, 4, 1, len(rows))]
+    (tmp_path / "x.tif").write_bytes(tiff(*tags, data=rows))
+    expected = values if white == 1 else 2**bits - 1 - values
+    assert read_mask(tmp_path / "x.tif").tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("greatest", [1, 3, 100, 255, 256, 999, 65534, 65535])
+@pytest.mark.parametrize("plain", [False, True])
+def test_pgm_masks_are_the_numbers_stored_whatever_their_greatest(tmp_path: Path, greatest: int, plain: bool):
+    values = RNG.integers(0, greatest + 1, (7, 9))
+    values[0, :2] = 0, greatest
+    kind = np.dtype(">u2" if greatest > 255 else "u1")
+    body = " ".join(map(str, values.ravel())).encode() if plain else values.astype(kind).tobytes()
+    (tmp_path / "x.pgm").write_bytes(f"P{2 if plain else 5}\n9 7\n{greatest}\n".encode() + body)
+    assert read_mask(tmp_path / "x.pgm").tolist() == values.tolist()
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "bmp", "webp", "ppm"])
+def test_colour_masks_are_the_colours_stored(tmp_path: Path, suffix: str):
+    colors = RNG.integers(0, 256, (5, 6, 3), np.uint8)
+    path = saved(tmp_path / f"x.{suffix}", Image.fromarray(colors), **({"lossless": True} if suffix == "webp" else {}))
+    assert read_mask(path).tolist() == colors.tolist()
+
+
+def test_whole_numbers_of_32_bits_are_numbers_and_fractions_are_refused(tmp_path: Path):
+    values = np.array([[0, 1, 70000]])
+    for kind in (np.float32, np.int32):
+        assert read_mask(saved(tmp_path / "x.tif", Image.fromarray(values.astype(kind)))).tolist() == values.tolist()
+    path = saved(tmp_path / "x.tif", Image.fromarray(np.array([[0, 0.5]], np.float32)))
+    with pytest.raises(ValueError, match=r"x\.tif: numbers with fractions: a mask holds whole numbers"):
+        read_mask(path)
+
+
+def deep_png(colors: np.ndarray) -> bytes:
+    """A PNG of 16-bit colours (H, W, 3) or with alpha (H, W, 4), which Pillow does not write."""
+    height, width, samples = colors.shape
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 2 if samples == 3 else 6, 0, 0, 0))
+    data = zlib.compress(b"".join(b"\0" + row.astype(">u2").tobytes() for row in colors))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("samples", [3, 4])
+def test_colours_of_16_bits_are_read_whole_in_images_and_refused_in_masks(tmp_path: Path, samples: int):
+    colors = RNG.integers(0, 65536, (5, 7, samples))
+    (tmp_path / "x.png").write_bytes(deep_png(colors))
+    assert header(tmp_path / "x.png") == (5, 7, 3, 16, False)
+    assert read_image(tmp_path / "x.png", bits=16).permute(1, 2, 0).tolist() == colors[..., :3].tolist()
+    assert read_image(tmp_path / "x.png").permute(1, 2, 0).tolist() == (colors[..., :3] >> 8).tolist()
+    with pytest.raises(ValueError, match=r"x\.png: colours of 16 bits: a mask has 8-bit colours"):
+        read_mask(tmp_path / "x.png")
+
+
+def test_as_colours_a_mask_of_any_kind_is_its_colours(tmp_path: Path):
+    colors = np.array([[[9, 0, 0], [0, 9, 9], [9, 0, 0]]], np.uint8)
+    painted = Image.fromarray(colors)
+    for picture in (painted, painted.quantize(2), painted.convert("RGBA")):
+        assert read_mask(saved(tmp_path / "x.png", picture), masks="colors").tolist() == colors.tolist()
+    grey = Image.fromarray(np.array([[0, 7, 255]], np.uint8))
+    assert read_mask(saved(tmp_path / "x.png", grey), masks="colors").tolist() == [[[0] * 3, [7] * 3, [255] * 3]]
+    bit = Image.fromarray(np.array([[False, True]]))
+    assert read_mask(saved(tmp_path / "x.png", bit), masks="colors").tolist() == [[[0] * 3, [255] * 3]]
+    deep = Image.fromarray(np.array([[300]], np.uint16))
+    with pytest.raises(ValueError, match=r"x\.png: numbers of 16 bits: a mask of colours has 8 bits"):
+        read_mask(saved(tmp_path / "x.png", deep), masks="colors")
+
+
+def test_as_values_colours_have_to_be_grey(tmp_path: Path):
+    values = np.array([[0, 7, 255]], np.uint8)
+    grey = Image.fromarray(values)
+    for picture in (grey, grey.convert("RGB"), grey.convert("RGBA"), grey.convert("LA")):
+        assert read_mask(saved(tmp_path / "x.png", picture), masks="values").tolist() == values.tolist()
+    colors = np.array([[[9, 9, 9], [9, 9, 18], [0, 50, 0]]], np.uint8)
+    with pytest.raises(ValueError, match=r"x\.png: 2 pixels are no grey"):
+        read_mask(saved(tmp_path / "x.png", Image.fromarray(colors)), masks="values")
+
+
+def test_a_jpeg_mask_is_read_as_it_decodes(tmp_path: Path):
+    values = np.kron(np.array([[0, 255], [255, 0]], np.uint8), np.ones((16, 16), np.uint8))
+    mask = read_mask(saved(tmp_path / "x.jpg", Image.fromarray(values), quality=70))
+    assert ((mask > 127) == (values > 127)).all()
+    table = ClassTable.from_spec(
+        {"classes": [{"name": "a", "values": ["0-127"]}, {"name": "b", "values": ["128-255"]}]}
+    )
+    assert table.encode(mask).tolist() == (values // 255).tolist()
 
 
 def test_a_text_file_is_no_image(tmp_path: Path):

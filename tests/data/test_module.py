@@ -42,6 +42,79 @@ def test_workers_change_nothing(data: Callable[..., DataModule]):
     assert all(torch.equal(a[name], b[name]) for a, b in zip(alone, with_workers, strict=True) for name in a)
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_cache_changes_nothing(data: Callable[..., DataModule], workers: int):
+    read = list(islice(data().train_dataloader(), 6))
+    module = data(cache="ram", workers=workers)
+    kept = list(islice(module.train_dataloader(), 6))
+    assert module.cache_bytes >= 8 * 12 * 16 * 4
+    assert all(torch.equal(a[name], b[name]) for a, b in zip(read, kept, strict=True) for name in a)
+
+
+def test_what_a_worker_has_read_is_there_for_all(data: Callable[..., DataModule]):
+    module = data(cache="ram", workers=2)
+    source = module.source("train")
+    before = [source.read_mask(i) for i in range(5)]
+    assert not any(source.cache.get(i) for i in range(5))
+    list(islice(module.train_dataloader(), 6))
+    for pair in source.pairs:
+        pair.mask.unlink()
+    assert all(torch.equal(source.read_mask(i), mask) for i, mask in enumerate(before))
+
+
+def test_crops_around_rare_classes_come_from_the_key_alone(data: Callable[..., DataModule]):
+    rare = Augment(**AUGMENT, rare=0.7)
+    read, kept, uniform = (
+        list(islice(data(**options).train_dataloader(), 4))
+        for options in ({"augment": rare}, {"augment": rare, "cache": "ram", "workers": 2}, {})
+    )
+    assert all(torch.equal(a[name], b[name]) for a, b in zip(read, kept, strict=True) for name in a)
+    assert not all(torch.equal(a["mask"], b["mask"]) for a, b in zip(read, uniform, strict=True))
+
+
+@pytest.mark.parametrize("cache", ["none", "ram"])
+def test_large_jpegs_are_read_small_where_the_scale_allows(folder: Callable[..., Path], cache: str):
+    root = folder({"train": 3, "val": 1}, size=(80, 96))
+    for path in (root / "images/train").iterdir():
+        with Image.open(path) as picture:
+            picture.resize((6, 5)).resize((96, 80), Image.Resampling.BICUBIC).save(path.with_suffix(".jpg"), quality=95)
+        path.unlink()
+    augment = Augment(**AUGMENT | {"scale": [0.1, 0.6], "brightness": 0.0})
+    options = {"crop": [8, 8], "batch_size": 3, "workers": 0, "augment": augment}
+    batches = []
+    for reads_small in (True, False):
+        module = FolderData(root=str(root), classes=None, cache=cache, **options)
+        module.trainer = SimpleNamespace(global_rank=0, world_size=1, accumulate_grad_batches=1)
+        if not reads_small:
+            source = module.source("train")
+            source.read_small = lambda i, shrink, source=source: block_means(source.read(i)[0], shrink)
+        batches.append(list(islice(module.train_dataloader(), 8)))
+    for small, exact in zip(*batches, strict=True):
+        assert torch.equal(small["mask"], exact["mask"])
+        assert (small["image"].float() - exact["image"].float()).abs().mean() < 3
+
+
+def block_means(image: torch.Tensor, shrink: int) -> torch.Tensor:
+    return torch.nn.functional.avg_pool2d(image.float(), shrink).round().to(torch.uint8)
+
+
+def test_batches_of_sixteen_bits(folder: Callable[..., Path]):
+    root = folder({"train": 3, "val": 1})
+    deep = np.random.default_rng(0).integers(0, 4096, (12, 16)).astype(np.uint16)
+    for path in root.glob("images/*/*.png"):
+        Image.fromarray(deep).save(path)
+    options = {"crop": [8, 8], "batch_size": 3, "workers": 0, "augment": Augment(**AUGMENT)}
+    module = FolderData(root=str(root), classes=None, **options)
+    module.trainer = SimpleNamespace(global_rank=0, world_size=1, accumulate_grad_batches=1)
+    batch = next(iter(module.train_dataloader()))
+    assert (batch["image"].shape, batch["image"].dtype) == ((3, 1, 8, 8), torch.uint16)
+    assert batch["color"].shape == (3, 1, 2)
+    assert module.channels == 1
+    mean, std = module.statistics()
+    assert mean == pytest.approx([deep.mean() / 65535])
+    assert std == pytest.approx([max(deep.std() / 65535, 0.01)])
+
+
 def test_the_loader_goes_on_after_the_batches_done(data: Callable[..., DataModule]):
     late = data()
     late.batches_done = 2

@@ -1,0 +1,281 @@
+"""Class files that people have: names, with the colours or values that mean them."""
+
+import csv
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from .classes import MAX_BYTES, MAX_CLASSES, MAX_NAME, UNPRINTABLE, ClassTable
+from .survey import MaskFacts
+
+# Our own, Supervisely's, CVAT's, CamVid's, fast.ai's, and what people call theirs.
+FILES = re.compile(
+    r"classes\.ya?ml|classes\.json|class_dict.*\.csv|labelmap\.txt|label_?colou?rs\.txt|"
+    r"meta\.json|(labels?|class(es)?|label_?map|class_?names|categories|id2label)\.json|(labels?|class(es)?|codes|names)\.(txt|csv)"
+)
+Color = tuple[int, int, int]
+HEX = re.compile(r"#?([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})")
+NAME_KEYS = ("name", "title", "label", "class", "class_name", "classname", "category")
+VALUE_KEYS = ("id", "value", "index", "class_id", "label_id", "pixel_value", "pixel")
+COLOR_KEYS = ("color", "colour", "rgb", "hex", "rgb_color", "color_rgb")
+RED_GREEN_BLUE = (("r", "g", "b"), ("red", "green", "blue"))
+
+
+class Listed(NamedTuple):
+    """A class that a file names; `values` and `color` where it says them."""
+
+    name: str
+    color: Color | None = None
+    values: tuple[int, ...] | None = None
+
+
+class ClassFile(NamedTuple):
+    path: Path
+    entries: list[Listed]
+
+
+class Held(NamedTuple):
+    """What becomes of a class file when it is held against the masks.
+
+    Attributes:
+        found: entries with the pixels that they own.
+        absent: entries of which no mask has a pixel.
+        unlisted: values or colours that occur and that no entry names, with their pixels.
+        coloured: whether these are 24-bit colours.
+    """
+
+    found: list[tuple[Listed, int]]
+    absent: list[Listed]
+    unlisted: dict[int, int]
+    coloured: bool
+
+
+def read(root: Path) -> ClassFile | None:
+    """The first file that names classes: in `root`, or else in one of the folders just below it."""
+    for folder in (root, *sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))):
+        with suppress(OSError):
+            found = [path for path in folder.iterdir() if FILES.fullmatch(path.name.lower()) and path.is_file()]
+            for path in sorted(found, key=rank):
+                entries = entries_in(path)
+                if entries:
+                    return ClassFile(path, entries)
+    return None
+
+
+def rank(path: Path) -> tuple[int, str]:
+    """The alternatives of `FILES` from left to right."""
+    firsts = ("classes.y", "classes.json", "class_dict", "labelmap.txt", "label_colors.txt", "label")
+    return next((i for i, start in enumerate(firsts) if path.name.lower().startswith(start)), len(firsts)), path.name
+
+
+def entries_in(path: Path) -> list[Listed]:
+    """The classes in a file; none for a file of another kind. Names that occur twice are one class."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            return []
+        suffix, text = path.suffix.lower(), content.decode("utf-8-sig")
+        if suffix in (".yaml", ".yml"):
+            return from_table(path)
+        entries = list(from_json(json.loads(text)) if suffix == ".json" else from_text(text, suffix == ".csv"))
+    except (ValueError, TypeError, KeyError, OSError, RecursionError, csv.Error, yaml.YAMLError):
+        return []
+    good = 0 < len(entries) <= MAX_CLASSES and all(printable(entry.name) for entry in entries)
+    return merged(entries) if good else []
+
+
+def printable(name: str) -> bool:
+    return 0 < len(name.strip()) <= MAX_NAME and not UNPRINTABLE.search(name)
+
+
+def merged(entries: Iterable[Listed]) -> list[Listed]:
+    """One entry a name: with the first colour, and all values."""
+    names: dict[str, Listed] = {}
+    for entry in entries:
+        first = names.setdefault(entry.name, entry)
+        if first is not entry and entry.values:
+            names[entry.name] = first._replace(values=(*(first.values or ()), *entry.values))
+    return list(names.values())
+
+
+# --- formats ----------------------------------------------------------------------------------------------------------
+
+
+def from_table(path: Path) -> list[Listed]:
+    """`classes.yaml`"""
+    table = ClassTable.from_file(path)
+    owned: dict[int, list[int]] = {i: [] for i in range(len(table))}
+    for value, index in table.values.items():
+        if index in owned:
+            owned[index].append(value)
+    colors = [tuple(int(c) for c in color) for color in table.colors]
+    return [
+        Listed(name, (color[0], color[1], color[2]), tuple(owned[i]))
+        for i, (name, color) in enumerate(zip(table.names, colors, strict=True))
+    ]
+
+
+def from_json(content: Any) -> Iterator[Listed]:
+    """[names], [{name, color, id}], {name: color or number}, {number: name}; also below `classes` and the like."""
+    if isinstance(content, dict):
+        below = [content[key] for key in content if str(key).lower() in ("classes", "labels", "categories", "items")]
+        if below and isinstance(below[0], dict | list):
+            yield from from_json(below[0])
+            return
+        for key, value in content.items():
+            yield from_item(str(key), value)
+    elif isinstance(content, list):
+        for i, item in enumerate(content):
+            yield Listed(item, None, (i,)) if isinstance(item, str) else from_mapping(lowered(item))
+
+
+def from_item(key: str, value: Any) -> Listed:
+    """One of {name: color}, {name: number}, {number: name}, {number or name: {name, color}}"""
+    if isinstance(value, dict):
+        entry = from_mapping({"id" if key.isdecimal() else "name": key} | lowered(value))
+        if entry.color is None and entry.values is None:
+            raise ValueError(f"{key}: neither a colour nor a number")
+        return entry
+    if key.isdecimal() and isinstance(value, str):
+        return Listed(value, None, (int(key),))
+    color = color_of(value)
+    if color is None and type(value) is not int:
+        raise ValueError(f"{key}: neither a colour nor a number")
+    return Listed(key, color, None if color else (value,))
+
+
+def lowered(item: Any) -> dict[str, Any]:
+    if not isinstance(item, dict):
+        raise ValueError("neither a name nor a mapping")
+    return {str(key).lower(): value for key, value in item.items()}
+
+
+def from_mapping(item: dict[str, Any]) -> Listed:
+    """{name, color or r, g, b, id} under the names that these are given."""
+    name = next((item[key] for key in NAME_KEYS if isinstance(item.get(key), str)), None)
+    if name is None:
+        raise ValueError("a class without a name")
+    color = next((c for key in COLOR_KEYS if (c := color_of(item.get(key)))), None)
+    for keys in RED_GREEN_BLUE:
+        if color is None and all(key in item for key in keys):
+            color = color_of([item[key] for key in keys])
+    value = next((item[key] for key in VALUE_KEYS if key in item), None)
+    number = int(value) if isinstance(value, int | str) and str(value).strip().isdecimal() else None
+    return Listed(name.strip(), color, None if number is None or number >= 1 << 16 else (number,))
+
+
+def from_text(text: str, table: bool) -> Iterator[Listed]:
+    """CSV with a header; `name:r,g,b:parts:actions` of CVAT; `r g b name` of CamVid; or a name a line."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if table:
+        rows = csv.reader(lines, skipinitialspace=True)
+        header = [cell.strip().lower() for cell in next(rows, [])]
+        if set(header) & set(NAME_KEYS):
+            for row in rows:
+                yield from_mapping(dict(zip(header, (cell.strip() for cell in row), strict=False)))
+            return
+    for i, line in enumerate(line for line in lines if not line.startswith("#")):
+        yield from_line(line, i)
+
+
+def from_line(line: str, number: int) -> Listed:
+    """A line of a list: a name with its colour or value before or behind it; else its number is the value."""
+    forms: tuple[tuple[str, Callable[[re.Match[str]], Listed]], ...] = (
+        (r"([^:]+):(\d+),(\d+),(\d+):.*", lambda m: Listed(m[1], rgb(m[2], m[3], m[4]))),
+        (r"([^:]+):::?", lambda m: Listed(m[1], None)),
+        (r"(\d+)[\s,]+(\d+)[\s,]+(\d+)[\s,]+(\D.*)", lambda m: Listed(m[4], rgb(m[1], m[2], m[3]))),
+        (r"(\D.*?)[\s,:]+(\d+)[\s,]+(\d+)[\s,]+(\d+)", lambda m: Listed(m[1], rgb(m[2], m[3], m[4]))),
+        (r"(\d+)[\s,:]+(\D.*)", lambda m: Listed(m[2], None, (int(m[1]),))),
+        (r"(\D.*?)[\s,:]+(\d+)", lambda m: Listed(m[1], None, (int(m[2]),))),
+        (r"([^,;:/\\]+)", lambda m: Listed(m[1], None, (number,))),
+    )
+    for pattern, entry in forms:
+        match = re.fullmatch(pattern, line)
+        if match:
+            found = entry(match)
+            return found._replace(name=found.name.strip())
+    raise ValueError(f"{line}: no class")
+
+
+def rgb(*numbers: str) -> Color:
+    color = color_of(list(numbers))
+    if color is None:
+        raise ValueError(f"{numbers}: no colour")
+    return color
+
+
+def color_of(value: Any) -> Color | None:
+    """[r, g, b], [r, g, b, a], "#RRGGBB", "r,g,b" or "(r, g, b)"; None for what is no colour."""
+    if isinstance(value, str):
+        match = HEX.fullmatch(value.strip())
+        if match:
+            return int(match[1], 16), int(match[2], 16), int(match[3], 16)
+        value = value.strip(" ()[]").replace(",", " ").split()
+    if not isinstance(value, list | tuple) or len(value) not in (3, 4) or not all(str(c).isdecimal() for c in value):
+        return None
+    red, green, blue = (int(c) for c in value[:3])
+    return (red, green, blue) if max(red, green, blue) < 256 else None
+
+
+# --- held against the masks -------------------------------------------------------------------------------------------
+
+
+def hold(entries: Sequence[Listed], masks: Sequence[MaskFacts]) -> Held:
+    """By colours where the masks or their palettes have colours that the file lists, else by values."""
+    colours, values = Counter[int](), Counter[int]()
+    for facts in masks:
+        for code, pixels in facts.counts.items():
+            if facts.channels >= 3:
+                colours[code] += pixels
+            else:
+                values[code] += pixels
+                if facts.colours:
+                    colours[facts.colours[code]] += pixels
+    by_colour = {number(entry.color): entry for entry in entries if entry.color is not None}
+    coloured = bool(colours) and (not values or bool(set(by_colour) & set(colours) - {0}))
+    if coloured:
+        found = [(entry, colours[code]) for code, entry in by_colour.items() if code in colours]
+        unlisted = {code: pixels for code, pixels in colours.most_common() if code not in by_colour}
+    else:
+        owned = [(entry, entry.values or (i,)) for i, entry in enumerate(entries)]
+        found = [(entry, n) for entry, its in owned if (n := sum(values[v] for v in its))]
+        listed = {value for _, its in owned for value in its}
+        unlisted = {value: pixels for value, pixels in values.most_common() if value not in listed}
+    there = [entry for entry, _ in found]
+    return Held(found, [entry for entry in entries if entry not in there], unlisted, coloured)
+
+
+def differences(held: Held) -> list[str]:
+    """Sentences on what the class file lists and the masks lack, and the other way round."""
+    total = sum(held.unlisted.values()) + sum(pixels for _, pixels in held.found)
+    what, notes = "colours" if held.coloured else "values", []
+    if held.absent:
+        shown = [f"{e.name} {hexed(number(e.color))}" if held.coloured and e.color else e.name for e in held.absent]
+        notes.append(f"Of the class file's {what}, these never occur in the masks: {some(shown)}.")
+    if held.unlisted:
+        shown = [
+            f"{hexed(code) if held.coloured else code} ({pixels} pixels, {100 * pixels / total:.2f} %)"
+            for code, pixels in held.unlisted.items()
+        ]
+        notes.append(f"These {what} occur, and the class file does not list them: {some(shown)}.")
+    return notes
+
+
+def some(texts: Sequence[str], most: int = 12) -> str:
+    return ", ".join(texts[:most]) + (f" and {len(texts) - most} more" if len(texts) > most else "")
+
+
+def hexed(code: int) -> str:
+    return f"#{code:06X}"
+
+
+def number(color: Color) -> int:
+    """24 bits"""
+    return color[0] << 16 | color[1] << 8 | color[2]

@@ -1,0 +1,283 @@
+"""What is wrong with a data set, with file names."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from .classes import ClassTable
+from .encoding import hexed, tally
+from .images import TRANSPOSED
+from .source import Pair
+from .survey import LOOK, ImageFacts, MaskFacts, Survey, mask_name
+
+if TYPE_CHECKING:
+    from .layouts import Reading
+
+SAME, DETAIL = 0.98, 0.9  # correlations of two looks, and of what stands out in them, from which they are one image
+ALIKE = 0.8  # and from which two neighbours by name are frames of one sequence
+ASPECT = 0.05  # how much the proportions of near-duplicates may differ
+SEQUENCE = re.compile(r"frame|video|clip|seq", re.IGNORECASE)  # names whose numbers are times, whatever they look like
+CHUNK = 256  # images that are compared with all others at once
+
+
+class Finding(NamedTuple):
+    """Something wrong: errors make a pair unusable, warnings do not.
+
+    Attributes:
+        file: as the survey names it: an image, a mask, or a split.
+    """
+
+    severity: Literal["error", "warning"]
+    kind: str
+    file: str
+    detail: str
+
+
+class Placed(NamedTuple):
+    split: str
+    pair: Pair
+    image: ImageFacts
+
+
+def find(reading: "Reading", survey: Survey, table: ClassTable | None) -> list[Finding]:
+    """Errors first, then warnings; each kind in the order of the files. Faults across splits are sought between the
+    splits of `reading`, so data without splits have to be split before."""
+    found = [Finding("error", "no mask", str(path), "an image without a mask") for path in reading.images]
+    found += [Finding("error", "no image", str(path), "a mask without an image") for path in reading.masks]
+    placed = [Placed(split, pair, survey.image(pair)) for split, pairs in reading.splits.items() for pair in pairs]
+    for _, pair, image in placed:
+        found += in_pair(pair, image, survey.mask(pair), table)
+    found += odd_images(placed)
+    found += odd_masks({mask_name(p.pair): survey.mask(p.pair) for p in placed}, table)
+    if table is not None:
+        found += absent_classes(reading.splits, survey, table)
+    found += across_splits(placed)
+    found = list(dict.fromkeys(found))  # a file may belong to several pairs
+    kinds = list(dict.fromkeys(finding.kind for finding in found))
+    return sorted(found, key=lambda finding: (finding.severity != "error", kinds.index(finding.kind)))
+
+
+# --- one pair ---------------------------------------------------------------------------------------------------------
+
+
+def in_pair(pair: Pair, image: ImageFacts, mask: MaskFacts, table: ClassTable | None) -> Iterator[Finding]:
+    """Files that cannot be read, sizes that differ, pixels of no class, masks that say little."""
+    for facts, file in ((image, str(pair.image)), (mask, mask_name(pair))):
+        if facts.problem:
+            yield Finding("error", "unreadable", file, facts.problem)
+    if image.height and mask.height:
+        yield from sizes(pair, image, mask)
+    if not mask.problem:
+        yield from pixels(mask_name(pair), mask, table)
+
+
+def sizes(pair: Pair, image: ImageFacts, mask: MaskFacts) -> Iterator[Finding]:
+    """Sizes after the EXIF orientation; where only one file has one, it may turn the image away from its mask."""
+    shown, other = (image.height, image.width), (mask.height, mask.width)
+    both = f"{image.width} x {image.height} pixels, its mask {mask.width} x {mask.height}"
+    if image.orientation != mask.orientation:
+        file, by = (pair.image, image.orientation) if image.orientation != 1 else (pair.mask, mask.orientation)
+        name = str(file) if isinstance(file, Path) else mask_name(pair)
+        if shown != other and stored(image) == stored(mask):
+            detail = f"turned by its EXIF orientation ({by}), the image has {both}: turn the pixels of one of them"
+            yield Finding("error", "rotation", name, detail)
+            return
+        if shown == other and (by not in TRANSPOSED or shown[0] == shown[1]):
+            detail = f"the EXIF orientation ({by}) turns one of image and mask: look whether they still agree"
+            yield Finding("warning", "rotation", name, detail)
+    if shown != other:
+        yield Finding("error", "size", mask_name(pair), f"the image {pair.image.name} has {both}")
+
+
+def stored(facts: ImageFacts | MaskFacts) -> tuple[int, int]:
+    """(height, width) before the EXIF orientation."""
+    height, width = facts.height, facts.width
+    return (width, height) if facts.orientation in TRANSPOSED else (height, width)
+
+
+def pixels(file: str, mask: MaskFacts, table: ClassTable | None) -> Iterator[Finding]:
+    """Values or colours that no class owns; masks of one value."""
+    if mask.lossy and not (table and covers(table)):
+        yield Finding("error", "lossy", file, f"{mask.format} changes the numbers in a mask: save it as PNG")
+        return
+    if table is None:
+        only = len(mask.counts) == 1 and not mask.rest
+    else:
+        share = tally(mask, table)
+        lost = sum(share.unowned.values()) + share.rest
+        if lost:
+            kind = "lossy" if mask.lossy else "values"
+            yield Finding("error", kind, file, unowned_text(mask, share.unowned, lost, table))
+        if share.void and not share.classes and not lost:
+            yield Finding("warning", "all void", file, "no pixel of the mask belongs to a class")
+            return
+        only = len(share.classes) + len(share.unowned) == 1 and not share.void and not share.rest
+    if only:
+        yield Finding("warning", "one value", file, f"all pixels are {shown_codes(mask, mask.counts, table)}")
+
+
+def covers(table: ClassTable) -> bool:
+    """Whether a table says what every value means, those too that a lossy format puts in place of others."""
+    return table.other != "error" or all(value in table.values for value in range(256))
+
+
+def unowned_text(mask: MaskFacts, unowned: Mapping[int, int], lost: int, table: ClassTable) -> str:
+    why = f": {mask.format} has changed the numbers, save the mask as PNG" if mask.lossy else ""
+    first = dict(sorted(unowned.items(), key=lambda item: -item[1])[:5])
+    codes = shown_codes(mask, first, table, pixels=True)
+    more = f" and {len(unowned) - len(first)} more" if len(unowned) > len(first) else ""
+    return (
+        f"{lost} pixels belong to no class: {codes}{more}{why}" if codes else f"{lost} pixels belong to no class{why}"
+    )
+
+
+def shown_codes(mask: MaskFacts, codes: Mapping[int, int], table: ClassTable | None, *, pixels: bool = False) -> str:
+    """Values, or colours such as #3C1098, with their pixels if wanted."""
+    reading = table.masks if table is not None else None
+    coloured = reading == "colors" or (reading is None and mask.channels >= 3)
+    if pixels is False and len(codes) > 3:
+        return f"of {len(codes)} values of one class"
+    names = [hexed(code) if coloured else str(code) for code in codes]
+    counts = codes.values()
+    return ", ".join(f"{name} ({n})" if pixels else name for name, n in zip(names, counts, strict=True))
+
+
+# --- one among others -------------------------------------------------------------------------------------------------
+
+
+def odd_images(placed: Sequence[Placed]) -> Iterator[Finding]:
+    """Images of other channels or bit depth than most."""
+    kinds = {str(p.pair.image): (p.image.channels, max(p.image.bits, 8)) for p in placed if not p.image.problem}
+    for file, kind, most in odd(kinds):
+        for name, has, usual in (("channels", kind[0], most[0]), ("bit depth", kind[1], most[1])):
+            if has != usual:
+                unit = "bits a channel" if name == "bit depth" else "channels" if has > 1 else "channel"
+                yield Finding("warning", name, file, f"{has} {unit}, most images have {usual}")
+
+
+def odd_masks(masks: Mapping[str, MaskFacts], table: ClassTable | None) -> Iterator[Finding]:
+    """Masks that say their classes otherwise than most; nothing where the table reads all of them alike."""
+    if table is not None and table.masks is not None:
+        return
+    kinds = {file: (written(facts), max(facts.bits, 8)) for file, facts in masks.items() if not facts.problem}
+    for file, kind, most in odd(kinds):
+        name = "channels" if kind[0] != most[0] else "bit depth"
+        yield Finding("warning", name, file, f"{kind[0]} of {kind[1]} bits, most masks are {most[0]} of {most[1]} bits")
+
+
+def written(facts: MaskFacts) -> str:
+    return "a palette" if facts.colours else "colours" if facts.channels >= 3 else "grey"
+
+
+def odd(kinds: Mapping[str, tuple[Any, int]]) -> Iterator[tuple[str, tuple[Any, int], tuple[Any, int]]]:
+    """(file, its kind, the most common kind) for files of another kind."""
+    if kinds:
+        most = Counter(kinds.values()).most_common(1)[0][0]
+        yield from ((file, kind, most) for file, kind in kinds.items() if kind != most)
+
+
+# --- splits -----------------------------------------------------------------------------------------------------------
+
+
+def absent_classes(splits: Mapping[str, Sequence[Pair]], survey: Survey, table: ClassTable) -> Iterator[Finding]:
+    for split, pairs in splits.items():
+        classes = Counter[int]()
+        for pair in pairs:
+            classes.update(tally(survey.mask(pair), table).classes)
+        for index, name in enumerate(table.names):
+            if pairs and not classes[index]:
+                yield Finding("warning", "absent class", split or "all", f"no mask has a pixel of {name!r}")
+
+
+def across_splits(placed: Sequence[Placed]) -> Iterator[Finding]:
+    """Images that are the same, nearly the same, or neighbouring frames, in two splits."""
+    whole = [p for p in placed if not p.image.problem]
+    splits = list(dict.fromkeys(p.split for p in whole))
+    if len(splits) < 2:
+        return
+    told: set[str] = set()
+    for finding in (*duplicates(whole, splits), *near_duplicates(whole, splits)):
+        if finding.file not in told:
+            told.add(finding.file)
+            yield finding
+    yield from neighbours(whole)
+
+
+def duplicates(placed: Sequence[Placed], splits: Sequence[str]) -> Iterator[Finding]:
+    """Files of the same bytes; named is the one in the later split."""
+    first: dict[str, Placed] = {}
+    for place in sorted(placed, key=lambda p: splits.index(p.split)):
+        other = first.setdefault(place.image.digest, place)
+        if other.split != place.split:
+            detail = f"the same file as {other.pair.image} in {other.split}"
+            yield Finding("warning", "duplicate", str(place.pair.image), detail)
+
+
+def near_duplicates(placed: Sequence[Placed], splits: Sequence[str]) -> Iterator[Finding]:
+    """Images that look the same in 16 x 16 grey pixels; the same bytes are left to `duplicates`."""
+    looks = {split: [p for p in placed if p.split == split and p.image.look] for split in splits}
+    for later in range(1, len(splits)):
+        earlier = [p for split in splits[:later] for p in looks[split]]
+        here = looks[splits[later]]
+        for place, other, likeness in nearest(here, earlier):
+            if likeness >= SAME and same_shape(place.image, other.image) and same_detail(place, other):
+                detail = f"looks like {other.pair.image} in {other.split} (correlation {likeness:.3f})"
+                yield Finding("warning", "near-duplicate", str(place.pair.image), detail)
+
+
+def same_shape(a: ImageFacts, b: ImageFacts) -> bool:
+    return abs(a.width * b.height / (a.height * b.width) - 1) <= ASPECT
+
+
+def same_detail(a: Placed, b: Placed) -> bool:
+    """What differs from the pixels around tells pictures of one kind apart that look alike at first, such as X-rays."""
+    looks = vectors([a, b]).reshape(2, LOOK, LOOK)
+    inner = looks[:, 1:-1, 1:-1]
+    around = looks[:, :-2, 1:-1] + looks[:, 2:, 1:-1] + looks[:, 1:-1, :-2] + looks[:, 1:-1, 2:]
+    return float(np.corrcoef((4 * inner - around).reshape(2, -1))[0, 1]) >= DETAIL
+
+
+def nearest(here: Sequence[Placed], others: Sequence[Placed]) -> Iterator[tuple[Placed, Placed, float]]:
+    """For each image, the one of the others that it looks most like, and the correlation of their looks."""
+    if not others:
+        return
+    against = vectors(others).T
+    for start in range(0, len(here), CHUNK):
+        part = here[start : start + CHUNK]
+        likeness = vectors(part) @ against
+        best = likeness.argmax(1)
+        yield from ((place, others[i], float(row[i])) for place, i, row in zip(part, best, likeness, strict=True))
+
+
+def vectors(placed: Sequence[Placed]) -> np.ndarray:
+    """(N, 256): the looks, centred and of length one, so that products are correlations."""
+    looks = np.frombuffer(b"".join(p.image.look for p in placed), np.uint8).reshape(len(placed), -1).astype(np.float32)
+    looks -= looks.mean(1, keepdims=True)
+    return looks / np.linalg.norm(looks, axis=1, keepdims=True)
+
+
+def neighbours(placed: Sequence[Placed]) -> Iterator[Finding]:
+    """Consecutive numbers of one series of names in two splits, where the images are alike or the name says frame."""
+    series = defaultdict(list)
+    for place in placed:
+        match = re.fullmatch(r"(.*?)(\d+)(\D*)", place.pair.image.stem)
+        if match:
+            series[match[1], match[3]].append((int(match[2]), place))
+    for (prefix, _), frames in series.items():
+        frames.sort(key=lambda frame: frame[0])
+        for (_, a), (_, b) in pairwise(frames):
+            if a.split != b.split and (SEQUENCE.search(prefix) or alike(a, b)):
+                detail = f"the frame before it, {a.pair.image}, is in {a.split}, this one in {b.split}"
+                yield Finding("warning", "sequence", str(b.pair.image), detail)
+
+
+def alike(a: Placed, b: Placed) -> bool:
+    if not a.image.look or not b.image.look:
+        return False
+    first, second = vectors([a, b])
+    return float(first @ second) >= ALIKE

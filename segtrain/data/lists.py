@@ -1,0 +1,166 @@
+"""Lists of images and masks: train.txt with names or paths, tables with the columns image, mask and split."""
+
+import csv
+import posixpath
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from .images import SUFFIXES
+from .pairing import bare, folders_of, stem_of, suffix_of
+from .reading import Row
+from .tree import Tree
+from .words import SPLIT_WORDS, SPLITS, Role, file_role, read, split_named
+
+MAX_BYTES = 100_000_000  # of a list
+SPLIT_COLUMNS = {"split", "subset", "set", "partition", "phase", "usage"}
+
+
+def text_of(path: Path) -> str:
+    """Raises ValueError for what is no text, or too much of it."""
+    if not path.is_file():  # opening a pipe would wait for ever
+        raise ValueError(f"{path}: expected a file, or a link to one")
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"{path}: a list of more than {MAX_BYTES} bytes is not read")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: not a list: it is no UTF-8 text") from None
+
+
+# --- train.txt --------------------------------------------------------------------------------------------------------
+
+
+def of_splits(tree: Tree) -> dict[str, dict[str, str]]:
+    """Folder -> split -> the list in it that is named after the split."""
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for path in tree.with_suffix(".txt"):
+        if split := split_named(stem_of(path)):
+            found[posixpath.dirname(path)].setdefault(split, path)
+    return found
+
+
+def lines(tree: Tree, path: str) -> Iterator[str]:
+    return filter(None, (line.strip() for line in text_of(tree.path(path)).splitlines()))
+
+
+def listed(tree: Tree, path: str, split: str) -> Iterator[Row]:
+    """The lines of a list: one name, or the paths of an image and of its mask."""
+    folder = posixpath.dirname(path)
+    for line in lines(tree, path):
+        both = next((row for fields in halves(line) if (row := pair(tree, folder, *fields, split)).image), None)
+        yield both or alone(tree, folder, line, split) or Row("", "", split, line)
+
+
+def halves(line: str) -> Iterator[tuple[str, str]]:
+    """The line cut in two, at every place where it can be, if the second half is the name of a picture."""
+    for cut in re.finditer(r"\s*[\t,;]\s*|\s+", line):
+        first, second = line[: cut.start()], line[cut.end() :]
+        if suffix_of(first) in SUFFIXES and suffix_of(second) in SUFFIXES:
+            yield first, second
+
+
+def pair(tree: Tree, folder: str, image: str, mask: str, split: str) -> Row:
+    return Row(picture(tree, folder, image, "image"), picture(tree, folder, mask, "mask"), split, image)
+
+
+def alone(tree: Tree, folder: str, line: str, split: str) -> Row | None:
+    """The image that a line names, or its first word, with the mask of the same name."""
+    for name in (line, re.split(r"[\s,;]", line)[0]):
+        image = picture(tree, folder, name, "image")
+        mask = named(tree, posixpath.splitext(image or name)[0], "mask")
+        if image or mask:
+            return Row(image, "" if mask == image else mask, split, name)
+    return None
+
+
+def picture(tree: Tree, folder: str, entry: str, role: Role) -> str:
+    """The file that an entry of a list names, by its path or by its name without suffix; empty if there is none."""
+    entry = entry.strip()
+    found = tree.find(entry, folder) if suffix_of(entry) in SUFFIXES | {".json"} else ""
+    stem = posixpath.splitext(entry)[0] if suffix_of(entry) in SUFFIXES else entry
+    return found or (named(tree, stem, role) if "/" not in stem or stem == entry else "")
+
+
+def named(tree: Tree, name: str, role: Role) -> str:
+    """The one image or mask of a name without suffix; of several, the one whose folders are named too."""
+    name = name.strip().replace("\\", "/")
+    stem = name.rpartition("/")[2]
+    found = by_name(tree).get((role, stem), []) or by_name(tree).get((role, bare(stem)), [])
+    if len(found) > 1:
+        above = [part for part in name.split("/")[:-1] if not read(part).role]
+        found = [path for path in found if [p for p in folders_of(path) if p in above] == above] if above else []
+    return found[0] if len(found) == 1 else ""
+
+
+@lru_cache(maxsize=2)
+def by_name(tree: Tree) -> dict[tuple[Role, str], list[str]]:
+    """(image or mask, name of the file with or without the word that says so) -> paths."""
+    found: dict[tuple[Role, str], list[str]] = defaultdict(list)
+    for path in tree.pictures:
+        stem = stem_of(path)
+        inside = next((read(part).role for part in reversed(folders_of(path)) if read(part).role), "")
+        role: Role = "mask" if "mask" in (inside, file_role(stem)[0]) else "image"
+        for name in {stem, bare(stem)}:
+            found[role, name].append(path)
+    return found
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+def table(tree: Tree, path: str) -> list[Row]:
+    """The rows of a table that has columns for images and masks; otherwise nothing."""
+    try:
+        return rows(tree, text_of(tree.path(path)), path)
+    except ValueError:
+        return []
+
+
+def rows(tree: Tree, text: str, path: str) -> list[Row]:
+    """Raises ValueError for a table that cannot be understood, naming its line."""
+    first = text.partition("\n")[0]
+    delimiter = max(",;\t", key=first.count)
+    try:
+        header, *content = csv.reader(text.splitlines(), delimiter=delimiter, strict=True)
+    except (ValueError, csv.Error) as error:
+        raise ValueError(f"{path}: not a table of images and masks: {error}") from None
+    image, mask = (column(tree, role, header, content[:20], path) for role in ("image", "mask"))
+    split = next((i for i, name in enumerate(header) if name.strip().lower() in SPLIT_COLUMNS), None)
+    found, folder = [], posixpath.dirname(path)
+    for number, fields in enumerate(content, 2):
+        if not any(fields):
+            continue
+        if len(fields) != len(header):
+            raise ValueError(f"{path}, line {number}: {len(fields)} fields, but {len(header)} columns")
+        where = "" if split is None else split_in(fields[split], f"{path}, line {number}")
+        found.append(
+            Row(
+                picture(tree, folder, fields[image], "image"),
+                picture(tree, folder, fields[mask], "mask"),
+                where,
+                fields[image].strip(),
+            )
+        )
+    return found
+
+
+def column(tree: Tree, role: Role, header: Sequence[str], content: Sequence[Sequence[str]], path: str) -> int:
+    """The column whose name says image or mask; of several, the first in which files are named."""
+    found = [i for i, name in enumerate(header) if read(name).role == role]
+    if not found:
+        raise ValueError(f"{path}: no column for the {role}: expected the header image,mask,split")
+    folder = posixpath.dirname(path)
+    files = (i for i in found if any(picture(tree, folder, fields[i], role) for fields in content if i < len(fields)))
+    return next(files, found[0])
+
+
+def split_in(field: str, where: str) -> str:
+    word = field.strip().lower()
+    if word and word not in SPLIT_WORDS:
+        raise ValueError(f"{where}: the split {field[:50]!r} is none of {', '.join(SPLITS)}")
+    return SPLIT_WORDS.get(word, "")

@@ -1,0 +1,105 @@
+"""The files below a data folder, listed once, and the way from a name in a list to one of them."""
+
+import os
+import posixpath
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+from .classes import UNPRINTABLE
+from .images import SUFFIXES
+
+MAX_FILES = 5_000_000
+LINK_DEPTH = 3  # links to folders are followed down to here, as in photos/images/train
+PASSED_OVER = {"__MACOSX", "@eaDir"}  # what a Mac or a NAS leaves behind, besides all that is hidden
+
+
+class Tree:
+    """What lies below `root`; hidden files and folders are passed over.
+
+    Attributes:
+        files: paths below the root, with forward slashes, sorted.
+        folders: likewise, the root itself being "".
+        outside: whether lists may name files outside the root.
+
+    Raises:
+        FileNotFoundError: for a missing root.
+        ValueError: for more files than any data set has, and for pictures whose names a terminal would obey.
+    """
+
+    def __init__(self, root: Path, *, outside: bool = False) -> None:
+        if not root.is_dir():
+            raise FileNotFoundError(f"data.root={root}: there is no such folder (seen from {Path.cwd()})")
+        self.root, self.outside = root, outside
+        self.files: list[str] = []
+        self.paths: dict[str, Path] = {}
+        self.folders = [""]
+        for path, is_folder in walk(root, "", 0):
+            (self.folders if is_folder else self.files).append(path)
+            if len(self.files) > MAX_FILES:
+                raise ValueError(f"{root}: more than {MAX_FILES} files: name the folder of the images alone")
+        self.files.sort()
+        self.folders.sort()
+        for path in self.pictures:
+            if UNPRINTABLE.search(path):
+                raise ValueError(f"{str(root / path)!r}: the name holds control or invalid characters: rename it")
+
+    @cached_property
+    def pictures(self) -> list[str]:
+        """The files that are images or masks, by their suffix."""
+        return [path for path in self.files if posixpath.splitext(path)[1].lower() in SUFFIXES]
+
+    @cached_property
+    def known(self) -> frozenset[str]:
+        return frozenset(self.files)
+
+    def with_suffix(self, suffix: str) -> list[str]:
+        return [path for path in self.files if path.lower().endswith(suffix.lower())]
+
+    def path(self, below: str) -> Path:
+        """One and the same object whenever it is asked for, since making them takes longer than pairing them."""
+        if below not in self.paths:
+            self.paths[below] = self.root / below
+        return self.paths[below]
+
+    def find(self, entry: str, base: str = "") -> str | None:
+        """The file that a list in the folder `base` names: relative to it or to the root, or by an absolute path.
+
+        An absolute path from another computer is found by its end. What lies outside the root is found with `outside`
+        alone, and is given as an absolute path.
+        """
+        entry = entry.strip().replace("\\", "/")
+        if UNPRINTABLE.search(entry):
+            return None
+        for folder in dict.fromkeys((base, "")):
+            path = posixpath.normpath(posixpath.join(folder, entry))
+            if path in self.known:
+                return path
+        if self.outside:
+            path = Path(os.path.abspath(self.root / base / entry))
+            return path.as_posix() if path.is_file() else None
+        if entry.startswith("/") or entry[1:3] == ":/":
+            return next((end for end in map("/".join, ends(entry.split("/")[1:])) if end in self.known), None)
+        return None
+
+
+def ends(parts: list[str]) -> Iterator[list[str]]:
+    return (parts[start:] for start in range(len(parts)))
+
+
+def walk(root: Path, below: str, depth: int) -> Iterator[tuple[str, bool]]:
+    """(path below the root, whether it is a folder) of all that is not hidden, depth first."""
+    with os.scandir(root / below) as entries:
+        found = [entry for entry in entries if not entry.name.startswith(".") and entry.name not in PASSED_OVER]
+    for entry in found:
+        path = f"{below}/{entry.name}" if below else entry.name
+        if not entry.is_dir():
+            yield path, False
+        elif not entry.is_symlink() or (depth < LINK_DEPTH and not leads_up(root / path)):
+            yield path, True
+            yield from walk(root, path, depth + 1)
+
+
+def leads_up(link: Path) -> bool:
+    """Whether a link leads to a folder that it lies in, which would have no end."""
+    return link.resolve() in (parent.resolve() for parent in link.parents)

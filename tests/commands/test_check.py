@@ -1,0 +1,423 @@
+import csv
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from segtrain import disk, inspection
+from segtrain.commands.check import frequent, suggested_crop
+from segtrain.commands.check import percent as percent_text
+from segtrain.data.source import Pair
+from segtrain.inspection import proposed
+from tests.commands.conftest import TINY
+
+Run = Callable[..., int]
+Says = pytest.CaptureFixture[str]
+NETWORK = [word for word in TINY if not word.startswith("data.")]
+SMALL = [*NETWORK, "data.crop=[32,32]", "data.batch_size=2", "train.steps=2"]
+SIZE = 40, 48
+COLOURS = {"water": (0, 80, 200), "grass": (60, 160, 40), "roof": (200, 60, 60)}
+
+
+@pytest.fixture(autouse=True)
+def memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ".cache"))
+
+
+def photo(path: str, number: int) -> Path:
+    """Smooth noise, another one for each number."""
+    noise = np.random.default_rng(number).integers(0, 256, (6, 6, 3), np.uint8)
+    return save(path, np.asarray(Image.fromarray(noise).resize((SIZE[1], SIZE[0]), Image.Resampling.BICUBIC)))
+
+
+def blocks(number: int, classes: int = 3) -> np.ndarray:
+    """(H, W) class indices in large rectangles; all classes occur."""
+    rng = np.random.default_rng([number, 1])
+    mask = np.zeros(SIZE, np.uint8)
+    for index in [*range(classes), *rng.integers(0, classes, 3)]:
+        top, left = rng.integers(0, SIZE[0] - 10), rng.integers(0, SIZE[1] - 12)
+        mask[top : top + 10, left : left + 12] = index
+    mask[:4], mask[4:8], mask[8:12] = 0, 1, classes - 1
+    return mask
+
+
+def coloured(mask: np.ndarray) -> np.ndarray:
+    return np.array(list(COLOURS.values()), np.uint8)[mask]
+
+
+def save(path: str, pixels: np.ndarray | Image.Image) -> Path:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    picture = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    picture.save(path)
+    return Path(path)
+
+
+def lines(path: str) -> list[dict[str, str]]:
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def command(text: str) -> list[str]:
+    """The words after `next: python -m segtrain`."""
+    (found,) = re.findall(r"^next: python -m segtrain (.*?)(?:  #.*)?$", text, re.MULTILINE)
+    return found.split()
+
+
+# --- from a folder to a training --------------------------------------------------------------------------------------
+
+
+def tiles() -> None:
+    """Nested folders with spaces, colours, no splits, a class file one level down."""
+    for number in range(24):
+        place = f"data/My map/Tile {number // 4}"
+        photo(f"{place}/images/part_{number % 4}.jpg", number)
+        save(f"{place}/masks/part_{number % 4}.png", coloured(blocks(number)))
+    content = [{"title": name, "color": "#{:02X}{:02X}{:02X}".format(*color)} for name, color in COLOURS.items()]
+    Path("data/My map/classes.json").write_text(json.dumps({"classes": content}))
+
+
+def black_and_white() -> None:
+    """images/SPLIT with masks of 0 and 255."""
+    for number in range(16):
+        split = "train" if number < 12 else "val"
+        photo(f"data/images/{split}/{number:04x}.png", number)
+        save(f"data/masks/{split}/{number:04x}.png", 255 * blocks(number, 2))
+
+
+def one_bit_beside() -> None:
+    """x.jpg with x_mask.png of one bit."""
+    for number in range(24):
+        photo(f"data/n{number * 37}.jpg", number)
+        save(f"data/n{number * 37}_mask.png", Image.fromarray(255 * blocks(number, 2)).convert("1"))
+
+
+def palettes() -> None:
+    """training/input with training/labels in a palette of 4 bits."""
+    for number in range(16):
+        split = "training" if number < 12 else "validation"
+        photo(f"data/{split}/input/{number}.jpg", number)
+        mask = Image.fromarray(blocks(number))
+        mask.putpalette([c for color in COLOURS.values() for c in color])
+        save(f"data/{split}/labels/{number}.png", mask)
+
+
+def table_of_deep_masks() -> None:
+    """A table of paths, masks of 16 bits, values far apart."""
+    rows = ["image,mask,split"]
+    for number in range(16):
+        photo(f"data/a/{number}.jpg", number)
+        save(f"data/b/t{number}.png", Image.fromarray(1000 * blocks(number).astype(np.uint16)))
+        rows.append(f"a/{number}.jpg,b/t{number}.png,{'train' if number < 12 else 'val'}")
+    Path("data/files.csv").write_text("\n".join(rows))
+
+
+def polygons() -> None:
+    """images/SPLIT with a JSON file of polygons for each."""
+    for split, count in (("train", 12), ("val", 4)):
+        images, objects = [], []
+        for number in range(count):
+            photo(f"data/images/{split}/{number}.jpg", 100 * count + number)
+            images.append({"id": number, "file_name": f"{number}.jpg", "height": SIZE[0], "width": SIZE[1]})
+            for category, left in ((1, 2), (2, 24)):
+                corners = [left, 5, left + 14, 5, left + 14, 30, left, 30]
+                box = {"bbox": [left, 5, 14, 25], "area": 350, "iscrowd": 0}
+                entry = {"id": len(objects), "image_id": number, "category_id": category, "segmentation": [corners]}
+                objects.append(entry | box)
+        categories = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
+        Path("data/annotations").mkdir(exist_ok=True)
+        content = {"images": images, "annotations": objects, "categories": categories}
+        Path(f"data/annotations/instances_{split}.json").write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("make", "classes", "splits"),
+    [
+        (tiles, ["water", "grass", "roof"], {"train", "val"}),
+        (black_and_white, ["background", "foreground"], {"train", "val"}),
+        (one_bit_beside, ["background", "foreground"], {"train", "val", "test"}),
+        (palettes, ["class_0", "class_1", "class_2"], {"train", "val"}),
+        (table_of_deep_masks, ["class_0", "class_1000", "class_2000"], {"train", "val"}),
+        (polygons, ["background", "cat", "dog"], {"train", "val"}),
+    ],
+)
+def test_what_check_writes_is_all_that_a_training_needs(
+    segtrain: Run, capsys: Says, make: Callable[[], None], classes: list[str], splits: set[str]
+):
+    make()
+    before = {path for path in Path("data").rglob("*") if path.is_file()}
+    assert segtrain("check", "data.root=data", "out=found") == 0
+    words = command(capsys.readouterr().out)
+    assert {path for path in Path("data").rglob("*") if path.is_file()} == before
+    if words[0] == "check":  # otherwise nothing has to be written
+        assert segtrain(*words, "out=found") == 0
+        words = command(capsys.readouterr().out)
+    assert words[:2] == ["train", "data.root=data"]
+    assert segtrain(*words, *SMALL) == 0
+    said = capsys.readouterr().out
+    assert all(re.search(rf"^{name} .*\d", said, re.MULTILINE) for name in classes)
+    headline = re.search(r"training folder-fcn_tiny: (.*) images, (\d+) classes", said)
+    assert headline is not None
+    assert {part.split()[1] for part in headline[1].split(", ")} == splits
+    assert int(headline[2]) == len(classes)
+
+
+def test_a_proposed_table_says_what_was_assumed_and_is_not_overwritten(segtrain: Run, capsys: Says):
+    black_and_white()
+    assert segtrain("check", "data.root=data", "write=true") == 0
+    text = Path("data/classes.yaml").read_text()
+    assert text.startswith("# Proposed by `python -m segtrain check`: grey 0/255")
+    assert yaml.safe_load(text)["classes"][1]["values"] == [255]
+    assert "they are yours to change" in capsys.readouterr().out
+    Path("data/classes.yaml").write_text(text.replace("foreground", "nucleus"))
+    assert segtrain("check", "data.root=data", "write=true") == 0
+    assert "nucleus" in Path("data/classes.yaml").read_text()
+    said = capsys.readouterr().out
+    assert "classes from classes.yaml" in said
+    assert "written: data" not in said
+
+
+def test_a_group_stays_in_one_split(segtrain: Run):
+    for number in range(40):
+        photo(f"data/images/d{number // 4}_{number}.jpg", number)
+        save(f"data/masks/d{number // 4}_{number}.png", 255 * blocks(number, 2))
+    assert segtrain("check", "data.root=data", "data.group='^d[0-9]+'", "write=true") == 0
+    splits: dict[str, set[str]] = {}
+    for row in lines("data/splits.csv"):
+        splits.setdefault(re.findall(r"d\d+", row["image"])[0], set()).add(row["split"])
+    assert len(splits) == 10
+    assert all(len(found) == 1 for found in splits.values())
+    assert set.union(*splits.values()) >= {"train", "val"}
+
+
+def test_a_folder_that_cannot_be_written_is_described_beside_it(segtrain: Run, monkeypatch: pytest.MonkeyPatch):
+    tiles()
+    write = disk.write
+
+    def refuse(path: Path, content: bytes | str) -> None:
+        if path.parent.name == "data":
+            raise PermissionError(13, "Permission denied", str(path))
+        write(path, content)
+
+    monkeypatch.setattr(disk, "write", refuse)
+    assert segtrain("check", "data.root=data", "write=true") == 0
+    assert sorted(path.name for path in Path("data.segtrain").iterdir()) == ["classes.yaml", "splits.csv"]
+    assert not Path("data/classes.yaml").exists()
+    assert segtrain("train", "data.root=data", *SMALL, "run_dir=run") == 0
+
+
+def test_images_that_a_list_leaves_out_are_said(segtrain: Run, capsys: Says):
+    tiles()
+    assert segtrain("check", "data.root=data", "write=true") == 0
+    shutil.copytree("data/My map/Tile 0", "data/My map/Tile 9")
+    capsys.readouterr()
+    said = "splits.csv lists 24 images, and 4 more lie in the folder, such as data/My map/Tile 9/"
+    assert segtrain("check", "data.root=data") == 0
+    assert said in capsys.readouterr().out
+    assert segtrain("train", "data.root=data", *SMALL) == 0
+    assert said in capsys.readouterr().out
+
+
+# --- what is said -----------------------------------------------------------------------------------------------------
+
+
+def test_the_first_ten_of_a_kind_are_shown_and_all_are_in_the_table(segtrain: Run, capsys: Says):
+    black_and_white()
+    for number in range(12):
+        Path(f"data/masks/train/{number:04x}.png").unlink()
+    assert segtrain("check", "data.root=data", "out=found") == 2
+    said = capsys.readouterr().out
+    assert "error: no mask (12)" in said
+    assert said.count(".png: has no mask") == 10
+    assert "  and 2 more" in said
+    assert sum(line["kind"] == "no mask" for line in lines("found/check.csv")) == 12
+    assert "12 errors, at which a training stops (exit status 2)" in said
+
+
+def test_shares_images_and_sizes_are_those_of_the_data(segtrain: Run, capsys: Says):
+    for split, wide in (("train", 3), ("val", 1)):
+        for number in range(4):
+            photo(f"data/images/{split}/{number}.png", 10 * wide + number)
+            mask = np.zeros(SIZE, np.uint8)
+            mask[:, : 12 * wide] = 255
+            save(f"data/masks/{split}/{number}.png", mask)
+    assert segtrain("check", "data.root=data") == 0
+    said = capsys.readouterr().out
+    assert re.search(r"^foreground +#\w+ +50.00 % +█+ +4 +4 +\d", said, re.MULTILINE)
+    assert re.search(r"^train +4 +48 x 40 +3 +8$", said, re.MULTILINE)
+    assert "data.crop=[40,48]" in said
+
+
+def test_the_picture_shows_every_class_in_its_colour(segtrain: Run):
+    tiles()
+    assert segtrain("check", "data.root=data", "out=found") == 0
+    with Image.open("found/check.png") as picture:
+        shown = set(map(tuple, np.asarray(picture).reshape(-1, 3).tolist()))
+    assert set(COLOURS.values()) <= shown
+
+
+def test_other_readings_are_named_with_their_pairs(segtrain: Run, capsys: Says):
+    black_and_white()
+    shutil.copytree("data/masks", "data/labels")
+    Path("data/labels/train/0000.png").unlink()
+    Path("data/masks/train/0000.png").unlink()
+    assert segtrain("check", "data.root=data") == 2
+    said = capsys.readouterr().out
+    assert "other readings, as good as this one: choose before you train" in said
+    taken, other = re.findall(r"(home:\w+)", said)[:2]
+    assert re.search(rf"^  data.layout={other} +15 pairs +\d+ files left over", said, re.MULTILINE)
+    assert segtrain("check", "data.root=data", "write=true") == 2
+    assert f"{taken} (15 pairs" in capsys.readouterr().err
+    assert segtrain("check", "data.root=data", f"data.layout={other}", "write=true") == 2
+    folder = other.partition(":")[2]
+    assert {row["mask"].partition("/")[0] for row in lines("data/splits.csv")} == {folder}
+
+
+def test_a_picture_is_not_put_among_the_images(segtrain: Run, capsys: Says):
+    one_bit_beside()
+    assert segtrain("check", "data.root=data", "out=data") == 2
+    assert "type out=FOLDER" in capsys.readouterr().err
+    assert not Path("data/check.png").exists()
+
+
+def test_masks_that_no_table_describes_are_refused_with_the_reason(segtrain: Run, capsys: Says):
+    for number in range(8):
+        photo(f"data/images/{number}.jpg", number)
+        save(f"data/masks/{number}.jpg", np.random.default_rng(number).integers(0, 256, SIZE, np.uint8))
+    assert segtrain("check", "data.root=data", "write=true") == 2
+    said = capsys.readouterr().out
+    assert "save the masks without loss" in said
+    assert "next: write a classes.yaml" in said
+    assert not Path("data/classes.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["data.root=nothing"], "there is no such folder"),
+        (["data=shapes"], "data=shapes is not read from files"),
+        (["data.root=data", "data.layout=voc"], "data.layout=voc: it finds no pairs in data"),
+        (["data.root=data", "data.group='['"], "not a regular expression"),
+        ([], "needs data.root=FOLDER"),
+    ],
+)
+def test_mistakes_are_one_line(segtrain: Run, capsys: Says, words: list[str], message: str):
+    black_and_white()
+    assert segtrain("check", *words) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert message in err
+
+
+# --- before a training ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def broken(segtrain: Run, capsys: Says) -> Run:
+    """Three errors, of which headers show two."""
+    black_and_white()
+    assert segtrain("check", "data.root=data", "write=true") == 0
+    spoiled = 255 * blocks(1, 2)
+    spoiled[0, :5] = 7
+    save("data/masks/train/0001.png", spoiled)
+    save("data/masks/train/0002.png", 255 * blocks(2, 2)[:30])
+    Path("data/masks/val/000f.png").unlink()
+    capsys.readouterr()
+    return segtrain
+
+
+def test_a_training_stops_at_errors_and_lists_them(broken: Run, capsys: Says):
+    assert broken("train", "data.root=data", *SMALL) == 2
+    said = capsys.readouterr()
+    assert said.err.count("\n") == 1
+    assert "and 2 more errors" in said.err
+    assert "data.on_bad=skip" in said.err
+    for file in ("masks/train/0001.png", "masks/train/0002.png", "images/val/000f.png"):
+        assert file in said.out
+    assert not Path("runs").exists()
+
+
+def test_a_single_error_needs_no_list(broken: Run, capsys: Says):
+    for file in ("data/images/val/000f.png", "data/images/train/0002.png", "data/masks/train/0002.png"):
+        Path(file).unlink()
+    assert broken("train", "data.root=data", *SMALL) == 2
+    said = capsys.readouterr()
+    assert "data/masks/train/0001.png: " in said.err
+    assert "7 (5)" in said.err
+    assert said.out == ""
+
+
+def test_what_is_skipped_stands_in_the_run_folder(broken: Run, capsys: Says):
+    assert broken("train", "data.root=data", "data.on_bad=skip", *SMALL, "run_dir=run") == 0
+    said = capsys.readouterr().out
+    assert "10 train, 3 val images" in said
+    assert "data.on_bad=skip: 3 errors in the data" in said
+    files = {Path(row["file"]).as_posix() for row in lines("run/skipped.csv")}
+    assert files == {f"data/{name}" for name in ("masks/train/0001.png", "masks/train/0002.png", "images/val/000f.png")}
+    assert broken("evaluate", "run=run", "split=val") == 0
+    assert json.loads(Path("run/evaluate/val/metrics.json").read_text())["images"] == 3
+
+
+def test_a_check_that_takes_long_is_left_to_the_reading(broken: Run, capsys: Says, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(inspection, "seconds_to_read", lambda *_: 600.0)
+    assert broken("train", "data.root=data", *SMALL) == 2
+    said = capsys.readouterr()
+    assert "would take about 10 minutes" in said.out
+    assert "masks/train/0002.png" in said.out
+    assert "0001" not in said.out + said.err, "its fault is in its pixels"
+
+
+def test_warnings_do_not_stop_a_training(segtrain: Run, capsys: Says):
+    black_and_white()
+    shutil.copy("data/images/train/0001.png", "data/images/val/000c.png")
+    save("data/masks/train/0003.png", 0 * blocks(3))
+    segtrain("check", "data.root=data", "write=true")
+    capsys.readouterr()
+    assert segtrain("train", "data.root=data", *SMALL) == 0
+    assert "warnings about the data: one value (1), duplicate (1); " in capsys.readouterr().out
+
+
+# --- small parts ------------------------------------------------------------------------------------------------------
+
+
+def pairs(*names: str) -> list[Pair]:
+    return [Pair(name, Path(f"{name}.jpg"), Path(f"{name}.png")) for name in names]
+
+
+def test_few_images_still_give_val_and_only_splits_that_are_missing_are_proposed():
+    few = proposed({"": pairs("a", "b", "c")}, None)
+    assert (len(few["train"]), len(few["val"])) == (2, 1)
+    given = {"train": pairs(*map(str, range(40))), "test": pairs("x", "y")}
+    filled = proposed(given, None)
+    assert filled["test"] == given["test"]
+    assert (len(filled["train"]), len(filled["val"])) == (34, 6)
+    assert sorted(filled["train"] + filled["val"]) == sorted(given["train"])
+    assert proposed({"train": pairs("a"), "val": pairs("b")}, None) == {"train": pairs("a"), "val": pairs("b")}
+    assert proposed({"test": pairs("a")}, None) == {"test": pairs("a")}
+    grouped = proposed({"": pairs("a1", "a2", "b1", "b2")}, re.compile("^."))
+    assert sorted(len(found) for found in grouped.values()) == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "crop"),
+    [
+        ([(360, 480)] * 5, [360, 480]),
+        ([(256, 256)] * 9 + [(1024, 1024)], [256, 256]),
+        ([(2000, 3000)] * 5, [384, 384]),
+        ([(300, 2000)] * 5, [296, 384]),
+        ([(5, 7)], [5, 7]),
+    ],
+)
+def test_a_crop_that_nearly_all_images_fill(sizes: list[tuple[int, int]], crop: list[int]):
+    assert suggested_crop(sizes) == crop
+
+
+def test_what_is_the_same_everywhere_is_said_once():
+    assert frequent(["8"] * 5) == "8"
+    assert frequent("aaabbcde") == "a (3), b (2), c (1), 2 others"
+    assert [percent_text(share) for share in (0, 0.00001, 0.1234)] == ["-", "< 0.01 %", "12.34 %"]
