@@ -22,9 +22,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def segtrain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+def segtrain(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., int]:
     """Runs `segtrain WORDS` in an empty folder and returns the exit status."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
 
     def run(*words: str) -> int:
         monkeypatch.setattr(sys, "argv", ["segtrain", *words])

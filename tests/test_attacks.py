@@ -21,6 +21,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ try:
     import resource
 except ImportError:  # not on Windows
     resource = None
+
+pytestmark = pytest.mark.slow  # a minute
 
 IN_ENVIRONMENT, IN_A_FILE = "s3cr3t-of-the-environment", "s3cr3t-of-a-file"
 SECONDS, MEMORY = 20, 1 << 30
@@ -347,7 +350,7 @@ FILES: dict[str, Callable[[Place], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("notes", [lambda: shared(30), lambda: endless()], ids=["lists of lists", "a list in itself"])
+@pytest.mark.parametrize("notes", [partial(shared, 30), endless], ids=["lists of lists", "a list in itself"])
 def test_a_checkpoint_with_endless_notes_loads_without_them(place: Place, notes: Callable[[], Any]):
     file = place.here / "strange.ckpt"
     file.write_bytes(saved({**place.content, "notes": notes()}))

@@ -269,6 +269,8 @@ class Training:
                 if self.skipped:
                     disk.write(folder / "skipped.csv", inspection.findings_csv(self.skipped))
             say(self.headline(folder, resume_from))
+            if self.data.cache_bytes:
+                say(f"data.cache=ram: up to {self.data.cache_bytes / 2**30:.1f} GiB of memory, which workers share")
             if self.skipped:
                 say(f"data.on_bad=skip: {len(self.skipped)} errors in the data; without what skipped.csv lists there")
             say(f"watch it: {runs.tensorboard()} --logdir {folder}")

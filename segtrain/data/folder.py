@@ -12,7 +12,7 @@ from .geometry import Augment
 from .images import MAX_PIXELS
 from .layouts import LAYOUTS, Reading, beside_root, rank, readings
 from .module import DataModule
-from .source import FolderSource, agree
+from .source import FolderSource, Pair, agree
 from .splits import with_splits
 from .survey import mask_name
 from .unusable import unusable
@@ -84,6 +84,7 @@ class FolderData(DataModule):
             split: [pair for pair in found if not bad & {str(pair.image), mask_name(pair)}]
             for split, found in with_splits(self.reading.splits, pattern).items()
         }
+        refuse_overlap(pairs)
         splits = {split: FolderSource(found, table, max_pixels, channels) for split, found in pairs.items() if found}
         agree(splits.values(), channels)
         for split in {"train", "val"} & splits.keys() if cache == "ram" else ():
@@ -161,6 +162,17 @@ def group_pattern(group: str | None) -> re.Pattern[str] | None:
         return None if group is None else re.compile(group)
     except re.error as error:
         raise ValueError(f"data.group={group}: not a regular expression: {error}") from None
+
+
+def refuse_overlap(splits: Mapping[str, Sequence[Pair]]) -> None:
+    """Raises ValueError for one file in two splits, be it by a link: what was trained on would score the network."""
+    owners: dict[tuple[int, int], tuple[str, Path]] = {}
+    for split, pairs in splits.items():
+        for pair in pairs:
+            facts = pair.image.stat()
+            owner, other = owners.setdefault((facts.st_dev, facts.st_ino), (split, pair.image))
+            if owner != split:
+                raise ValueError(f"{pair.image} is the same file as {other}: leave it in one split, {owner} or {split}")
 
 
 def class_table(root: Path, spec: Mapping[str, Any] | None, reading: Reading | None = None) -> ClassTable:

@@ -52,9 +52,9 @@ class FCN(nn.Module):
         self.auxiliary = auxiliary_head(channels[-2], num_classes, strides[-2]) if auxiliary else None
         self.coarsest = strides[-1]  # a multiple of the finer ones
         mean = mean or getattr(encoder, "mean", None) or [0.5]
-        std = std or getattr(encoder, "std", None) or [0.25]
+        std = list(std or getattr(encoder, "std", None) or [0.25])
         if min(std) <= 0:
-            raise ValueError(f"std={list(std)}: expected numbers above 0")
+            raise ValueError(f"std={std}: expected numbers above 0")
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
 
