@@ -84,8 +84,8 @@ class FolderData(DataModule):
             split: [pair for pair in found if not bad & {str(pair.image), mask_name(pair)}]
             for split, found in with_splits(self.reading.splits, pattern).items()
         }
-        refuse_overlap(pairs)
         splits = {split: FolderSource(found, table, max_pixels, channels) for split, found in pairs.items() if found}
+        refuse_overlap(pairs)
         agree(splits.values(), channels)
         for split in {"train", "val"} & splits.keys() if cache == "ram" else ():
             splits[split].keep()
