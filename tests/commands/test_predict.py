@@ -106,7 +106,7 @@ def test_a_network_for_grey_of_16_bits_takes_other_images_too(segtrain: Run):
                 target.parent.mkdir(exist_ok=True)
                 Path("deep", kind, f"{i}.png").rename(target)
     words = [word for word in TINY if not word.startswith("data")]
-    words += ["data.root=deep", table, "data.crop=[16,16]", "data.batch_size=3", "data.workers=0", "run_dir=run"]
+    words += ["data.root=deep", table, "data.crop=[16,16]", "data.batch_size=2", "data.workers=0", "run_dir=run"]
     assert segtrain("train", *words) == 0
     network, _, settings = api.load("run")
     assert network.mean.shape == (1, 1, 1, 1)
