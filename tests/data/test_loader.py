@@ -74,7 +74,7 @@ def test_workers_end_with_a_parent_that_was_killed():
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    assert wait_until_gone(workers, 2)
+    assert wait_until_gone(workers, 4)
 
 
 def test_workers_end_when_the_loader_is_stopped_although_its_iterator_is_known():
@@ -83,7 +83,7 @@ def test_workers_end_when_the_loader_is_stopped_although_its_iterator_is_known()
     next(iterator)
     workers = [worker.pid for worker in iterator._workers]
     loader.stop()
-    assert wait_until_gone(workers, 2)
+    assert wait_until_gone(workers, 4)
 
 
 def test_a_worker_obeys_a_sigterm_of_its_parent_alone():
