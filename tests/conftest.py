@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 import pytest
 
 from segtrain.cli import main
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and all they start
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
