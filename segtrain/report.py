@@ -5,10 +5,12 @@ import io
 import json
 import logging
 import math
+import os
 import re
+import sys
 import warnings
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,8 @@ class Screen(Console):
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
+        with suppress(OSError, ValueError):  # what is still to be flushed at the end must not fail there
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 console = Screen(highlight=False, soft_wrap=True)
@@ -46,7 +50,7 @@ def say(text: str) -> None:
     try:
         console.print(text, markup=False)
     except OSError:  # the terminal was closed, or what we were piped into has ended: the work goes on
-        console.quiet = True
+        console.on_broken_pipe()
     _log.info(text)
 
 
