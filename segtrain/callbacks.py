@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import TextColumn
 from torch import Tensor
 
 from . import disk
 from .data.classes import ClassTable
-from .report import console, mosaic, say
+from .report import counting_bar, mosaic, say
 
 NAN = float("nan")
 MOSAIC_SIDE = 640
@@ -222,15 +222,7 @@ class ProgressBar(Callback):
 
     def __init__(self, steps_per_epoch: float) -> None:
         self.steps_per_epoch = steps_per_epoch
-        self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[scores]}"),
-            TimeRemainingColumn(elapsed_when_finished=True),
-            console=console,
-            disable=not console.is_terminal,
-        )
+        self.bar = counting_bar(TextColumn("{task.fields[scores]}"))
 
     def on_train_start(self, trainer: Trainer, *_: Any) -> None:
         self._began, self._first, self._val = time.perf_counter(), trainer.global_step, ""
@@ -265,14 +257,7 @@ class ScoringBar(Callback):
     """Images scored, and the time left."""
 
     def __init__(self) -> None:
-        self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(elapsed_when_finished=True),
-            console=console,
-            disable=not console.is_terminal,
-        )
+        self.bar = counting_bar()
 
     def on_test_start(self, trainer: Trainer, *_: Any) -> None:
         self.task = self.bar.add_task("scoring", total=sum(map(int, trainer.num_test_batches)))

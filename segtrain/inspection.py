@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from . import runs
 from .data import coco
 from .data.class_files import read as read_class_file
@@ -27,7 +25,7 @@ from .data.source import Pair, checked_size
 from .data.splits import group_of, place, with_splits
 from .data.survey import Survey, survey, unknown
 from .data.unusable import readers, remembered
-from .report import console, say
+from .report import counting_bar, say
 
 Spec = dict[str, Any]
 SHOWN = 10  # findings of a kind on the screen
@@ -135,16 +133,7 @@ def proposed(splits: Mapping[str, Sequence[Pair]], group: re.Pattern[str] | None
 
 def surveyed(pairs: Sequence[Pair], max_pixels: int) -> Survey:
     """The facts of all files; those that have not changed since they were read last are not read again."""
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
-        console=console,
-        disable=not console.is_terminal,
-        transient=True,
-    )
-    with bar:
+    with counting_bar(transient=True) as bar:
         task = bar.add_task("reading images and masks", total=len(pairs))
         return survey(
             pairs, max_pixels=max_pixels, workers=readers(), cache=remembered(), advance=lambda n: bar.advance(task, n)

@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from rich.cells import cell_len
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from . import disk
@@ -52,6 +53,25 @@ def say(text: str) -> None:
     except OSError:  # the terminal was closed, or what we were piped into has ended: the work goes on
         console.on_broken_pipe()
     _log.info(text)
+
+
+def counting_bar(*beside: ProgressColumn, transient: bool = False) -> Progress:
+    """How many of how many, and the time left; nothing where the output is no terminal.
+
+    Args:
+        beside: what stands between count and time.
+        transient: whether it goes away at the end.
+    """
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        *beside,
+        TimeRemainingColumn(elapsed_when_finished=True),
+        console=console,
+        disable=not console.is_terminal,
+        transient=transient,
+    )
 
 
 def be_quiet() -> None:

@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from segtrain import callbacks
+from segtrain import callbacks, report
 from segtrain.data import ClassTable
 
 CLASSES = ClassTable.from_spec({"ignore": 255, "classes": [{"name": "a", "color": [9, 9, 9]}, {"name": "b"}]})
@@ -90,7 +90,7 @@ def test_a_point_holds_the_mean_speed_and_the_share_of_waiting(monkeypatch: pyte
 @pytest.mark.parametrize("terminal", [False, True])
 def test_progress_says_scores_speed_and_time_left(monkeypatch: pytest.MonkeyPatch, terminal: bool):
     console = Console(force_terminal=terminal, width=160, record=True, highlight=False, soft_wrap=True)
-    monkeypatch.setattr(callbacks, "console", console)
+    monkeypatch.setattr(report, "console", console)
     said: list[str] = []
     monkeypatch.setattr(callbacks, "say", said.append)
     trainer = SimpleNamespace(global_step=0, max_steps=10)

@@ -1,6 +1,5 @@
 """How masks say their classes, and the class table that this asks for."""
 
-import colorsys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -10,6 +9,7 @@ import numpy as np
 
 from .class_files import Color, Listed, differences, hexed, hold, number
 from .classes import ClassTable
+from .color_names import colour_words, joined, rgb_of, spare_color
 from .survey import MaskFacts
 
 THIN, RARE, MOST = 0.15, 0.05, 0.8  # shares: of solid pixels of an edge's number; of its pixels of all; of all others
@@ -19,10 +19,6 @@ MAX_LEVELS, MANY = 64, 256  # classes in lossy masks; numbers beyond which they 
 VOC_BORDER = 0xE0E0C0  # what Pascal VOC paints between objects
 VOID_NAMES = {"void", "ignore", "ignored", "dontcare", "don't care"}
 DOUBTFUL_NAMES = {"unlabeled", "unlabelled", "unknown", "undefined", "unclassified", "no label", "none"}
-# degrees of the colour circle up to which a word goes
-HUES = (12, "red"), (42, "orange"), (68, "yellow"), (160, "green"), (195, "cyan"), (255, "blue"), (290, "purple")
-HUES += (335, "pink"), (360, "red")
-PALETTE = ((230, 60, 60), (70, 130, 230), (250, 200, 50), (90, 200, 110), (190, 100, 220), (250, 140, 40))
 
 Masks = Literal["values", "colors"]
 
@@ -473,68 +469,3 @@ def is_void(
         notes.append(f"{text}: it is taken for 'no class' (ignore). To learn it, make it a class.")
         return True
     return False
-
-
-# --- names and colours ------------------------------------------------------------------------------------------------
-
-
-def rgb_of(code: int) -> Color:
-    return code >> 16, code >> 8 & 255, code & 255
-
-
-def colour_words(codes: Sequence[int]) -> dict[int, str]:
-    """Names for colours, black being the background. Of two of one word, one is dark; more are numbered."""
-    words = {code: "background" if code == 0 else colour_word(rgb_of(code)) for code in codes}
-    for word in set(words.values()):
-        same = sorted((code for code in codes if words[code] == word), key=lambda code: -brightness(rgb_of(code)))
-        if len(same) == 2 and word not in ("black", "white"):
-            words[same[1]] = f"dark_{word}"
-        elif len(same) > 1:
-            words |= {code: f"{word}_{i}" for i, code in enumerate(same, 1)}
-    return words
-
-
-def brightness(color: Color) -> float:
-    return 0.3 * color[0] + 0.6 * color[1] + 0.1 * color[2]
-
-
-def colour_word(color: Color) -> str:
-    """What a person would call it: (254, 221, 58) -> yellow"""
-    hue, lightness, saturation = colorsys.rgb_to_hls(*(c / 255 for c in color))
-    if lightness < 0.08:
-        return "black"
-    if lightness > 0.95:
-        return "white"
-    if saturation < 0.12:
-        return "grey"
-    word = next(word for end, word in HUES if hue * 360 <= end)
-    return "brown" if lightness < 0.35 and word == "orange" else word
-
-
-def fresh(word: str, taken: Any) -> str:
-    """The word, with a number behind it if others have it."""
-    names, n = set(taken), 2
-    if word not in names:
-        return word
-    while f"{word}_{n}" in names:
-        n += 1
-    return f"{word}_{n}"
-
-
-def joined(classes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Classes with names that are their own."""
-    taken: list[str] = []
-    for entry in classes:
-        entry["name"] = fresh(entry["name"], taken)
-        taken.append(entry["name"])
-    return classes
-
-
-def spare_color(index: int) -> Color:
-    """Colours that are easily told apart; black first."""
-    if index == 0:
-        return 0, 0, 0
-    if index <= len(PALETTE):
-        return PALETTE[index - 1]
-    red, green, blue = colorsys.hsv_to_rgb(index * 0.618 % 1, 0.45 + 0.4 * (index % 2), 0.95 - 0.3 * (index % 3 == 0))
-    return round(255 * red), round(255 * green), round(255 * blue)

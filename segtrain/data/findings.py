@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
+from .class_files import hexed
 from .classes import ClassTable
-from .encoding import hexed, tally
+from .encoding import tally
 from .images import TRANSPOSED
 from .source import Pair
 from .survey import LOOK, ImageFacts, MaskFacts, Survey, mask_name

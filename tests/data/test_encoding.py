@@ -11,7 +11,7 @@ from PIL import Image, ImageFilter
 
 from segtrain.data.class_files import Listed
 from segtrain.data.classes import ClassTable
-from segtrain.data.encoding import Proposal, colour_word, colour_words, propose, tally
+from segtrain.data.encoding import Proposal, propose, tally
 from segtrain.data.images import read_mask
 from segtrain.data.source import Pair
 from segtrain.data.survey import MaskFacts, examine_mask
@@ -331,24 +331,3 @@ def test_noise_of_few_indices_is_class_indices(tmp_path: Path):
     rng = np.random.default_rng(0)
     paths = [png(tmp_path / f"{i}", Image.fromarray(rng.integers(0, 20, (20, 20), np.uint8))) for i in range(12)]
     assert len(table_of(proposed(paths))) == 20
-
-
-@pytest.mark.parametrize(
-    ("color", "word"),
-    [
-        ((254, 221, 58), "yellow"), ((110, 193, 228), "blue"), ((226, 169, 41), "orange"), ((60, 16, 152), "purple"),
-        ((255, 0, 0), "red"), ((0, 128, 0), "green"), ((128, 128, 128), "grey"), ((128, 64, 0), "brown"),
-        ((255, 255, 255), "white"), ((255, 0, 255), "pink"), ((0, 255, 255), "cyan"), ((0, 0, 5), "black"),
-    ],
-)  # fmt: skip
-def test_colours_are_called_by_a_word(color: tuple[int, int, int], word: str):
-    assert colour_word(color) == word
-
-
-def test_names_by_colour_differ():
-    assert colour_words([0x3C1098, 0x8429F6]) == {0x3C1098: "dark_purple", 0x8429F6: "purple"}
-    assert colour_words([0x00FF00, 0x008000, 0x004000]) == {
-        0x00FF00: "green_1",
-        0x008000: "green_2",
-        0x004000: "green_3",
-    }
