@@ -16,7 +16,7 @@ from segtrain.data.sampler import Share
 from tests.commands.conftest import TINY
 
 ROOT = Path(__file__).resolve().parents[1]
-ALONE = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+ALONE = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "PYTHONFAULTHANDLER": "1"}
 
 # A network of the user's own, whose batch norm does not learn: with it, processes compute what one alone computes.
 FROZEN = """
@@ -101,8 +101,9 @@ def test_batch_norm_is_shared_between_gpus_alone():
 
 
 @pytest.fixture
-def train(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., subprocess.Popen[str]]:
     """Starts `segtrain train WORDS` in an empty folder."""
+    monkeypatch.chdir(tmp_path)
 
     def start(*words: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "segtrain", "train", *words]
@@ -112,6 +113,16 @@ def train(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
             )
 
     return start
+
+
+def status(process: subprocess.Popen[str], seconds: float = 120) -> int:
+    """The exit status. Processes that do not end are made to say where they are, in what the failed test shows."""
+    try:
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGABRT)
+        process.wait()
+        raise AssertionError(f"not ended after {seconds} s:\n{(Path.cwd() / 'out.txt').read_text()}") from None
 
 
 def state(run: Path) -> dict[str, Any]:
@@ -141,7 +152,7 @@ def test_two_processes_train_what_one_trains(train: Callable[..., subprocess.Pop
     words += ["--config-dir=conf", "model=frozen", "train.ema=0.9", "optimizer=sgd", "augment=none"]
     for run, devices in (("one", 1), ("two", 2)):
         process = train(*words, f"run_dir={run}", f"trainer.devices={devices}")
-        assert process.wait(timeout=120) == 0, (tmp_path / "out.txt").read_text()
+        assert status(process) == 0, (tmp_path / "out.txt").read_text()
     one, two = state(tmp_path / "one"), state(tmp_path / "two")
     assert not one["network.encoder.stem.1.running_mean"].any()  # batch norm did not learn
     assert one.keys() == two.keys()
@@ -159,20 +170,20 @@ def test_a_signal_to_either_process_ends_both_and_the_run_goes_on(
     train: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ):
     words = [*TINY, "train.steps=40", "train.ema=0.9", "trainer.devices=2", "data.workers=1"]
-    assert train(*words, "run_dir=whole").wait(timeout=120) == 0, (tmp_path / "out.txt").read_text()
-    for run, number, status in (("first", signal.SIGTERM, 143), ("second", signal.SIGTERM, 143), ("killed", 9, -9)):
+    assert status(train(*words, "run_dir=whole")) == 0, (tmp_path / "out.txt").read_text()
+    for run, number, expected in (("first", signal.SIGTERM, 143), ("second", signal.SIGTERM, 143), ("killed", 9, -9)):
         process = train(*words, f"run_dir={run}")
         end = time.monotonic() + 60
         while not (tmp_path / run / "metrics.csv").exists() and time.monotonic() < end:
             time.sleep(0.02)
         other = second_process(process.pid)
         os.kill(other if run == "second" else process.pid, number)
-        assert process.wait(timeout=30) == status
+        assert status(process, 30) == expected
         end = time.monotonic() + 30
         while Path(f"/proc/{other}").exists() and time.monotonic() < end:
             time.sleep(0.1)
         assert not Path(f"/proc/{other}").exists()
-        assert train(f"resume={run}").wait(timeout=120) == 0, (tmp_path / "out.txt").read_text()
+        assert status(train(f"resume={run}")) == 0, (tmp_path / "out.txt").read_text()
         whole, part = state(tmp_path / "whole"), state(tmp_path / run)
         assert all(torch.equal(whole[name], part[name]) for name in whole), run
     process = train(*words, "run_dir=fewer")
@@ -180,8 +191,8 @@ def test_a_signal_to_either_process_ends_both_and_the_run_goes_on(
     while not (tmp_path / "fewer/metrics.csv").exists() and time.monotonic() < end:
         time.sleep(0.02)
     process.terminate()
-    assert process.wait(timeout=30) == 143
-    assert train("resume=fewer", "trainer.devices=1").wait(timeout=120) == 0, (tmp_path / "out.txt").read_text()
+    assert status(process, 30) == 143
+    assert status(train("resume=fewer", "trainer.devices=1")) == 0, (tmp_path / "out.txt").read_text()
     assert "Traceback" not in (tmp_path / "out.txt").read_text()
 
 

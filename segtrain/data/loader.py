@@ -1,5 +1,6 @@
 """Worker processes that read, and that neither die before their parent nor outlive it."""
 
+import atexit
 import ctypes
 import os
 import signal
@@ -21,22 +22,42 @@ LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # here, since a f
 class Loader(DataLoader[Any]):
     """torch's loader, whose workers leave the signals that a terminal or a scheduler sends to all to their parent."""
 
-    def __init__(self, dataset: Any, **options: Any) -> None:
-        super().__init__(dataset, worker_init_fn=partial(begin, parent=os.getpid()), **options)
+    def __init__(self, dataset: Any, *, num_workers: int = 0, inherit: bool = False, **options: Any) -> None:
+        """`inherit`: whether workers need the memory of this process."""
+        fork = num_workers > 0 and (inherit or sys.platform == "linux")  # there, a worker is its reader's own child
+        super().__init__(
+            dataset,
+            num_workers=num_workers,
+            multiprocessing_context="fork" if fork else None,
+            worker_init_fn=partial(begin, parent=os.getpid()),
+            **options,
+        )
         self._iterator_in_use: Any = None
 
     def __iter__(self) -> Any:
         with held_back():  # a worker begins with its parent's handlers: none may be called before `begin`
             iterator = super().__iter__()
-        self._iterator_in_use = ref(iterator)
+        if self._iterator_in_use is None or self._iterator_in_use() is not iterator:
+            self._iterator_in_use = ref(iterator)
+            atexit.register(end, self._iterator_in_use)
         return iterator
 
     def stop(self) -> None:
-        """End the workers now. Without this they stay for as long as an exception's traceback knows their iterator,
-        and a process that ends waits five seconds for them."""
-        iterator = self._iterator_in_use and self._iterator_in_use()
-        if iterator is not None and hasattr(iterator, "_shutdown_workers"):
-            iterator._shutdown_workers()
+        """End the workers now. Without this they stay for as long as an exception's traceback knows their iterator."""
+        if self._iterator_in_use is not None:
+            end(self._iterator_in_use)
+
+
+def end(reference: ref[Any]) -> None:
+    """Shut the workers of an iterator down, and kill those that do not obey: Python waits for them at its end, for
+    ever."""
+    iterator = reference()
+    workers = getattr(iterator, "_workers", ())
+    if iterator is not None and workers:
+        iterator._shutdown_workers()
+    for worker in workers:
+        if worker.is_alive():
+            worker.kill()
 
 
 @contextmanager

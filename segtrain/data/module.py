@@ -211,12 +211,11 @@ class DataModule(LightningDataModule):
 
     def _loader(self, samples: Dataset[Any], batches: Sampler[list[int]]) -> Loader:
         """Workers stay from one validation to the next: starting some while others end can hang a process for ever."""
-        shared = self.workers > 0 and self.cache_bytes > 0
         loader = Loader(
             samples,
-            multiprocessing_context="fork" if shared else None,  # memory that is shared has to be inherited
             batch_sampler=batches,
             num_workers=self.workers,
+            inherit=self.cache_bytes > 0,
             persistent_workers=self.workers > 0,
             pin_memory=torch.cuda.is_available(),
         )

@@ -21,6 +21,21 @@ print(*(worker.pid for worker in iterator._workers), flush=True)
 time.sleep(60)
 """
 
+STUCK = """
+import ctypes
+from torch.utils.data import Dataset
+from segtrain.data.loader import Loader
+
+class Stuck(Dataset):
+    def __len__(self):
+        return 1
+    def __getitem__(self, index):
+        ctypes.PyDLL(None).sleep(600)  # and no other thread of the worker gets its turn
+
+iterator = iter(Loader(Stuck(), num_workers=1, persistent_workers=True))
+print(iterator._workers[0].pid, flush=True)
+"""
+
 
 class Numbers(Dataset[torch.Tensor]):
     def __len__(self) -> int:
@@ -75,6 +90,13 @@ def test_workers_end_with_a_parent_that_was_killed():
     parent.wait()
     parent.stdout.close()
     assert wait_until_gone(workers, 4)
+
+
+@pytest.mark.slow
+def test_a_process_ends_although_a_worker_is_stuck():
+    ended = subprocess.run([sys.executable, "-c", STUCK], capture_output=True, text=True, timeout=60, check=True)
+    assert wait_until_gone([int(ended.stdout)], 4)
+    assert ended.stderr == ""
 
 
 def test_workers_end_when_the_loader_is_stopped_although_its_iterator_is_known():
