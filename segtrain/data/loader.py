@@ -6,15 +6,18 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from select import select
 from typing import Any
 from weakref import ref
 
 from torch.utils.data import DataLoader
 
 GROUP_SIGNALS = [s for name in ("SIGINT", "SIGTERM", "SIGHUP") if (s := getattr(signal, name, None)) is not None]
+PATIENCE, TRIES = 20, 3  # seconds for all workers to begin, and how often they may
 PR_SET_PDEATHSIG = 1  # of Linux' prctl
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # here, since a forked process may not load libraries
 
@@ -24,23 +27,40 @@ class Loader(DataLoader[Any]):
 
     def __init__(self, dataset: Any, *, num_workers: int = 0, inherit: bool = False, **options: Any) -> None:
         """`inherit`: whether workers need the memory of this process."""
-        fork = num_workers > 0 and (inherit or sys.platform == "linux")  # there, a worker is its reader's own child
-        super().__init__(
-            dataset,
-            num_workers=num_workers,
-            multiprocessing_context="fork" if fork else None,
-            worker_init_fn=partial(begin, parent=os.getpid()),
-            **options,
-        )
+        self._forks = num_workers > 0 and (inherit or sys.platform == "linux")  # there, as children of their reader
+        context = "fork" if self._forks else None
+        super().__init__(dataset, num_workers=num_workers, multiprocessing_context=context, **options)
         self._iterator_in_use: Any = None
 
     def __iter__(self) -> Any:
-        with held_back():  # a worker begins with its parent's handlers: none may be called before `begin`
-            iterator = super().__iter__()
-        if self._iterator_in_use is None or self._iterator_in_use() is not iterator:
-            self._iterator_in_use = ref(iterator)
-            atexit.register(end, self._iterator_in_use)
-        return iterator
+        """Begins anew if a worker does not begin."""
+        for _ in range(TRIES):
+            iterator, begun = self._start()
+            if self._iterator_in_use is None or self._iterator_in_use() is not iterator:
+                self._iterator_in_use = ref(iterator)
+                atexit.register(end, self._iterator_in_use)
+            if begun:
+                return iterator
+            self.stop()
+            self._iterator = None  # where torch keeps workers that stay
+        raise RuntimeError(f"{self.num_workers} processes that read images do not begin: data.workers=0 needs none")
+
+    def _start(self) -> tuple[Any, bool]:
+        """An iterator, and whether all its workers have begun.
+
+        Up to Python 3.11.7, a forked process waits for ever if another thread of its parent, such as one of gloo's, was
+        just making or deleting its Python state: https://github.com/python/cpython/issues/112275
+        """
+        read, write = os.pipe() if self._forks else (-1, -1)
+        try:
+            self.worker_init_fn = partial(begin, parent=os.getpid(), sign=write)
+            with held_back():  # a worker begins with its parent's handlers: none may be called before `begin`
+                iterator = super().__iter__()
+            stayed = self._iterator_in_use is not None and self._iterator_in_use() is iterator
+            return iterator, not self._forks or stayed or signs(read, self.num_workers)
+        finally:
+            for end_of_pipe in (read, write) if self._forks else ():
+                os.close(end_of_pipe)
 
     def stop(self) -> None:
         """End the workers now. Without this they stay for as long as an exception's traceback knows their iterator."""
@@ -60,6 +80,14 @@ def end(reference: ref[Any]) -> None:
             worker.kill()
 
 
+def signs(pipe: int, number: int) -> bool:
+    """Whether as many bytes come out of a pipe in time."""
+    deadline = time.monotonic() + PATIENCE
+    while number and select([pipe], [], [], max(0, deadline - time.monotonic()))[0]:
+        number -= len(os.read(pipe, number))
+    return not number
+
+
 @contextmanager
 def held_back() -> Iterator[None]:
     """Inside, signals wait; processes that begin here hold them back until they say otherwise."""
@@ -73,14 +101,20 @@ def held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def begin(worker: int, parent: int) -> None:
-    """The first thing that a worker does. The signals stay held back: its parent decides what they mean."""
+def begin(worker: int, parent: int, sign: int) -> None:
+    """The first thing that a worker does. The signals stay held back: its parent decides what they mean.
+
+    Args:
+        sign: the end of a pipe through which the parent learns that it has begun, or -1.
+    """
     sys.excepthook = lambda *error: None  # of the thread that hands out tensors, when the parent was killed
     die_with(parent)
     if hasattr(signal, "sigwaitinfo"):
         threading.Thread(target=obey, args=(parent,), daemon=True).start()
     elif hasattr(signal, "pthread_sigmask"):  # macOS: the sender of a signal stays unknown
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+    if sign >= 0:
+        os.write(sign, b".")
 
 
 def obey(parent: int) -> None:

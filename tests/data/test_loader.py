@@ -1,3 +1,4 @@
+import os
 import signal
 import subprocess
 import sys
@@ -34,6 +35,36 @@ class Stuck(Dataset):
 
 iterator = iter(Loader(Stuck(), num_workers=1, persistent_workers=True))
 print(iterator._workers[0].pid, flush=True)
+"""
+
+DEAF = """
+import os, time
+from pathlib import Path
+from torch.utils.data import Dataset
+from segtrain.data import loader
+
+def hang_once():  # in the child, before anything of ours, as CPython does when it meets a lock that was held
+    if not Path("hung").exists():
+        Path("hung").write_text(str(os.getpid()))
+        time.sleep(600)
+
+class Numbers(Dataset):
+    def __len__(self):
+        return 6
+    def __getitem__(self, index):
+        return index
+
+os.register_at_fork(after_in_child=hang_once)
+loader.PATIENCE = 2
+for persistent in (False, True):
+    Path("hung").unlink(missing_ok=True)
+    numbers = loader.Loader(Numbers(), num_workers=2, persistent_workers=persistent)
+    print([int(number) for _ in range(2) for number in numbers], Path("hung").exists())
+loader.TRIES = 0
+try:
+    iter(loader.Loader(Numbers(), num_workers=2))
+except RuntimeError as error:
+    print(error)
 """
 
 
@@ -96,6 +127,18 @@ def test_workers_end_with_a_parent_that_was_killed():
 def test_a_process_ends_although_a_worker_is_stuck():
     ended = subprocess.run([sys.executable, "-c", STUCK], capture_output=True, text=True, timeout=60, check=True)
     assert wait_until_gone([int(ended.stdout)], 4)
+    assert ended.stderr == ""
+
+
+def test_workers_that_do_not_begin_are_begun_again(tmp_path: Path):
+    ended = subprocess.run(
+        [sys.executable, "-c", DEAF], capture_output=True, text=True, timeout=100, check=True, cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path.cwd())},
+    )  # fmt: skip
+    numbers = [*range(6), *range(6)]
+    assert ended.stdout.splitlines()[:2] == [f"{numbers} True"] * 2
+    assert "do not begin: data.workers=0" in ended.stdout.splitlines()[2]
+    assert wait_until_gone([int((tmp_path / "hung").read_text())], 4)
     assert ended.stderr == ""
 
 
