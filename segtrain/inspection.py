@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import posixpath
 import re
 import shlex
 import time
@@ -19,7 +20,7 @@ from .data.encoding import propose
 from .data.findings import Finding, find
 from .data.folder import chosen, class_table, group_pattern, unpaired
 from .data.images import MAX_PIXELS
-from .data.layouts import readings
+from .data.layouts import not_used, readings
 from .data.reading import Reading
 from .data.source import Pair, checked_size
 from .data.splits import group_of, place, with_splits
@@ -30,6 +31,7 @@ from .report import counting_bar, say
 Spec = dict[str, Any]
 SHOWN = 10  # findings of a kind on the screen
 PATIENCE = 60  # seconds that a training waits for the full check
+OTHERS = 3  # folders of pictures that are not used
 TRIAL = 8  # pairs that are read to tell how long all will take
 PAIRED = "files are paired by name, without the suffix"
 ALONE = ("no mask", "no image", "no partner")  # kinds of errors
@@ -86,9 +88,9 @@ def inspect(data: Mapping[str, Any], reading: Reading) -> Folder:
     facts = surveyed(reading.pairs, data.get("max_pixels", MAX_PIXELS))
     described = describe(data, reading, facts)
     table = ClassTable.from_spec(described.spec, described.source) if described.spec else None
+    reasons = {str(path): reason for path, reason in unpaired(reading)}
     reading = reading._replace(splits=proposed(reading.splits, group_pattern(data.get("group"))))
     folder = Folder(Path(data["root"]), reading, facts, described, table, [])
-    reasons = {str(path): reason for path, reason in unpaired(reading)}
     findings = (
         finding._replace(
             file=folder.short(finding.file), detail=folder.short(reasons.get(finding.file, finding.detail))
@@ -183,8 +185,8 @@ def before_training(data: Mapping[str, Any]) -> None:
     found = readings(root, outside=data.get("outside", False))
     reading = chosen(root, found, data.get("layout"))
     class_table(root, data.get("classes"), reading)  # without which nothing more is worth a look
-    if left := left_out(reading, found):
-        say(left)
+    for line in left_out(root, reading, found):
+        say(line)
     max_pixels = data["max_pixels"]
     minutes = seconds_to_read(reading.pairs, max_pixels) / 60
     if minutes * 60 > PATIENCE and not skip:
@@ -203,22 +205,34 @@ def before_training(data: Mapping[str, Any]) -> None:
         refuse(root, errors)
 
 
-def left_out(reading: Reading, found: Sequence[Reading]) -> str:
-    """What a reading leaves out: a test split without masks; of a list, images that the best other reading has."""
+def left_out(root: Path, reading: Reading, found: Sequence[Reading]) -> list[str]:
+    """What a reading leaves out: splits without masks; of a list, images that the best other reading has; other
+    pictures."""
+    if reading.layout == "splits_csv":
+        return not_listed(reading, found)
+    lines = []
     if reading.unlabelled:
         number, first = len(reading.unlabelled), reading.unlabelled[0]
-        return f"test has no masks: its {number} images are left out, such as {first}"
+        lines.append(f"{number} images of a split without masks are left out, such as {first}")
+    if other := not_used(root, reading):
+        folders = Counter(posixpath.dirname(path) for path in other).most_common(OTHERS + 1)
+        first = {posixpath.dirname(path): posixpath.basename(path) for path in reversed(other)}
+        kinds = [f"{number} in {folder or '.'} such as {first[folder]}" for folder, number in folders[:OTHERS]]
+        more = ", and others" if len(folders) > OTHERS else ""
+        lines.append(f"not used: {len(other)} other pictures: {', '.join(kinds)}{more}")
+    return lines
+
+
+def not_listed(reading: Reading, found: Sequence[Reading]) -> list[str]:
     other = next((each for each in found if each.layout != "splits_csv"), None)
-    if reading.layout != "splits_csv" or other is None:
-        return ""
+    if other is None:
+        return []
     known = {pair.image for pair in reading.pairs}
     more = sorted({*(pair.image for pair in other.pairs), *other.images} - known)
-    return (
-        f"splits.csv lists {len(known)} images, and {len(more)} more lie in the folder, such as {more[0]}: "
-        f"data.layout={other.layout} finds them"
-        if more
-        else ""
-    )
+    if not more:
+        return []
+    number = f"splits.csv lists {len(known)} images, and {len(more)} more lie in the folder"
+    return [f"{number}, such as {more[0]}: data.layout={other.layout} finds them"]
 
 
 def is_folder(data: Mapping[str, Any]) -> bool:

@@ -38,7 +38,7 @@ class Screen(Console):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-console = Screen(highlight=False, soft_wrap=True)
+console = Screen(highlight=False, soft_wrap=True, emoji=False)  # layout:mask: is no face
 _log = logging.getLogger("segtrain")
 _log.propagate = False
 _log.setLevel(logging.INFO)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
@@ -15,18 +16,20 @@ from .. import disk, runs
 from ..data.classes import ClassTable
 from ..data.encoding import tally
 from ..data.folder import chosen
-from ..data.layouts import LAYOUTS, beside_root, rank, readings
+from ..data.layouts import LAYOUTS, beside_root, readings
 from ..data.public import provide
+from ..data.ranking import equals
 from ..data.reading import Reading
 from ..data.source import FolderSource, Pair
 from ..data.survey import ImageFacts, mask_name
-from ..inspection import Folder, findings_csv, findings_text, inspect, left_out, word
+from ..inspection import ALONE, Folder, findings_csv, findings_text, inspect, left_out, word
 from ..losses import class_weights
 from ..report import bars, columns, samples, say
 
 Spec = dict[str, Any]
 CLASSES_SHOWN = 60
 SIZES_SHOWN = 3
+READINGS, OTHERS = 6, "other readings"  # that are shown
 SAMPLES = 8  # in the picture
 WHOLE = 512 * 512  # pixels of images that are taken whole, rather than in crops
 CROP = 384  # of larger ones
@@ -66,10 +69,14 @@ def check(*, name: str, data: Spec, write: bool, out: str | None) -> int:
         say(f"\n{findings_text(folder.findings)}")
     say(f"\nwritten: {', '.join(map(str, write_files(target, root, folder)))}")
     files = description(root, reading, folder, data)
+    if write and "splits.csv" in files:  # then a training takes what is listed there
+        folder = folder._replace(findings=[found for found in folder.findings if found.kind not in ALONE])
     for path in [*files] if write else ():
         say(f"written: {write_beside(root, path, files.pop(path))}")
     if write and not folder.described.settled:
         say("look at check.png, and at the names in classes.yaml: they are yours to change")
+    if not data["layout"] and len(equals(found)) > 1:
+        files = description(root, reading, folder, data := {**data, "layout": reading.layout})
     say(next_text(name, data, folder, files))
     return 2 if folder.errors else 0
 
@@ -90,27 +97,35 @@ def mask_file(pair: Pair) -> Path:
 
 def layout_text(root: Path, taken: Reading, found: Sequence[Reading]) -> str:
     """How images and masks are paired, with an example, and the other ways to pair them."""
-    pair = taken.pairs[0]
     lines = [
         f"{root}: {len(taken.pairs)} pairs of an image and a mask",
         f"  layout {taken.layout}: {meaning(taken)}",
-        f"  such as {below(root, pair.image)} + {below(root, mask_file(pair))}",
+        f"  such as {example(root, taken.pairs[0])}",
     ]
-    if left := left_out(taken, found):
-        lines.append(f"  {left}")
+    lines += [f"  {line}" for line in left_out(root, taken, found)]
     others = [reading for reading in found if reading.layout != taken.layout]
-    if others:
-        equal = any(rank(reading) == rank(taken) for reading in others)
-        lines.append(f"other readings{', as good as this one: choose before you train' if equal else ''}")
-        rows = [(f"  data.layout={r.layout}", f"{len(r.pairs)} pairs", left_over(r), meaning(r)) for r in others]
-        lines.append(columns(rows))
+    equal = [reading.layout for reading in equals(found)] if taken.layout == found[0].layout else []
+    for text, good in ((f"{OTHERS}, as good as this one: choose before you train", True), (OTHERS, False)):
+        rows = [reading_row(root, reading) for reading in others if (reading.layout in equal) is good]
+        lines += [text, columns(rows[:READINGS])] if rows else []
+        lines += [f"  and {len(rows) - READINGS} more"] if len(rows) > READINGS else []
     return "\n".join(lines)
+
+
+def reading_row(root: Path, reading: Reading) -> tuple[str, ...]:
+    """How another reading is chosen, how many pairs it has, and the first of them."""
+    first = f"such as {example(root, reading.pairs[0])}"
+    return f"  data.layout={reading.layout}", f"{len(reading.pairs)} pairs", left_over(reading), first
+
+
+def example(root: Path, pair: Pair) -> str:
+    return f"{below(root, pair.image)} + {below(root, mask_file(pair))}"
 
 
 def meaning(reading: Reading) -> str:
     """What a layout looks like, in its own words."""
     function = LAYOUTS.get(reading.layout.partition(":")[0])
-    return " ".join((function.__doc__ or "").split(".")[0].split()) if function else ""
+    return " ".join(re.split(r"\.(?=\s|$)", function.__doc__ or "")[0].split()) if function else ""
 
 
 def left_over(reading: Reading) -> str:

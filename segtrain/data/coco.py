@@ -223,7 +223,7 @@ def from_files(tree: Tree, paths: Sequence[str]) -> Reading:
             mask = CocoMask(
                 tree.path(path), tree.path(image), claimed(entry), things.get(hashable(entry.get("id")), ())
             )
-            parts = tuple(part for part in folders_of(image) if not read(part).role and not split_named(part))
+            parts = tuple(part for part in tree.parts(image) if not read(part).role and not split_named(part))
             splits[split].append((Placed(image, split, parts, ""), mask))
     classes = [{"name": name} for name in (background(names), *names)]
     return Reading("coco_json", in_order(named(tree, splits)), missing, [], {"classes": classes})

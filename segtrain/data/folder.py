@@ -10,8 +10,9 @@ from . import coco
 from .classes import ClassTable
 from .geometry import Augment
 from .images import MAX_PIXELS
-from .layouts import LAYOUTS, Reading, beside_root, rank, readings
+from .layouts import LAYOUTS, Reading, beside_root, readings
 from .module import DataModule
+from .ranking import equals
 from .source import FolderSource, Pair, agree
 from .splits import with_splits
 from .survey import mask_name
@@ -109,7 +110,7 @@ def chosen(root: Path, found: Sequence[Reading], layout: str | None) -> Reading:
         if not found:
             names = ", ".join(LAYOUTS)
             raise ValueError(f"data.layout={layout}: it finds no pairs in {root}, if there is such a layout ({names})")
-    equal = [reading for reading in found if rank(reading) == rank(found[0])]
+    equal = equals(found)
     if len(equal) > 1:
         ways = ", ".join(f"{reading.layout} ({len(reading.pairs)} pairs)" for reading in equal)
         raise ValueError(

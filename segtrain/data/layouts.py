@@ -7,12 +7,26 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from . import coco, lists
-from .pairing import Match, Placed, Spot, by_affix, by_suffix, folders_of, joined, matches, spots, stem_of
-from .reading import Reading, Row, as_reading, from_rows
+from .pairing import (
+    Match,
+    Placed,
+    Spot,
+    by_affix,
+    by_endings,
+    by_suffix,
+    by_variant,
+    joined,
+    matches,
+    spots,
+    stem_of,
+    told_apart,
+)
+from .ranking import best_first, rank
+from .reading import Reading, Row, as_reading, from_rows, in_order
 from .sbd import MatMask
 from .source import Pair
 from .tree import Tree
-from .words import SPLITS, Role, is_second, read, split_named
+from .words import SPLITS, Role, read, split_named, split_told
 
 __all__ = ["LAYOUTS", "Reading", "Tree", "beside_root", "readings"]
 
@@ -73,15 +87,15 @@ def repeated(tree: Tree) -> list[Reading]:
 
 def beside(tree: Tree) -> list[Reading]:
     """A folder for masks; the images lie beside it, or in one folder beside it, whatever its name."""
-    roles: dict[str, set[str]] = defaultdict(set)
-    for folder in tree.folders[1:]:
-        parent, _, name = folder.rpartition("/")
-        roles[parent].add(read(name).role)
-    homes = {parent for parent, found in roles.items() if "mask" in found and "image" not in found}
+    homes = set()
+    for parent, names in tree.children.items():
+        roles = {read(name).role for name in names}
+        if "mask" in roles and "image" not in roles:
+            homes.add(tree.parts(posixpath.join(parent, "")))
     images, masks, apart = [], [], []
     for path in tree.pictures:
-        parts = folders_of(path)
-        home = next((i for i in range(len(parts), -1, -1) if "/".join(parts[:i]) in homes), None)
+        parts = tree.parts(path)
+        home = next((i for i in range(len(parts), -1, -1) if parts[:i] in homes), None)
         if home is None:
             apart.append(tree.path(path))
             continue
@@ -97,7 +111,7 @@ def one_folder(tree: Tree) -> list[Reading]:
     """Image and mask in one folder: x.jpg + x_mask.png, x.png + x_L.png, mask_x.png, or x.jpg + x.png"""
     sides: dict[Role, list[Placed]] = {"image": [], "mask": []}
     for path in tree.pictures:
-        parts = folders_of(path)
+        parts = tree.parts(path)
         role, placed = by_affix(path, *without_split(parts))
         sides[role].append(placed)
     found = [each for each in matches(sides["image"], sides["mask"]) if each.pairs]
@@ -108,7 +122,7 @@ def same_stem(tree: Tree) -> list[Reading]:
     """Image and mask in one folder that differ in their suffix alone."""
     folders: dict[str, list[Placed]] = defaultdict(list)
     for path in tree.pictures:
-        folders[posixpath.dirname(path)].append(Placed(path, *without_split(folders_of(path)), ""))
+        folders[posixpath.dirname(path)].append(Placed(path, *without_split(tree.parts(path)), ""))
     found = [by_suffix(pictures) for pictures in folders.values()]
     whole = Match(
         [pair for each in found for pair in each.pairs],
@@ -120,21 +134,30 @@ def same_stem(tree: Tree) -> list[Reading]:
 
 def by_stem(tree: Tree) -> list[Reading]:
     """Image and mask anywhere; the name of a file or of a folder says which is a mask, the rest is shared"""
-    sides: dict[Role, list[Placed]] = {"image": [], "mask": []}
-    splits = {}
-    for path in tree.pictures:
-        parts = folders_of(path)
-        splits[path], _ = without_split(parts)
-        role, placed = by_affix(path, splits[path], ())
-        named = next((part for part in reversed(parts) if read(part).role), "")
-        role = "mask" if read(named).role == "mask" else role
-        sides[role].append(placed._replace(variant=placed.variant or named))
-    found = [each for each in matches(sides["image"], sides["mask"]) if each.pairs]
+    sides = sides_of(tree)
+    found = by_variant(*sides)
     if not found:  # the masks may lie outside the folders of the splits
-        found = matches(*([each._replace(split="") for each in side] for side in sides.values()))
+        splits = {image.path: image.split for image in sides[0]}
+        found = by_variant(*([picture._replace(split="") for picture in side] for side in sides))
         for each in found:
             each.pairs[:] = [(image._replace(split=splits[image.path]), mask) for image, mask in each.pairs]
-    return [as_reading(tree, "by_stem", each) for each in found if each.pairs]
+    return [as_reading(tree, "by_stem", each) for each in found]
+
+
+def by_ending(tree: Tree) -> list[Reading]:
+    """Image and mask anywhere; a mask is named like its image, with anything behind it"""
+    return [as_reading(tree, "by_ending", each) for each in by_endings(*sides_of(tree))]
+
+
+def sides_of(tree: Tree) -> tuple[list[Placed], list[Placed]]:
+    """All images and all masks, as the names of files and folders say."""
+    sides: dict[Role, list[Placed]] = {"image": [], "mask": []}
+    for path in tree.pictures:
+        parts = tree.parts(path)
+        role, placed = by_affix(path, inner_split(parts), ())
+        named = next((part for part in reversed(parts) if read(part).role), "")
+        sides["mask" if read(named).role == "mask" else role].append(placed)
+    return told_apart(tree, sides["image"]), told_apart(tree, sides["mask"])
 
 
 def voc(tree: Tree) -> list[Reading]:
@@ -246,6 +269,7 @@ LAYOUTS: dict[str, Callable[[Tree], list[Reading]]] = {
     "beside": beside,
     "one_folder": one_folder,
     "by_stem": by_stem,
+    "by_ending": by_ending,
 }
 
 
@@ -264,16 +288,29 @@ def readings(root: Path, *, outside: bool = False) -> list[Reading]:
             same = frozenset((s, str(p.image), str(p.mask)) for s, pairs in reading.splits.items() for p in pairs)
             if same and not (same in found and rank(found[same]) <= rank(reading)):
                 found[same] = reading
-    return sorted(found.values(), key=rank)
+    return [with_lists(tree, reading) for reading in best_first(list(found.values()))]
 
 
-def rank(reading: Reading) -> tuple[bool, int, int, bool, bool, bool]:
-    """Lower is better. What is drawn for people, and what no folder tells, comes last."""
-    layout, _, variant = reading.layout.partition(":")
-    mask = str(reading.pairs[0].mask) if variant else ""
-    second = any(part in mask and is_second(part) for part in variant.split("+"))
-    left = len(reading.images) + len(reading.masks)
-    return layout != "splits_csv", -len(reading.pairs), left, "" in reading.splits, second, layout == "by_stem"
+def with_lists(tree: Tree, reading: Reading) -> Reading:
+    """A reading without splits with those of lists that name no images for training: valid.txt; the rest is train."""
+    lone = [files for files in lists.of_splits(tree).values() if not {"train", "trainval"} & files.keys()]
+    if reading.splits.keys() != {""} or not lone:
+        return reading
+    rows = (row for files in lone for split, path in files.items() for row in lists.listed(tree, path, split))
+    listed = {tree.path(row.image): row.split for row in rows if row.image}
+    rest = "train" if "val" in listed.values() else "trainval"
+    splits = defaultdict(list)
+    for pair in reading.pairs:
+        splits[listed.get(pair.image, rest)].append(pair)
+    return reading._replace(splits=in_order(splits)) if len(splits) > 1 and rest in splits else reading
+
+
+def not_used(root: Path, reading: Reading) -> list[str]:
+    """The pictures below the root, seen from there, of which a reading says nothing."""
+    tree = Tree(root)
+    masks = (pair.mask if isinstance(pair.mask, Path) else pair.mask.path for pair in reading.pairs)
+    said = {*masks, *(pair.image for pair in reading.pairs), *reading.images, *reading.masks, *reading.unlabelled}
+    return [path for path in tree.pictures if tree.path(path) not in said]
 
 
 def numbered(found: list[Reading]) -> list[Reading]:
@@ -302,6 +339,11 @@ def in_folders(tree: Tree, layout: str, divide: Divide) -> list[Reading]:
             apart[spot.role].append(tree.path(spot.path))
     found = matches(sides["image"], sides["mask"])
     return [as_reading(tree, layout, each, apart["image"], apart["mask"]) for each in found if each.pairs]
+
+
+def inner_split(parts: tuple[str, ...]) -> str:
+    """The split that the innermost of these folders names: TrainVal_images/train_images is train."""
+    return next(filter(None, map(split_told, reversed(parts))), "")
 
 
 def without_split(parts: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:

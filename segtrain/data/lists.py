@@ -38,7 +38,7 @@ def text_of(path: Path) -> str:
 def of_splits(tree: Tree) -> dict[str, dict[str, str]]:
     """Folder -> split -> the list in it that is named after the split."""
     found: dict[str, dict[str, str]] = defaultdict(dict)
-    for path in tree.with_suffix(".txt"):
+    for path in (*tree.with_suffix(".txt"), *tree.with_suffix(".lst")):
         if split := split_named(stem_of(path)):
             found[posixpath.dirname(path)].setdefault(split, path)
     return found

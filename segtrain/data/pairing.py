@@ -2,10 +2,11 @@
 
 import posixpath
 import re
+from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import product
+from itertools import permutations, product
 from typing import NamedTuple
 
 from .tree import Tree
@@ -180,16 +181,15 @@ def numbers(picture: Placed) -> Hashable:
 def spots(tree: Tree) -> list[Spot]:
     """The pictures below folders that are named after images or masks and stand side by side somewhere in the tree."""
     named = names_beside(tree)
-    places: dict[str, tuple[str, int] | None] = {}
+    places: dict[tuple[str, ...], int | None] = {}
     found = []
     for path in tree.pictures:
-        folder = posixpath.dirname(path)
-        if folder not in places:
-            parts = folder.split("/")
-            places[folder] = next(((named[part], i) for i, part in enumerate(parts) if part in named), None)
-        if place := places[folder]:
-            parts = folder.split("/")
-            found.append(Spot(path, place[0], parts[place[1]], tuple(parts[: place[1]]), tuple(parts[place[1] + 1 :])))
+        parts = tree.parts(path)
+        if parts not in places:
+            places[parts] = next((i for i, part in enumerate(parts) if part in named), None)
+        if (place := places[parts]) is not None:
+            name = parts[place]
+            found.append(Spot(path, named[name], name, parts[:place], parts[place + 1 :]))
     return found
 
 
@@ -199,27 +199,53 @@ def names_beside(tree: Tree) -> dict[str, str]:
     A folder that is named after a split alone holds images where one beside it holds the split's masks: train and
     trainannot.
     """
-    children: dict[str, list[str]] = defaultdict(list)
-    for folder in tree.folders[1:]:
-        parent, _, name = folder.rpartition("/")
-        children[parent].append(name)
     found: dict[str, str] = {}
-    for names in children.values():
-        roles = {name: read(name).role for name in names}
+    for parent in tree.folders:
+        paths = [posixpath.join(parent, name) for name in tree.children.get(parent, ())]
+        folders = {tree.parts(posixpath.join(path, ""))[-1]: path for path in paths}
+        roles = {name: read(name).role for name in folders}
         masked = {read(name).split for name, role in roles.items() if role == "mask"} - {""}
-        roles |= {name: "image" for name in names if not roles[name] and split_named(name) in masked}
+        roles |= {name: "image" for name in folders if not roles[name] and split_named(name) in masked}
+        if "mask" not in roles.values():
+            roles |= by_likeness(tree, folders, roles)
         if {"image", "mask"} <= set(roles.values()):
             found |= {name: role for name, role in roles.items() if role}
     return found
 
 
-def matches(images: Sequence[Placed], masks: Sequence[Placed]) -> list[Match]:
+def by_likeness(tree: Tree, folders: Mapping[str, str], roles: Mapping[str, str]) -> dict[str, Role]:
+    """Of folders beside each other with files of the same names, two have the images and masks though no word says it:
+    sat and map, where one is called after images; else those where the files are stored as photos are the images."""
+    held = {name: held_in(tree, path) for name, path in folders.items() if not split_named(name)}
+    for one, other in permutations(sorted(held), 2):
+        (stems, suffix), (others, its) = held[one], held[other]
+        alike = 2 * len(stems & others) > max(len(stems), len(others))
+        photos = not roles[one] and its in LOSSLESS and suffix not in LOSSLESS
+        if alike and not roles[other] and (roles[one] == "image" or photos):
+            return {one: "image", other: "mask"}
+    return {}
+
+
+def held_in(tree: Tree, folder: str) -> tuple[frozenset[str], str]:
+    """The pictures below a folder, without their suffix, and the most frequent suffix."""
+    start = len(folder) + 1
+    inside = tree.pictures[bisect_left(tree.pictures, f"{folder}/") : bisect_left(tree.pictures, f"{folder}0")]
+    suffixes = Counter(map(suffix_of, inside))
+    return frozenset(path[start:].rpartition(".")[0] for path in inside), max(
+        suffixes, key=suffixes.__getitem__, default=""
+    )
+
+
+def matches(images: Sequence[Placed], masks: Sequence[Placed], whole: Match | None = None) -> list[Match]:
     """One match; or, where several folders for images or for masks lie side by side, one for each choice of them.
 
     If all of them belong to one another, as days do, nothing is left over, and one match it is; likewise if no choice
     finds as many pairs.
+
+    Args:
+        whole: the match if nothing is chosen; `None` for all that `match` finds.
     """
-    whole = match(images, masks)
+    whole = whole or match(images, masks)
     if not (whole.images or whole.masks):
         return [whole]
     rivals = rival_names(images), rival_names(masks)
@@ -242,11 +268,63 @@ def rival_names(pictures: Iterable[Placed]) -> set[str]:
     variants: dict[Hashable, set[str]] = defaultdict(set)
     for picture in pictures:
         variants[picture.split, picture.parts].add(picture.variant)
-    return {name for names in variants.values() if len(names) > 1 for name in names}
+    return {name for names in variants.values() if len(names - {""}) > 1 for name in names - {""}}
+
+
+def told_apart(tree: Tree, pictures: Sequence[Placed]) -> list[Placed]:
+    """With the folders and words as variants by which pictures of one name differ: v1.2/labels and v2.0/labels."""
+    same: dict[Hashable, list[Placed]] = defaultdict(list)
+    for picture in pictures:
+        same[picture.split, bare(picture.stem)].append(picture)
+    marks = {picture: (*tree.parts(picture.path), picture.variant) for picture in pictures}
+    telling = set[str]()
+    for group in same.values():
+        found = [set(marks[picture]) for picture in group]
+        telling |= set.union(*found) - set.intersection(*found)
+    return [p._replace(variant="/".join(mark for mark in marks[p] if mark in telling)) for p in pictures]
+
+
+def of_one_variant(images: Sequence[Placed], masks: Sequence[Placed]) -> Match:
+    """Pairs of pictures that `told_apart` gave the same variant: ground_truth/crack/0_mask.png for test/crack/0.png."""
+    pairs: list[tuple[Placed, Placed]] = []
+    key: Key = lambda p: (p.split, read(p.variant).rest, bare(p.stem))  # noqa: E731
+    images, masks = joined(images, masks, key, key, pairs)
+    return Match(pairs, list(images), list(masks))
+
+
+def by_variant(images: list[Placed], masks: list[Placed]) -> list[Match]:
+    """Matches, where the variant tells pictures of one name apart."""
+    several = any(picture.variant for picture in (*images, *masks))
+    return [each for each in matches(images, masks, of_one_variant(images, masks) if several else None) if each.pairs]
+
+
+def by_endings(images: Sequence[Placed], masks: Sequence[Placed]) -> list[Match]:
+    """Masks named like images with something behind it, one match for each ending that at least half of the images
+    have: x_1stHO.png and x_2ndHO.png for x.jpg. What all images end with does not count: x_rgb.png.
+
+    Without masks, these are among the images.
+    """
+    end = r"[\W_].*" if masks and len(images) > 1 else ""
+    common = re.search(end, shared_start([image.stem[::-1] for image in images])[::-1]) if end else None
+    start = {(image.split, image.stem.removesuffix(common[0] if common else "")): image for image in images}
+    found: dict[str, list[tuple[Placed, Placed]]] = defaultdict(list)
+    for mask in masks or images:
+        cuts = (cut.start() for cut in re.finditer(r"[\W_]+", mask.stem))
+        known = next((key for cut in cuts if (key := (mask.split, mask.stem[:cut])) in start), None)
+        if known and re.search(r"[^\W\d_]", ending := mask.stem[len(known[1]) :]):
+            found[ending].append((start[known], mask))
+    with_masks = {image for pairs in found.values() for image, _ in pairs}
+    usual = sorted(ending for ending, pairs in found.items() if 2 * len(pairs) >= len(with_masks))
+    return [
+        Match(pairs, sorted(with_masks - {image for image, _ in pairs}), [], ending if len(usual) > 1 else "")
+        for ending in usual
+        for pairs in [found[ending]]
+    ]
 
 
 # --- one folder for both ----------------------------------------------------------------------------------------------
 
+LOSSLESS = {".png", ".bmp", ".gif", ".tif", ".tiff"}
 IMAGE_LIKE = (".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".ppm", ".pgm", ".png", ".gif")
 
 
@@ -254,7 +332,8 @@ def by_affix(path: str, split: str, parts: tuple[str, ...]) -> tuple[Role, Place
     """The role that the first or the last word of a name gives: x_mask.png; that word is the variant."""
     stem = stem_of(path)
     role, base = file_role(stem)
-    return role or "image", Placed(path, split, parts, stem.replace(base, "", 1) if role == "mask" else "")
+    word = stem.replace(base, "", 1) if base and role == "mask" else ""
+    return role or "image", Placed(path, split, parts, word)
 
 
 def by_suffix(pictures: Sequence[Placed]) -> Match:

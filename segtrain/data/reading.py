@@ -1,15 +1,16 @@
 """What a layout makes of a folder: pairs with names, by split, and what is left over."""
 
 import posixpath
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .pairing import Match, Placed, folders_of
+from .pairing import Match, Placed, bare
 from .source import Pair
 from .tree import Tree
-from .words import SPLITS, read, split_named
+from .words import SPLIT_WORDS, SPLITS, first_word, read, split_named
 
 ORDER = (*SPLITS, "trainval", "")
 
@@ -22,7 +23,7 @@ class Reading(NamedTuple):
         splits: the pairs by train, val, test or trainval; by "" where the layout has no splits.
         images: that have no mask in this reading; files among them that are not there stand in a list.
         masks: that have no image in it.
-        unlabelled: images of a test split that has no masks at all, as benchmarks publish it; they are left out.
+        unlabelled: images of a test or val split that has no masks at all, as benchmarks publish it; left out.
         classes: the content of a `classes.yaml`, where the layout itself knows it.
     """
 
@@ -54,24 +55,57 @@ def as_reading(
 
     Where some pairs have a split, those that have none are left over: they may be of any.
     """
+    found = with_named_splits(found)
     named = [both for both in found.pairs if both[0].split]
-    apart = (
-        [both for both in found.pairs if not both[0].split] if named else []
-    )  # belongs to no split, and to none here
+    apart = [both for both in found.pairs if named and not both[0].split]  # belongs to no split, and to none here
     pairs = named or found.pairs
     splits: dict[str, list[Pair]] = defaultdict(list)
     for name, (image, mask) in zip(unique_names([image for image, _ in pairs]), pairs, strict=True):
         splits[image.split].append(Pair(name, tree.path(image.path), tree.path(mask.path)))
     labelled = {picture.split for pair in pairs for picture in pair} | {mask.split for mask in found.masks}
-    unlabelled = [image for image in found.images if image.split == "test" and "test" not in labelled]
-    left = [image for image in found.images if not unlabelled or image.split != "test"]
+    unlabelled = {image for image in found.images if image.split in {"val", "test"} - labelled}
+    further = beyond(pairs, [image for image in found.images if image not in unlabelled], found.masks)
+    left_out = unlabelled | further
+
+    def left(more: Iterable[Path], side: Iterable[Placed]) -> list[Path]:
+        return sorted([*more, *(tree.path(picture.path) for picture in side if picture not in left_out)])
+
     return Reading(
         f"{layout}:{found.variant}" if found.variant else layout,
         in_order(splits),
-        sorted([*images, *(tree.path(image.path) for image in (*left, *(image for image, _ in apart)))]),
-        sorted([*masks, *(tree.path(mask.path) for mask in (*found.masks, *(mask for _, mask in apart)))]),
-        unlabelled=[tree.path(image.path) for image in unlabelled],
+        left(images, [*found.images, *(image for image, _ in apart)]),
+        left(masks, [*found.masks, *(mask for _, mask in apart)]),
+        unlabelled=sorted(tree.path(image.path) for image in unlabelled),
     )
+
+
+def with_named_splits(found: Match) -> Match:
+    """With the splits that the names of all images begin with, where no folder tells them: train_1.bmp, testA_1.bmp."""
+    pictures = [*(picture for pair in found.pairs for picture in pair), *found.images, *found.masks]
+    splits = {picture.path: SPLIT_WORDS.get(first_word(picture.stem), "") for picture in pictures}
+    of_images = {splits[image.path] for image in (*(image for image, _ in found.pairs), *found.images)}
+    if any(picture.split for picture in pictures) or "" in of_images or not {"train", "test"} <= of_images:
+        return found
+
+    def placed(picture: Placed) -> Placed:
+        return picture._replace(split=splits[picture.path])
+
+    pairs = [(placed(image), placed(mask)) for image, mask in found.pairs]
+    return found._replace(pairs=pairs, images=[*map(placed, found.images)], masks=[*map(placed, found.masks)])
+
+
+def beyond(pairs: Sequence[tuple[Placed, Placed]], images: Sequence[Placed], masks: Sequence[Placed]) -> set[Placed]:
+    """Those left over that belong to an image which has its mask: masks of its name, and pictures that are named like
+    it or its mask, with the same ending as many others: x_superpixels.png."""
+    known = {(picture.split, name) for pair in pairs for picture in pair for name in (picture.stem, bare(picture.stem))}
+    found = {mask for mask in masks if (mask.split, bare(mask.stem)) in known}
+    endings: dict[str, list[Placed]] = defaultdict(list)
+    for picture in (*images, *masks):
+        for cut in re.finditer(r"[\W_]+(?=[^\W\d_])", picture.stem):
+            if (picture.split, picture.stem[: cut.start()]) in known:
+                endings[picture.stem[cut.start() :]].append(picture)
+    usual = (same for same in endings.values() if len(same) >= max(3, 0.2 * len(pairs)))
+    return found.union(*usual)
 
 
 def in_order(splits: Mapping[str, Iterable[Pair]]) -> dict[str, list[Pair]]:
@@ -94,7 +128,7 @@ def from_rows(tree: Tree, layout: str, rows: Iterable[Row]) -> Reading:
     alone: list[Placed] = []
     images, masks = [], []
     for row in rows:
-        parts = tuple(part for part in folders_of(row.image) if not read(part).role and not split_named(part))
+        parts = tuple(part for part in tree.parts(row.image) if not read(part).role and not split_named(part))
         image, mask = (Placed(path, row.split, parts, "") for path in (row.image, row.mask))
         if row.image and row.mask:
             found[row.split, row.image] = image, mask

@@ -2,12 +2,14 @@
 
 import os
 import posixpath
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
 from .classes import UNPRINTABLE
 from .images import SUFFIXES
+from .words import splits_beside
 
 MAX_FILES = 5_000_000
 LINK_DEPTH = 3  # links to folders are followed down to here, as in photos/images/train
@@ -48,6 +50,29 @@ class Tree:
     def pictures(self) -> list[str]:
         """The files that are images or masks, by their suffix."""
         return [path for path in self.files if posixpath.splitext(path)[1].lower() in SUFFIXES]
+
+    @cached_property
+    def children(self) -> dict[str, list[str]]:
+        """Folder -> the names of the folders in it."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for folder in self.folders[1:]:
+            parent, _, name = folder.rpartition("/")
+            found[parent].append(name)
+        return found
+
+    @cached_property
+    def _parts(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, tuple[str, ...]] = {"": ()}
+        for folder in self.folders:  # sorted: each comes after the one that it lies in
+            splits = splits_beside(tuple(self.children.get(folder, ())))
+            for name in self.children.get(folder, ()):
+                found[posixpath.join(folder, name)] = (*found[folder], splits.get(name, name))
+        return found
+
+    def parts(self, path: str) -> tuple[str, ...]:
+        """The folders of a file; `uavid_train`, which stands beside `uavid_val`, is called `train`."""
+        folder = posixpath.dirname(path)
+        return self._parts[folder] if folder in self._parts else tuple(folder.split("/"))
 
     @cached_property
     def known(self) -> frozenset[str]:

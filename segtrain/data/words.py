@@ -1,6 +1,7 @@
 """What the names of folders and files say: image or mask, train or val or test."""
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -16,13 +17,17 @@ IMAGE_WORDS = listed("""
     original originals orig sat satellite satellites frame frames scan scans ortho orthophoto src source sources
 """)
 MASK_WORDS = listed("""
-    mask masks label labels labeled labelled lbl lbls annotation annotations annot annots annotated anno annos gt gts
-    groundtruth groundtruths truth truths seg segs segment segments segmentation segmentations segmented target targets
-    trimap trimaps matte mattes manual semantic semantics roi rois
+    mask masks label labels labeled labelled lbl lbls lab labs annotation annotations annot annots annotated anno annos
+    ann anns gt gts groundtruth groundtruths truth truths seg segs segment segments segmentation segmentations segmented
+    target targets trimap trimaps matte mattes manual semantic semantics parsing roi rois boundary boundaries
 """)
 FOLDER_WORDS = {"x": "image", "y": "mask", "output": "mask", "outputs": "mask", "instances": "mask", "panoptic": "mask"}
-DRAWN_WORDS = listed("color colour colors colours colormask viz vis visualization overlay instanceids")  # x_color.png
-SECOND_WORDS = DRAWN_WORDS | listed("rgb object objects instance instances panoptic visualisation edges boundary fov")
+DRAWN_WORDS = listed("""
+    color colour colors colours colormask colormap colormaps viz vis visualization overlay instanceids
+""")  # x_color.png
+SECOND_WORDS = DRAWN_WORDS | listed("""
+    rgb human object objects instance instances inst panoptic visualisation edges boundary boundaries fov
+""")
 SHORT_MASK_WORDS = frozenset(("l", "m", "y"))  # x_L.png, x_m.png: at the end of a file's name alone
 SPLITS = ("train", "val", "test")
 SPLIT_WORDS = {
@@ -31,7 +36,7 @@ SPLIT_WORDS = {
     **dict.fromkeys(("test", "testing", "tst"), "test"),
     "trainval": "trainval",
 }
-FILLERS = frozenset(("set", "sets", "data", "dataset", "split", "subset", "part"))
+FILLERS = frozenset(("set", "sets", "data", "dataset", "split", "subset", "part", "dir", "folder", "files"))
 TOKEN = re.compile(r"[A-Z]{2,}s?(?![a-z])|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]|\d+|[^\W\d_]+")
 
 
@@ -55,6 +60,10 @@ def tokens(name: str) -> tuple[str, ...]:
     return tuple(part for word in TOKEN.findall(name) for part in parted(word.lower()))
 
 
+def first_word(name: str) -> str:
+    return next(iter(tokens(name)), "")
+
+
 def parted(word: str) -> tuple[str, ...]:
     """A split and a role that are written as one word, in two."""
     for split in SPLIT_WORDS:
@@ -66,8 +75,11 @@ def parted(word: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1 << 16)
 def read(name: str) -> Words:
-    """What the name of a folder says. Any word for masks counts more than one for images: `label_images`."""
+    """What the name of a folder says. Any word for masks counts more than one for images: `label_images`, but not
+    `frames-with-labels`."""
     found = tokens(name)
+    if "with" in found[1:]:
+        found = found[: found.index("with")]
     whole = "".join(found)
     masks = [word for word in found if word in MASK_WORDS]
     images = [word for word in found if word in IMAGE_WORDS]
@@ -85,11 +97,33 @@ def read(name: str) -> Words:
     return Words("mask" if masks else "image" if images else "", next(iter(splits)) if len(splits) == 1 else "", rest)
 
 
+SHORT_SPLITS = {"tr": "train", "va": "val", "te": "test", "ts": "test"}
+
+
+def splits_beside(names: Iterable[str]) -> dict[str, str]:
+    """Of folders side by side, those that differ in the word for a split alone: uavid_train, uavid_val, DUTS-TE."""
+    alike: dict[tuple[str, ...], dict[str, str]] = {}
+    for name in names:
+        words = read(name)
+        split, rest = words.split, words.rest
+        if not split and rest:
+            split, rest = SHORT_SPLITS.get(rest[-1], ""), rest[:-1]
+        if split and not words.role:
+            alike.setdefault(rest, {})[name] = split
+    sets = (found for found in alike.values() if len(set(found.values())) == len(found) > 1)
+    return {name: split for found in sets for name, split in found.items()}
+
+
 @lru_cache(maxsize=1 << 16)
 def split_named(name: str) -> str:
     """The split that a folder or list is named after: `training_set`, `val2017`, but not `train station`."""
+    return "" if read(name).role else split_told(name)
+
+
+def split_told(name: str) -> str:
+    """The split in a name that says nothing else but, perhaps, image or mask: `train_images`."""
     words = read(name)
-    return words.split if not words.role and not [word for word in words.rest if not is_year(word)] else ""
+    return "" if [word for word in words.rest if not is_year(word)] else words.split
 
 
 def is_year(word: str) -> bool:
@@ -98,7 +132,15 @@ def is_year(word: str) -> bool:
 
 @lru_cache(maxsize=1 << 18)
 def file_role(stem: str) -> tuple[Role, str]:
-    """Image or mask by the first or the last word of a file's name, and the name without it: `x_mask`, `gt-x`."""
+    """Image or mask by the first or the last word of a file's name, and the name without it: `x_mask`, `gt-x`,
+    `x_mask_2`; nothing is left of `mask` and `image`, which need a folder of their own."""
+    whole = set(tokens(stem))
+    if whole <= MASK_WORDS or whole <= IMAGE_WORDS:
+        return ("mask" if whole <= MASK_WORDS else "image") if whole else "", "" if whole else stem
+    if numbered := re.fullmatch(r"(.+[\W_][^\W\d_]+)[\W_]\d{1,3}", stem):
+        role, base = file_role(numbered[1])
+        if role == "mask":
+            return role, base
     for at_end in (True, False):
         pattern = r"(.+?)[\W_]+([^\W_]+(?:[\W_]truth)?)" if at_end else r"([^\W_]+?)[\W_]+(.+)"
         match = re.fullmatch(pattern, stem)

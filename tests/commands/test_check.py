@@ -273,7 +273,7 @@ def test_other_readings_are_named_with_their_pairs(segtrain: Run, capsys: Says):
     assert re.search(rf"^  data.layout={other} +15 pairs +\d+ files left over", said, re.MULTILINE)
     assert segtrain("check", "data.root=data", "write=true") == 2
     assert f"{taken} (15 pairs" in capsys.readouterr().err
-    assert segtrain("check", "data.root=data", f"data.layout={other}", "write=true") == 2
+    assert segtrain("check", "data.root=data", f"data.layout={other}", "write=true") == 0
     folder = other.partition(":")[2]
     assert {row["mask"].partition("/")[0] for row in lines("data/splits.csv")} == {folder}
 

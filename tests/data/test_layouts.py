@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segtrain.data.layouts import LAYOUTS, Reading, rank, readings
+from segtrain.data.layouts import LAYOUTS, Reading, readings
+from segtrain.data.ranking import rank
 
 
 def tree(root: Path, *names: str) -> Path:
