@@ -14,15 +14,26 @@ import yaml
 from .classes import MAX_BYTES, MAX_CLASSES, MAX_NAME, UNPRINTABLE, ClassTable
 from .survey import MaskFacts
 
-# Our own, Supervisely's, CVAT's, CamVid's, fast.ai's, and what people call theirs.
+# Our own, what people call theirs, and those of CVAT, CamVid, RUGD, fast.ai, ADE20K, Roboflow, Supervisely, WoodScape.
 FILES = re.compile(
-    r"classes\.ya?ml|classes\.json|class_dict.*\.csv|labelmap\.txt|label_?colou?rs\.txt|"
-    r"meta\.json|(labels?|class(es)?|label_?map|class_?names|categories|id2label)\.json|(labels?|class(es)?|codes|names)\.(txt|csv)"
+    r"classes\.ya?ml|(label_)?class_dict.*\.csv|label_?map\.txt|label_?colou?rs\.txt|(.*[_-])?colou?r_?map\.(json|txt|csv)|"
+    r"(labels?|class(es)?|class_?(names|list|mapping)|categories|category_ids?)\.(json|txt|csv)|(codes|names)\.(txt|csv)|"
+    r"objectinfo\d*\.(txt|csv)|_classes\.csv|(label_?map|id2label|obj_class_to_machine_color|seg_annotation_info)\.json"
 )
+# Supervisely's, nnU-Net's and Mapillary's hold much else: the classes stand below a key of their own.
+MIXED = re.compile(r"meta\.json|dataset\.json|config(_v[\d.]+)?\.json")
 Color = tuple[int, int, int]
 HEX = re.compile(r"#?([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})")
-NAME_KEYS = ("name", "title", "label", "class", "class_name", "classname", "category")
-VALUE_KEYS = ("id", "value", "index", "class_id", "label_id", "pixel_value", "pixel")
+BELOW = ("classes", "labels", "categories", "items", "id2label")  # keys of a JSON file that hold the classes
+COLUMNS = {  # keys of lists that belong together -> what they list
+    **dict.fromkeys(("names", "class_names", "classes", "labels"), "name"),
+    **dict.fromkeys(("colors", "class_colors", "palette"), "color"),
+    **dict.fromkeys(("ids", "class_ids", "class_indexes", "class_indices"), "id"),
+}
+FILE_KEYS = {"image", "image_id", "img", "file", "file_name", "filename", "path", "image_path", "mask", "mask_path"}
+FILE_NAME = re.compile(r".*\.(png|jpe?g|tiff?|bmp|gif|webp|nii|gz|npy|txt|json|xml)", re.IGNORECASE)
+NAME_KEYS = ("readable", "name", "title", "label", "class", "class_name", "classname", "category")
+VALUE_KEYS = ("id", "idx", "value", "index", "class_id", "label_id", "mask_value", "pixel_value", "pixel")
 COLOR_KEYS = ("color", "colour", "rgb", "hex", "rgb_color", "color_rgb")
 RED_GREEN_BLUE = (("r", "g", "b"), ("red", "green", "blue"))
 
@@ -60,7 +71,7 @@ def read(root: Path) -> ClassFile | None:
     """The first file that names classes: in `root`, or else in one of the folders just below it."""
     for folder in (root, *sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))):
         with suppress(OSError):
-            found = [path for path in folder.iterdir() if FILES.fullmatch(path.name.lower()) and path.is_file()]
+            found = [path for path in folder.iterdir() if is_class_file(path.name.lower()) and path.is_file()]
             for path in sorted(found, key=rank):
                 entries = entries_in(path)
                 if entries:
@@ -68,8 +79,12 @@ def read(root: Path) -> ClassFile | None:
     return None
 
 
+def is_class_file(name: str) -> bool:
+    return bool(FILES.fullmatch(name) or MIXED.fullmatch(name))
+
+
 def rank(path: Path) -> tuple[int, str]:
-    """The alternatives of `FILES` from left to right."""
+    """The best known names first."""
     firsts = ("classes.y", "classes.json", "class_dict", "labelmap.txt", "label_colors.txt", "label")
     return next((i for i, start in enumerate(firsts) if path.name.lower().startswith(start)), len(firsts)), path.name
 
@@ -84,7 +99,8 @@ def entries_in(path: Path) -> list[Listed]:
         suffix, text = path.suffix.lower(), content.decode("utf-8-sig")
         if suffix in (".yaml", ".yml"):
             return from_table(path)
-        entries = list(from_json(json.loads(text)) if suffix == ".json" else from_text(text, suffix == ".csv"))
+        mixed = bool(MIXED.fullmatch(path.name.lower()))
+        entries = list(from_json(json.loads(text), mixed) if suffix == ".json" else from_text(text))
     except (ValueError, TypeError, KeyError, OSError, RecursionError, csv.Error, yaml.YAMLError):
         return []
     good = 0 < len(entries) <= MAX_CLASSES and all(printable(entry.name) for entry in entries)
@@ -92,7 +108,8 @@ def entries_in(path: Path) -> list[Listed]:
 
 
 def printable(name: str) -> bool:
-    return 0 < len(name.strip()) <= MAX_NAME and not UNPRINTABLE.search(name)
+    """Whether it can be the name of a class; names of files are none."""
+    return 0 < len(name.strip()) <= MAX_NAME and not UNPRINTABLE.search(name) and not FILE_NAME.fullmatch(name)
 
 
 def merged(entries: Iterable[Listed]) -> list[Listed]:
@@ -122,22 +139,45 @@ def from_table(path: Path) -> list[Listed]:
     ]
 
 
-def from_json(content: Any) -> Iterator[Listed]:
-    """[names], [{name, color, id}], {name: color or number}, {number: name}; also below `classes` and the like."""
+def from_json(content: Any, mixed: bool = False) -> Iterator[Listed]:
+    """[names], [{name, color, id}], {name: color or number}, {number or color: name}; also below one of `BELOW`.
+
+    Args:
+        mixed: whether the file holds more than classes, which are then below such a key.
+    """
     if isinstance(content, dict):
-        below = [content[key] for key in content if str(key).lower() in ("classes", "labels", "categories", "items")]
-        if below and isinstance(below[0], dict | list):
+        below = [content[key] for key in content if str(key).lower() in BELOW]
+        if rows := from_columns(lowered(content)):
+            yield from map(from_mapping, rows)
+        elif below and isinstance(below[0], dict | list):
             yield from from_json(below[0])
-            return
-        for key, value in content.items():
-            yield from_item(str(key), value)
+        elif not mixed:
+            yield from alike([from_item(str(key), value) for key, value in content.items()])
     elif isinstance(content, list):
         for i, item in enumerate(content):
             yield Listed(item, None, (i,)) if isinstance(item, str) else from_mapping(lowered(item))
 
 
+def from_columns(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """{names: [...], colors: [...]} -> [{name, color}]; nothing where no lists belong together."""
+    lists = {COLUMNS[key]: value for key, value in content.items() if key in COLUMNS and isinstance(value, list)}
+    names = lists.get("name", [])
+    if len(lists) < 2 or not names or not all(isinstance(name, str) for name in names):
+        return []
+    if any(len(each) != len(names) for each in lists.values()):
+        return []
+    return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
+
+
+def alike(entries: list[Listed]) -> list[Listed]:
+    """Raises ValueError where some have a colour and others a number: [1, 2, 3] is no colour then, but a region."""
+    if any(entry.color and not entry.values for entry in entries) and not all(entry.color for entry in entries):
+        raise ValueError("colours and numbers mixed")
+    return entries
+
+
 def from_item(key: str, value: Any) -> Listed:
-    """One of {name: color}, {name: number}, {number: name}, {number or name: {name, color}}"""
+    """One of {name: color}, {name: number}, {number: name}, {color: name}, {number or name: {name, color}}"""
     if isinstance(value, dict):
         entry = from_mapping({"id" if key.isdecimal() else "name": key} | lowered(value))
         if entry.color is None and entry.values is None:
@@ -145,10 +185,13 @@ def from_item(key: str, value: Any) -> Listed:
         return entry
     if key.isdecimal() and isinstance(value, str):
         return Listed(value, None, (int(key),))
-    color = color_of(value)
-    if color is None and type(value) is not int:
+    if color := color_of(value):
+        return Listed(key, color)
+    if isinstance(value, str) and (color := color_of(key)):
+        return Listed(value.strip(), color)
+    if type(value) is not int:
         raise ValueError(f"{key}: neither a colour nor a number")
-    return Listed(key, color, None if color else (value,))
+    return Listed(key, None, (value,))
 
 
 def lowered(item: Any) -> dict[str, Any]:
@@ -158,7 +201,9 @@ def lowered(item: Any) -> dict[str, Any]:
 
 
 def from_mapping(item: dict[str, Any]) -> Listed:
-    """{name, color or r, g, b, id} under the names that these are given."""
+    """{name, color or r, g, b, id} under the names that these are given. Raises ValueError for a list of files."""
+    if FILE_KEYS & item.keys():
+        raise ValueError("a file, and no class")
     name = next((item[key] for key in NAME_KEYS if isinstance(item.get(key), str)), None)
     if name is None:
         raise ValueError("a class without a name")
@@ -171,18 +216,21 @@ def from_mapping(item: dict[str, Any]) -> Listed:
     return Listed(name.strip(), color, None if number is None or number >= 1 << 16 else (number,))
 
 
-def from_text(text: str, table: bool) -> Iterator[Listed]:
-    """CSV with a header; `name:r,g,b:parts:actions` of CVAT; `r g b name` of CamVid; or a name a line."""
+def from_text(text: str) -> Iterator[Listed]:
+    """A table with a header; `name:r,g,b:parts:actions` of CVAT; `r g b name` of CamVid; or a name a line.
+
+    labelme's list of names begins with `__ignore__`, which its masks have as 255; the next is 0.
+    """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if table:
-        rows = csv.reader(lines, skipinitialspace=True)
-        header = [cell.strip().lower() for cell in next(rows, [])]
-        if set(header) & set(NAME_KEYS):
-            for row in rows:
-                yield from_mapping(dict(zip(header, (cell.strip() for cell in row), strict=False)))
-            return
-    for i, line in enumerate(line for line in lines if not line.startswith("#")):
-        yield from_line(line, i)
+    rows = csv.reader(lines, delimiter="\t" if "\t" in "".join(lines[:1]) else ",", skipinitialspace=True)
+    header = [re.sub(r"[\s-]+", "_", cell.strip().lower()) for cell in next(rows, [])]
+    if set(header) & set(NAME_KEYS):
+        for row in rows:
+            yield from_mapping(dict(zip(header, (cell.strip() for cell in row), strict=False)))
+        return
+    lines = [line for line in lines if not line.startswith("#")]
+    for i, line in enumerate(lines, -1 if lines[:1] == ["__ignore__"] else 0):
+        yield from_line(line, i if i >= 0 else 255)
 
 
 def from_line(line: str, number: int) -> Listed:
@@ -191,6 +239,10 @@ def from_line(line: str, number: int) -> Listed:
         (r"([^:]+):(\d+),(\d+),(\d+):.*", lambda m: Listed(m[1], rgb(m[2], m[3], m[4]))),
         (r"([^:]+):::?", lambda m: Listed(m[1], None)),
         (r"(\d+)[\s,]+(\d+)[\s,]+(\d+)[\s,]+(\D.*)", lambda m: Listed(m[4], rgb(m[1], m[2], m[3]))),
+        (
+            r"(\d+)[\s,:]+(\D.*?)[\s,:]+(\d+)[\s,]+(\d+)[\s,]+(\d+)",
+            lambda m: Listed(m[2], rgb(m[3], m[4], m[5]), (int(m[1]),)),
+        ),
         (r"(\D.*?)[\s,:]+(\d+)[\s,]+(\d+)[\s,]+(\d+)", lambda m: Listed(m[1], rgb(m[2], m[3], m[4]))),
         (r"(\d+)[\s,:]+(\D.*)", lambda m: Listed(m[2], None, (int(m[1]),))),
         (r"(\D.*?)[\s,:]+(\d+)", lambda m: Listed(m[1], None, (int(m[2]),))),

@@ -1,7 +1,8 @@
 """What colours are called, and colours that are easily told apart."""
 
 import colorsys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import count
 from typing import Any
 
 from .class_files import Color
@@ -9,6 +10,7 @@ from .class_files import Color
 # degrees of the colour circle up to which a word goes
 HUES = (12, "red"), (42, "orange"), (68, "yellow"), (160, "green"), (195, "cyan"), (255, "blue"), (290, "purple")
 HUES += (335, "pink"), (360, "red")
+EASY = 400  # colours beyond which the circle of hues is used up
 PALETTE = ((230, 60, 60), (70, 130, 230), (250, 200, 50), (90, 200, 110), (190, 100, 220), (250, 140, 40))
 
 
@@ -26,6 +28,21 @@ def colour_words(codes: Sequence[int]) -> dict[int, str]:
         elif len(same) > 1:
             words |= {code: f"{word}_{i}" for i, code in enumerate(same, 1)}
     return words
+
+
+def in_one_channel(codes: Iterable[int]) -> dict[int, int]:
+    """Colour -> its number in the only channel that is not 0 in all of them; nothing if there are more, or none."""
+    codes = set(codes)
+    for shift in (16, 8, 0):
+        if codes != {0} and all(code == code & 255 << shift for code in codes):
+            return {code: code >> shift for code in codes}
+    return {}
+
+
+def channel_numbers(codes: Sequence[int]) -> dict[int, int]:
+    """Colour -> number, where the colours are class numbers in one channel; else nothing."""
+    numbers = in_one_channel(codes)
+    return numbers if max(numbers.values(), default=0) < max(2 * len(numbers), 40) else {}
 
 
 def brightness(color: Color) -> float:
@@ -56,19 +73,27 @@ def fresh(word: str, taken: Any) -> str:
 
 
 def joined(classes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Classes with names that are their own."""
-    taken: list[str] = []
+    """Classes with names and colours that are their own; of those with one colour, the first keeps it."""
+    names: list[str] = []
+    wanted = {tuple(entry["color"]) for entry in classes}
+    colors: set[tuple[int, ...]] = set()
+    spares = (color for color in map(spare_color, count(1)) if color not in wanted and color not in colors)
     for entry in classes:
-        entry["name"] = fresh(entry["name"], taken)
-        taken.append(entry["name"])
+        entry["name"] = fresh(entry["name"], names)
+        names.append(entry["name"])
+        if tuple(entry["color"]) in colors:
+            entry["color"] = list(next(spares))
+        colors.add(tuple(entry["color"]))
     return classes
 
 
 def spare_color(index: int) -> Color:
-    """Colours that are easily told apart; black first."""
+    """Colours that are easily told apart, the first hundreds of them; black first."""
     if index == 0:
         return 0, 0, 0
     if index <= len(PALETTE):
         return PALETTE[index - 1]
+    if index > EASY:
+        return rgb_of(index * 0x9E3779 & 0xFFFFFF)  # the factor is odd: no colour comes twice
     red, green, blue = colorsys.hsv_to_rgb(index * 0.618 % 1, 0.45 + 0.4 * (index % 2), 0.95 - 0.3 * (index % 3 == 0))
     return round(255 * red), round(255 * green), round(255 * blue)

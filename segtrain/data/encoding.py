@@ -9,16 +9,19 @@ import numpy as np
 
 from .class_files import Color, Listed, differences, hexed, hold, number
 from .classes import ClassTable
-from .color_names import colour_words, joined, rgb_of, spare_color
+from .color_names import channel_numbers, colour_words, in_one_channel, joined, rgb_of, spare_color
 from .survey import MaskFacts
 
 THIN, RARE, MOST = 0.15, 0.05, 0.8  # shares: of solid pixels of an edge's number; of its pixels of all; of all others
 NOISE = 24  # how far JPEG moves a number of a flat place; twice of that in colours
 GREY = 8  # largest difference of red, green and blue that JPEG gives to grey
+LEAST = 0.003  # share of all pixels near a number of a lossy mask, from which that is a class
 MAX_LEVELS, MANY = 64, 256  # classes in lossy masks; numbers beyond which they are no classes
 VOC_BORDER = 0xE0E0C0  # what Pascal VOC paints between objects
 VOID_NAMES = {"void", "ignore", "ignored", "dontcare", "don't care"}
 DOUBTFUL_NAMES = {"unlabeled", "unlabelled", "unknown", "undefined", "unclassified", "no label", "none"}
+
+ALPHA = {"LA", "PA", "RGBA"}  # Pillow's modes
 
 Masks = Literal["values", "colors"]
 
@@ -62,7 +65,8 @@ def propose(masks: Sequence[MaskFacts], listed: Sequence[Listed] | None = None) 
     """A class table for these masks, with the names of a class file's entries where these fit."""
     usable = usual([facts for facts in masks if not facts.problem])
     if not usable:
-        return Proposal("unknown", None, ["None of the masks can be read."])
+        why = f", such as one with {masks[0].problem}" if masks else ""
+        return Proposal("unknown", None, [f"None of the masks can be read{why}."])
     reading = reading_of(usable)
     read = [as_read(facts, reading) for facts in usable]
     seen = Seen(Counter(), Counter(), Counter())
@@ -102,7 +106,8 @@ def reading_of(masks: Sequence[MaskFacts]) -> Masks:
     coloured = [facts for facts in masks if facts.channels >= 3]
     palettes = [facts for facts in masks if facts.colours]
     if coloured:
-        grey = all(grey_level(code) is not None for facts in coloured for code in facts.counts)
+        codes = {code for facts in coloured for code in facts.counts}
+        grey = all(grey_level(code) is not None for code in codes) and not in_one_channel(codes)
         same = all(code == index * 0x010101 for facts in palettes for index, code in facts.colours.items())
         return "values" if grey and same else "colors"
     meanings: dict[int, set[int]] = {}
@@ -196,7 +201,7 @@ def peaks(seen: Seen, reach: float, colours: bool) -> list[int]:
             break
         pixels[peak] += seen.pixels[code]
         solid[peak] += n
-    return [c for c, n in pixels.most_common() if n >= 0.003 * seen.total and solid[c] >= 0.3 * n]
+    return [c for c, n in pixels.most_common() if n >= LEAST * seen.total and solid[c] >= 0.3 * n]
 
 
 def strays(seen: Seen, read: Sequence[tuple[Mapping[int, int], Any]], reading: Masks) -> set[int]:
@@ -244,21 +249,44 @@ def of_values(
     values = sorted(seen.pixels)
     if not lossy and is_numbered(per_mask, len(values)):
         return instances(extra, notes)
-    if not lossy and not palette and is_index(values):
-        found, edges = values, False
-    else:
-        found, edges = levels(seen, lossy=lossy, colours=False) if not palette else (values, False)
-    if edges:
-        return blurred(sorted(found), lossy, listed, extra, notes)
+    found = None if palette else shades(seen, lossy=lossy)
+    if found is not None:
+        return blurred(found, lossy, listed, extra, notes)
     if len(values) > MANY:
         return Proposal("unknown", None, [f"The masks hold {len(values)} different values: these are no classes."])
     if len(values) == 1:
         notes.append(f"All masks hold only the value {values[0]}.")
+        if any(facts.mode in ALPHA for facts in masks):
+            notes.append("They have an alpha channel, which is not read: if it is the mask, save it alone as a PNG.")
     one_bit = {1 for facts in masks if facts.bits == 1}
     deep = {1 for facts in masks if facts.bits > 1 and 1 in facts.counts}
     if set(values) == {0, 1, 255} and one_bit and not deep:  # the same two classes, with 1 and with 8 bits
         return Proposal("grey 0/255 and 1-bit", two_classes([1, 255], listed, extra), notes)
     return exact(values, seen, palette, listed, extra, notes)
+
+
+def shades(seen: Seen, *, lossy: bool) -> list[int] | None:
+    """The levels between which all other values lie, or are noise; `None` where each value speaks for itself."""
+    values = sorted(seen.pixels)
+    if not lossy and is_index(values) and len(values) <= MAX_LEVELS:  # more can be all the shades of soft edges
+        return None
+    found, edges = levels(seen, lossy=lossy, colours=False)
+    if not edges or len(found) < 2:
+        return two_ends(seen, lossy=lossy) or (found if edges else None)
+    return sorted(found)
+
+
+def two_ends(seen: Seen, *, lossy: bool) -> list[int]:
+    """[0, 255] where nearly all pixels are near one of the two: noise, or lines too thin to be solid; else nothing.
+
+    What was saved without loss has to look like noise: several values at the bright end, and none of them solid.
+    """
+    dark, bright = ([v for v in seen.pixels if v < 64], [v for v in seen.pixels if 192 <= v < 256])
+    ends = [sum(seen.pixels[v] for v in end) for end in (dark, bright)]
+    noise = all(seen.solid[v] < THIN * seen.pixels[v] for v in seen.pixels if v not in (0, 255))
+    if not lossy and not (noise and len(bright) > 2 < len(dark)):
+        return []
+    return [0, 255] if min(ends) > max(LEAST * seen.total, 2 * (seen.total - sum(ends))) else []
 
 
 def is_index(values: Sequence[int]) -> bool:
@@ -328,17 +356,25 @@ def exact(
         return Proposal(kind, two_classes([kept[1]], (), extra, color=color) | {"ignore": ignore}, notes)
     owned = dict.fromkeys(sorted({*kept, *(known if len(known) >= len(kept) else ())} - {ignore}))
     if known:
-        colours = {value: number(color) for value, color in palette.items() if value in seen.pixels}
-        shown = MaskFacts(channels=1, counts=seen.pixels, colours={v: colours.get(v, -1) for v in seen.pixels})
-        notes += differences(hold(listed, [shown]))
+        counts = {value: n for value, n in seen.pixels.items() if value in kept or value in known}
+        notes += differences(hold(listed, [as_listed(counts, palette, listed)]))
     else:
         notes.append("The names of the classes are not known: give them yours.")
-    classes = []
+    classes, unnamed = [], [value for value in owned if value not in known]
     for i, value in enumerate(owned):
-        name, color = known.get(value, (f"class_{value}", None))
+        unknown = "other" if known and unnamed == [0] else f"class_{value}"  # a list from 1 on leaves 0 to the rest
+        name, color = known.get(value, (unknown, None))
         color = color or palette.get(value) or spare_color(i)
         classes.append({"name": name, "color": list(color)} | ({} if value == i else {"values": [value]}))
     return Proposal(kind, {"ignore": ignore, **extra, "classes": joined(classes), "other": "error"}, notes)
+
+
+def as_listed(counts: Mapping[int, int], palette: Mapping[int, Color], listed: Sequence[Listed]) -> MaskFacts:
+    """All masks as one, its values in the colours that a class file may list: the palette's, or grey."""
+    codes = {value: number(color) for value, color in palette.items()}
+    if not palette and not any(entry.values for entry in listed):
+        codes = {value: value * 0x010101 for value in counts if value < 256}
+    return MaskFacts(channels=1, counts=counts, colours={value: codes.get(value, -1) for value in counts})
 
 
 def by_value(
@@ -362,8 +398,8 @@ def void_value(
     values: Sequence[int], palette: Mapping[int, Color], known: Mapping[int, tuple[str, Any]], notes: list[str]
 ) -> int | None:
     """The value that means no class: by its name; 255 beside class indices; the last of a palette, if it is black."""
-    for value in values:
-        if value in known and known[value][0].strip().lower() in VOID_NAMES:
+    for value in (*values, *known):
+        if value in known and is_void_name(known[value][0]):
             return value
     last, others = values[-1], values[:-1]
     if last in (255, 65535) and last not in known and len(others) > 1 and is_index(others):
@@ -373,6 +409,11 @@ def void_value(
         notes.append(f"Value {last}, the last one, is black in the palette: it is taken for 'no class'.")
         return last
     return None
+
+
+def is_void_name(name: str) -> bool:
+    """`__ignore__` is labelme's."""
+    return name.strip(" _").lower() in VOID_NAMES
 
 
 def two_classes(
@@ -388,7 +429,7 @@ def two_classes(
         {"name": names[0], "color": [0, 0, 0], "values": [0]},
         {"name": names[1], "color": list(color or (255, 200, 0)), "values": values},
     ]
-    return {"ignore": None, **extra, "classes": classes, "other": "error"}
+    return {"ignore": None, **extra, "classes": joined(classes), "other": "error"}
 
 
 # --- colours ----------------------------------------------------------------------------------------------------------
@@ -396,14 +437,16 @@ def two_classes(
 
 def of_colours(masks: Sequence[MaskFacts], seen: Seen, listed: Sequence[Listed]) -> Proposal:
     """For masks whose colours tell the classes apart."""
-    lossy = any(facts.lossy for facts in masks)
+    lossy, rest = any(facts.lossy for facts in masks), sum(facts.rest for facts in masks)
     found, edges = levels(seen, lossy=lossy, colours=True)
+    if not edges and (len(found) > MAX_LEVELS or rest) and (flat := flat_colours(seen, rest, len(masks))):
+        found, edges = flat, True
     kind = ("JPEG colours" if lossy else "soft colours") if edges else "RGB colours"
     notes = []
     if edges and not 2 <= len(found) <= MAX_LEVELS:
         text = "Which colours were meant cannot be told: save the masks without loss, as PNG, with one colour a class."
         return Proposal(kind, None, [text])
-    if len(found) > MANY or (not edges and sum(facts.rest for facts in masks) > 0.01 * seen.total):
+    if len(found) > MANY or (not edges and rest > 0.01 * seen.total):
         text = f"{MANY} colours and more are no classes: do they number objects, or are the masks photos?"
         return Proposal("unknown", None, [text])
     if edges:
@@ -423,6 +466,19 @@ def of_colours(masks: Sequence[MaskFacts], seen: Seen, listed: Sequence[Listed])
     return Proposal(kind, spec, notes)
 
 
+def flat_colours(seen: Seen, rest: int, masks: int) -> list[int]:
+    """Of masks that once were JPEG: the colours of flat places, if they recur and most pixels are near; else none.
+
+    Args:
+        rest: pixels of colours that were not counted singly.
+    """
+    reach = 2 * NOISE
+    found = peaks(seen, reach, True)
+    near = sum(n for code, n in seen.pixels.items() if any(distance(code, c, True) <= reach for c in found))
+    recur = all(seen.masks[c] >= min(3, masks) and seen.solid[c] >= 0.5 * seen.pixels[c] for c in found)
+    return found if recur and near >= MOST * (seen.total + rest) else []
+
+
 def snapped(code: int, listed: Sequence[Listed]) -> int:
     """The colour that the class file lists and that JPEG has changed to `code`, if there is one."""
     colors = [number(entry.color) for entry in listed if entry.color is not None]
@@ -440,6 +496,9 @@ def colour_classes(
         notes.append("The class file names no colours: its names cannot be matched to those of the masks.")
     elif listed:
         notes += differences(hold(listed, [MaskFacts(channels=3, counts={c: seen.pixels[c] for c in found})]))
+    if not fits and (numbers := channel_numbers(found)):
+        notes.append("The colours are numbers in one channel: each is the class of that number.")
+        return numbered_classes(numbers, listed)
     codes = [*(entries if 2 * len(fits) >= len(entries) else fits), *(c for c in found if c not in entries)]
     if 0 in codes and 0 not in entries:
         codes.sort(key=lambda code: code != 0)  # black is most often the background
@@ -452,6 +511,21 @@ def colour_classes(
     return classes, [list(rgb_of(code)) for code in ignore]
 
 
+def numbered_classes(
+    numbers: Mapping[int, int], listed: Sequence[Listed]
+) -> tuple[list[dict[str, Any]], list[list[int]]]:
+    """As `colour_classes`, for colours that are class numbers: they are shown in others, since they are all dark."""
+    known = by_value(sorted(numbers.values()), {}, listed)
+    classes, ignore = [], []
+    for i, (code, value) in enumerate(sorted(numbers.items())):
+        name, color = known.get(value, (f"class_{value}", None))
+        if is_void_name(name):
+            ignore.append(list(rgb_of(code)))
+        else:
+            classes.append({"name": name, "color": list(color or spare_color(i)), "colors": [list(rgb_of(code))]})
+    return classes, ignore
+
+
 def is_void(
     code: int, entries: Mapping[int, Listed], found: Sequence[int], seen: Seen, masks: int, notes: list[str]
 ) -> bool:
@@ -460,7 +534,7 @@ def is_void(
         name = entries[code].name.strip().lower()
         if name in DOUBTFUL_NAMES:
             notes.append(f"{entries[code].name!r} may mean 'no class': if so, put {list(rgb_of(code))} under `ignore`.")
-        return name in VOID_NAMES
+        return is_void_name(name)
     if code == VOC_BORDER and len(found) > 2:
         return True
     share = seen.pixels[code] / max(seen.total, 1)

@@ -11,7 +11,7 @@ import numpy as np
 
 from .class_files import hexed
 from .classes import ClassTable
-from .encoding import tally
+from .encoding import as_read, tally
 from .images import TRANSPOSED
 from .source import Pair
 from .survey import LOOK, ImageFacts, MaskFacts, Survey, mask_name
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SAME, DETAIL = 0.98, 0.9  # correlations of two looks, and of what stands out in them, from which they are one image
 ALIKE = 0.8  # and from which two neighbours by name are frames of one sequence
+FAR = 75  # percentile of the likeness of distant frames that half of all neighbours exceed
 ASPECT = 0.05  # how much the proportions of near-duplicates may differ
 SEQUENCE = re.compile(r"frame|video|clip|seq", re.IGNORECASE)  # names whose numbers are times, whatever they look like
 CHUNK = 256  # images that are compared with all others at once
@@ -110,7 +111,8 @@ def pixels(file: str, mask: MaskFacts, table: ClassTable | None) -> Iterator[Fin
         only = len(mask.counts) == 1 and not mask.rest
     else:
         share = tally(mask, table)
-        lost = sum(share.unowned.values()) + share.rest
+        uncounted = mask.rest if table.other != "error" else 0  # the table covers these, whatever they are
+        lost = sum(share.unowned.values()) + share.rest - uncounted
         if lost:
             kind = "lossy" if mask.lossy else "values"
             yield Finding("error", kind, file, unowned_text(mask, share.unowned, lost, table))
@@ -119,7 +121,8 @@ def pixels(file: str, mask: MaskFacts, table: ClassTable | None) -> Iterator[Fin
             return
         only = len(share.classes) + len(share.unowned) == 1 and not share.void and not share.rest
     if only:
-        yield Finding("warning", "one value", file, f"all pixels are {shown_codes(mask, mask.counts, table)}")
+        codes, _ = as_read(mask, table.masks if table else None)
+        yield Finding("warning", "one value", file, f"all pixels are {shown_codes(mask, codes, table)}")
 
 
 def covers(table: ClassTable) -> bool:
@@ -196,11 +199,9 @@ def absent_classes(splits: Mapping[str, Sequence[Pair]], survey: Survey, table: 
 
 
 def across_splits(placed: Sequence[Placed]) -> Iterator[Finding]:
-    """Images that are the same, nearly the same, or neighbouring frames, in two splits."""
+    """Images that are the same, in one split too; nearly the same, or neighbouring frames, in two splits."""
     whole = [p for p in placed if not p.image.problem]
     splits = list(dict.fromkeys(p.split for p in whole))
-    if len(splits) < 2:
-        return
     told: set[str] = set()
     for finding in (*duplicates(whole, splits), *near_duplicates(whole, splits)):
         if finding.file not in told:
@@ -210,13 +211,19 @@ def across_splits(placed: Sequence[Placed]) -> Iterator[Finding]:
 
 
 def duplicates(placed: Sequence[Placed], splits: Sequence[str]) -> Iterator[Finding]:
-    """Files of the same bytes; named is the one in the later split."""
+    """Files of the same bytes: first those in two splits, of which the later is named; then those in one."""
     first: dict[str, Placed] = {}
+    within = []
     for place in sorted(placed, key=lambda p: splits.index(p.split)):
         other = first.setdefault(place.image.digest, place)
         if other.split != place.split:
             detail = f"the same file as {other.pair.image} in {other.split}"
             yield Finding("warning", "duplicate", str(place.pair.image), detail)
+        elif other.pair.image != place.pair.image:
+            within.append(
+                Finding("warning", "duplicate", str(place.pair.image), f"the same image as {other.pair.image}")
+            )
+    yield from within
 
 
 def near_duplicates(placed: Sequence[Placed], splits: Sequence[str]) -> Iterator[Finding]:
@@ -264,6 +271,19 @@ def vectors(placed: Sequence[Placed]) -> np.ndarray:
 
 def neighbours(placed: Sequence[Placed]) -> Iterator[Finding]:
     """Consecutive numbers of one series of names in two splits, where the images are alike or the name says frame."""
+    for prefix, frames in numbered(placed):
+        filmed = bool(SEQUENCE.search(prefix))
+        for a, b in pairwise(frames) if filmed or is_sequence(frames) else ():
+            if a.split != b.split and a.image.digest != b.image.digest and (filmed or alike(a, b)):
+                detail = f"the frame before it, {a.pair.image}, is in {a.split}, this one in {b.split}"
+                yield Finding("warning", "sequence", str(b.pair.image), detail)
+
+
+def numbered(placed: Sequence[Placed]) -> Iterator[tuple[str, list[Placed]]]:
+    """Series of names that differ in their last number alone, with what stands before it, in that order.
+
+    Where a number stands twice, these are several series: one in each folder, and for each suffix.
+    """
     series = defaultdict(list)
     for place in placed:
         match = re.fullmatch(r"(.*?)(\d+)(\D*)", place.pair.image.stem)
@@ -271,10 +291,23 @@ def neighbours(placed: Sequence[Placed]) -> Iterator[Finding]:
             series[match[1], match[3]].append((int(match[2]), place))
     for (prefix, _), frames in series.items():
         frames.sort(key=lambda frame: frame[0])
-        for (_, a), (_, b) in pairwise(frames):
-            if a.split != b.split and (SEQUENCE.search(prefix) or alike(a, b)):
-                detail = f"the frame before it, {a.pair.image}, is in {a.split}, this one in {b.split}"
-                yield Finding("warning", "sequence", str(b.pair.image), detail)
+        twice = len({number for number, _ in frames}) < len(frames)
+        folders = defaultdict(list)
+        for _, place in frames:
+            path = place.pair.image
+            folders[(path.parent, path.suffix) if twice else ()].append(place)
+        yield from ((prefix, places) for places in folders.values())
+
+
+def is_sequence(frames: Sequence[Placed]) -> bool:
+    """Whether neighbours are more alike than frames far apart; numbered photographs of one kind are alike anyhow."""
+    seen = [frame for frame in frames if frame.image.look]
+    if len(seen) < 4:
+        return True
+    looks = vectors(seen)
+    near = (looks[1:] * looks[:-1]).sum(1)
+    far = np.concatenate([(looks * np.roll(looks, len(seen) // parts, 0)).sum(1) for parts in (2, 3)])
+    return bool(np.median(near) > np.percentile(far, FAR))
 
 
 def alike(a: Placed, b: Placed) -> bool:

@@ -66,16 +66,22 @@ def header(path: Path, max_pixels: int = MAX_PIXELS) -> Header:
             refuse_page(page, max_pixels)
             return Header(page.height, page.width, page.channels, page.bits, shrinks=False)
     with opened(path, max_pixels) as image:
-        width, height = image.size
-        turn = orientation(image)
-        height, width = (width, height) if turn in TRANSPOSED else (height, width)
-        shrinks = image.format == "JPEG" and turn == 1 and image.mode in ("L", "RGB")
-        return Header(height, width, 1 if is_grey(image) else 3, bits(image), shrinks)
+        shrinks = image.format == "JPEG" and orientation(image) == 1 and image.mode in ("L", "RGB")
+        return Header(*shown_size(image), 1 if is_grey(image) else 3, bits(image), shrinks)
 
 
 def displayed_size(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
-    """(height, width) from the header alone, after the EXIF orientation."""
-    return header(path, max_pixels)[:2]
+    """(height, width) from the header alone, after the EXIF orientation; of masks too, which may have 32 bits."""
+    if tiff.is_one(path) and tiff.beyond_pillow(path):
+        return header(path, max_pixels)[:2]
+    with opened(path, max_pixels) as image:
+        return shown_size(image)
+
+
+def shown_size(image: Image.Image) -> tuple[int, int]:
+    """(height, width) after the EXIF orientation, of an image that is not yet decoded."""
+    width, height = image.size
+    return (width, height) if orientation(image) in TRANSPOSED else (height, width)
 
 
 def is_grey(image: Image.Image) -> bool:

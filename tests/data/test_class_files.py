@@ -46,6 +46,46 @@ FILES: dict[str, tuple[str, str, list[Listed]]] = {
     "fast.ai": ("codes.txt", "sky\ncar\n", [Listed("sky", None, (0,)), Listed("car", None, (1,))]),
     "numbered": ("labels.txt", "1 sky\n2: car\n", [Listed("sky", None, (1,)), Listed("car", None, (2,))]),
     "spaces in names": ("label_colors.txt", "1 2 3 Traffic light (red)\n", [Listed("Traffic light (red)", (1, 2, 3))]),
+    "Roboflow": (
+        "_classes.csv",
+        "Pixel Value, Class\n0, sky\n7, car\n",
+        [Listed("sky", None, (0,)), Listed("car", None, (7,))],
+    ),
+    "nnU-Net": (
+        "dataset.json",
+        '{"channel_names": {"0": "R"}, "labels": {"sky": 0, "car": 1}, "numTraining": 14}',
+        [Listed("sky", None, (0,)), Listed("car", None, (1,))],
+    ),
+    "nnU-Net before version 2": ("dataset.json", '{"name": "a", "labels": {"1": "sky"}}', [Listed("sky", None, (1,))]),
+    "labelme": (
+        "class_names.txt",
+        "__ignore__\n_background_\nsky\n",
+        [Listed("__ignore__", None, (255,)), Listed("_background_", None, (0,)), Listed("sky", None, (1,))],
+    ),
+    "a class_dict of roads": ("label_class_dict.csv", "name,r,g,b\nsky,128,128,128\n", [SKY]),
+    "Mapillary": (
+        "config_v1.2.json",
+        '{"labels": [{"color": [128, 128, 128], "readable": "sky", "name": "nature--sky", "evaluate": true}]}',
+        [SKY],
+    ),
+    "WoodScape": (
+        "seg_annotation_info.json",
+        '{"class_names": ["sky", "car"], "class_colors": [[128, 128, 128], [64, 0, 128]], "class_indexes": [0, 4]}',
+        [SKY._replace(values=(0,)), CAR._replace(values=(4,))],
+    ),
+    "A2D2": ("class_list.json", '{"#808080": "sky", "#400080": "car"}', [SKY, CAR]),
+    "ADE20K": (
+        "objectInfo150.txt",
+        "Idx\tRatio\tTrain\tName\n1\t0.15\t11664\tsky\n2\t0.12\t6046\tcar, auto\n",
+        [Listed("sky", None, (1,)), Listed("car, auto", None, (2,))],
+    ),
+    "RUGD": (
+        "RUGD_annotation-colormap.txt",
+        "0 sky 128 128 128\n7 car 64 0 128\n",
+        [SKY._replace(values=(0,)), CAR._replace(values=(7,))],
+    ),
+    "names alone under a header": ("classes.csv", "name\nsky\ncar\n", [Listed("sky"), Listed("car")]),
+    "a hexadecimal name": ("classes.json", '{"facade": "#808080"}', [Listed("facade", (128, 128, 128))]),
     "a class twice": ("labels.json", '{"0": "sky", "1": "sky"}', [Listed("sky", None, (0, 1))]),
 }
 
@@ -93,6 +133,15 @@ def test_our_own_file_wins(tmp_path: Path):
         ("labels.txt", "\xff\xfe\0"),
         ("classes.txt", ""),
         ("notes.txt", "sky\ncar\n"),
+        ("config.json", '{"epochs": 3, "width": 512}'),
+        ("config.json", '{"classes": 21}'),
+        ("dataset.json", '{"images": ["a.png"], "labels": ["labels/a.png", "labels/b.png"]}'),
+        ("dataset.json", '{"labels": {"background": 0, "whole": [1, 2, 3]}}'),
+        ("labels.csv", "filename,label\na.png,cat\nb.png,dog\n"),
+        ("labels.json", '[{"file_name": "a.png", "label": "cat"}]'),
+        ("_classes.csv", "filename, cat, dog\na.png, 1, 0\n"),
+        ("names.txt", "a.png\nb.png\n"),
+        ("instances_val.json", '{"categories": [{"id": 1, "name": "sky"}]}'),
     ],
 )
 def test_what_is_no_class_file_is_passed_over(tmp_path: Path, name: str, text: str):

@@ -19,6 +19,8 @@ from segtrain.data.survey import MaskFacts, examine_mask
 COLORS = np.array(
     [[0, 0, 0], [60, 16, 152], [110, 193, 228], [254, 221, 58], [226, 169, 41], [155, 155, 155], [128, 0, 0]], np.uint8
 )
+BRIGHT = np.array([[0, 0, 0], [255, 0, 0], [0, 255, 0], [255, 255, 0]], np.uint8)
+RED = np.array([1, 0, 0], np.uint8)
 Save = Callable[[Path, np.ndarray, int], Path]  # (name without suffix, class indices, number of the mask)
 
 
@@ -37,6 +39,16 @@ def scenes(classes: int, number: int = 12, size: tuple[int, int] = (60, 80)) -> 
 
 def facts_of(path: Path) -> MaskFacts:
     return examine_mask(Pair(path.stem, path, path), 10_000_000)
+
+
+def thin_lines(number: int = 12, size: tuple[int, int] = (60, 80)) -> list[np.ndarray]:
+    """Class 1 is lines of two pixels."""
+    found = []
+    for i in range(number):
+        mask = np.zeros(size, np.uint8)
+        mask[5 + 3 * i : 7 + 3 * i], mask[:, 3 + 5 * i : 5 + 5 * i] = 1, 1
+        found.append(mask)
+    return found
 
 
 def written(folder: Path, masks: Sequence[np.ndarray], save: Save) -> list[Path]:
@@ -71,6 +83,11 @@ def agreement(paths: Sequence[Path], masks: Sequence[np.ndarray], table: ClassTa
 def png(path: Path, picture: Image.Image, **options: Any) -> Path:
     picture.save(path.with_suffix(".png"), **options)
     return path.with_suffix(".png")
+
+
+def tiff(path: Path, picture: Image.Image) -> Path:
+    picture.save(path.with_suffix(".tif"))
+    return path.with_suffix(".tif")
 
 
 def jpeg(path: Path, picture: Image.Image, quality: int) -> Path:
@@ -121,6 +138,11 @@ EXACT: dict[str, tuple[int, Save, str]] = {
     "16 bits": (4, greys([0, 1000, 2000, 40000], np.uint16), "grey levels"),
     "palette": (6, lambda path, mask, i: png(path, palette(mask, COLORS)), "palette"),
     "2-bit palette": (4, lambda path, mask, i: png(path, palette(mask, COLORS[:4]), bits=2), "palette"),
+    "palette of one colour": (6, lambda path, mask, i: png(path, palette(mask, 0 * COLORS)), "palette"),
+    "palette of one colour, two classes": (2, lambda path, mask, i: png(path, palette(mask, 0 * COLORS)), "palette"),
+    "32 bits": (4, lambda p, m, i: tiff(p, Image.fromarray(m.astype(np.int32))), "class index"),
+    "whole numbers with a point": (4, lambda p, m, i: tiff(p, Image.fromarray(m.astype(np.float32))), "class index"),
+    "numbers in the red channel": (6, lambda p, m, i: png(p, Image.fromarray(m[..., None] * RED)), "RGB colours"),
     "palettes that differ": (6, shuffled, "RGB colours"),
     "colours": (7, lambda path, mask, i: png(path, Image.fromarray(COLORS[mask])), "RGB colours"),
     "colours with alpha": (5, rgba, "RGB colours"),
@@ -151,11 +173,25 @@ def softened(mask: np.ndarray, radius: float = 1.2) -> Image.Image:
     return Image.fromarray(COLORS[[0, 3, 1, 2]][mask]).filter(ImageFilter.GaussianBlur(radius))
 
 
+def once_jpeg(path: Path, picture: Image.Image, quality: int) -> Path:
+    with Image.open(jpeg(path, picture, quality)) as spoilt:
+        return png(path, spoilt)
+
+
+def noisy(path: Path, mask: np.ndarray, i: int) -> Path:
+    """Each pixel is 0 to 3, or 250 to 255."""
+    rng = np.random.default_rng(i)
+    values = np.where(mask > 0, rng.integers(250, 256, mask.shape), rng.integers(0, 4, mask.shape))
+    return png(path, Image.fromarray(values.astype(np.uint8)))
+
+
 LOSSY: dict[str, tuple[int, Save, str, float]] = {
     "JPEG 0 and 255": (2, lambda p, m, i: jpeg(p, Image.fromarray(255 * m), 80), "JPEG", 1),
     "JPEG 0 and 255 as colours": (2, lambda p, m, i: jpeg(p, Image.fromarray(255 * m).convert("RGB"), 90), "JPEG", 1),
     "JPEG of three greys": (3, lambda p, m, i: jpeg(p, Image.fromarray(127 * m), 90), "JPEG", 0.98),
     "JPEG of colours": (4, lambda p, m, i: jpeg(p, Image.fromarray(COLORS[m]), 90), "JPEG colours", 0.93),
+    "PNG that was JPEG": (2, lambda p, m, i: once_jpeg(p, Image.fromarray(255 * m), 80), "soft", 1),
+    "noise": (2, noisy, "soft", 1),
     "soft edges": (
         2,
         lambda p, m, i: png(p, Image.fromarray(255 * m).filter(ImageFilter.GaussianBlur(0.8))),
@@ -183,6 +219,47 @@ def test_soft_and_jpeg_masks_belong_to_the_nearest(tmp_path: Path, classes: int,
     if kind == "soft" and paths[0].stem == "000" and read_mask(paths[0]).shape != masks[0].shape:
         masks = [np.kron(mask, np.ones((2, 2), np.uint8)) for mask in masks]
     assert agreement(paths, masks, table) >= least
+
+
+@pytest.mark.parametrize("quality", [60, 75, 95])
+def test_jpeg_of_thin_lines_is_two_classes(tmp_path: Path, quality: int):
+    masks = thin_lines()
+    paths = written(tmp_path, masks, lambda p, m, i: jpeg(p, Image.fromarray(255 * m), quality))
+    assert agreement(paths, masks, table_of(proposed(paths))) >= 0.99
+
+
+def test_indices_beside_several_bright_values_are_no_noise(tmp_path: Path):
+    masks = scenes(7)
+    paths = written(tmp_path, masks, greys([0, 1, 2, 3, 253, 254, 255]))
+    assert agreement(paths, masks, table_of(proposed(paths))) == 1
+
+
+def test_many_class_indices_stay_so(tmp_path: Path):
+    """As many as soft edges have shades, but in solid places."""
+    masks = [
+        np.arange(10 * i, 10 * i + 100, dtype=np.uint8).reshape(10, 10).repeat(6, 0).repeat(8, 1) for i in range(12)
+    ]
+    proposal = proposed(written(tmp_path, masks, greys(range(256))))
+    assert (proposal.kind, len(table_of(proposal))) == ("class index", 210)
+
+
+def test_edges_of_all_shades_are_no_class_indices(tmp_path: Path):
+    masks = [np.kron(mask, np.ones((4, 4), np.uint8)) for mask in scenes(2)]
+    soft: Save = lambda p, m, i: png(p, Image.fromarray(255 * m).filter(ImageFilter.GaussianBlur(1 + i / 4)))  # noqa: E731
+    paths = written(tmp_path, masks, soft)
+    assert len({value for path in paths for value in facts_of(path).counts}) > 200
+    proposal = proposed(paths)
+    assert proposal.kind == "soft"
+    assert agreement(paths, masks, table_of(proposal)) > 0.97
+
+
+def test_flat_colours_of_a_png_that_was_jpeg_are_classes(tmp_path: Path):
+    masks = [np.kron(mask, np.ones((4, 4), np.uint8)) for mask in scenes(4)]
+    paths = written(tmp_path, masks, lambda p, m, i: once_jpeg(p, Image.fromarray(BRIGHT[m]), 90))
+    proposal = proposed(paths)
+    assert proposal.kind == "soft colours"
+    assert len(table_of(proposal)) == 4
+    assert agreement(paths, masks, table_of(proposal)) > 0.95
 
 
 def photo(path: Path, mask: np.ndarray, i: int) -> Path:
@@ -324,6 +401,68 @@ def test_one_class_alone_and_no_masks_are_said(tmp_path: Path):
     proposal = proposed([png(tmp_path / "0", Image.new("L", (4, 4)))])
     assert "All masks hold only the value 0." in proposal.notes
     assert propose([MaskFacts(problem="damaged")], None).spec is None
+
+
+def test_classes_of_one_colour_are_shown_in_others(tmp_path: Path):
+    shared = COLORS.copy()
+    shared[2] = shared[1]
+    spec = proposed(written(tmp_path, scenes(5), lambda p, m, i: png(p, palette(m, shared)))).spec
+    assert spec is not None
+    shown = [tuple(entry["color"]) for entry in spec["classes"]]
+    assert len(set(shown)) == 5
+    assert [shown[i] for i in (0, 1, 3, 4)] == [tuple(shared[i].tolist()) for i in (0, 1, 3, 4)]
+
+
+def test_numbers_in_a_channel_name_their_classes_in_order(tmp_path: Path):
+    save: Save = lambda p, m, i: png(p, Image.fromarray(m[..., None] * RED))  # noqa: E731
+    paths = written(tmp_path, scenes(5), save)
+    assert table_of(proposed(paths)).names == tuple(f"class_{i}" for i in range(5))
+    listed = [Listed(name) for name in ("ground", "house", "tree", "car", "road")]
+    assert table_of(proposed(paths, listed)).names == ("ground", "house", "tree", "car", "road")
+    spec = proposed(paths, [Listed("void"), *listed[1:]]).spec
+    assert spec is not None
+    assert (spec["ignore"], len(spec["classes"])) == ([0, 0, 0], 4)
+
+
+def test_a_mask_that_stands_in_the_alpha_channel_is_said(tmp_path: Path):
+    save: Save = lambda p, m, i: png(p, Image.fromarray(np.dstack([np.full((*m.shape, 3), 255, np.uint8), 255 * m])))  # noqa: E731
+    notes = " ".join(proposed(written(tmp_path, scenes(2), save)).notes)
+    assert "only the value 255. They have an alpha channel, which is not read" in notes
+
+
+def test_masks_that_cannot_be_read_say_why(tmp_path: Path):
+    below_zero = written(tmp_path, scenes(2), lambda p, m, i: tiff(p, Image.fromarray(m.astype(np.int32) - 1)))
+    assert "numbers from -1 to 0" in proposed(below_zero).notes[0]
+
+
+def test_a_class_file_of_greys_is_held_against_grey(tmp_path: Path):
+    """Of masks that are stored as colours; neither is missed."""
+    listed = [Listed("ground", (0, 0, 0)), Listed("road", (255, 255, 255))]
+    paths = written(tmp_path, scenes(2), lambda p, m, i: png(p, Image.fromarray(255 * m).convert("RGB")))
+    proposal = proposed(paths, listed)
+    assert table_of(proposal).names == ("ground", "road")
+    assert proposal.notes == ["The masks are stored as RGB, but grey: their grey is read as the value."]
+
+
+def test_a_value_of_no_class_need_not_stand_in_a_class_file(tmp_path: Path):
+    listed = [Listed(name, None, (i,)) for i, name in enumerate(("ground", "house", "tree"))]
+    proposal = proposed(written(tmp_path, scenes(4), greys([0, 1, 2, 255])), listed)
+    assert proposal.spec
+    assert proposal.spec["ignore"] == 255
+    assert not [note for note in proposal.notes if "does not list" in note]
+
+
+def test_a_list_from_1_on_leaves_0_to_all_else(tmp_path: Path):
+    listed = [Listed("wall", None, (1,)), Listed("sky", None, (2,))]
+    assert table_of(proposed(written(tmp_path, scenes(3), greys(range(3))), listed)).names == ("other", "wall", "sky")
+
+
+def test_labelmes_first_name_is_no_class_even_if_no_mask_has_it(tmp_path: Path):
+    listed = [Listed("__ignore__", None, (255,)), Listed("_background_", None, (0,)), Listed("car", None, (1,))]
+    proposal = proposed(written(tmp_path, scenes(2), greys(range(2))), listed)
+    assert proposal.spec
+    assert proposal.spec["ignore"] == 255
+    assert table_of(proposal).names == ("_background_", "car")
 
 
 def test_noise_of_few_indices_is_class_indices(tmp_path: Path):

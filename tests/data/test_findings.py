@@ -145,6 +145,24 @@ def test_a_lossy_mask_is_an_error_unless_the_table_covers_it(folder: Folder):
     assert ("error", "lossy", path.name) not in folder.kinds(table=ClassTable.from_spec({"classes": ranges}))
 
 
+@pytest.mark.parametrize("other", ["ignore", "nearest"])
+def test_colours_that_nobody_counts_are_met_as_the_table_says(folder: Folder, other: str):
+    """A mask has more colours than are counted, as soft edges make them."""
+    soft = scene(77, (100, 120))
+    pair = folder.pair("soft", soft)
+    folder.splits["train"].append(pair)
+    save(soft, pair.mask)
+    spec = {"masks": "colors", "classes": [{"name": "a", "color": [0, 0, 0]}, {"name": "b", "color": [9, 9, 9]}]}
+    assert ("error", "values", "soft_mask.png") in folder.kinds(table=ClassTable.from_spec(spec))
+    assert not [f for f in folder.find(table=ClassTable.from_spec(spec | {"other": other})) if f.severity == "error"]
+
+
+def test_the_value_of_a_mask_of_one_grey_is_named_as_it_is_read(folder: Folder):
+    save(mask_of(1)[..., None].repeat(3, 2), folder.splits["train"][0].mask)
+    table = ClassTable.from_spec({"ignore": 255, "masks": "values", "classes": [{"name": "a"}, {"name": "b"}]})
+    assert [found.detail for found in folder.find(table=table)] == ["all pixels are 1"]
+
+
 @pytest.mark.parametrize(("value", "kind"), [(0, "one value"), (1, "one value"), (255, "all void")])
 def test_a_mask_of_one_value_and_one_of_void_are_warnings(folder: Folder, value: int, kind: str):
     save(mask_of(value), folder.splits["train"][0].mask)
@@ -213,8 +231,14 @@ def test_nearly_the_same_image_in_two_splits_is_a_warning(folder: Folder, change
     assert ("warning", "near-duplicate", path.name) in folder.kinds()
 
 
-def test_the_same_image_twice_in_one_split_is_nothing(folder: Folder):
-    folder.splits["train"][1].image.write_bytes(folder.splits["train"][4].image.read_bytes())
+def test_the_same_image_twice_in_one_split_is_a_warning(folder: Folder):
+    first, second = folder.splits["train"][1].image, folder.splits["train"][4].image
+    second.write_bytes(first.read_bytes())
+    assert folder.find() == [Finding("warning", "duplicate", str(second), f"the same image as {first}")]
+
+
+def test_an_image_of_two_pairs_is_no_duplicate_of_itself(folder: Folder):
+    folder.splits["train"].append(folder.splits["train"][0]._replace(name="again"))
     assert folder.kinds() == []
 
 
@@ -236,6 +260,32 @@ def test_numbers_that_are_no_times_are_nothing(folder: Folder):
     for number, split in enumerate(("train", "val", "train", "test")):
         folder.splits[split].append(folder.pair(f"{number:04d}", scene(50 + number)))
     assert folder.kinds() == []
+
+
+def test_numbered_photographs_of_one_kind_are_no_frames(folder: Folder):
+    """As of eyes: each is as much like any other as like the one before it."""
+    for number in range(12):
+        eye = (3 * scene(98).astype(int) + scene(50 + number)) // 4
+        folder.splits["val" if number % 3 else "train"].append(folder.pair(f"{number}_eye", eye.astype(np.uint8)))
+    assert folder.kinds() == []
+
+
+def test_frames_of_one_film_are_found_among_each_other(folder: Folder):
+    film = scene(99, (48, 64 + 5 * 12))
+    for number in range(12):
+        frame = film[:, 5 * number : 5 * number + 64]
+        folder.splits["val" if number > 8 else "train"].append(folder.pair(f"{number}_eye", frame))
+    assert ("warning", "sequence", "9_eye.png") in folder.kinds()
+
+
+def test_copies_and_equal_numbers_of_two_folders_are_no_frames(folder: Folder):
+    """Frame 0 of one drive comes before frame 1 of that drive, not before frame 0 of another."""
+    for drive, split in enumerate(("train", "val")):
+        (folder.root / split).mkdir()
+        for number in range(3):
+            frame = folder.pair(f"{split}/frame{number}", scene(50 + (10 * drive + number) * (number > 0)))
+            folder.splits[split].append(frame)
+    assert folder.kinds() == [("warning", "duplicate", "frame0.png")]
 
 
 def test_an_image_of_two_pairs_is_named_once(folder: Folder):
