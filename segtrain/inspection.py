@@ -224,6 +224,7 @@ def left_out(root: Path, reading: Reading, found: Sequence[Reading]) -> list[str
 
 
 def not_listed(reading: Reading, found: Sequence[Reading]) -> list[str]:
+    """Of `splits.csv`: the images beyond it that the best other reading has."""
     other = next((each for each in found if each.layout != "splits_csv"), None)
     if other is None:
         return []

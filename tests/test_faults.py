@@ -402,19 +402,19 @@ IMAGE, MASK = "photos/images/train/1.png", "photos/masks/train/1.png"
 TABLE = "photos/classes.yaml"
 FOLDERS = [
     Row("a typo in the folder", "train data.root=potos", "data.root=potos: there is no such folder (seen from "),
-    Row("a file as the folder", "train data.root=photos/classes.yaml", "there is no such folder"),
+    Row("a file as the folder", "train data.root=photos/classes.yaml", "classes.yaml: this is a file: name the folder"),
     Row("an empty folder", "train", "photos: no images found; expected photos/images/train with", empty("photos")),
-    Row("images alone", "train", "photos: no images found; expected photos/images/train with", only_images),
+    Row("images alone", "train", "photos: no image has a mask: ", only_images),
     Row(
         "an empty images folder",
         "train",
-        "photos: no images found; expected photos/images/train with photos/masks/train",
+        "photos: no images found, but 1 .yaml; expected photos/images/train with photos/masks/train",
         empty("photos/images", "photos/masks"),
     ),
     Row(
         "no masks",
         "train",
-        "photos: no images found; expected photos/images/train with photos/masks/train",
+        "in images/train, ",
         remove("photos/masks"),
     ),
     Row("a mask missing", "train", f"{IMAGE} has no mask", remove(MASK)),

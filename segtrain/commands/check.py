@@ -16,8 +16,9 @@ from .. import disk, runs
 from ..data.classes import ClassTable
 from ..data.encoding import tally
 from ..data.folder import chosen
+from ..data.geometry import fitting_crop
 from ..data.layouts import LAYOUTS, beside_root, readings
-from ..data.public import provide
+from ..data.public import provide, recognised
 from ..data.ranking import equals
 from ..data.reading import Reading
 from ..data.source import FolderSource, Pair
@@ -31,8 +32,6 @@ CLASSES_SHOWN = 60
 SIZES_SHOWN = 3
 READINGS, OTHERS = 6, "other readings"  # that are shown
 SAMPLES = 8  # in the picture
-WHOLE = 512 * 512  # pixels of images that are taken whole, rather than in crops
-CROP = 384  # of larger ones
 COMMENTS = {  # in classes.yaml
     "ignore": "  # what counts nowhere",
     "masks": "  # all of them are read as these, whether they are stored as grey, palette or colours: values | colors",
@@ -59,6 +58,8 @@ def check(*, name: str, data: Spec, write: bool, out: str | None) -> int:
     reading = chosen(root, found if write or data["layout"] else found[:1], data["layout"])
     refuse_among_images(target, reading)
     say(layout_text(root, reading, found))
+    if name == "folder" and (public := recognised(root, reading.layout)):
+        say(f"this looks like a public data set: data={public} in place of data=folder knows its classes")
     folder = inspect(data, reading)
     say(f"\n{masks_text(folder)}\n\n{splits_text(folder)}")
     if folder.table:
@@ -223,8 +224,12 @@ def advice_text(data: Spec, folder: Folder, counts: Counts) -> str:
     facts = [found for found in map(folder.survey.image, folder.reading.pairs) if not found.problem]
     mean, std = statistics(facts)
     lines = [f"channels: mean {mean}, standard deviation {std}; train measures them by itself"]
+    crop = crop_of(folder)
+    lines.append(
+        f"crop {crop} (height, width) suits these images{'' if data['crop'] else '; train takes it by itself'}"
+    )
     if words := fitting(data, folder):
-        lines.append(f"these images suit {' '.join(words)}")
+        lines.append(f"type {' '.join(words)}")
     shares = counts.shares[counts.shares > 0]
     if len(shares) > 1 and shares.min() < 0.1 / len(shares):
         lines.append("rare classes: loss.weights=median_frequency gives them the weights above; sqrt is milder")
@@ -244,14 +249,6 @@ def statistics(facts: Sequence[ImageFacts]) -> tuple[str, str]:
     mean = total / max(pixels, 1)
     std = np.sqrt(np.maximum(squares / max(pixels, 1) - mean**2, 0))
     return str(mean.round(3).tolist()), str(std.round(3).tolist())
-
-
-def suggested_crop(sizes: Sequence[tuple[int, int]]) -> list[int]:
-    """Height and width that nearly all images fill: all of them where images are small, else 384, in steps of 8."""
-    sides = [int(np.percentile(side, 10)) for side in zip(*sizes, strict=True)]
-    if sides[0] * sides[1] > WHOLE:
-        sides = [min(side, CROP) for side in sides]
-    return [side // 8 * 8 or side for side in sides]
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
@@ -369,11 +366,17 @@ def next_text(name: str, data: Spec, folder: Folder, missing: Collection[str]) -
     return "\n".join([*lines, f"next: {' '.join([runs.COMMAND, 'train', *words])}{then}"])
 
 
+def crop_of(folder: Folder) -> list[int]:
+    """Height and width of crops that suit the training images."""
+    facts = map(folder.survey.image, folder.reading.splits.get("train") or folder.reading.pairs)
+    return fitting_crop([(found.height, found.width) for found in facts if not found.problem])
+
+
 def fitting(data: Spec, folder: Folder) -> list[str]:
     """Settings that these images need, or that suit them better than the usual ones."""
     train = [facts for facts in map(folder.survey.image, folder.reading.splits.get("train", [])) if not facts.problem]
     if not train:
         return []
-    crop = suggested_crop([(facts.height, facts.width) for facts in train])
-    words = [f"data.crop=[{crop[0]},{crop[1]}]"] if crop != list(data["crop"]) else []
+    crop = crop_of(folder)
+    words = [f"data.crop=[{crop[0]},{crop[1]}]"] if data["crop"] and crop != list(data["crop"]) else []
     return words + ([f"data.batch_size={len(train)}"] if len(train) < data["batch_size"] else [])

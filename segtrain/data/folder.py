@@ -1,14 +1,16 @@
 """Data in a folder: its layout, its class table, its splits."""
 
 import os
+import posixpath
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from . import coco
 from .classes import ClassTable
-from .geometry import Augment
+from .geometry import Augment, fitting_crop
 from .images import MAX_PIXELS
 from .layouts import LAYOUTS, Reading, beside_root, readings
 from .module import DataModule
@@ -16,8 +18,11 @@ from .ranking import equals
 from .source import FolderSource, Pair, agree
 from .splits import with_splits
 from .survey import mask_name
+from .tree import PACKED, Tree
 from .unusable import unusable
 from .words import read, split_named
+
+SHOWN = 4  # folders or kinds of files
 
 
 class FolderData(DataModule):
@@ -38,6 +43,7 @@ class FolderData(DataModule):
             the number of those with more. Grey is repeated for 3; of more than these, the first are taken.
         order: in which the objects of a COCO file are painted: `area`, the largest first, so that small ones stay
             visible, or as in the `file`.
+        crop: height and width of training crops; `None` takes what `fitting_crop` says of the training images.
         cache: `ram` keeps what was decoded of train and val in memory, which all workers share.
 
     Attributes:
@@ -58,7 +64,7 @@ class FolderData(DataModule):
         group: str | None = None,
         on_bad: Literal["stop", "skip"] = "stop",
         outside: bool = False,
-        crop: Sequence[int],
+        crop: Sequence[int] | None,
         batch_size: int,
         workers: int | Literal["auto"],
         max_pixels: int = MAX_PIXELS,
@@ -90,6 +96,7 @@ class FolderData(DataModule):
         agree(splits.values(), channels)
         for split in {"train", "val"} & splits.keys() if cache == "ram" else ():
             splits[split].keep()
+        crop = crop or fitting_crop(splits["train"].sizes if "train" in splits else [])
         super().__init__(splits, table, crop=crop, batch_size=batch_size, workers=workers, augment=augment, seed=seed)
 
 
@@ -101,10 +108,7 @@ def chosen(root: Path, found: Sequence[Reading], layout: str | None) -> Reading:
         ValueError: for a name that finds none, and for two different readings that are equally good.
     """
     if not found:
-        raise FileNotFoundError(
-            f"{root}: no images found; expected {root}/images/train with {root}/masks/train, and val and test "
-            "likewise, or another layout of docs/data.md; images need masks"
-        )
+        raise FileNotFoundError(nothing_found(root))
     if layout is not None:
         found = [reading for reading in found if layout in (reading.layout, reading.layout.partition(":")[0])]
         if not found:
@@ -117,6 +121,24 @@ def chosen(root: Path, found: Sequence[Reading], layout: str | None) -> Reading:
             f"{root} can be read in several ways, {ways}: choose one, such as data.layout={ways.split()[0]}"
         )
     return found[0]
+
+
+def nothing_found(root: Path) -> str:
+    """What is there, where no layout finds an image with its mask; and what to do."""
+    tree = Tree(root)
+    layout = f"expected {root}/images/train with {root}/masks/train, or another layout of docs/data.md"
+    folders = Counter(posixpath.dirname(path) or "." for path in tree.pictures).most_common(SHOWN)
+    if not folders:
+        kinds = Counter(posixpath.splitext(path)[1].lower() for path in tree.files).most_common(SHOWN)
+        held = ", ".join(f"{number} {kind or 'files'}" for kind, number in kinds)
+        packed = ": unpack them" if any(kind in PACKED for kind, _ in kinds) else ""
+        return f"{root}: no images found{f', but {held}' if held else ''}{packed}; {layout}"
+    held = ", ".join(f"{number} in {folder}" for folder, number in folders)
+    above = f"; or do images and masks lie in {root.resolve().parent}?" if read(root.resolve().name).role else ""
+    return (
+        f"{root}: no image has a mask: {len(tree.pictures)} pictures ({held}); {layout}, or list them in "
+        f"{root}/splits.csv with the header image,mask,split{above}"
+    )
 
 
 def refuse_empty(reading: Reading) -> None:

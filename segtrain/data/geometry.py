@@ -11,9 +11,20 @@ from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
+WHOLE = 512 * 512  # pixels of images that are taken whole, rather than in crops
+CROP = 384  # of larger ones
 GREY = np.array([0.299, 0.587, 0.114])  # luma of ITU-R BT.601
 # RGB -> YIQ; a turn of the two chroma axes is a turn of the hue
 YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
+
+
+def fitting_crop(sizes: Sequence[tuple[int, int]]) -> list[int]:
+    """Height and width that nearly all images of these sizes fill: all of them where images are small, else 384, in
+    steps of 8."""
+    sides = [int(np.percentile(side, 10)) for side in zip(*sizes, strict=True)] or [CROP, CROP]
+    if sides[0] * sides[1] > WHOLE:
+        sides = [min(side, CROP) for side in sides]
+    return [side // 8 * 8 or side for side in sides]
 
 
 class Augment:

@@ -85,6 +85,21 @@ def repeated(tree: Tree) -> list[Reading]:
     return in_folders(tree, "repeated", divide)
 
 
+def objects(tree: Tree) -> list[Reading]:
+    """PARENT/images/x + PARENT/masks/*, one image and a mask for each object in it, which become one mask"""
+    pairs, masks = [], 0
+    for parent, names in tree.children.items():
+        roles: dict[str, list[str]] = {"image": [], "mask": []}
+        for name in names:
+            roles.setdefault(read(name).role, []).append(posixpath.join(parent, name))
+        images = [path for folder in roles["image"] for path in tree.below(folder)]
+        if len(images) == len(roles["mask"]) == 1 and (number := len(tree.below(roles["mask"][0]))):
+            split, parts = without_split(tree.parts(posixpath.join(parent, "")))
+            pairs.append((Placed(images[0], split, parts, ""), Placed(roles["mask"][0], split, parts, "")))
+            masks += number
+    return [as_reading(tree, "objects", Match(pairs, [], []))] if masks > len(pairs) else []
+
+
 def beside(tree: Tree) -> list[Reading]:
     """A folder for masks; the images lie beside it, or in one folder beside it, whatever its name."""
     homes = set()
@@ -236,7 +251,7 @@ def splits_csv(tree: Tree) -> list[Reading]:
     """splits.csv in the folder, or in FOLDER.segtrain beside it, with the columns image, mask and split"""
     for path in (tree.root / "splits.csv", beside_root(tree.root) / "splits.csv"):
         if path.is_file():
-            rows = lists.rows(tree, lists.text_of(path), str(path))
+            rows = lists.rows(tree, lists.text_of(path), str(path), united=True)
             return [coco.painted(tree, from_rows(tree, "splits_csv", rows))]
     return []
 
@@ -266,6 +281,7 @@ LAYOUTS: dict[str, Callable[[Tree], list[Reading]]] = {
     "coco_json": coco_json,
     "flat": flat,
     "repeated": repeated,
+    "objects": objects,
     "beside": beside,
     "one_folder": one_folder,
     "by_stem": by_stem,
@@ -310,7 +326,7 @@ def not_used(root: Path, reading: Reading) -> list[str]:
     tree = Tree(root)
     masks = (pair.mask if isinstance(pair.mask, Path) else pair.mask.path for pair in reading.pairs)
     said = {*masks, *(pair.image for pair in reading.pairs), *reading.images, *reading.masks, *reading.unlabelled}
-    return [path for path in tree.pictures if tree.path(path) not in said]
+    return [p for p in tree.pictures if tree.path(p) not in said and tree.path(posixpath.dirname(p)) not in said]
 
 
 def numbered(found: list[Reading]) -> list[Reading]:

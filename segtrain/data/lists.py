@@ -121,8 +121,15 @@ def table(tree: Tree, path: str) -> list[Row]:
         return []
 
 
-def rows(tree: Tree, text: str, path: str) -> list[Row]:
-    """Raises ValueError for a table that cannot be understood, naming its line."""
+def rows(tree: Tree, text: str, path: str, *, united: bool = False) -> list[Row]:
+    """The rows of a table.
+
+    Args:
+        united: whether a folder may stand for the mask that all files in it are together.
+
+    Raises:
+        ValueError: for a table that cannot be understood, naming its line.
+    """
     first = text.partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
     try:
@@ -138,14 +145,9 @@ def rows(tree: Tree, text: str, path: str) -> list[Row]:
         if len(fields) != len(header):
             raise ValueError(f"{path}, line {number}: {len(fields)} fields, but {len(header)} columns")
         where = "" if split is None else split_in(fields[split], f"{path}, line {number}")
-        found.append(
-            Row(
-                picture(tree, folder, fields[image], "image"),
-                picture(tree, folder, fields[mask], "mask"),
-                where,
-                fields[image].strip(),
-            )
-        )
+        together = tree.find_folder(fields[mask], folder) if united else None
+        its = together or picture(tree, folder, fields[mask], "mask")
+        found.append(Row(picture(tree, folder, fields[image], "image"), its, where, fields[image].strip()))
     return found
 
 

@@ -2,7 +2,6 @@
 
 import posixpath
 import re
-from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -153,6 +152,14 @@ def shared_start(names: Sequence[str]) -> str:
     return first[: next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
 
 
+def shared_end(pictures: Sequence[Placed]) -> str:
+    """What the names of all end with, from a mark such as _ on: _leftImg8bit"""
+    if len(pictures) < 2:
+        return ""
+    found = re.search(r"[\W_].*", shared_start([picture.stem[::-1] for picture in pictures])[::-1])
+    return found[0] if found else ""
+
+
 def most_frequent_affix(longer: Sequence[Placed], shorter: Sequence[Placed]) -> tuple[str, str] | None:
     """(prefix, suffix) which at least half of `longer` add to the name of one of `shorter`."""
     known = {KEYS[1](picture) for picture in shorter}
@@ -229,7 +236,7 @@ def by_likeness(tree: Tree, folders: Mapping[str, str], roles: Mapping[str, str]
 def held_in(tree: Tree, folder: str) -> tuple[frozenset[str], str]:
     """The pictures below a folder, without their suffix, and the most frequent suffix."""
     start = len(folder) + 1
-    inside = tree.pictures[bisect_left(tree.pictures, f"{folder}/") : bisect_left(tree.pictures, f"{folder}0")]
+    inside = tree.below(folder)
     suffixes = Counter(map(suffix_of, inside))
     return frozenset(path[start:].rpartition(".")[0] for path in inside), max(
         suffixes, key=suffixes.__getitem__, default=""
@@ -304,21 +311,20 @@ def by_endings(images: Sequence[Placed], masks: Sequence[Placed]) -> list[Match]
 
     Without masks, these are among the images.
     """
-    end = r"[\W_].*" if masks and len(images) > 1 else ""
-    common = re.search(end, shared_start([image.stem[::-1] for image in images])[::-1]) if end else None
-    start = {(image.split, image.stem.removesuffix(common[0] if common else "")): image for image in images}
-    found: dict[str, list[tuple[Placed, Placed]]] = defaultdict(list)
+    end = shared_end(images) if masks else ""
+    start = {(image.split, image.stem.removesuffix(end)): image for image in images}
+    found: dict[str, dict[Placed, list[Placed]]] = defaultdict(lambda: defaultdict(list))
     for mask in masks or images:
         cuts = (cut.start() for cut in re.finditer(r"[\W_]+", mask.stem))
         known = next((key for cut in cuts if (key := (mask.split, mask.stem[:cut])) in start), None)
         if known and re.search(r"[^\W\d_]", ending := mask.stem[len(known[1]) :]):
-            found[ending].append((start[known], mask))
-    with_masks = {image for pairs in found.values() for image, _ in pairs}
-    usual = sorted(ending for ending, pairs in found.items() if 2 * len(pairs) >= len(with_masks))
+            found[ending][start[known]].append(mask)
+    pairs = {e: [(image, its[0]) for image, its in same.items() if len(its) == 1] for e, same in found.items()}
+    with_masks = {image for both in pairs.values() for image, _ in both}
+    usual = sorted(ending for ending, both in pairs.items() if both and 2 * len(both) >= len(with_masks))
     return [
-        Match(pairs, sorted(with_masks - {image for image, _ in pairs}), [], ending if len(usual) > 1 else "")
-        for ending in usual
-        for pairs in [found[ending]]
+        Match(pairs[e], sorted(with_masks - {image for image, _ in pairs[e]}), [], e if len(usual) > 1 else "")
+        for e in usual
     ]
 
 

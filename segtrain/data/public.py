@@ -19,11 +19,13 @@ class Origin(NamedTuple):
         layout: in which it is published.
         place: what to put into the root, in a sentence; `{root}` stands for it.
         fetch: downloads it into a folder, if that is possible without an account.
+        mark: the end of the path of a folder by which one knows it.
     """
 
     layout: str
     place: str
     fetch: Callable[[Path], None] | None = None
+    mark: str = ""
 
 
 class PublicData(FolderData):
@@ -49,7 +51,7 @@ class PublicData(FolderData):
         group: str | None = None,
         on_bad: Literal["stop", "skip"] = "stop",
         outside: bool = False,
-        crop: Sequence[int],
+        crop: Sequence[int] | None,
         batch_size: int,
         workers: int | Literal["auto"],
         max_pixels: int = MAX_PIXELS,
@@ -109,6 +111,15 @@ def provide(data: Mapping[str, Any]) -> None:
         raise OSError(f"data.download=true: {name} could not be downloaded ({error}): {place}") from None
 
 
+def recognised(root: Path, layout: str) -> str | None:
+    """The public data set that a folder of this layout looks like."""
+    folders = [f"/{folder}" for folder in Tree(root).folders]
+    for name, origin in ORIGINS.items():
+        if origin.mark and origin.layout == layout and any(folder.endswith(f"/{origin.mark}") for folder in folders):
+            return name
+    return None
+
+
 def fetch_voc(root: Path) -> None:
     from torchvision.datasets import VOCSegmentation
 
@@ -135,7 +146,7 @@ VOC = (
     "{root}/VOCdevkit/VOC2012/JPEGImages is there"
 )
 ORIGINS = {
-    "voc2012": Origin("voc", VOC, fetch_voc),
+    "voc2012": Origin("voc", VOC, fetch_voc, "VOCdevkit/VOC2012"),
     "voc2012_sbd": Origin(
         "voc_sbd",
         f"{VOC}; and unpack benchmark.tgz (https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/"
@@ -147,6 +158,7 @@ ORIGINS = {
         "register at https://www.cityscapes-dataset.com, download leftImg8bit_trainvaltest.zip and "
         "gtFine_trainvaltest.zip, and unpack both in {root}, so that {root}/leftImg8bit/train and {root}/gtFine/train "
         "are there",
+        mark="gtFine",
     ),
     "cityscapes_train_ids": Origin(
         "cityscapes_train_ids",
@@ -158,11 +170,13 @@ ORIGINS = {
         "unpack images.tar.gz and annotations.tar.gz (https://www.robots.ox.ac.uk/~vgg/data/pets/) in {root}, so that "
         "{root}/images and {root}/annotations/trimaps are there",
         fetch_pets,
+        "annotations/trimaps",
     ),
     "ade20k": Origin(
         "home",
         "unpack ADEChallengeData2016.zip (http://data.csail.mit.edu/places/ADEchallenge/ADEChallengeData2016.zip) in "
         "{root}, so that {root}/ADEChallengeData2016/images/training is there",
+        mark="ADEChallengeData2016",
     ),
     "coco_json": Origin(
         "coco_json",

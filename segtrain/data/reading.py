@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from .pairing import Match, Placed, bare
 from .source import Pair
 from .tree import Tree
+from .united import UnitedMask
 from .words import SPLIT_WORDS, SPLITS, first_word, read, split_named
 
 ORDER = (*SPLITS, "trainval", "")
@@ -61,7 +62,7 @@ def as_reading(
     pairs = named or found.pairs
     splits: dict[str, list[Pair]] = defaultdict(list)
     for name, (image, mask) in zip(unique_names([image for image, _ in pairs]), pairs, strict=True):
-        splits[image.split].append(Pair(name, tree.path(image.path), tree.path(mask.path)))
+        splits[image.split].append(Pair(name, tree.path(image.path), mask_at(tree, mask.path)))
     labelled = {picture.split for pair in pairs for picture in pair} | {mask.split for mask in found.masks}
     unlabelled = {image for image in found.images if image.split in {"val", "test"} - labelled}
     further = beyond(pairs, [image for image in found.images if image not in unlabelled], found.masks)
@@ -77,6 +78,11 @@ def as_reading(
         left(masks, [*found.masks, *(mask for _, mask in apart)]),
         unlabelled=sorted(tree.path(image.path) for image in unlabelled),
     )
+
+
+def mask_at(tree: Tree, path: str) -> Path | UnitedMask:
+    """A file, or all files of a folder as one mask."""
+    return tree.path(path) if path in tree.known else UnitedMask(tree.path(path), [*map(tree.path, tree.below(path))])
 
 
 def with_named_splits(found: Match) -> Match:

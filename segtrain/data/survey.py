@@ -426,8 +426,9 @@ def files_of(pair: Pair) -> tuple[tuple[str, Path], tuple[str, Path]]:
 
 
 def stamp(path: Path) -> tuple[int, int]:
-    state = path.stat()
-    return state.st_size, state.st_mtime_ns
+    """Size and time of a file; of all files in a folder the sum and the last one."""
+    states = [file.stat() for file in (path.iterdir() if path.is_dir() else (path,))]
+    return sum(state.st_size for state in states), max(state.st_mtime_ns for state in states)
 
 
 def image_facts(content: dict[str, Any]) -> ImageFacts:

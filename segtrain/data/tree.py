@@ -2,8 +2,10 @@
 
 import os
 import posixpath
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from .words import splits_beside
 
 MAX_FILES = 5_000_000
 LINK_DEPTH = 3  # links to folders are followed down to here, as in photos/images/train
+PACKED = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"}
 PASSED_OVER = {"__MACOSX", "@eaDir"}  # what a Mac or a NAS leaves behind, besides all that is hidden
 
 
@@ -31,7 +34,7 @@ class Tree:
 
     def __init__(self, root: Path, *, outside: bool = False) -> None:
         if not root.is_dir():
-            raise FileNotFoundError(f"data.root={root}: there is no such folder (seen from {Path.cwd()})")
+            raise FileNotFoundError(f"data.root={root}: {no_folder(root)}")
         self.root, self.outside = root, outside
         self.files: list[str] = []
         self.paths: dict[str, Path] = {}
@@ -50,6 +53,11 @@ class Tree:
     def pictures(self) -> list[str]:
         """The files that are images or masks, by their suffix."""
         return [path for path in self.files if posixpath.splitext(path)[1].lower() in SUFFIXES]
+
+    def below(self, folder: str) -> list[str]:
+        """The pictures in a folder and in those below it."""
+        start, end = (bisect_left(self.pictures, f"{folder}{after}") for after in "/0") if folder else (0, None)
+        return self.pictures[start:end]
 
     @cached_property
     def children(self) -> dict[str, list[str]]:
@@ -73,6 +81,11 @@ class Tree:
         """The folders of a file; `uavid_train`, which stands beside `uavid_val`, is called `train`."""
         folder = posixpath.dirname(path)
         return self._parts[folder] if folder in self._parts else tuple(folder.split("/"))
+
+    def find_folder(self, entry: str, base: str = "") -> str | None:
+        """The folder that a list in the folder `base` names."""
+        paths = (posixpath.normpath(posixpath.join(folder, entry.strip())) for folder in (base, ""))
+        return next((path for path in paths if path in self._parts), None) if entry.strip() else None
 
     @cached_property
     def known(self) -> frozenset[str]:
@@ -106,6 +119,17 @@ class Tree:
         if entry.startswith("/") or entry[1:3] == ":/":
             return next((end for end in map("/".join, ends(entry.split("/")[1:])) if end in self.known), None)
         return None
+
+
+def no_folder(root: Path) -> str:
+    """Why there is nothing to list, and what may have been meant."""
+    if root.is_file():
+        packed = root.suffix.lower() in PACKED
+        return "this is a file: unpack it, and name the folder" if packed else "this is a file: name the folder"
+    beside = [path.name for path in root.parent.iterdir() if path.is_dir()] if root.parent.is_dir() else []
+    near = get_close_matches(root.name, beside, n=1)
+    hint = f"; did you mean {root.parent / near[0]}?" if near else ""
+    return f"there is no such folder (seen from {Path.cwd()}){hint}"
 
 
 def ends(parts: list[str]) -> Iterator[list[str]]:

@@ -11,7 +11,7 @@ import yaml
 from PIL import Image
 
 from segtrain import disk, inspection
-from segtrain.commands.check import frequent, suggested_crop
+from segtrain.commands.check import frequent
 from segtrain.commands.check import percent as percent_text
 from segtrain.data.source import Pair
 from segtrain.inspection import proposed
@@ -250,7 +250,9 @@ def test_shares_images_and_sizes_are_those_of_the_data(segtrain: Run, capsys: Sa
     said = capsys.readouterr().out
     assert re.search(r"^foreground +#\w+ +50.00 % +█+ +4 +4 +\d", said, re.MULTILINE)
     assert re.search(r"^train +4 +48 x 40 +3 +8$", said, re.MULTILINE)
-    assert "data.crop=[40,48]" in said
+    assert "crop [40, 48] (height, width) suits these images; train takes it by itself" in said
+    assert segtrain("check", "data.root=data", "data.crop=[48,48]") == 0
+    assert "type data.crop=[40,48]" in capsys.readouterr().out
 
 
 def test_the_picture_shows_every_class_in_its_colour(segtrain: Run):
@@ -401,20 +403,6 @@ def test_few_images_still_give_val_and_only_splits_that_are_missing_are_proposed
     assert proposed({"test": pairs("a")}, None) == {"test": pairs("a")}
     grouped = proposed({"": pairs("a1", "a2", "b1", "b2")}, re.compile("^."))
     assert sorted(len(found) for found in grouped.values()) == [2, 2]
-
-
-@pytest.mark.parametrize(
-    ("sizes", "crop"),
-    [
-        ([(360, 480)] * 5, [360, 480]),
-        ([(256, 256)] * 9 + [(1024, 1024)], [256, 256]),
-        ([(2000, 3000)] * 5, [384, 384]),
-        ([(300, 2000)] * 5, [296, 384]),
-        ([(5, 7)], [5, 7]),
-    ],
-)
-def test_a_crop_that_nearly_all_images_fill(sizes: list[tuple[int, int]], crop: list[int]):
-    assert suggested_crop(sizes) == crop
 
 
 def test_what_is_the_same_everywhere_is_said_once():

@@ -76,10 +76,44 @@ def test_a_missing_folder_is_named():
         opened(Path("nowhere"))
 
 
-def test_a_folder_without_images_says_what_was_expected(tmp_path: Path):
-    (tmp_path / "classes.yaml").write_text("classes: [{name: a}]")
-    with pytest.raises(FileNotFoundError, match=r"no images found; expected .*images.train"):
+HELD = {
+    "nothing": ([], r"no images found; expected .*images.train"),
+    "archives": (["a.zip", "b.zip", "notes"], r"no images found, but 2 .zip, 1 files: unpack them; expected"),
+    "arrays": (["1.npy", "2.npy", "1.xml"], r"no images found, but 2 .npy, 1 .xml; expected"),
+    "images": (
+        ["a/1.png", "a/2.png", "3.png"],
+        r"no image has a mask: 3 pictures \(2 in a, 1 in .\); expected .*splits.csv",
+    ),
+}
+
+
+@pytest.mark.parametrize(("names", "message"), HELD.values(), ids=HELD)
+def test_a_folder_without_pairs_says_what_is_there_and_what_was_expected(
+    tmp_path: Path, names: list[str], message: str
+):
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(FileNotFoundError, match=message):
         opened(tmp_path)
+
+
+def test_a_folder_of_images_alone_names_the_one_above(tmp_path: Path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/1.png").touch()
+    with pytest.raises(FileNotFoundError, match=rf"or do images and masks lie in {tmp_path}\?"):
+        opened(tmp_path / "images")
+
+
+def test_a_misspelt_folder_and_an_archive_are_told(tmp_path: Path):
+    (tmp_path / "kvasir").mkdir()
+    (tmp_path / "kvasir.zip").touch()
+    with pytest.raises(
+        FileNotFoundError, match=rf"kvasr: there is no such folder .*; did you mean {tmp_path}/kvasir\?"
+    ):
+        opened(tmp_path / "kvasr")
+    with pytest.raises(FileNotFoundError, match=r"kvasir.zip: this is a file: unpack it, and name the folder"):
+        opened(tmp_path / "kvasir.zip")
 
 
 def test_a_missing_class_table_shows_an_example(folder: Callable[..., Path]):

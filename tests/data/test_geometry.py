@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from segtrain.data import Augment
-from segtrain.data.geometry import smooth
+from segtrain.data.geometry import fitting_crop, smooth
 from segtrain.data.sampler import SAMPLE, generator
 
 STILL = {"scale": [1.0, 1.0], "flip": 0.0, "brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0}
@@ -231,3 +231,18 @@ def test_contrast_and_brightness_work_on_any_number_of_channels():
 def test_an_impossible_scale_is_refused():
     with pytest.raises(ValueError, match=r"augment.scale=\[2.0, 0.5\]"):
         Augment(**STILL | {"scale": [2.0, 0.5]})
+
+
+@pytest.mark.parametrize(
+    ("sizes", "crop"),
+    [
+        ([(360, 480)] * 5, [360, 480]),
+        ([(256, 256)] * 9 + [(1024, 1024)], [256, 256]),
+        ([(2000, 3000)] * 5, [384, 384]),
+        ([(300, 2000)] * 5, [296, 384]),
+        ([(5, 7)], [5, 7]),
+        ([], [384, 384]),
+    ],
+)
+def test_a_crop_that_nearly_all_images_fill(sizes: list[tuple[int, int]], crop: list[int]):
+    assert fitting_crop(sizes) == crop

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segtrain.data.layouts import LAYOUTS, Reading, readings
-from segtrain.data.ranking import rank
+from segtrain.data.layouts import LAYOUTS, Reading, not_used, readings
+from segtrain.data.ranking import equals, rank
+from segtrain.data.united import UnitedMask
 
 
 def tree(root: Path, *names: str) -> Path:
@@ -69,6 +70,22 @@ SHAPES = {
     ),
     "both named": ("split_names", [f"{SPLITS}_images/{{1..3}}.png", f"{SPLITS}_masks/{{1..3}}.png"]),
     "pairs in folders of splits": ("one_folder", [f"{SPLITS}/{{1..3}}_sat.jpg", f"{SPLITS}/{{1..3}}_mask.png"]),
+    "mmsegmentation": ("home", [f"img_dir/{SPLITS}/{{1..3}}.jpg", f"ann_dir/{SPLITS}/{{1..3}}.png"]),
+    "img and lab": ("split_names", [f"{SPLITS}_img/{{1..3}}.jpg", f"{SPLITS}_lab/{{1..3}}.png"]),
+    "sat and map": ("by_split", [f"tiff/{SPLITS}/sat/{{1..3}}.tiff", f"tiff/{SPLITS}/map/{{1..3}}.tif"]),
+    "UAVid": ("repeated", [f"uavid_{SPLITS}/seq1/Images/{{1..3}}.png", f"uavid_{SPLITS}/seq1/Labels/{{1..3}}.png"]),
+    "DUTS": ("by_split", ["DUTS-{TR,VA,TE}/Image/{1..3}.jpg", "DUTS-{TR,VA,TE}/Mask/{1..3}.png"]),
+    "ISIC 2016": (
+        "split_names",
+        [f"ISIC_Part1_{SPLITS}_Data/{{1..3}}.jpg", f"ISIC_Part1_{SPLITS}_GroundTruth/{{1..3}}_Segmentation.png"],
+    ),
+    "LIP": ("by_stem", [f"{SPLITS}_images/{{1..3}}.jpg", f"TrainVal_annotations/{SPLITS}_segmentations/{{1..3}}.png"]),
+    "GlaS": ("one_folder", [f"{SPLITS}_{{1..3}}.bmp", f"{SPLITS}_{{1..3}}_anno.bmp"]),
+    "IDD": (
+        "home",
+        [f"leftImg8bit/{SPLITS}/0/{{1..3}}_leftImg8bit.png", f"gtFine/{SPLITS}/0/{{1..3}}_gtFine_level3Ids.png"],
+    ),
+    "YCOR": ("one_folder", [f"{SPLITS}/iid{{1..3}}/{{rgb.jpg,labels.png}}"]),
     "a split in the middle": (
         "repeated",
         [f"city/{SPLITS}/day/images/{{1..3}}.jpg", f"city/{SPLITS}/day/masks/{{1..3}}.png"],
@@ -106,6 +123,9 @@ FLAT = {
     "two words": ("one_folder", ["top_{1..3}_RGB.tif", "top_{1..3}_label.tif"]),
     "two formats": ("one_folder", ["{1..3}.jpg", "{1..3}.png"]),
     "several folders": ("one_folder", ["{x,y,z}/a.jpg", "{x,y,z}/a_gt.png"]),
+    "RUGD": ("flat", ["frames-with-annotations/a/{1..3}.png", "annotations/a/{1..3}.png"]),
+    "words of no list": ("flat", ["bilder/{1..3}.jpg", "masken/{1..3}.png"]),
+    "an ending of no list": ("by_ending", ["Image_{1..3}L.jpg", "Image_{1..3}L_1stHO.png"]),
     "stems anywhere": ("by_stem", ["here/{1..3}.jpg", "there/{1..3}_mask.png"]),
 }
 
@@ -153,6 +173,8 @@ CHOICES = {
         ["original_images/{1..3}.jpg", "{label_images_semantic,RGB_image_masks}/{1..3}.png"],
         "flat:label_images_semantic",
     ),
+    "BDD": (["images/10k/train/{1..3}.jpg", "labels/seg/{masks,colormaps}/train/{1..3}.png"], "by_stem:masks"),
+    "people": (["img/{1..3}.png", "masks_{human,machine}/{1..3}.png"], "flat:masks_machine"),
     "labels and colours": (["{1..3}.jpg", "{1..3}_{labelIds,color}.png"], "one_folder:_labelIds"),
 }
 
@@ -170,6 +192,84 @@ def test_what_nobody_can_tell_is_equally_good(tmp_path: Path):
     first, second = readings(tree(tmp_path, "training/mask/{21..23}_training_mask.gif"))
     assert (first.layout, second.layout) == ("by_split:1st_manual", "by_split:mask")
     assert rank(first) == rank(second)
+
+
+def test_masks_for_more_images_of_the_test_decide_nothing(tmp_path: Path):
+    """DRIVE as it is published today: the test has fields of view, but no vessels."""
+    tree(tmp_path, "training/images/{21..23}_training.tif", "training/1st_manual/{21..23}_manual1.gif")
+    tree(tmp_path, "{training,test}/mask/{21..23}_mask.gif", "test/images/{21..23}_test.tif")
+    assert {reading.layout for reading in equals(readings(tmp_path))} == {"by_split:1st_manual", "by_split:mask"}
+
+
+def test_masks_of_two_versions_are_named_by_their_folders(tmp_path: Path):
+    """Mapillary Vistas, whose labels come in two versions, each with objects beside them."""
+    found = readings(tree(tmp_path, "train/images/{1..3}.jpg", "train/{v1.2,v2.0}/{labels,instances}/{1..3}.png"))
+    assert [reading.layout for reading in equals(found)] == ["by_stem:v1.2/labels", "by_stem:v2.0/labels"]
+
+
+def test_two_people_drew_the_masks(tmp_path: Path):
+    found = readings(tree(tmp_path, "Image_{01,02,03}L.jpg", "Image_{01,02,03}L_{1stHO,2ndHO}.png"))
+    assert [reading.layout for reading in equals(found)] == ["by_ending:_1stHO", "by_ending:_2ndHO"]
+
+
+def test_names_that_equal_those_of_the_masks_are_preferred(tmp_path: Path):
+    found = readings(tree(tmp_path, "top/top_area{1..3}.tif", "dsm/dsm_area{1..3}.tif", "gts/top_area{1..3}.tif"))
+    assert found[0].layout == "beside:top"
+    assert [reading.layout for reading in equals(found)] == ["beside:top"]
+
+
+def test_defects_of_several_kinds_are_told_apart_by_their_folders(tmp_path: Path):
+    tree(tmp_path, "bottle/test/{crack,rust,good}/{1..3}.png", "bottle/ground_truth/{crack,rust}/{1..3}_mask.png")
+    pairs = below(tmp_path, best(tmp_path)).values()
+    assert len(pairs) == 6
+    assert all(("crack" in image) == ("crack" in mask) for image, mask in pairs)
+
+
+def test_a_mask_for_each_object_makes_one_mask(tmp_path: Path):
+    for i in (1, 2, 3):
+        tree(tmp_path, f"stage1_train/{i}/images/{i}.png", f"stage1_train/{i}/masks/{{a,b,c}}{i}.png")
+    reading = best(tmp_path)
+    assert (reading.layout, numbers(reading), not_used(tmp_path, reading)) == ("objects", {"": 3}, [])
+    assert [mask.files for mask in (pair.mask for pair in reading.pairs) if isinstance(mask, UnitedMask)] == [
+        [tmp_path / f"stage1_train/{i}/masks/{x}{i}.png" for x in "abc"] for i in (1, 2, 3)
+    ]
+
+
+def test_a_list_of_the_images_for_validation_alone_leaves_the_rest_for_training(tmp_path: Path):
+    tree(tmp_path, "images/{1..5}.png", "labels/{1..5}_P.png")
+    (tmp_path / "valid.txt").write_text("2.png\n4.png\n")
+    assert numbers(best(tmp_path)) == {"train": 3, "val": 2}
+    (tmp_path / "valid.txt").rename(tmp_path / "test.txt")
+    assert numbers(best(tmp_path)) == {"test": 2, "trainval": 3}
+
+
+FURTHER = {
+    "other kinds of masks": ["gt/{1..3}_inst_label.png"],
+    "masks for each class": ["gt/{cat,dog}/{1..3}_label.png"],
+    "superpixels": ["images/{1..3}_superpixels.png"],
+    "a second object": ["gt/1_label_1.png"],
+}
+
+
+@pytest.mark.parametrize("names", FURTHER.values(), ids=FURTHER)
+def test_further_pictures_of_an_image_are_not_used_and_no_errors(tmp_path: Path, names: list[str]):
+    reading = best(tree(tmp_path, "images/{1..3}.jpg", "gt/{1..3}_label.png", *names))
+    assert (len(reading.pairs), reading.images, reading.masks) == (3, [], [])
+    assert sorted(not_used(tmp_path, reading)) == sorted(path for name in names for path in expanded(name))
+
+
+def test_a_number_is_no_ending(tmp_path: Path):
+    reading = best(tree(tmp_path, "images/img_{1..3}.jpg", "masks/img_{1..3}.png", "images/img_1_{4..8}.jpg"))
+    assert (len(reading.pairs), len(reading.images)) == (3, 5)
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_a_split_without_masks_is_left_out(tmp_path: Path, split: str):
+    tree(tmp_path, "{train,val,test}/{1..3}_sat.jpg", "{train,val,test}/{1..3}_mask.png")
+    for path in (tmp_path / split).glob("*_mask.png"):
+        path.unlink()
+    reading = best(tmp_path)
+    assert (len(reading.pairs), len(reading.unlabelled), reading.images) == (6, 3, [])
 
 
 @pytest.mark.parametrize("layout", ["{train,val,test}/images/{1..3}.jpg", "images/{train,val,test}/{1..3}.jpg"])
