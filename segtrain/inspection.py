@@ -117,6 +117,8 @@ def describe(data: Mapping[str, Any], reading: Reading, facts: Survey) -> Descri
 
 def proposed(splits: Mapping[str, Sequence[Pair]], group: re.Pattern[str] | None) -> dict[str, list[Pair]]:
     """As a training splits them; where that leaves none to train or to validate on, 15 % of all or of train are val."""
+    if splits.keys() == {"test"}:  # which nothing can be trained on
+        splits = {"": splits["test"]}
     found = with_splits(splits, group)
     if found.keys() >= {"train", "val"} or not {"train", "trainval", ""} & splits.keys():
         return found

@@ -161,7 +161,18 @@ def by_stem(tree: Tree) -> list[Reading]:
 
 def by_ending(tree: Tree) -> list[Reading]:
     """Image and mask anywhere; a mask is named like its image, with anything behind it"""
-    return [as_reading(tree, "by_ending", each) for each in by_endings(*sides_of(tree))]
+    images, masks = sides_of(tree)
+    sides = (images, masks), ([*images, *masks], [])
+    placed = ([[scene(tree, picture) for picture in side] for side in both] for both in sides)
+    ways = [by_endings(*both) for both in (*placed, *sides)]
+    found = max(ways, key=lambda way: max((len(each.pairs) for each in way), default=0))
+    return [as_reading(tree, "by_ending", each) for each in found]
+
+
+def scene(tree: Tree, picture: Placed) -> Placed:
+    """With the folders that say neither image nor mask nor split."""
+    parts = tree.parts(picture.path)
+    return picture._replace(parts=tuple(part for part in parts if not read(part).role and not split_told(part)))
 
 
 def sides_of(tree: Tree) -> tuple[list[Placed], list[Placed]]:

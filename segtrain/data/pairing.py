@@ -312,12 +312,12 @@ def by_endings(images: Sequence[Placed], masks: Sequence[Placed]) -> list[Match]
     Without masks, these are among the images.
     """
     end = shared_end(images) if masks else ""
-    start = {(image.split, image.stem.removesuffix(end)): image for image in images}
+    start = {(image.split, image.parts, image.stem.removesuffix(end)): image for image in images}
     found: dict[str, dict[Placed, list[Placed]]] = defaultdict(lambda: defaultdict(list))
     for mask in masks or images:
         cuts = (cut.start() for cut in re.finditer(r"[\W_]+", mask.stem))
-        known = next((key for cut in cuts if (key := (mask.split, mask.stem[:cut])) in start), None)
-        if known and re.search(r"[^\W\d_]", ending := mask.stem[len(known[1]) :]):
+        known = next((key for cut in cuts if (key := (mask.split, mask.parts, mask.stem[:cut])) in start), None)
+        if known and re.search(r"[^\W\d_]", ending := mask.stem[len(known[2]) :]):
             found[ending][start[known]].append(mask)
     pairs = {e: [(image, its[0]) for image, its in same.items() if len(its) == 1] for e, same in found.items()}
     with_masks = {image for both in pairs.values() for image, _ in both}

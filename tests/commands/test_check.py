@@ -400,7 +400,7 @@ def test_few_images_still_give_val_and_only_splits_that_are_missing_are_proposed
     assert (len(filled["train"]), len(filled["val"])) == (34, 6)
     assert sorted(filled["train"] + filled["val"]) == sorted(given["train"])
     assert proposed({"train": pairs("a"), "val": pairs("b")}, None) == {"train": pairs("a"), "val": pairs("b")}
-    assert proposed({"test": pairs("a")}, None) == {"test": pairs("a")}
+    assert proposed({"test": pairs("a", "b", "c")}, None) == few  # a test alone trains nothing
     grouped = proposed({"": pairs("a1", "a2", "b1", "b2")}, re.compile("^."))
     assert sorted(len(found) for found in grouped.values()) == [2, 2]
 
