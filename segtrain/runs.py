@@ -26,6 +26,7 @@ ROOT = Path("runs")
 COMMAND = os.environ.get("SEGTRAIN_COMMAND", "python -m segtrain")  # how this was called: scripts/run says so
 LATEST = ROOT / "latest"
 MAX_SETTINGS = 1_000_000  # characters
+MAX_BRACKETS = 8  # in one another; `write_settings` writes empty ones alone
 PARTS = {"name", "seed", "train", "data", "model", "loss", "optimizer", "schedule", "augment", "trainer"}
 # What a resumed run writes to where it is.
 WRITTEN = (".lock", "log.txt", "metrics.csv", "checkpoints", "evaluate", "evaluate/test", "evaluate/val")
@@ -86,14 +87,26 @@ def read_settings(folder: Path) -> dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as file:
             text = file.read(MAX_SETTINGS + 1)
-        if len(text) > MAX_SETTINGS or any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
-            raise ValueError("too long, or with aliases")  # which could stand for billions of values
+        if len(text) > MAX_SETTINGS:
+            raise ValueError("too long")
+        refuse_bomb(text)
         settings = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not the settings of a run ({str(error).splitlines()[0]})") from None
     if not isinstance(settings, dict) or PARTS - settings.keys():
         raise ValueError(f"{path}: not the settings of a run ({', '.join(sorted(PARTS))} are expected)")
     return settings
+
+
+def refuse_bomb(text: str) -> None:
+    """Raises ValueError for what a few bytes of YAML blow up: aliases can stand for billions of values, and brackets in
+    brackets take PyYAML minutes."""
+    depth = 0
+    for token in yaml.scan(text):
+        depth += isinstance(token, yaml.FlowSequenceStartToken | yaml.FlowMappingStartToken)
+        depth -= isinstance(token, yaml.FlowSequenceEndToken | yaml.FlowMappingEndToken)
+        if isinstance(token, yaml.AliasToken) or depth > MAX_BRACKETS:
+            raise ValueError("with aliases, or with brackets in brackets")
 
 
 def create(name: str, run_dir: str | None) -> Path:

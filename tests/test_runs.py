@@ -102,3 +102,19 @@ def test_settings_that_never_change_the_result_are_free():
 def test_an_experiment_is_held_against_everything():
     with pytest.raises(ValueError, match=r"train.epochs=99"):
         runs.settled(STORED, composed(epochs=99), ["experiment=long"], allow_changes=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("a: &a [1]\nb: [*a, *a]", "aliases"),
+        ("[" * 900_000, "brackets in brackets"),
+        ("{" * 900_000, "brackets in brackets"),
+        ("#" * 1_000_001, "too long"),
+    ],
+    ids=["aliases", "brackets", "braces", "length"],
+)
+def test_settings_that_grow_or_take_for_ever_are_refused(tmp_path: Path, text: str, reason: str):
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(ValueError, match=f"not the settings of a run .*{reason}"):
+        runs.read_settings(tmp_path)

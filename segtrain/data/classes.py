@@ -153,14 +153,22 @@ class ClassTable:
 def _load_yaml(content: bytes, path: Path) -> Any:
     """Plain data from YAML; what few bytes blow up is refused before it is made."""
     try:
+        _refuse_depth(content)
         loader = yaml.SafeLoader(content)
         node = loader.get_single_node()
         _refuse_bomb(node)
         return None if node is None else loader.construct_document(node)
-    except RecursionError:
-        raise ValueError(f"{path}: not YAML of a class table: nested too deeply") from None
     except Exception as error:  # for a wrong value under a tag such as !!int, SafeLoader raises many types
         raise ValueError(f"{path}: not YAML of a class table: {' '.join(str(error).split())}") from None
+
+
+def _refuse_depth(content: bytes) -> None:
+    """Raises ValueError for brackets in brackets, before PyYAML takes a time for them that grows with their square."""
+    depth = 0
+    for event in yaml.parse(content, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise ValueError("nested too deeply")
 
 
 def _refuse_bomb(value: Any) -> None:

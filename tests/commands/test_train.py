@@ -82,6 +82,7 @@ def test_the_final_score_is_that_of_the_best_checkpoint(segtrain: Run):
     assert dict(scalars("run")["IoU/test"])[8] == pytest.approx(stored["miou"], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_one_seed_gives_one_network_whatever_the_workers(segtrain: Run, weights: Weights):
     for name, words in {"a": [], "b": [], "c": ["data.workers=2"], "d": ["seed=1"]}.items():
         assert segtrain("train", *TINY, "train.ema=0.9", f"run_dir={name}", *words) == 0
@@ -94,7 +95,7 @@ class Interruption(Exception):
     """Stands for a power cut."""
 
 
-@pytest.mark.parametrize("at", [2, 3, 4, 7])
+@pytest.mark.parametrize("at", [2, *(pytest.param(at, marks=pytest.mark.slow) for at in (3, 4, 7))])
 @pytest.mark.parametrize("pieces", [1, 2])
 def test_a_resumed_run_ends_as_if_it_had_never_stopped(
     segtrain: Run, weights: Weights, monkeypatch: pytest.MonkeyPatch, at: int, pieces: int

@@ -111,6 +111,7 @@ def test_signals_can_come_again_once_the_workers_have_begun():
     del iterator
 
 
+@pytest.mark.slow
 def test_workers_end_with_a_parent_that_was_killed():
     parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True, cwd=Path.cwd())
     assert parent.stdout is not None
@@ -130,6 +131,7 @@ def test_a_process_ends_although_a_worker_is_stuck():
     assert ended.stderr == ""
 
 
+@pytest.mark.slow
 def test_workers_that_do_not_begin_are_begun_again(tmp_path: Path):
     ended = subprocess.run(
         [sys.executable, "-c", DEAF], capture_output=True, text=True, timeout=100, check=True, cwd=tmp_path,
@@ -151,6 +153,7 @@ def test_workers_end_when_the_loader_is_stopped_although_its_iterator_is_known()
     assert wait_until_gone(workers, 4)
 
 
+@pytest.mark.slow
 def test_a_worker_obeys_a_sigterm_of_its_parent_alone():
     code = "import os, signal\nfrom segtrain.data.loader import obey\n"
     code += "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\nprint(1, flush=True)\nobey(os.getppid())"
