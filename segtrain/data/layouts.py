@@ -21,7 +21,7 @@ from .pairing import (
     stem_of,
     told_apart,
 )
-from .ranking import best_first, rank
+from .ranking import LOOSE, best_first, rank
 from .reading import Reading, Row, as_reading, from_rows, in_order
 from .sbd import MatMask
 from .source import Pair
@@ -310,7 +310,9 @@ def readings(root: Path, *, outside: bool = False) -> list[Reading]:
     """
     tree = Tree(root, outside=outside)
     found: dict[frozenset[tuple[str, str, str]], Reading] = {}
-    for layout in LAYOUTS.values():
+    for name, layout in LAYOUTS.items():
+        if name in LOOSE and any(2 * len(reading.pairs) == len(tree.pictures) for reading in found.values()):
+            break  # folders tell all
         for reading in layout(tree):
             same = frozenset((s, str(p.image), str(p.mask)) for s, pairs in reading.splits.items() for p in pairs)
             if same and not (same in found and rank(found[same]) <= rank(reading)):

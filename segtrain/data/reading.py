@@ -103,6 +103,8 @@ def with_named_splits(found: Match) -> Match:
 def beyond(pairs: Sequence[tuple[Placed, Placed]], images: Sequence[Placed], masks: Sequence[Placed]) -> set[Placed]:
     """Those left over that belong to an image which has its mask: masks of its name, and pictures that are named like
     it or its mask, with the same ending as many others: x_superpixels.png."""
+    if not images and not masks:
+        return set()
     known = {(picture.split, name) for pair in pairs for picture in pair for name in (picture.stem, bare(picture.stem))}
     found = {mask for mask in masks if (mask.split, bare(mask.stem)) in known}
     endings: dict[str, list[Placed]] = defaultdict(list)
