@@ -18,6 +18,7 @@ from .build import PARTIAL, TARGET, conf_folder, did_you_mean, is_spec, locate, 
 PATHS = {  # settings that are paths, with what stands for their value in messages
     "data.root": "FOLDER",
     "data.group": "REGEX",  # no path, but just as full of special characters
+    "data.layout": "NAME",  # which may hold the name of a folder
     "run": "FOLDER",
     "run_dir": "FOLDER",
     "checkpoint": "FILE",

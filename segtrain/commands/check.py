@@ -116,7 +116,7 @@ def layout_text(root: Path, taken: Reading, found: Sequence[Reading]) -> str:
 def reading_row(root: Path, reading: Reading) -> tuple[str, ...]:
     """How another reading is chosen, how many pairs it has, and the first of them."""
     first = f"such as {example(root, reading.pairs[0])}"
-    return f"  data.layout={reading.layout}", f"{len(reading.pairs)} pairs", left_over(reading), first
+    return f"  {word('data.layout', reading.layout)}", f"{len(reading.pairs)} pairs", left_over(reading), first
 
 
 def example(root: Path, pair: Pair) -> str:

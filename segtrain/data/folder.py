@@ -3,6 +3,7 @@
 import os
 import posixpath
 import re
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -118,7 +119,8 @@ def chosen(root: Path, found: Sequence[Reading], layout: str | None) -> Reading:
     if len(equal) > 1:
         ways = ", ".join(f"{reading.layout} ({len(reading.pairs)} pairs)" for reading in equal)
         raise ValueError(
-            f"{root} can be read in several ways, {ways}: choose one, such as data.layout={ways.split()[0]}"
+            f"{root} can be read in several ways, {ways}: choose one, such as "
+            f"{shlex.quote(f'data.layout={equal[0].layout}')}"
         )
     return found[0]
 

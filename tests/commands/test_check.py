@@ -1,6 +1,7 @@
 import csv
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -278,6 +279,20 @@ def test_other_readings_are_named_with_their_pairs(segtrain: Run, capsys: Says):
     assert segtrain("check", "data.root=data", f"data.layout={other}", "write=true") == 0
     folder = other.partition(":")[2]
     assert {row["mask"].partition("/")[0] for row in lines("data/splits.csv")} == {folder}
+
+
+def test_a_reading_is_chosen_by_the_folder_whatever_its_name(segtrain: Run, capsys: Says):
+    black_and_white()
+    shutil.copytree("data/masks", "data/the mask (two), x=1")
+    assert segtrain("check", "data.root=data") == 0
+    (word,) = {
+        word
+        for line in capsys.readouterr().out.splitlines()
+        for word in shlex.split(line)
+        if "(two)" in word and word.startswith("data.layout=")
+    }
+    assert segtrain("check", "data.root=data", word, "write=true") == 0
+    assert {row["mask"].split("/")[0] for row in lines("data/splits.csv")} == {"the mask (two), x=1"}
 
 
 def test_a_picture_is_not_put_among_the_images(segtrain: Run, capsys: Says):
