@@ -69,16 +69,12 @@ def check(*, name: str, data: Spec, write: bool, out: str | None) -> int:
     if folder.findings:
         say(f"\n{findings_text(folder.findings)}")
     say(f"\nwritten: {', '.join(map(str, write_files(target, root, folder)))}")
+    if not data["layout"] and len(equals(found)) > 1:  # what comes next has to say which
+        data = {**data, "layout": reading.layout}
     files = description(root, reading, folder, data)
-    if write and "splits.csv" in files:  # then a training takes what is listed there
-        folder = folder._replace(findings=[found for found in folder.findings if found.kind not in ALONE])
-    for path in [*files] if write else ():
-        say(f"written: {write_beside(root, path, files.pop(path))}")
-    if write and not folder.described.settled:
-        say("look at check.png, and at the names in classes.yaml: they are yours to change")
-    if not data["layout"] and len(equals(found)) > 1:
-        files = description(root, reading, folder, data := {**data, "layout": reading.layout})
-    say(next_text(name, data, folder, files))
+    if write:
+        folder = write_description(root, folder, files)
+    say(next_text(name, data, folder, [] if write else files))
     return 2 if folder.errors else 0
 
 
@@ -327,6 +323,16 @@ def splits_csv(root: Path, reading: Reading) -> str:
     for split, pairs in reading.splits.items():
         writer.writerows([below(root, pair.image), below(root, mask_file(pair)), split] for pair in pairs)
     return rows.getvalue()
+
+
+def write_description(root: Path, folder: Folder, files: dict[str, str]) -> Folder:
+    """Write the files, and return the folder as it is with them: of what a list does not name, nothing is wrong."""
+    for name, content in files.items():
+        say(f"written: {write_beside(root, name, content)}")
+    if not folder.described.settled:
+        say("look at check.png, and at the names in classes.yaml: they are yours to change")
+    alone = ALONE if "splits.csv" in files else ()
+    return folder._replace(findings=[finding for finding in folder.findings if finding.kind not in alone])
 
 
 def write_beside(root: Path, name: str, content: str) -> Path:

@@ -188,7 +188,7 @@ def sides_of(tree: Tree) -> tuple[list[Placed], list[Placed]]:
 
 def voc(tree: Tree) -> list[Reading]:
     """JPEGImages + SegmentationClass, by the lists in ImageSets/Segmentation, as Pascal VOC has them"""
-    return numbered([from_rows(tree, "voc", rows) for rows in voc_rows(tree)])
+    return numbered([from_rows(tree, "voc", rows)._replace(sure=True) for rows in voc_rows(tree)])
 
 
 def voc_sbd(tree: Tree) -> list[Reading]:
@@ -196,7 +196,7 @@ def voc_sbd(tree: Tree) -> list[Reading]:
     stems = {stem_of(path): path for path in tree.with_suffix(".mat") if posixpath.dirname(path).endswith("cls")}
     found = []
     for rows in voc_rows(tree) if stems else ():
-        reading = from_rows(tree, "voc_sbd", rows)
+        reading = from_rows(tree, "voc_sbd", rows)._replace(sure=True)
         listed_there = {stem_of(row.text) for row in rows}
         added = [
             Pair(f"SBD/{stem}", tree.path(image), MatMask(tree.path(path)))
@@ -241,7 +241,8 @@ def cityscapes_with(tree: Tree, layout: str, kind: str) -> list[Reading]:
             sides[found[2]].append(Placed(path, found[3], (found[1] + found[4],), ""))
     pairs: list[tuple[Placed, Placed]] = []
     images, masks = joined(sides["leftImg8bit"], sides["gtFine"], same_place, same_place, pairs)
-    return [as_reading(tree, layout, Match(pairs, list(images), list(masks)))] if pairs else []
+    found = Match(pairs, list(images), list(masks))
+    return [as_reading(tree, layout, found)._replace(sure=True)] if pairs else []
 
 
 def same_place(picture: Placed) -> tuple[str, tuple[str, ...]]:
@@ -270,7 +271,8 @@ def splits_csv(tree: Tree) -> list[Reading]:
 def csv(tree: Tree) -> list[Reading]:
     """A table with the columns image, mask and perhaps split"""
     paths = [path for path in tree.with_suffix(".csv") if path != "splits.csv"]
-    return numbered([from_rows(tree, "csv", lists.table(tree, path)) for path in paths])
+    found = numbered([from_rows(tree, "csv", lists.table(tree, path)) for path in paths])
+    return [each._replace(sure=4 * len(each.pairs) >= len(tree.pictures)) for each in found]
 
 
 def coco_json(tree: Tree) -> list[Reading]:

@@ -9,7 +9,6 @@ from .source import Pair
 from .survey import MaskFacts, survey
 from .words import is_second
 
-KNOWN = ("splits_csv", "csv", "cityscapes", "cityscapes_train_ids", "voc", "voc_sbd")  # by lists, or for known data
 LOOSE = ("by_stem", "by_ending")
 SAMPLES = 4  # masks that are looked at
 MANY = 256  # more numbers than these are no classes
@@ -19,12 +18,12 @@ Rank = tuple[bool, bool, int, int, int, bool, bool, bool]
 
 def rank(reading: Reading) -> Rank:
     """Lower is better: the most pairs, then the fewest files left over; what is drawn for people, and what no folder
-    tells, comes last. What lists or a known data set tell comes before all if it leaves nothing over."""
+    tells, comes last. What is sure comes before all if it leaves nothing over."""
     layout = kind(reading)
     left = len(reading.images) + len(reading.masks)
     return (
         layout != "splits_csv",
-        layout not in KNOWN or left > 0,
+        not reading.sure or left > 0,
         -len(reading.pairs),
         left,
         2 if "" in reading.splits else int(not {"train", "val"} <= reading.splits.keys()),

@@ -26,6 +26,7 @@ class Reading(NamedTuple):
         masks: that have no image in it.
         unlabelled: images of a test or val split that has no masks at all, as benchmarks publish it; left out.
         classes: the content of a `classes.yaml`, where the layout itself knows it.
+        sure: whether the layout was made for data like these, or a list tells most of what is there.
     """
 
     layout: str
@@ -34,6 +35,7 @@ class Reading(NamedTuple):
     masks: list[Path]
     classes: dict[str, Any] | None = None
     unlabelled: Sequence[Path] = ()
+    sure: bool = False
 
     @property
     def pairs(self) -> list[Pair]:

@@ -225,6 +225,15 @@ def test_defects_of_several_kinds_are_told_apart_by_their_folders(tmp_path: Path
     assert all(("crack" in image) == ("crack" in mask) for image, mask in pairs)
 
 
+@pytest.mark.parametrize(("listed", "layout"), [(4, "csv"), (1, "repeated")], ids=["most", "a few"])
+def test_a_table_decides_if_it_lists_most_of_the_images(tmp_path: Path, listed: int, layout: str):
+    """Such as one of two copies of all images."""
+    tree(tmp_path, "{PNG,TIF}/{Original,Ground Truth}/{1..4}.png")
+    rows = (f"PNG/Original/{i}.png,PNG/Ground Truth/{i}.png\n" for i in range(1, listed + 1))
+    (tmp_path / "metadata.csv").write_text("image,mask\n" + "".join(rows))
+    assert best(tmp_path).layout == layout
+
+
 def test_a_mask_for_each_object_makes_one_mask(tmp_path: Path):
     for i in (1, 2, 3):
         tree(tmp_path, f"stage1_train/{i}/images/{i}.png", f"stage1_train/{i}/masks/{{a,b,c}}{i}.png")
