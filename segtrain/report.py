@@ -218,7 +218,10 @@ def samples(rows: Sequence[tuple[str, np.ndarray, np.ndarray]], classes: ClassTa
     The image, its mask in the class colours and both over one another, each at most `side` wide and high; above, the
     names of the classes in their colours.
     """
-    strips = [legend(classes, 3 * side + 2 * GAP)]
+    named = [*zip(classes.names, classes.colors.tolist(), strict=True)]
+    if any((mask == classes.void).any() for _, _, mask in rows):
+        named.append(("void", [0, 0, 0]))
+    strips = [legend(named, 3 * side + 2 * GAP)]
     for name, image, mask in rows:
         picture = displayable(image)
         scale = min(side / max(mask.shape), 8)
@@ -238,11 +241,11 @@ def samples(rows: Sequence[tuple[str, np.ndarray, np.ndarray]], classes: ClassTa
     return whole
 
 
-def legend(classes: ClassTable, width: int) -> Image.Image:
+def legend(named: Sequence[tuple[str, Sequence[int]]], width: int) -> Image.Image:
     """The names of the classes beside squares of their colours, in as many lines as they need."""
-    picture = Image.new("RGB", (width, CAPTION * (len(classes) + 1)), "white")
+    picture = Image.new("RGB", (width, CAPTION * len(named)), "white")
     draw, left, top = ImageDraw.Draw(picture), GAP, 0
-    for name, color in [*zip(classes.names, classes.colors.tolist(), strict=True), ("void", [0, 0, 0])]:
+    for name, color in named:
         right = left + CAPTION + draw.textlength(name, font_size=CAPTION - 6) + 4 * GAP
         if right > width and left > GAP:
             left, top, right = GAP, top + CAPTION, GAP + right - left

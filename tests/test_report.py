@@ -132,6 +132,15 @@ def test_samples_show_image_mask_and_both_under_the_names_of_the_classes():
     assert shown[-10, 44 + 35].tolist() == [100, 0, 0]
 
 
+def test_void_is_named_where_there_is_some():
+    mask = np.zeros((10, 20), np.uint8)
+    without = samples([("a.png", np.full((1, 10, 20), 7, np.uint8), mask)], CLASSES, side=200)
+    mask[0, 0] = CLASSES.void
+    with_void = samples([("a.png", np.full((1, 10, 20), 7, np.uint8), mask)], CLASSES, side=200)
+    names = [np.asarray(picture.crop((0, 0, picture.width, 14))) for picture in (without, with_void)]
+    assert (names[0] != names[1]).any()
+
+
 def test_any_channels_and_depth_can_be_shown():
     assert displayable(np.full((1, 2, 3), 9, np.uint8)).shape == (3, 2, 3)
     deep = np.array([[[0, 500], [1000, 250]]] * 5, np.uint16)
