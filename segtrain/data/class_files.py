@@ -68,8 +68,10 @@ class Held(NamedTuple):
 
 
 def read(root: Path) -> ClassFile | None:
-    """The first file that names classes: in `root`, or else in one of the folders just below it."""
-    for folder in (root, *sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))):
+    """The first file that names classes: in `root`, or else in one of the folders below it, two levels deep."""
+    for folder in (root, *(path for level in ("*/", "*/*/") for path in sorted(root.glob(level)))):
+        if any(part.startswith(".") for part in folder.relative_to(root).parts):
+            continue
         with suppress(OSError):
             found = [path for path in folder.iterdir() if is_class_file(path.name.lower()) and path.is_file()]
             for path in sorted(found, key=rank):

@@ -104,6 +104,13 @@ def entries_of(root: Path) -> list[Listed]:
     return found.entries if found else []
 
 
+def test_two_levels_below_are_looked_at_but_no_hidden_folders(tmp_path: Path):
+    for folder, name in ((".hidden/a", "hidden"), ("a/b/c", "too deep"), ("a/b", "deep")):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / "classes.json").write_text(f'["{name}"]')
+    assert [entry.name for entry in entries_of(tmp_path)] == ["deep"]
+
+
 def test_the_folder_below_is_looked_at_too_and_the_nearer_file_wins(tmp_path: Path):
     below = tmp_path / "Data set (raw)"
     below.mkdir()
