@@ -180,6 +180,7 @@ def before_save(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[int, Callable
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.slow
 def test_a_real_disk_that_is_full_in_between(
     segtrain: Run, before_save: Callable[..., None], capsys: pytest.CaptureFixture[str], weights: Callable[..., dict]
 ):
@@ -207,6 +208,7 @@ def test_a_real_disk_that_is_full_in_between(
         subprocess.run(["umount", "small"], check=True)
 
 
+@pytest.mark.slow
 def test_a_folder_that_becomes_read_only(
     segtrain: Run, before_save: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ):

@@ -130,6 +130,7 @@ def test_a_score_and_a_row_count_but_not_a_speed(kill_storm: Any, write_run: Cal
     assert changed(kill_storm, write_run(), run) == ["scores/test/miou", "metrics.csv/0/loss/train"]
 
 
+@pytest.mark.slow
 def test_what_an_interruption_must_not_leave_is_noticed(kill_storm: Any, write_run: Callable[..., Path]) -> None:
     run, output = write_run(), write_run() / "output.txt"
     output.write_text("")

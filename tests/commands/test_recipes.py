@@ -42,6 +42,7 @@ def camvid() -> Callable[[str, str], None]:
     [("CamVid/images/{}", "CamVid/masks/{}"), ("CamVid/{}", "CamVid/{}annot")],
     ids=["home", "segnet"],
 )
+@pytest.mark.slow
 def test_a_camvid_recipe_trains_and_scores(
     segtrain: Run, camvid: Callable[[str, str], None], recipe: str, images: str, masks: str
 ):

@@ -96,7 +96,7 @@ class Interruption(Exception):
 
 
 @pytest.mark.parametrize("at", [2, *(pytest.param(at, marks=pytest.mark.slow) for at in (3, 4, 7))])
-@pytest.mark.parametrize("pieces", [1, 2])
+@pytest.mark.parametrize("pieces", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_resumed_run_ends_as_if_it_had_never_stopped(
     segtrain: Run, weights: Weights, monkeypatch: pytest.MonkeyPatch, at: int, pieces: int
 ):

@@ -216,6 +216,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("text", "message"), BOMBS.values(), ids=BOMBS)
 def test_a_strangers_file_is_refused_before_it_grows(tmp_path, text: str, message: str):
     (tmp_path / "classes.yaml").write_text(text)

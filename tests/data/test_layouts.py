@@ -477,6 +477,7 @@ def test_a_link_is_followed_three_folders_deep(tmp_path: Path):
     assert numbers(best(tmp_path / "data")) == {"train": 3}
 
 
+@pytest.mark.slow
 def test_ten_thousand_pairs_take_about_a_second(tmp_path: Path):
     for kind, suffix in (("images", "jpg"), ("masks", "png")):
         (tmp_path / kind / "train").mkdir(parents=True)

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 COSTS = runpy.run_path(str(ROOT / "scripts" / "costs.py"))
 
 
+@pytest.mark.slow
 def test_the_readme_holds_the_table():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     tables = re.findall(r"<!-- costs -->\n(.*?)<!-- /costs -->", readme, flags=re.DOTALL)
