@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from .errors import UserError
+
 TARGET, PARTIAL = "_target_", "_partial_"
 DEEPEST, LONGEST = 64, 200  # mappings and lists in one another; characters of a dotted name
 
@@ -27,21 +29,19 @@ def build(spec: Mapping[str, Any], allow: Collection[str] | None = None, **extra
         extra: parameters that fill in or replace those of `spec`; taken as they are.
 
     Raises:
-        ValueError: for a name that is not allowed or cannot be found, and for parameters that it does not take.
+        UserError: for a name that is not allowed or cannot be found, and for parameters that it does not take.
     """
     refuse_deep(spec)
     return call(spec, allow, extra)
 
 
 def refuse_deep(spec: Mapping[str, Any]) -> None:
-    """Raises ValueError for what could not be built without running out of stack."""
+    """Raises UserError for what could not be built without running out of stack."""
     waiting: list[tuple[Any, int]] = [(spec, 1)]
     while waiting:
         value, depth = waiting.pop()
         if depth > DEEPEST:
-            raise ValueError(
-                f"_target_ {short(spec.get(TARGET))}: its settings are nested deeper than {DEEPEST} levels"
-            )
+            raise UserError(f"_target_ {short(spec.get(TARGET))}: its settings are nested deeper than {DEEPEST} levels")
         inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
         waiting.extend((item, depth + 1) for item in inside)
 
@@ -51,9 +51,9 @@ def call(spec: Mapping[str, Any], allow: Collection[str] | None, extra: Mapping[
     name, partly = spec[TARGET], spec.get(PARTIAL, False)
     dotted(name)
     if allow is not None and name not in allow:
-        raise ValueError(f"_target_ {name!r} is not a shipped one: if you trust it, type allow=[{name}]")
+        raise UserError(f"_target_ {name!r} is not a shipped one: if you trust it, type allow=[{name}]")
     if not isinstance(partly, bool):
-        raise ValueError(f"{name}: {PARTIAL} is {short(partly)}: expected true or false")
+        raise UserError(f"{name}: {PARTIAL} is {short(partly)}: expected true or false")
     target = locate(name)
     given = {key: build_inside(spec[key], allow) for key in spec if key not in {TARGET, PARTIAL, *extra}}
     given.update(extra)
@@ -86,28 +86,26 @@ def locate(name: str) -> Callable[..., Any]:
     where its object comes from.
 
     Raises:
-        ValueError: if there is nothing callable under this name.
+        UserError: if there is nothing callable under this name.
     """
     parts = dotted(name)
     found, rest = import_longest(parts[:-1])
     for part in [*rest, parts[-1]]:
         if not hasattr(found, part):
-            raise ValueError(f"_target_ {name!r}: {part!r} is not in {title(found)}{did_you_mean(part, dir(found))}")
+            raise UserError(f"_target_ {name!r}: {part!r} is not in {title(found)}{did_you_mean(part, dir(found))}")
         found = getattr(found, part)
         if isinstance(found, ModuleType):
-            raise ValueError(f"_target_ {name!r}: {title(found)} is a module: name what is wanted from it directly")
+            raise UserError(f"_target_ {name!r}: {title(found)} is a module: name what is wanted from it directly")
     if not callable(found):
-        raise ValueError(f"_target_ {name!r} is a {type(found).__name__}, which cannot be called")
+        raise UserError(f"_target_ {name!r} is a {type(found).__name__}, which cannot be called")
     return found
 
 
 def dotted(name: Any) -> list[str]:
-    """The parts of a dotted name. Raises ValueError for what is none, or has a part that begins with `_`."""
+    """The parts of a dotted name. Raises UserError for what is none, or has a part that begins with `_`."""
     parts = name.split(".") if isinstance(name, str) and len(name) <= LONGEST else []
     if len(parts) < 2 or not all(part.isidentifier() and not part.startswith("_") for part in parts):
-        raise ValueError(
-            f"_target_ {short(name)} is not the dotted name of something public, such as torch.optim.AdamW"
-        )
+        raise UserError(f"_target_ {short(name)} is not the dotted name of something public, such as torch.optim.AdamW")
     return parts
 
 
@@ -119,8 +117,8 @@ def import_longest(parts: list[str]) -> tuple[Any, list[str]]:
             return import_module(".".join(parts[:end])), parts[end:]
         except ModuleNotFoundError as error:
             if error.name not in prefixes:  # the module is there, but something that it imports is not
-                raise ValueError(f"{'.'.join(parts[:end])} cannot be imported: {error}") from error
-    raise ValueError(f"_target_ in {'.'.join(parts)}: there is no module {parts[0]!r}")
+                raise UserError(f"{'.'.join(parts[:end])} cannot be imported: {error}") from error
+    raise UserError(f"_target_ in {'.'.join(parts)}: there is no module {parts[0]!r}")
 
 
 def title(found: Any) -> str:
@@ -128,14 +126,14 @@ def title(found: Any) -> str:
 
 
 def refuse_unknown(name: str, target: Callable[..., Any], given: Iterable[str]) -> None:
-    """Raises ValueError for the first of the parameters `given` that `target` does not take.
+    """Raises UserError for the first of the parameters `given` that `target` does not take.
 
     Nothing takes one that begins with `_`: Hydra's `_args_`, `_recursive_` and `_convert_` mean nothing here.
     """
     known = parameter_names(target)
     for key in given:
         if not isinstance(key, str) or key.startswith("_") or (known is not None and key not in known):
-            raise ValueError(f"{name} takes no {short(key)}{did_you_mean(str(key), known or ())}")
+            raise UserError(f"{name} takes no {short(key)}{did_you_mean(str(key), known or ())}")
 
 
 def parameter_names(target: Callable[..., Any]) -> list[str] | None:
@@ -150,11 +148,11 @@ def parameter_names(target: Callable[..., Any]) -> list[str] | None:
 
 
 def refuse_incomplete(name: str, target: Callable[..., Any], given: Mapping[str, Any]) -> None:
-    """Raises ValueError if `target` cannot be called with no more than the parameters `given`."""
+    """Raises UserError if `target` cannot be called with no more than the parameters `given`."""
     try:
         inspect.signature(target).bind(**given)
     except TypeError as error:
-        raise ValueError(f"{name}: {error}") from None
+        raise UserError(f"{name}: {error}") from None
     except ValueError:  # a builtin without a signature: the call will say
         return
 

@@ -18,6 +18,7 @@ from lightning.pytorch.callbacks import Checkpoint as CheckpointBase
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from . import disk
+from .errors import UserError
 from .metrics import mean_iou
 from .report import say
 from .restore import RECORD, VERSION, read
@@ -196,11 +197,11 @@ def batches_done(content: Mapping[str, Any]) -> int:
     """Training batches that are in a checkpoint's weights.
 
     Raises:
-        ValueError: if it was not written by a training.
+        UserError: if it was not written by a training.
     """
     try:
         return content["callbacks"][Checkpoint.__qualname__]["batches_done"]
     except (KeyError, TypeError):
-        raise ValueError(
+        raise UserError(
             "the checkpoint holds no training to go on with; init= starts a new run from its weights"
         ) from None

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
 from . import __version__
+from .errors import UserError
 from .signals import ctrl_c_ends
 
 if TYPE_CHECKING:
@@ -95,10 +96,10 @@ def command_name(word: str | None) -> str:
     if word in COMMANDS:
         return word
     if word is None or "=" in word:
-        raise ValueError(f"the command comes first, as in: {RUN} train {word or ''}".rstrip())
+        raise UserError(f"the command comes first, as in: {RUN} train {word or ''}".rstrip())
     from .config import did_you_mean
 
-    raise ValueError(f"unknown command {word!r}{did_you_mean(word, COMMANDS)} ({RUN} lists the commands)")
+    raise UserError(f"unknown command {word!r}{did_you_mean(word, COMMANDS)} ({RUN} lists the commands)")
 
 
 def run_hydra(words: list[str]) -> None:
@@ -112,6 +113,7 @@ def run_hydra(words: list[str]) -> None:
     import hydra
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
     from .config import conf_folder, explain
 
@@ -126,8 +128,8 @@ def run_hydra(words: list[str]) -> None:
     sys.argv[1:] = words
     try:
         hydra.main(version_base="1.3", config_path=str(conf_folder()))(run_command)()
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
-        raise ValueError(explain(error, options.config_name, options.overrides, options.config_dir)) from error
+    except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
+        raise UserError(explain(error, options.config_name, options.overrides, options.config_dir)) from error
 
 
 def run_command(config: "DictConfig") -> None:
@@ -170,7 +172,7 @@ def parse(words: list[str]) -> Namespace:
     def fail(message: str) -> NoReturn:
         if "unrecognized" in message:
             message += f": settings are typed without dashes, as name=value ({RUN} train --help lists them)"
-        raise ValueError(message)
+        raise UserError(message)
 
     parser = get_args_parser()
     parser.error = fail
@@ -181,7 +183,7 @@ def rewrite(options: Namespace) -> list[str]:
     """The settings that were typed, as Hydra must be given them, and the choice of data that they imply."""
     for word in options.overrides:
         if not re.match(r"~|[^=]+=", word):
-            raise ValueError(f"{word!r} is not a setting: type name=value, such as train.epochs=30")
+            raise UserError(f"{word!r} is not a setting: type name=value, such as train.epochs=30")
     typed = {match[2]: match[3] for match in map(SETTING.fullmatch, options.overrides) if match}
     resumes = typed.get("resume", "null") != "null"
     words = [readable(word, resumes, options.multirun) for word in options.overrides]
@@ -206,7 +208,7 @@ def readable(word: str, resumes: bool, multirun: bool) -> str:
         return word
     prefix, name, value = match.groups()
     if name in PATHS and not value:  # which would be the folder that we are in
-        raise ValueError(f"{name}= has no value: type {name}={PATHS[name]}, or leave it out")
+        raise UserError(f"{name}= has no value: type {name}={PATHS[name]}, or leave it out")
     if name in PATHS:
         value = quote(os.path.expanduser(value), multirun)  # the shell expands ~ only where a word begins
     if resumes and name.startswith("data."):
@@ -248,17 +250,15 @@ def completion(words: list[str], overrides: list[str]) -> list[str]:
 
 
 def report(error: Exception) -> int:
-    """Prints one line about `error` on stderr and returns the exit status: 2 for what the user can mend, else 1."""
+    """Prints one line about `error` on stderr and returns the exit status: 2 for what the user can fix, else 1."""
     if os.environ.get("SEGTRAIN_DEBUG") == "1":
         import traceback
 
         traceback.print_exception(error)
-    mendable = isinstance(error, ValueError | OSError) or type(error).__name__ == "MisconfigurationException"
-    mendable |= bool({cls.__module__.split(".")[0] for cls in type(error).__mro__} & {"hydra", "omegaconf", "yaml"})
     known = next((entry[1:] for entry in KNOWN if re.search(entry[0], repr(error))), None)
     if known:
         message, status = f"error: {known[0]}", known[1]
-    elif mendable:
+    elif isinstance(error, UserError | OSError):
         message, status = f"error: {one_line(error)}", 2
     else:
         name = type(error).__name__

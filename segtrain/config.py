@@ -12,8 +12,10 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 from hydra import compose, initialize_config_dir
 from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from .build import PARTIAL, TARGET, conf_folder, did_you_mean, is_spec, locate, refuse_unknown
+from .errors import UserError, from_user
 
 PATHS = {  # settings that are paths, with what stands for their value in messages
     "data.root": "FOLDER",
@@ -46,12 +48,14 @@ def plain(config: DictConfig, command: str, choices: Mapping[str, str]) -> dict[
         choices: of each group, for the message about a setting that has no value.
 
     Raises:
-        ValueError: for a setting that has no value (`???`).
+        UserError: for a setting that has no value (`???`).
     """
-    for key in sorted(OmegaConf.missing_keys(config)):
+    with from_user(OmegaConfBaseException):  # an interpolation that leads nowhere
+        missing = sorted(OmegaConf.missing_keys(config))
+    for key in missing:
         group = key.split(".")[0]
         owner = f"{group}={choices[group]}" if choices.get(group) else command
-        raise ValueError(f"{owner} needs {key}={PATHS.get(key, 'VALUE')}: it has no value yet")
+        raise UserError(f"{owner} needs {key}={PATHS.get(key, 'VALUE')}: it has no value yet")
     settings = OmegaConf.to_container(config, resolve=True)
     assert isinstance(settings, dict)
     return {str(key): value for key, value in settings.items()}
@@ -65,7 +69,7 @@ def check(function: Callable[..., Any], settings: Mapping[str, Any]) -> dict[str
     `trainer: Annotated[dict, {"precision": str}]`.
 
     Raises:
-        ValueError: for unknown and missing names, and for values that do not fit, naming the setting.
+        UserError: for unknown and missing names, and for values that do not fit, naming the setting.
     """
     return arguments(function, settings, "")
 
@@ -75,10 +79,10 @@ def arguments(call: Callable[..., Any], settings: Mapping[str, Any], where: str)
     expected = annotations(call)
     for key in settings:
         if key not in expected:
-            raise ValueError(f"unknown setting {join(where, key)}{did_you_mean(key, expected)}")
+            raise UserError(f"unknown setting {join(where, key)}{did_you_mean(key, expected)}")
     for key, parameter in inspect.signature(call).parameters.items():
         if parameter.default is parameter.empty and key not in settings:
-            raise ValueError(f"the setting {join(where, key)} is missing")
+            raise UserError(f"the setting {join(where, key)} is missing")
     return {key: argument(value, expected[key], join(where, key)) for key, value in settings.items()}
 
 
@@ -97,27 +101,27 @@ def argument(value: Any, annotation: Any, where: str) -> Any:
 
 
 def check_value(value: Any, annotation: Any, where: str, overrides: Mapping[str, Any] | None = None) -> None:
-    """Raises ValueError if `value` does not fit; what a spec will build is unknown here, its inside is not."""
+    """Raises UserError if `value` does not fit; what a spec will build is unknown here, its inside is not."""
     if is_spec(value):
         check_spec(value, where, overrides or {})
         return
     if not fits(value, annotation):
-        raise ValueError(f"{where}: {show(value)} is not {describe(annotation)}")
+        raise UserError(f"{where}: {show(value)} is not {describe(annotation)}")
     inside = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
     for key, item in inside:
         check_value(item, Any, join(where, key))
 
 
 def check_spec(spec: Mapping[str, Any], where: str, overrides: Mapping[str, Any]) -> None:
-    """Raises ValueError if a parameter in `spec` does not fit the signature of its target."""
+    """Raises UserError if a parameter in `spec` does not fit the signature of its target."""
     try:
         target = locate(spec[TARGET])
         given = {key: value for key, value in spec.items() if key not in (TARGET, PARTIAL)}
         refuse_unknown(spec[TARGET], target, given)
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
     if not isinstance(spec.get(PARTIAL, False), bool):
-        raise ValueError(f"{where}.{PARTIAL}: {show(spec[PARTIAL])} is not {describe(bool)}")
+        raise UserError(f"{where}.{PARTIAL}: {show(spec[PARTIAL])} is not {describe(bool)}")
     expected = {**annotations(target), **overrides}
     for key, value in given.items():
         check_value(value, expected.get(key, Any), join(where, key))

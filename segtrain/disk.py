@@ -4,6 +4,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from .errors import UserError
+
 TEMPORARY = ".tmp"  # how names of unfinished files end
 
 
@@ -52,10 +54,10 @@ def link(file: Path, name: Path) -> None:
 
 
 def stay_inside(home: Path, *paths: Path) -> None:
-    """Raises ValueError if a link leads out of `home` to one of `paths`, as in a run folder that a stranger made."""
+    """Raises UserError if a link leads out of `home` to one of `paths`, as in a run folder that a stranger made."""
     for path in paths:
         if not path.resolve().is_relative_to(home.resolve()):
-            raise ValueError(f"{path} leads out of {home}, to {path.resolve()}: remove the link")
+            raise UserError(f"{path} leads out of {home}, to {path.resolve()}: remove the link")
 
 
 def clear(folder: Path) -> None:

@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .errors import UserError
+
 
 def input_channels(network: nn.Module) -> int:
     """Of the images that a network takes: those of its first convolution; 3 for a network without."""
@@ -20,17 +22,17 @@ def predict(network: nn.Module, image: Tensor | np.ndarray) -> Tensor:
             float in 0..1. Colours are red, green, blue.
 
     Raises:
-        ValueError: for another shape, or if the network's output is not finite.
+        UserError: for another shape, or if the network's output is not finite.
     """
     if isinstance(image, np.ndarray):
         image = torch.from_numpy(np.array(np.atleast_3d(image))).permute(
             2, 0, 1
         )  # a copy: torch warns of read-only ones
     if image.ndim != 3:
-        raise ValueError(f"image of shape {tuple(image.shape)}: expected a tensor (C, H, W) or an array (H, W, C)")
+        raise UserError(f"image of shape {tuple(image.shape)}: expected a tensor (C, H, W) or an array (H, W, C)")
     device = next(network.parameters()).device
     batch = image[None].to(device).contiguous(memory_format=torch.channels_last)
     logits = network.eval()(batch)
     if not logits.mean().isfinite():
-        raise ValueError("the network's output is not finite (NaN or infinite); try trainer.precision=32-true")
+        raise UserError("the network's output is not finite (NaN or infinite); try trainer.precision=32-true")
     return logits.argmax(1)[0].cpu()

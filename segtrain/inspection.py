@@ -26,6 +26,7 @@ from .data.source import Pair, checked_size
 from .data.splits import group_of, place, with_splits
 from .data.survey import Survey, survey, unknown
 from .data.unusable import readers, remembered
+from .errors import UserError
 from .report import counting_bar, say
 
 Spec = dict[str, Any]
@@ -179,7 +180,7 @@ def before_training(data: Mapping[str, Any]) -> None:
         data: the settings of a `FolderData`.
 
     Raises:
-        ValueError: if there are errors, which are printed, unless they are to be skipped.
+        UserError: if there are errors, which are printed, unless they are to be skipped.
     """
     if not is_folder(data):
         return
@@ -246,14 +247,14 @@ def is_folder(data: Mapping[str, Any]) -> bool:
 
 
 def refuse(root: Path, errors: Sequence[Finding]) -> NoReturn:
-    """Print all errors but a single one, and raise ValueError about the first."""
+    """Print all errors but a single one, and raise UserError about the first."""
     if len(errors) > 1:
         say(findings_text(errors))
     first = errors[0]
     more = f" (and {len(errors) - 1} more errors, see above)" if len(errors) > 1 else ""
     said = f"{root / first.file}{' ' if first.kind in ALONE else ': '}{first.detail}{more}"
     advice = PAIRED if first.kind in ALONE else ADVICE.get(first.kind, "mend it")
-    raise ValueError(f"{said}: {advice}; or go on without such files: data.on_bad=skip")
+    raise UserError(f"{said}: {advice}; or go on without such files: data.on_bad=skip")
 
 
 def header_errors(reading: Reading, max_pixels: int) -> list[Finding]:
@@ -262,7 +263,7 @@ def header_errors(reading: Reading, max_pixels: int) -> list[Finding]:
     for pair in reading.pairs:
         try:
             checked_size(pair, max_pixels)
-        except (ValueError, OSError) as error:
+        except (UserError, OSError) as error:
             errors.append(Finding("error", "header", str(pair.image), str(error).removeprefix(f"{pair.image}: ")))
     return errors
 

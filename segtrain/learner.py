@@ -11,13 +11,14 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
+from .errors import UserError, from_user
 from .metrics import ConfusionMatrix, FirstNotFinite, Ratio, accuracy, class_iou, mean_iou, summary
 
 Batch = dict[str, Tensor]
 RUNNING = ("train_confusion", "train_loss")  # metrics that are not over when a checkpoint is written
 
 
-class Diverged(ValueError):
+class Diverged(UserError):
     """The loss, or a weight, was NaN or infinite.
 
     Attributes:
@@ -56,7 +57,8 @@ class Scorer(LightningModule):
 
     def on_test_epoch_end(self) -> None:
         """Here all processes still take part."""
-        self.totals, self.matrix = summary(self.confusion), self.confusion.compute().cpu()
+        with from_user():
+            self.totals, self.matrix = summary(self.confusion), self.confusion.compute().cpu()
 
 
 class Learner(Scorer):
@@ -203,13 +205,15 @@ class Learner(Scorer):
 
     def on_validation_epoch_end(self) -> None:
         """Publish the scores of this validation, and the IoU of the training crops since the last one."""
-        matrix = self.confusion.compute()
+        with from_user():
+            matrix = self.confusion.compute()
         refuse_void(matrix, "the validation images")
         scores = {"IoU/val": mean_iou(matrix), "loss/val": self.val_loss.compute(), "accuracy/val": accuracy(matrix)}
         for name, iou in zip(self.class_names, class_iou(matrix), strict=True):
             scores[f"IoU_class/val/{name}"] = iou
         if self.train_confusion.images:
-            train_matrix = self.train_confusion.compute()
+            with from_user():
+                train_matrix = self.train_confusion.compute()
             refuse_void(train_matrix, "the training crops since the last validation")
             scores["IoU/train"] = mean_iou(train_matrix)
             self.train_confusion.reset()
@@ -247,9 +251,7 @@ class Learner(Scorer):
 
 def refuse_void(matrix: Tensor, where: str) -> None:
     if not matrix.any():
-        raise ValueError(
-            f"every pixel of {where} is void: the masks hold no class; look at `ignore` in the class table"
-        )
+        raise UserError(f"every pixel of {where} is void: the masks hold no class; look at `ignore` in the class table")
 
 
 def apply_color(image: Tensor, color: Tensor) -> Tensor:

@@ -8,6 +8,8 @@ from typing import Literal
 
 import torch
 
+from .errors import UserError
+
 Precision = Literal[
     "auto", "bf16-mixed", "16-mixed", "32-true", "64-true", "bf16-true", "16-true", 16, 32, 64
 ]  # Lightning's names, and `auto`
@@ -32,30 +34,30 @@ def device_type(accelerator: str) -> str:
     """`cuda` or `cpu` for Lightning's name of an accelerator.
 
     Raises:
-        ValueError: if a GPU is asked for and there is none.
+        UserError: if a GPU is asked for and there is none.
     """
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         return "cuda"
     if accelerator in ("auto", "cpu"):
         return "cpu"
-    raise ValueError(f"trainer.accelerator={accelerator}: there is none on this machine; take auto or cpu")
+    raise UserError(f"trainer.accelerator={accelerator}: there is none on this machine; take auto or cpu")
 
 
 def device_count(devices: Devices, device: str) -> int:
     """How many devices of one machine `trainer.devices` names; on a CPU, each is a process.
 
     Raises:
-        ValueError: for none, and for more than there are.
+        UserError: for none, and for more than there are.
     """
     gpus, cores = torch.cuda.device_count(), os.cpu_count() or 1
     if devices in ("auto", -1):
         return gpus if device == "cuda" else 1
     if device == "cpu" and isinstance(devices, list):
-        raise ValueError(f"trainer.devices={devices}: a list names GPUs; on a CPU take a number of processes")
+        raise UserError(f"trainer.devices={devices}: a list names GPUs; on a CPU take a number of processes")
     numbers = devices if isinstance(devices, list) else list(range(int(devices)))
     most, there = (gpus, f"{gpus} GPUs") if device == "cuda" else (4 * cores, f"{cores} cores")
     if not numbers or len(set(numbers)) < len(numbers) or not 0 <= min(numbers) <= max(numbers) < most:
-        raise ValueError(f"trainer.devices={devices}: this machine has {there}; take 1 to {most}, or auto")
+        raise UserError(f"trainer.devices={devices}: this machine has {there}; take 1 to {most}, or auto")
     return len(numbers)
 
 
@@ -63,10 +65,10 @@ def resolve(name: Precision, device: str) -> tuple[str, str]:
     """The precision to use and the reason: `name` as typed, or what suits the device for `auto`.
 
     Raises:
-        ValueError: for fp16 on a CPU.
+        UserError: for fp16 on a CPU.
     """
     if device == "cpu" and str(name).startswith("16"):
-        raise ValueError(f"trainer.precision={name}: fp16 needs a GPU; on this CPU take bf16-mixed, 32-true or auto")
+        raise UserError(f"trainer.precision={name}: fp16 needs a GPU; on this CPU take bf16-mixed, 32-true or auto")
     return choose(device) if name == "auto" else (str(name), "as typed")
 
 

@@ -8,6 +8,7 @@ from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 
 from .data.loader import die_with
+from .errors import UserError
 from .precision import device_count, device_type
 
 RANKS = ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK")  # set by torchrun, SLURM, and Lightning itself
@@ -30,16 +31,16 @@ def count(trainer: Mapping[str, Any]) -> tuple[str, int]:
     """(device type, processes on all machines) for the settings of the trainer.
 
     Raises:
-        ValueError: for devices that are not there.
+        UserError: for devices that are not there.
     """
     device, nodes = device_type(trainer["accelerator"]), trainer.get("num_nodes", 1)
     if nodes < 1:
-        raise ValueError(f"trainer.num_nodes={nodes}: expected 1 or more")
+        raise UserError(f"trainer.num_nodes={nodes}: expected 1 or more")
     if nodes > 1 and not any(name in os.environ for name in RANKS):
-        raise ValueError(f"trainer.num_nodes={nodes}: start the processes with torchrun or srun (docs/scaling.md)")
+        raise UserError(f"trainer.num_nodes={nodes}: start the processes with torchrun or srun (docs/scaling.md)")
     processes = device_count(trainer["devices"], device) * nodes
     if trainer.get("sync_batchnorm") and device != "cuda":
-        raise ValueError("trainer.sync_batchnorm=true: batch norm is shared between GPUs only; leave it false on a CPU")
+        raise UserError("trainer.sync_batchnorm=true: batch norm is shared between GPUs only; leave it false on a CPU")
     return device, processes
 
 

@@ -15,6 +15,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from .build import build, is_spec, shipped_targets
 from .data.classes import ClassTable
+from .errors import UserError, from_user
 
 RECORD = "segtrain"  # our entry in Lightning's checkpoint
 VERSION = 1
@@ -43,10 +44,10 @@ def read(path: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: if there is none.
-        ValueError: for a file that is damaged, or no checkpoint of segtrain.
+        UserError: for a file that is damaged, or no checkpoint of segtrain.
     """
     if re.match(r"\w+:/", str(path)) and not path.exists():  # as pathlib writes https://
-        raise ValueError(f"{path}: remote checkpoints are not read; download the file, and name it here")
+        raise UserError(f"{path}: remote checkpoints are not read; download the file, and name it here")
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such checkpoint")
     with open(path, "rb") as file:  # one opening, so that what is checked is what is read
@@ -55,38 +56,38 @@ def read(path: Path) -> dict[str, Any]:
             file.seek(0)
             content = torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:  # zipfile and torch.load raise many types for a damaged file, and name no path
-            reason = str(error) if isinstance(error, ValueError) else type(error).__name__
-            raise ValueError(f"{path}: not a readable checkpoint ({reason}): is it damaged?") from None
+            reason = str(error) if isinstance(error, UserError) else type(error).__name__
+            raise UserError(f"{path}: not a readable checkpoint ({reason}): is it damaged?") from None
     parts = (content.get(RECORD), content.get("state_dict")) if isinstance(content, dict) else ()
     if not parts or not all(isinstance(part, dict) for part in parts):
-        raise ValueError(f"{path}: not a checkpoint of segtrain")
+        raise UserError(f"{path}: not a checkpoint of segtrain")
     version = content[RECORD].get("version")
     if not isinstance(version, int) or version > VERSION:
-        raise ValueError(f"{path}: written by a newer segtrain (format {version}); update segtrain")
+        raise UserError(f"{path}: written by a newer segtrain (format {version}); update segtrain")
     refuse_hollow(path, content)
     return content
 
 
 def refuse_damage(file: BinaryIO) -> None:
-    """Raises ValueError unless every member of the archive has the checksum that was stored with it.
+    """Raises UserError unless every member of the archive has the checksum that was stored with it.
 
     torch writes members uncompressed: others could grow without end as they are read.
     """
     with zipfile.ZipFile(file) as archive:
         if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
-            raise ValueError("it has compressed members, as torch never writes them")
+            raise UserError("it has compressed members, as torch never writes them")
         if damaged := archive.testzip():
-            raise ValueError(f"the checksum of {damaged} is wrong")
+            raise UserError(f"the checksum of {damaged} is wrong")
 
 
 def refuse_hollow(path: Path, content: Any) -> None:
-    """Raises ValueError for tensors that are not what they say: without numbers, or with more than the file holds."""
+    """Raises UserError for tensors that are not what they say: without numbers, or with more than the file holds."""
     for tensor in tensors(content):
         dense = tensor.layout is torch.strided and not tensor.is_meta and not tensor.is_quantized
         if not dense or tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
-            raise ValueError(f"{path}: not a readable checkpoint: a tensor of {tuple(tensor.shape)} has no data for it")
+            raise UserError(f"{path}: not a readable checkpoint: a tensor of {tuple(tensor.shape)} has no data for it")
     if not all(isinstance(name, str) and isinstance(w, Tensor) for name, w in content["state_dict"].items()):
-        raise ValueError(f"{path}: not a readable checkpoint: its weights are not tensors with names")
+        raise UserError(f"{path}: not a readable checkpoint: its weights are not tensors with names")
 
 
 def tensors(value: Any) -> Iterator[Tensor]:
@@ -109,14 +110,14 @@ def record_of(content: Mapping[str, Any]) -> dict[str, Any]:
     """What was noted about the run: its settings, model, loss, precision, classes, and the fingerprint of its data.
 
     Raises:
-        ValueError: if it is not there, or nested beyond reason.
+        UserError: if it is not there, or nested beyond reason.
     """
     try:
         record = json.loads(content[RECORD]["record"])
     except (KeyError, TypeError, ValueError, RecursionError):
         record = None
     if not isinstance(record, dict) or not {"settings", "model", "classes"} <= record.keys():
-        raise ValueError("the checkpoint's record of its settings cannot be read: is it damaged?")
+        raise UserError("the checkpoint's record of its settings cannot be read: is it damaged?")
     return record
 
 
@@ -139,7 +140,7 @@ def restore(content: Mapping[str, Any], trust: Collection[str]) -> Trained:
     description says.
 
     Raises:
-        ValueError: if description and weights do not belong together.
+        UserError: if description and weights do not belong together.
     """
     record, weights = record_of(content), weights_of(content)
     with torch.device("meta"), at_most(len(weights)):
@@ -157,22 +158,23 @@ def network_of(record: Mapping[str, Any], trust: Collection[str]) -> nn.Module:
     shipped = shipped_targets()
     names = {name for name in trust if name not in shipped or name.startswith("segtrain.models.")}
     if not is_spec(record["model"]):
-        raise ValueError("the checkpoint describes no network: is it damaged?")
+        raise UserError("the checkpoint describes no network: is it damaged?")
     try:
-        network = build(without_download(record["model"]), names)
+        with from_user():
+            network = build(without_download(record["model"]), names)
     except (RuntimeError, TypeError, OverflowError, MemoryError) as error:  # sizes beyond reason
-        raise ValueError(f"the network that the checkpoint describes cannot be built: {brief(error)}") from None
+        raise UserError(f"the network that the checkpoint describes cannot be built: {brief(error)}") from None
     if not isinstance(network, nn.Module):
-        raise ValueError(f"the checkpoint describes a {type(network).__name__} in place of a network")
+        raise UserError(f"the checkpoint describes a {type(network).__name__} in place of a network")
     return network
 
 
 def fill(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Give a network its weights. Raises ValueError if they are another network's."""
+    """Give a network its weights. Raises UserError if they are another network's."""
     try:
         network.load_state_dict(weights, assign=True)
     except RuntimeError as error:
-        raise ValueError(f"the weights are not those of the network described: {brief(error)}") from None
+        raise UserError(f"the weights are not those of the network described: {brief(error)}") from None
 
 
 def brief(error: Exception) -> str:
@@ -183,14 +185,14 @@ def brief(error: Exception) -> str:
 
 @contextmanager
 def at_most(parameters: int) -> Iterator[None]:
-    """Inside, building modules with more parameters raises ValueError, before they fill the memory."""
+    """Inside, building modules with more parameters raises UserError, before they fill the memory."""
     left = parameters
 
     def count(*_: Any) -> None:
         nonlocal left
         left -= 1
         if left < 0:
-            raise ValueError(f"the checkpoint describes a network larger than its {parameters} tensors of weights")
+            raise UserError(f"the checkpoint describes a network larger than its {parameters} tensors of weights")
 
     hook = register_module_parameter_registration_hook(count)
     try:

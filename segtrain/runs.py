@@ -16,6 +16,7 @@ from typing import Any, TextIO
 import yaml
 
 from . import __version__, disk
+from .errors import UserError
 
 try:
     import fcntl
@@ -50,7 +51,7 @@ def lock(folder: Path) -> TextIO:
     """Keep other trainings out of `folder` for as long as what is returned stays open, or this process lives.
 
     Raises:
-        ValueError: if another training has it.
+        UserError: if another training has it.
         OSError: if the folder cannot be written.
     """
     file = open(folder / ".lock", "a+")  # noqa: SIM115 - it stays open as long as the training lasts
@@ -64,7 +65,7 @@ def lock(folder: Path) -> TextIO:
         file.seek(0)
         owner = file.read().strip()
         file.close()
-        raise ValueError(f"{folder}: another training is at work there ({owner}); wait, or stop it") from None
+        raise UserError(f"{folder}: another training is at work there ({owner}); wait, or stop it") from None
     file.truncate(0)
     file.write(f"process {os.getpid()} on {platform.node()}\n")
     file.flush()
@@ -81,47 +82,47 @@ def read_settings(folder: Path) -> dict[str, Any]:
     """What `write_settings` wrote; the file may come from anyone.
 
     Raises:
-        ValueError: if it is not of that form.
+        UserError: if it is not of that form.
     """
     path = folder / "config.yaml"
     try:
         with open(path, encoding="utf-8") as file:
             text = file.read(MAX_SETTINGS + 1)
         if len(text) > MAX_SETTINGS:
-            raise ValueError("too long")
+            raise UserError("too long")
         refuse_bomb(text)
         settings = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: not the settings of a run ({str(error).splitlines()[0]})") from None
+        raise UserError(f"{path}: not the settings of a run ({str(error).splitlines()[0]})") from None
     if not isinstance(settings, dict) or PARTS - settings.keys():
-        raise ValueError(f"{path}: not the settings of a run ({', '.join(sorted(PARTS))} are expected)")
+        raise UserError(f"{path}: not the settings of a run ({', '.join(sorted(PARTS))} are expected)")
     return settings
 
 
 def refuse_bomb(text: str) -> None:
-    """Raises ValueError for what a few bytes of YAML blow up: aliases can stand for billions of values, and brackets in
+    """Raises UserError for what a few bytes of YAML blow up: aliases can stand for billions of values, and brackets in
     brackets take PyYAML minutes."""
     depth = 0
     for token in yaml.scan(text):
         depth += isinstance(token, yaml.FlowSequenceStartToken | yaml.FlowMappingStartToken)
         depth -= isinstance(token, yaml.FlowSequenceEndToken | yaml.FlowMappingEndToken)
         if isinstance(token, yaml.AliasToken) or depth > MAX_BRACKETS:
-            raise ValueError("with aliases, or with brackets in brackets")
+            raise UserError("with aliases, or with brackets in brackets")
 
 
 def create(name: str, run_dir: str | None) -> Path:
     """A new, empty run folder: `run_dir`, or runs/NAME/DATE_TIME, which no other run can have taken.
 
     Raises:
-        ValueError: if `run_dir` already holds something.
+        UserError: if `run_dir` already holds something.
     """
     if run_dir is not None:
         folder = Path(run_dir)
         if folder.exists() and (not folder.is_dir() or any(map(matters, folder.iterdir()))):
-            raise ValueError(f"run_dir={run_dir}: exists and is not empty; name a new folder, or resume={run_dir}")
+            raise UserError(f"run_dir={run_dir}: exists and is not empty; name a new folder, or resume={run_dir}")
         folder.mkdir(parents=True, exist_ok=True)
     elif ".." in Path(name).parts or Path(name).is_absolute():
-        raise ValueError(f"name={name}: expected a name without .. and without a / in front")
+        raise UserError(f"name={name}: expected a name without .. and without a / in front")
     else:
         folder = _unique(ROOT / name / time.strftime("%Y-%m-%d_%H-%M-%S"))
     return folder
@@ -158,10 +159,10 @@ def find(run: str, setting: str = "run") -> Path:
 
     Raises:
         FileNotFoundError: if there is none.
-        ValueError: for an address.
+        UserError: for an address.
     """
     if "://" in run:
-        raise ValueError(f"{setting}={run}: remote addresses are not read; download it, and name the copy")
+        raise UserError(f"{setting}={run}: remote addresses are not read; download it, and name the copy")
     folder = LATEST.resolve() if run == "latest" else Path(run)
     if run == "latest" and not folder.is_dir():
         raise FileNotFoundError(f"{setting}=latest: there is no run below {ROOT.resolve()} yet; train one first")
@@ -175,14 +176,14 @@ def checkpoint_file(run: str | None, checkpoint: str | None) -> Path:
     """The file that `run=` or `checkpoint=` names; of a run, its best one.
 
     Raises:
-        ValueError: unless exactly one of the two is given.
+        UserError: unless exactly one of the two is given.
         FileNotFoundError: if there is no such file.
     """
     if (run is None) == (checkpoint is None):
-        raise ValueError("name the trained network: either run=FOLDER (or run=latest) or checkpoint=FILE")
+        raise UserError("name the trained network: either run=FOLDER (or run=latest) or checkpoint=FILE")
     if checkpoint is not None:
         if "://" in checkpoint:
-            raise ValueError(f"checkpoint={checkpoint}: remote addresses are not read; download it, and name the copy")
+            raise UserError(f"checkpoint={checkpoint}: remote addresses are not read; download it, and name the copy")
         return Path(checkpoint)
     assert run is not None
     return checkpoint_of(run, "best", "run")
@@ -211,7 +212,7 @@ def resumable(resume: str) -> tuple[Path, list[Path]]:
     named = Path(resume)
     folder = folder_of(named) if named.is_file() else find(resume, "resume")
     if not (folder / "config.yaml").is_file():
-        raise ValueError(
+        raise UserError(
             f"resume={resume}: nothing was begun there that could go on; name a run folder, or a checkpoint inside "
             "one (init= starts a new run from any checkpoint's weights)"
         )
@@ -225,7 +226,7 @@ def settled(
     """The settings to go on with: the stored ones, and of the composed ones those that were typed and may differ.
 
     Raises:
-        ValueError: naming the first typed setting that would change the result, unless `allow_changes`.
+        UserError: naming the first typed setting that would change the result, unless `allow_changes`.
     """
     keys = [word.lstrip("+~").partition("=")[0] for word in typed]
     everything = "experiment" in keys
@@ -236,7 +237,7 @@ def settled(
             continue
         old = leaf(stored, path)
         if name not in FREE and value != old and not allow_changes:
-            raise ValueError(
+            raise UserError(
                 f"{name}={value} would change the result of a run that began with {name}={old}: "
                 "leave it out, or add allow_changes=true"
             )

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from segtrain import checkpoint, disk
+from segtrain.errors import UserError
 from segtrain.restore import read
 from tests.commands.conftest import TINY
 
@@ -148,7 +149,7 @@ def test_what_was_done_is_saved_when_reading_fails(segtrain: Run, monkeypatch: p
         # 12 for mean and deviation, one to try the network out, 5 batches of 4 (one ahead of the steps), a validation
         # of 3, and then in the midst of the sixth batch, before the fifth step
         if next(reads) == 12 + 1 + 5 * 4 + 3 + 2:
-            raise ValueError("photo.jpg: damaged image")
+            raise UserError("photo.jpg: damaged image")
         return original(self, index)
 
     monkeypatch.setattr(ShapesSource, "read", failing)

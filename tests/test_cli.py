@@ -29,6 +29,7 @@ import segtrain
 from segtrain import cli, config
 from segtrain.build import conf_folder
 from segtrain.cli import COMMANDS
+from segtrain.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 USAGE = f"segtrain {segtrain.__version__}: trains networks"
@@ -77,6 +78,8 @@ FILES = {
         from dataclasses import asdict, dataclass
         from typing import Any
 
+        from ..errors import UserError
+
         @dataclass
         class Settings:
             epochs: int
@@ -99,7 +102,9 @@ FILES = {
             if do == "closed":
                 raise PermissionError(13, "Permission denied", "a/b")
             if do == "value":
-                raise ValueError("one\\n\\n   two")
+                raise UserError("one\\n\\n   two")
+            if do == "zip":
+                list(zip("ab", "abc", strict=True))
             if do == "interrupt":
                 os.kill(os.getpid(), signal.SIGINT)
             if do == "exit":
@@ -122,7 +127,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).write_text(textwrap.dedent(text), encoding="utf-8")
     (folder / "conf" / "hydra").mkdir()
     shutil.copy(ROOT / "conf" / "hydra" / "settings.yaml", folder / "conf" / "hydra")
-    for name in ("__init__", "__main__", "cli", "config", "build", "signals"):
+    for name in ("__init__", "__main__", "cli", "config", "build", "errors", "signals"):
         shutil.copy(ROOT / "segtrain" / f"{name}.py", folder / "segtrain")
     (folder / "pyproject.toml").touch()
     return folder
@@ -425,6 +430,12 @@ def test_a_mistake_in_a_folder_of_ones_own(tmp_path: Path, call: Callable[..., t
         ("full", 2, "segtrain: error: No space left on device; free some space on that disk\n"),
         ("closed", 2, "segtrain: error: a/b: Permission denied; change its permissions, or name another place\n"),
         ("bug", 1, "segtrain: internal error: TypeError: first second (SEGTRAIN_DEBUG=1 shows where)\n"),
+        (
+            "zip",
+            1,
+            "segtrain: internal error: ValueError: zip() argument 2 is longer than argument 1 "
+            "(SEGTRAIN_DEBUG=1 shows where)\n",
+        ),
         ("exit", 143, ""),
         ("3", 3, ""),
         ("0", 0, ""),
@@ -463,7 +474,7 @@ def failing_worker(error: Exception) -> Exception:
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (ValueError("a.png: the value 9\n is in no class"), "a.png: the value 9 is in no class"),
+        (UserError("a.png: the value 9\n is in no class"), "a.png: the value 9 is in no class"),
         (FileNotFoundError("b.png: no mask: x"), "b.png: no mask: x"),
         (json.JSONDecodeError("Expecting value", "", 0), "Expecting value: line 1 column 1 (char 0)"),
         (ValueError("Caught it: a.png"), "Caught it: a.png"),

@@ -23,6 +23,7 @@ from ..data.ranking import equals
 from ..data.reading import Reading
 from ..data.source import FolderSource, Pair
 from ..data.survey import ImageFacts, mask_name
+from ..errors import UserError
 from ..inspection import ALONE, Folder, findings_csv, findings_text, inspect, left_out, word
 from ..losses import class_weights
 from ..report import bars, columns, samples, say
@@ -51,7 +52,7 @@ def check(*, name: str, data: Spec, write: bool, out: str | None) -> int:
         The exit status: 2 where there are errors, at which a training would stop.
     """
     if "root" not in data:
-        raise ValueError(f"data={name} is not read from files: leave it out, and type data.root=FOLDER")
+        raise UserError(f"data={name} is not read from files: leave it out, and type data.root=FOLDER")
     root, target = Path(data["root"]), Path(out or ".").expanduser()
     provide(data)
     found = readings(root, outside=data.get("outside", False))
@@ -79,10 +80,10 @@ def check(*, name: str, data: Spec, write: bool, out: str | None) -> int:
 
 
 def refuse_among_images(target: Path, reading: Reading) -> None:
-    """Raises ValueError for a folder of the images: the picture written there would be taken for one of them."""
+    """Raises UserError for a folder of the images: the picture written there would be taken for one of them."""
     folders = {path.parent.resolve() for pair in reading.pairs for path in (pair.image, mask_file(pair))}
     if target.resolve() in folders:
-        raise ValueError(f"{target.resolve()} holds the images: type out=FOLDER, so that check.png is not among them")
+        raise UserError(f"{target.resolve()} holds the images: type out=FOLDER, so that check.png is not among them")
 
 
 def mask_file(pair: Pair) -> Path:

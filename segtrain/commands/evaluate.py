@@ -14,6 +14,7 @@ from .. import disk, precision, processes, restore, runs
 from ..build import build, is_spec
 from ..callbacks import ScoringBar
 from ..data import ClassTable, DataModule
+from ..errors import UserError
 from ..inference import input_channels
 from ..learner import Scorer
 from ..precision import Devices, Precision
@@ -57,7 +58,7 @@ def opened(run: str | None, checkpoint: str | None, trainer: Engine, allow: list
     """The network that `run` or `checkpoint` names.
 
     Raises:
-        ValueError: for a file that is no checkpoint, and for a device that is not there.
+        UserError: for a file that is no checkpoint, and for a device that is not there.
     """
     precision.quiet()
     file = runs.checkpoint_file(run, checkpoint)
@@ -86,14 +87,14 @@ def evaluate(
     trained = opened(run, checkpoint, trainer, allow)
     moved = {key: value for key, value in asdict(data).items() if value is not None}
     if not is_spec(trained.settings.get("data")):
-        raise ValueError("the checkpoint's settings name no data: is it damaged?")
+        raise UserError("the checkpoint's settings name no data: is it damaged?")
     if "channels" in trained.settings["data"]:
         moved["channels"] = input_channels(trained.network)  # of grey images in another folder too
     module = build({**trained.settings["data"], **moved}, trained.trust)
     if not isinstance(module, DataModule):
-        raise ValueError(f"the checkpoint's settings name {type(module).__name__} as its data")
+        raise UserError(f"the checkpoint's settings name {type(module).__name__} as its data")
     if module.classes.names != trained.classes.names:
-        raise ValueError(
+        raise UserError(
             f"the network was trained for {len(trained.classes)} classes ({', '.join(trained.classes.names)}), "
             f"but the data have {len(module.classes)} ({', '.join(module.classes.names)})"
         )

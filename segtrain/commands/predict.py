@@ -11,6 +11,7 @@ from rich.progress import track
 from .. import disk
 from ..data.classes import UNPRINTABLE, ClassTable
 from ..data.images import MAX_PIXELS, SUFFIXES, header, read_image
+from ..errors import UserError
 from ..inference import input_channels
 from ..inference import predict as predict_mask
 from ..report import console, overlay, say
@@ -49,7 +50,7 @@ def find_images(pattern: str) -> dict[str, Path]:
 
     Raises:
         FileNotFoundError: if there is none.
-        ValueError: for two that differ in their suffix alone, and for names that cannot be written.
+        UserError: for two that differ in their suffix alone, and for names that cannot be written.
     """
     path = Path(pattern)
     if path.is_dir():
@@ -66,13 +67,13 @@ def find_images(pattern: str) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for file in files:
         if UNPRINTABLE.search(str(file)):
-            raise ValueError(f"{str(file)!r}: the name holds control or invalid characters: rename it")
+            raise UserError(f"{str(file)!r}: the name holds control or invalid characters: rename it")
         below = file.relative_to(base)
         if ".." in below.parts:
-            raise ValueError(f"images={pattern}: with '..' after a wildcard, {file} would be written somewhere else")
+            raise UserError(f"images={pattern}: with '..' after a wildcard, {file} would be written somewhere else")
         name = below.with_suffix("").as_posix()
         if name in found:
-            raise ValueError(f"{file} and {found[name].name} would both become {name}.png: predict them apart")
+            raise UserError(f"{file} and {found[name].name} would both become {name}.png: predict them apart")
         found[name] = file
     return found
 
@@ -100,7 +101,7 @@ def write_picture(path: Path, picture: Image.Image, home: Path) -> None:
     """Under a temporary name first, so that no half-written file is ever taken for a whole one.
 
     Raises:
-        ValueError: if a link leads out of `home`, which a run folder from somewhere else may hold.
+        UserError: if a link leads out of `home`, which a run folder from somewhere else may hold.
     """
     disk.stay_inside(home, path.parent)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,11 +10,13 @@ from typing import Annotated, Any, Literal
 from uuid import uuid4
 
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 
 from .. import assembly, callbacks, checkpoint, disk, inspection, precision, processes, restore, runs
 from ..build import build
 from ..data.public import provide
+from ..errors import UserError, from_user
 from ..learner import Diverged, Learner
 from ..precision import Devices, Precision
 from ..report import be_quiet, log_to, say
@@ -64,9 +66,9 @@ class Settings:
         for name, least in {**dict.fromkeys(above_zero, 1e-9), "save_minutes": 0, "auxiliary_weight": 0}.items():
             value = getattr(self, name)
             if value is not None and not least <= value < math.inf:
-                raise ValueError(f"train.{name}={value}: expected {'a number above 0' if least else '0 or more'}")
+                raise UserError(f"train.{name}={value}: expected {'a number above 0' if least else '0 or more'}")
         if self.ema is not None and not 0 <= self.ema < 1:
-            raise ValueError(f"train.ema={self.ema}: expected null, or a decay from 0 to below 1, such as 0.999")
+            raise UserError(f"train.ema={self.ema}: expected null, or a decay from 0 to below 1, such as 0.999")
 
 
 def train(
@@ -138,7 +140,7 @@ def go_on(resume: str, settings: Spec, typed: list[str], allow: list[str], *, al
         unchanged = runs.same_result(settings, record["settings"])
         training = Training(settings, trust, before=record)
         if record["fingerprint"] != training.record["fingerprint"] and not allow_changes:
-            raise ValueError(
+            raise UserError(
                 f"resume={folder}: the data are not those of the run (names, sizes or classes differ); "
                 "restore them, or add allow_changes=true"
             )
@@ -151,21 +153,21 @@ def go_on(resume: str, settings: Spec, typed: list[str], allow: list[str], *, al
 
 
 def refuse_strange(record: Spec, composed: Spec, *, saved: bool) -> None:
-    """Raises ValueError for a run, which may come from anyone, that lacks what a training notes, or gives Lightning
+    """Raises UserError for a run, which may come from anyone, that lacks what a training notes, or gives Lightning
     more than segtrain does."""
     parts = record["settings"] if isinstance(record["settings"], dict) else {}
     if runs.PARTS - parts.keys() or (saved and {"loss", "precision", "fingerprint"} - record.keys()):
-        raise ValueError("the checkpoint holds no training to go on with; init= starts a new run from its weights")
+        raise UserError("the checkpoint holds no training to go on with; init= starts a new run from its weights")
     for name in parts["trainer"]:
         if name not in composed["trainer"]:
-            raise ValueError(f"the run was begun with trainer.{name}: type +trainer.{name}=... to go on with it")
+            raise UserError(f"the run was begun with trainer.{name}: type +trainer.{name}=... to go on with it")
 
 
 def usable(files: Sequence[Path], folder: Path) -> tuple[Path, Spec] | None:
     """The first of a run's checkpoints that can be read and is its own; `None` if there is none yet.
 
     Raises:
-        ValueError: if there are some, and none is good.
+        UserError: if there are some, and none is good.
     """
     problem = None
     for file in files:
@@ -173,8 +175,8 @@ def usable(files: Sequence[Path], folder: Path) -> tuple[Path, Spec] | None:
             content = restore.read(file)
             run, own = restore.record_of(content).get("run"), runs.identity(folder)
             if own is not None and run != own:
-                raise ValueError(f"{file}: the checkpoint of another run ({run}; this one is {own})")
-        except ValueError as error:
+                raise UserError(f"{file}: the checkpoint of another run ({run}; this one is {own})")
+        except UserError as error:
             problem = problem or error
             continue
         if problem:
@@ -201,13 +203,13 @@ class Training:
         precision.quiet()
         for group, names in OWN.items():
             for name in names & settings[group].keys():
-                raise ValueError(f"{group}.{name} is decided by segtrain: leave it out (train.* says how long)")
+                raise UserError(f"{group}.{name} is decided by segtrain: leave it out (train.* says how long)")
         self.settings, self.trust = settings, trust
         self.train = Settings(**settings["train"])
         engine = settings["trainer"]
         clip = engine["gradient_clip_val"]
         if clip is not None and clip < 0:
-            raise ValueError(f"trainer.gradient_clip_val={clip}: expected null, or 0 or more")
+            raise UserError(f"trainer.gradient_clip_val={clip}: expected null, or 0 or more")
         self.device, self.processes = processes.count(engine)
         self.main = processes.is_main(self.processes)
         if not self.main:
@@ -289,7 +291,7 @@ class Training:
         try:
             trainer.fit(self.learner, datamodule=self.data, ckpt_path=resume_from, weights_only=True)
         except Diverged as error:
-            raise ValueError(f"{error}: {self.circumstances(error.step)}") from None
+            raise UserError(f"{error}: {self.circumstances(error.step)}") from None
         except (Exception, Stopped) as error:
             if (folder / "checkpoints" / "last.ckpt").exists():
                 say(
@@ -343,9 +345,11 @@ class Training:
     def _learner(self) -> Learner:
         """The network with its loss, optimiser and schedule."""
         classes = self.data.classes
+        with from_user():
+            loss = build(self.record["loss"], self.trust)
         return Learner(
             self.network,
-            loss=build(self.record["loss"], self.trust),
+            loss=loss,
             optimizer=build(self.settings["optimizer"], self.trust),
             schedule=build(self.settings["schedule"], self.trust),
             steps=self.steps,
@@ -363,31 +367,33 @@ class Training:
         shown = [round((i + 0.5) * val / MOSAIC_IMAGES - 0.5) for i in range(MOSAIC_IMAGES)]
         spec = {**self.settings["trainer"], "accelerator": self.device, "precision": self.precision}
         tags = callbacks.tags(self.data.classes.names)
-        trainer: Trainer = build(
-            {**spec, "strategy": processes.strategy(self.processes)},
-            self.trust,
-            max_steps=self.steps,
-            max_epochs=-1,
-            val_check_interval=self.pieces * max(1, round(self.train.validate_epochs * self.epoch_steps)),
-            check_val_every_n_epoch=None,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            default_root_dir=os.devnull,  # where Lightning looks for checkpoints of its own
-            plugins=[keeper.io, *processes.environment()],
-            logger=[
-                callbacks.TensorBoard(folder, first_step),
-                callbacks.MetricsTable(folder / "metrics.csv", tags, first_step),
-            ]
-            if self.main
-            else False,
-            callbacks=[
-                callbacks.Curves(self.train.log_steps, self.data.batch_size),
-                callbacks.Mosaic(self.data.classes, shown),
-                *([callbacks.ProgressBar(self.epoch_steps), callbacks.ScoringBar()] if self.main else []),
-                keeper,
-            ],
-        )
+        settings = {**spec, "strategy": processes.strategy(self.processes)}
+        with from_user(MisconfigurationException, ValueError):
+            trainer: Trainer = build(
+                settings,
+                self.trust,
+                max_steps=self.steps,
+                max_epochs=-1,
+                val_check_interval=self.pieces * max(1, round(self.train.validate_epochs * self.epoch_steps)),
+                check_val_every_n_epoch=None,
+                num_sanity_val_steps=0,
+                use_distributed_sampler=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                default_root_dir=os.devnull,  # where Lightning looks for checkpoints of its own
+                plugins=[keeper.io, *processes.environment()],
+                logger=[
+                    callbacks.TensorBoard(folder, first_step),
+                    callbacks.MetricsTable(folder / "metrics.csv", tags, first_step),
+                ]
+                if self.main
+                else False,
+                callbacks=[
+                    callbacks.Curves(self.train.log_steps, self.data.batch_size),
+                    callbacks.Mosaic(self.data.classes, shown),
+                    *([callbacks.ProgressBar(self.epoch_steps), callbacks.ScoringBar()] if self.main else []),
+                    keeper,
+                ],
+            )
         leave_to_us(trainer)
         return trainer

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import UserError
+
 ALIGNMENT = 64  # bytes
 CONTAINER = Path("/sys/fs/cgroup/memory.max")  # of control groups 2
 
@@ -25,7 +27,7 @@ class Cache:
         image_type, mask_type: of their numbers.
 
     Raises:
-        ValueError: for more than the memory of this machine, or container, holds.
+        UserError: for more than the memory of this machine, or container, holds.
     """
 
     def __init__(
@@ -38,7 +40,7 @@ class Cache:
         self.lengths, self.starts = lengths, (np.cumsum(aligned) - aligned.ravel()).reshape(aligned.shape)
         self.size = int(aligned.sum())
         if self.size > (most := memory()):
-            raise ValueError(
+            raise UserError(
                 f"data.cache=ram: {self.size / 2**30:.1f} GiB of decoded images, but {most / 2**30:.1f} GiB of memory "
                 "are here: take data.cache=none"
             )

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from ..errors import UserError
 from .classes import MAX_BYTES, MAX_CLASSES, MAX_NAME, UNPRINTABLE, ClassTable
 from .survey import MaskFacts
 
@@ -172,9 +173,9 @@ def from_columns(content: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def alike(entries: list[Listed]) -> list[Listed]:
-    """Raises ValueError where some have a colour and others a number: [1, 2, 3] is no colour then, but a region."""
+    """Raises UserError where some have a colour and others a number: [1, 2, 3] is no colour then, but a region."""
     if any(entry.color and not entry.values for entry in entries) and not all(entry.color for entry in entries):
-        raise ValueError("colours and numbers mixed")
+        raise UserError("colours and numbers mixed")
     return entries
 
 
@@ -183,7 +184,7 @@ def from_item(key: str, value: Any) -> Listed:
     if isinstance(value, dict):
         entry = from_mapping({"id" if key.isdecimal() else "name": key} | lowered(value))
         if entry.color is None and entry.values is None:
-            raise ValueError(f"{key}: neither a colour nor a number")
+            raise UserError(f"{key}: neither a colour nor a number")
         return entry
     if key.isdecimal() and isinstance(value, str):
         return Listed(value, None, (int(key),))
@@ -192,23 +193,23 @@ def from_item(key: str, value: Any) -> Listed:
     if isinstance(value, str) and (color := color_of(key)):
         return Listed(value.strip(), color)
     if type(value) is not int:
-        raise ValueError(f"{key}: neither a colour nor a number")
+        raise UserError(f"{key}: neither a colour nor a number")
     return Listed(key, None, (value,))
 
 
 def lowered(item: Any) -> dict[str, Any]:
     if not isinstance(item, dict):
-        raise ValueError("neither a name nor a mapping")
+        raise UserError("neither a name nor a mapping")
     return {str(key).lower(): value for key, value in item.items()}
 
 
 def from_mapping(item: dict[str, Any]) -> Listed:
-    """{name, color or r, g, b, id} under the names that these are given. Raises ValueError for a list of files."""
+    """{name, color or r, g, b, id} under the names that these are given. Raises UserError for a list of files."""
     if FILE_KEYS & item.keys():
-        raise ValueError("a file, and no class")
+        raise UserError("a file, and no class")
     name = next((item[key] for key in NAME_KEYS if isinstance(item.get(key), str)), None)
     if name is None:
-        raise ValueError("a class without a name")
+        raise UserError("a class without a name")
     color = next((c for key in COLOR_KEYS if (c := color_of(item.get(key)))), None)
     for keys in RED_GREEN_BLUE:
         if color is None and all(key in item for key in keys):
@@ -255,13 +256,13 @@ def from_line(line: str, number: int) -> Listed:
         if match:
             found = entry(match)
             return found._replace(name=found.name.strip())
-    raise ValueError(f"{line}: no class")
+    raise UserError(f"{line}: no class")
 
 
 def rgb(*numbers: str) -> Color:
     color = color_of(list(numbers))
     if color is None:
-        raise ValueError(f"{numbers}: no colour")
+        raise UserError(f"{numbers}: no colour")
     return color
 
 

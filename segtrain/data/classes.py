@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import yaml
 
+from ..errors import UserError
+
 UNLISTED = -1  # in the look-up tables: no class owns this value
 OTHER, MASKS = ("error", "ignore", "nearest"), ("values", "colors")
 AT_ONCE = 1 << 22  # distances that `_nearest` compares at a time
@@ -67,7 +69,7 @@ class ClassTable:
         """Class indices (H, W) of a mask as decoded: (H, W) integers, or (H, W, 3) colours.
 
         Raises:
-            ValueError: naming values or colours that no class owns, with their pixels.
+            UserError: naming values or colours that no class owns, with their pixels.
         """
         colors = mask.ndim == 3
         if colors:
@@ -80,7 +82,7 @@ class ClassTable:
                     return np.frombuffer(found, np.uint8).reshape(mask.shape)
             if mask.dtype.kind not in "ui" or not 0 <= mask.min(initial=0) <= mask.max(initial=0) < 1 << 16:
                 shown = f"{mask.min():g} to {mask.max():g}" if mask.size else "nothing"
-                raise ValueError(f"a mask of {mask.dtype}, {shown}: expected whole numbers from 0 to 65535")
+                raise UserError(f"a mask of {mask.dtype}, {shown}: expected whole numbers from 0 to 65535")
             codes, table = mask, self._value_table
         indices = table[codes]
         if indices.min(initial=0) == UNLISTED:
@@ -127,7 +129,7 @@ class ClassTable:
         kind = "colours" if colors else "values"
         listed = ", ".join(self.names[:6]) + (", ..." if len(self) > 6 else "")
         entry = f"colors: [{_rgb_text(counts[0][0])}]" if colors else f"values: [{counts[0][0]}]"
-        raise ValueError(
+        raise UserError(
             f"{kind} {shown} belong to none of the {len(self)} classes ({listed}): "
             f"list them in classes.yaml ({entry}), or set `other: ignore` (or `nearest`) there"
         )
@@ -138,15 +140,15 @@ class ClassTable:
         try:
             _refuse_bomb(spec)
             return _parse(spec)
-        except ValueError as error:
-            raise ValueError(f"{source}: {error}") from None
+        except UserError as error:
+            raise UserError(f"{source}: {error}") from None
 
     @classmethod
     def from_file(cls, path: Path) -> "ClassTable":
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
-            raise ValueError(f"{path}: a class table of more than {MAX_BYTES} bytes is not read")
+            raise UserError(f"{path}: a class table of more than {MAX_BYTES} bytes is not read")
         return cls.from_spec(_load_yaml(content, path), str(path))
 
 
@@ -159,46 +161,46 @@ def _load_yaml(content: bytes, path: Path) -> Any:
         _refuse_bomb(node)
         return None if node is None else loader.construct_document(node)
     except Exception as error:  # for a wrong value under a tag such as !!int, SafeLoader raises many types
-        raise ValueError(f"{path}: not YAML of a class table: {' '.join(str(error).split())}") from None
+        raise UserError(f"{path}: not YAML of a class table: {' '.join(str(error).split())}") from None
 
 
 def _refuse_depth(content: bytes) -> None:
-    """Raises ValueError for brackets in brackets, before PyYAML takes a time for them that grows with their square."""
+    """Raises UserError for brackets in brackets, before PyYAML takes a time for them that grows with their square."""
     depth = 0
     for event in yaml.parse(content, Loader=yaml.SafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
-            raise ValueError("nested too deeply")
+            raise UserError("nested too deeply")
 
 
 def _refuse_bomb(value: Any) -> None:
-    """Raises ValueError for YAML nodes or plain data that are too large, counted with their aliases written out."""
+    """Raises UserError for YAML nodes or plain data that are too large, counted with their aliases written out."""
     entries, waiting = 0, [(value, 0)]
     while waiting:
         item, depth = waiting.pop()
         item = item.value if isinstance(item, yaml.Node) else item
         entries += 1
         if entries > MAX_ENTRIES:
-            raise ValueError(f"more than {MAX_ENTRIES} entries, aliases written out")
+            raise UserError(f"more than {MAX_ENTRIES} entries, aliases written out")
         if depth > MAX_DEPTH:
-            raise ValueError("nested too deeply")
+            raise UserError("nested too deeply")
         if isinstance(item, str) and len(item) > MAX_TEXT:
-            raise ValueError(f"a text of {len(item)} characters, more than {MAX_TEXT}")
+            raise UserError(f"a text of {len(item)} characters, more than {MAX_TEXT}")
         inside = item.items() if isinstance(item, Mapping) else item if isinstance(item, list | tuple | set) else ()
         waiting.extend((inner, depth + 1) for inner in inside)
 
 
 def _parse(spec: Mapping[str, Any]) -> ClassTable:
     if not isinstance(spec, Mapping) or not isinstance(spec.get("classes"), list | tuple) or not spec["classes"]:
-        raise ValueError("expected `classes:` with a list of {name, color}")
+        raise UserError("expected `classes:` with a list of {name, color}")
     unknown = [key for key in spec if key not in ("ignore", "classes", "other", "masks")]
     if unknown:
-        raise ValueError(f"unknown entry {short(unknown[0])}: expected ignore, classes, other, masks")
+        raise UserError(f"unknown entry {short(unknown[0])}: expected ignore, classes, other, masks")
     classes, other, masks = spec["classes"], spec.get("other", "error"), spec.get("masks")
     if other not in OTHER:
-        raise ValueError(f"other: {short(other)} is neither error, ignore nor nearest")
+        raise UserError(f"other: {short(other)} is neither error, ignore nor nearest")
     if masks not in (None, *MASKS):
-        raise ValueError(f"masks: {short(masks)} is neither values nor colors")
+        raise UserError(f"masks: {short(masks)} is neither values nor colors")
     names = _names(classes)
     colors = [_color(entry["color"]) if "color" in entry else _default_color(i) for i, entry in enumerate(classes)]
     ignore, ignored_colors = _ignored(spec.get("ignore"))
@@ -218,11 +220,11 @@ def _ignored(entry: Any) -> tuple[int | None, list[tuple[int, int, int]]]:
     if entry is None or (type(entry) is int and 0 <= entry < 1 << 16):
         return entry, []
     if not isinstance(entry, list | tuple) or len(entry) == 0:
-        raise ValueError(f"ignore: {short(entry)} is neither null nor a mask value from 0 to 65535 nor a colour")
+        raise UserError(f"ignore: {short(entry)} is neither null nor a mask value from 0 to 65535 nor a colour")
     try:
         return None, [_color(color) for color in (entry if isinstance(entry[0], list | tuple) else [entry])]
-    except ValueError:
-        raise ValueError(
+    except UserError:
+        raise UserError(
             f"ignore: {short(entry)} is neither null nor a mask value, a colour or a list of them"
         ) from None
 
@@ -230,25 +232,25 @@ def _ignored(entry: Any) -> tuple[int | None, list[tuple[int, int, int]]]:
 def _names(classes: Sequence[Any]) -> tuple[str, ...]:
     """The names of the classes. They are printed, and are part of TensorBoard's tags and of tables."""
     if len(classes) > MAX_CLASSES:
-        raise ValueError(f"{len(classes)} classes are too many: up to {MAX_CLASSES} are possible")
+        raise UserError(f"{len(classes)} classes are too many: up to {MAX_CLASSES} are possible")
     for i, entry in enumerate(classes):
         if not isinstance(entry, Mapping) or "name" not in entry or set(entry) - KEYS:
-            raise ValueError(f"class {i}: {short(entry)} is not a mapping with name, and color, values or colors")
+            raise UserError(f"class {i}: {short(entry)} is not a mapping with name, and color, values or colors")
         name = entry["name"]
         if not isinstance(name, str):
-            raise ValueError(f"class {i}: the name {short(name)} is not a text: write it in quotes")
+            raise UserError(f"class {i}: the name {short(name)} is not a text: write it in quotes")
         if not name.strip() or len(name) > MAX_NAME or UNPRINTABLE.search(name):
-            raise ValueError(f"class {i}: the name {short(name)} is not 1 to {MAX_NAME} printable characters")
+            raise UserError(f"class {i}: the name {short(name)} is not 1 to {MAX_NAME} printable characters")
     names = tuple(entry["name"] for entry in classes)
     if len(set(names)) < len(names):
-        raise ValueError(f"the name {Counter(names).most_common(1)[0][0]!r} stands twice")
+        raise UserError(f"the name {Counter(names).most_common(1)[0][0]!r} stands twice")
     return names
 
 
 def _own(owners: dict[int, int], key: int, index: int, text: str, names: Sequence[str]) -> None:
     if key in owners:
         owner = names[owners[key]] if owners[key] < len(names) else "ignore"
-        raise ValueError(f"{text} belongs to both {owner!r} and {names[index]!r}")
+        raise UserError(f"{text} belongs to both {owner!r} and {names[index]!r}")
     owners[key] = index
 
 
@@ -258,20 +260,20 @@ def _values(entries: Any) -> Iterator[int]:
         match = VALUES.fullmatch(str(entry)) if type(entry) in (int, str) else None
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
         if not first <= last < 1 << 16:
-            raise ValueError(f"values: expected numbers or ranges such as '128-255' in 0 to 65535, not {short(entry)}")
+            raise UserError(f"values: expected numbers or ranges such as '128-255' in 0 to 65535, not {short(entry)}")
         yield from range(first, last + 1)
 
 
 def _listed(key: str, entries: Any) -> Sequence[Any]:
     if not isinstance(entries, list | tuple):
-        raise ValueError(f"{key}: {short(entries)} is not a list")
+        raise UserError(f"{key}: {short(entries)} is not a list")
     return entries
 
 
 def _color(color: Any) -> tuple[int, int, int]:
     numbers = isinstance(color, list | tuple) and len(color) == 3 and all(type(c) is int for c in color)
     if not numbers or not all(0 <= c <= 255 for c in color):
-        raise ValueError(f"color {short(color)} is not three numbers from 0 to 255")
+        raise UserError(f"color {short(color)} is not three numbers from 0 to 255")
     return color[0], color[1], color[2]
 
 

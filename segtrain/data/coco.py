@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from ..errors import UserError
 from .images import MAX_PIXELS, displayed_size
 from .pairing import Placed, folders_of, stem_of
 from .reading import Reading, in_order, unique_names
@@ -65,11 +66,11 @@ class CocoMask:
         """(H, W) uint8, or uint16 for more than 255 values.
 
         Raises:
-            ValueError: for objects that are no polygons or run lengths of this image, and for too many pixels.
+            UserError: for objects that are no polygons or run lengths of this image, and for too many pixels.
         """
         height, width = displayed_size(self.image, self.max_pixels)  # what the JSON file claims may take all memory
         if self.size() != (height, width):
-            raise ValueError(f"{self.name}: {self.size()} (height, width), but the image is {(height, width)}")
+            raise UserError(f"{self.name}: {self.size()} (height, width), but the image is {(height, width)}")
         mask = np.zeros(
             (height, width), np.uint8 if max((t.value for t in self.things), default=0) < 256 else np.uint16
         )
@@ -77,7 +78,7 @@ class CocoMask:
             for thing in sorted(self.things, key=lambda t: -area(t.shape)) if self.order == "area" else self.things:
                 paint(mask, thing)
         except (ValueError, TypeError, OverflowError) as error:
-            raise ValueError(f"{self.name}: {error}") from None
+            raise UserError(f"{self.name}: {error}") from None
         return mask
 
 
@@ -98,7 +99,7 @@ def paint(mask: np.ndarray, thing: Thing) -> None:
         for ring in thing.shape:
             fill(mask, ring, thing.value)
     else:
-        raise ValueError(f"an object without polygon or run lengths ({str(thing.shape)[:40]})")
+        raise UserError(f"an object without polygon or run lengths ({str(thing.shape)[:40]})")
 
 
 def fill(mask: np.ndarray, ring: np.ndarray, value: int) -> None:
@@ -107,7 +108,7 @@ def fill(mask: np.ndarray, ring: np.ndarray, value: int) -> None:
     Where an edge crosses a row of centres, inside and outside change places from the next centre on.
     """
     if not np.isfinite(ring).all() or np.abs(ring).max(initial=0) > MAX_COORDINATE:
-        raise ValueError(f"a polygon with coordinates that are no numbers up to {MAX_COORDINATE:.0f}")
+        raise UserError(f"a polygon with coordinates that are no numbers up to {MAX_COORDINATE:.0f}")
     height, width = mask.shape
     x0, y0 = ring.astype(np.float64).T
     x1, y1 = np.roll(x0, -1), np.roll(y0, -1)
@@ -115,7 +116,7 @@ def fill(mask: np.ndarray, ring: np.ndarray, value: int) -> None:
     last = np.ceil(np.maximum(y0, y1) - 0.5).clip(0, height).astype(np.int64)  # excluded
     crossed = last - first
     if crossed.sum() > MAX_CROSSINGS:
-        raise ValueError(f"a polygon whose edges cross {crossed.sum()} rows, more than {MAX_CROSSINGS}")
+        raise UserError(f"a polygon whose edges cross {crossed.sum()} rows, more than {MAX_CROSSINGS}")
     if not crossed.any():
         return
     edge = np.repeat(np.arange(len(ring)), crossed)
@@ -132,14 +133,14 @@ def fill(mask: np.ndarray, ring: np.ndarray, value: int) -> None:
 def decode(shape: Mapping[str, Any], size: tuple[int, ...]) -> np.ndarray:
     """(H, W) bool from run lengths {size: [H, W], counts}: down the columns, by turns outside and inside."""
     if list(shape.get("size", ())) != list(size):
-        raise ValueError(f"run lengths of an image of {str(shape.get('size'))[:40]}, expected {list(size)}")
+        raise UserError(f"run lengths of an image of {str(shape.get('size'))[:40]}, expected {list(size)}")
     counts = shape.get("counts")
     counts = list(unpacked(counts)) if isinstance(counts, str) else counts
     pixels = size[0] * size[1]
     if not isinstance(counts, list) or not all(type(count) is int and 0 <= count <= pixels for count in counts):
-        raise ValueError("run lengths that are no list of whole numbers")
+        raise UserError("run lengths that are no list of whole numbers")
     if sum(counts) != pixels:
-        raise ValueError(f"run lengths of {sum(counts)} pixels, expected {pixels}")
+        raise UserError(f"run lengths of {sum(counts)} pixels, expected {pixels}")
     inside = np.arange(len(counts)) % 2 == 1
     return np.repeat(inside, counts).reshape(size[1], size[0]).T
 
@@ -151,7 +152,7 @@ def unpacked(text: str) -> Iterator[int]:
     for character in text:
         code = ord(character) - 48
         if not 0 <= code < 64 or bits > 30:
-            raise ValueError("run lengths in a text that is not COCO's")
+            raise UserError("run lengths in a text that is not COCO's")
         number |= (code & 31) << bits
         bits += 5
         if code & 32:
@@ -163,7 +164,7 @@ def unpacked(text: str) -> Iterator[int]:
         yield number
         number = bits = 0
     if bits:
-        raise ValueError("run lengths in a text that is cut off")
+        raise UserError("run lengths in a text that is cut off")
 
 
 def area(shape: Any) -> float:
@@ -264,16 +265,16 @@ def parsed(path: Path) -> dict[str, Any]:
     """The content of a JSON file with the lists that it must have.
 
     Raises:
-        ValueError: for what is none, or nested too deeply.
+        UserError: for what is none, or nested too deeply.
     """
     try:
         content = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: damaged JSON: {str(error)[:100]}") from None
+        raise UserError(f"{path}: damaged JSON: {str(error)[:100]}") from None
     for key in ("images", "annotations", "categories"):
         entries = content.get(key) if isinstance(content, dict) else None
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-            raise ValueError(f"{path}: no COCO annotations: expected a list {key!r} of mappings")
+            raise UserError(f"{path}: no COCO annotations: expected a list {key!r} of mappings")
     return content
 
 
@@ -298,13 +299,13 @@ def objects(content: Mapping[str, Any], values: Mapping[Any, int], path: str) ->
     """Id of an image -> its objects.
 
     Raises:
-        ValueError: for an object of a category that is not listed.
+        UserError: for an object of a category that is not listed.
     """
     found: dict[Any, list[Thing]] = defaultdict(list)
     for entry in content["annotations"]:
         value = values.get(hashable(entry.get("category_id")))
         if value is None:
-            raise ValueError(
+            raise UserError(
                 f"{path}: an annotation has the category {str(entry.get('category_id'))[:40]}, which is not listed"
             )
         found[hashable(entry.get("image_id"))].append(Thing(value, compact(entry.get("segmentation"))))

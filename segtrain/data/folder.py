@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from ..errors import UserError
 from . import coco
 from .classes import ClassTable
 from .geometry import Augment, fitting_crop
@@ -53,7 +54,7 @@ class FolderData(DataModule):
 
     Raises:
         FileNotFoundError: for a missing folder, class table or mask.
-        ValueError: for files that do not fit together.
+        UserError: for files that do not fit together.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class FolderData(DataModule):
         seed: int = 0,
     ) -> None:
         if max_pixels < 1:
-            raise ValueError(f"data.max_pixels={max_pixels}: expected 1 or more")
+            raise UserError(f"data.max_pixels={max_pixels}: expected 1 or more")
         pattern = group_pattern(group)
         folder = Path(root)
         self.reading = chosen(folder, readings(folder, outside=outside), layout)
@@ -106,7 +107,7 @@ def chosen(root: Path, found: Sequence[Reading], layout: str | None) -> Reading:
 
     Raises:
         FileNotFoundError: if no layout finds pairs.
-        ValueError: for a name that finds none, and for two different readings that are equally good.
+        UserError: for a name that finds none, and for two different readings that are equally good.
     """
     if not found:
         raise FileNotFoundError(nothing_found(root))
@@ -114,11 +115,11 @@ def chosen(root: Path, found: Sequence[Reading], layout: str | None) -> Reading:
         found = [reading for reading in found if layout in (reading.layout, reading.layout.partition(":")[0])]
         if not found:
             names = ", ".join(LAYOUTS)
-            raise ValueError(f"data.layout={layout}: it finds no pairs in {root}, if there is such a layout ({names})")
+            raise UserError(f"data.layout={layout}: it finds no pairs in {root}, if there is such a layout ({names})")
     equal = equals(found)
     if len(equal) > 1:
         ways = ", ".join(f"{reading.layout} ({len(reading.pairs)} pairs)" for reading in equal)
-        raise ValueError(
+        raise UserError(
             f"{root} can be read in several ways, {ways}: choose one, such as "
             f"{shlex.quote(f'data.layout={equal[0].layout}')}"
         )
@@ -144,11 +145,11 @@ def nothing_found(root: Path) -> str:
 
 
 def refuse_empty(reading: Reading) -> None:
-    """Raises ValueError for a folder of a split without files, beside one with images."""
+    """Raises UserError for a folder of a split without files, beside one with images."""
     for folder in sorted({pair.image.parent for pair in reading.pairs}):
         for beside in sorted(folder.parent.iterdir()) if split_named(folder.name) else ():
             if split_named(beside.name) and beside.is_dir() and not any(beside.iterdir()):
-                raise ValueError(f"{beside}: no images in it")
+                raise UserError(f"{beside}: no images in it")
 
 
 def unpaired(reading: Reading) -> list[tuple[Path, str]]:
@@ -182,22 +183,22 @@ def listed(alone: Sequence[tuple[Path, str]]) -> str:
 
 
 def group_pattern(group: str | None) -> re.Pattern[str] | None:
-    """Raises ValueError for what is no regular expression."""
+    """Raises UserError for what is no regular expression."""
     try:
         return None if group is None else re.compile(group)
     except re.error as error:
-        raise ValueError(f"data.group={group}: not a regular expression: {error}") from None
+        raise UserError(f"data.group={group}: not a regular expression: {error}") from None
 
 
 def refuse_overlap(splits: Mapping[str, Sequence[Pair]]) -> None:
-    """Raises ValueError for one file in two splits, be it by a link: what was trained on would score the network."""
+    """Raises UserError for one file in two splits, be it by a link: what was trained on would score the network."""
     owners: dict[tuple[int, int], tuple[str, Path]] = {}
     for split, pairs in splits.items():
         for pair in pairs:
             facts = pair.image.stat()
             owner, other = owners.setdefault((facts.st_dev, facts.st_ino), (split, pair.image))
             if owner != split:
-                raise ValueError(f"{pair.image} is the same file as {other}: leave it in one split, {owner} or {split}")
+                raise UserError(f"{pair.image} is the same file as {other}: leave it in one split, {owner} or {split}")
 
 
 def class_table(root: Path, spec: Mapping[str, Any] | None, reading: Reading | None = None) -> ClassTable:

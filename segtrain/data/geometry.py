@@ -11,6 +11,8 @@ from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
+from ..errors import UserError
+
 WHOLE = 512 * 512  # pixels of images that are taken whole, rather than in crops
 CROP = 384  # of larger ones
 GREY = np.array([0.299, 0.587, 0.114])  # luma of ITU-R BT.601
@@ -41,7 +43,7 @@ class Augment:
             inverse of its frequency in all masks, and of its pixels one.
 
     Raises:
-        ValueError: for a factor or a fraction that is out of range.
+        UserError: for a factor or a fraction that is out of range.
     """
 
     def __init__(
@@ -57,12 +59,12 @@ class Augment:
     ) -> None:
         low, high = scale if len(scale) == 2 else (0.0, 0.0)
         if not 0 < low <= high < math.inf:
-            raise ValueError(f"augment.scale={list(scale)}: expected two factors above 0, the smaller one first")
+            raise UserError(f"augment.scale={list(scale)}: expected two factors above 0, the smaller one first")
         shares = {"flip": flip, "brightness": brightness, "contrast": contrast, "saturation": saturation, "hue": hue}
         shares["rare"] = rare
         for name, share in shares.items():
             if not 0 <= share <= (most := 0.5 if name == "hue" else 1):
-                raise ValueError(f"augment.{name}={share}: expected 0 to {most}")
+                raise UserError(f"augment.{name}={share}: expected 0 to {most}")
         self.scale, self.flip, self.rare = (low, high), flip, rare
         self.brightness, self.contrast, self.saturation, self.hue = brightness, contrast, saturation, hue
 

@@ -15,6 +15,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from ..errors import UserError
 from . import tiff
 from .tiff import Unfit
 
@@ -60,7 +61,7 @@ class Header(NamedTuple):
 
 
 def header(path: Path, max_pixels: int = MAX_PIXELS) -> Header:
-    """Raises ValueError for what is no image that `read_image` takes, as far as that can be known."""
+    """Raises UserError for what is no image that `read_image` takes, as far as that can be known."""
     if tiff.is_one(path) and (page := tiff.beyond_pillow(path)):
         with refusals(path, max_pixels):
             refuse_page(page, max_pixels)
@@ -98,7 +99,7 @@ def bits(image: Image.Image) -> int:
     """Of a channel as it is read. Pillow would halve the 16 of colours without a word.
 
     Raises:
-        ValueError: for more than 16, and for signed numbers and fractions.
+        UserError: for more than 16, and for signed numbers and fractions.
     """
     if image.mode == "F" or (image.mode == "I" and image.format != "PPM"):
         raise Unfit("channels of 32 bits or with a sign: images have 8 or 16 bits, from 0 up")
@@ -174,7 +175,7 @@ def with_channels(pixels: np.ndarray, channels: int, path: Path) -> np.ndarray:
         return (pixels @ LUMA)[..., None].round().astype(pixels.dtype)
     if own > channels:
         return np.ascontiguousarray(pixels[..., :channels])
-    raise ValueError(f"{path}: {own} channel{'s' * (own > 1)}, where data.channels={channels} are expected")
+    raise UserError(f"{path}: {own} channel{'s' * (own > 1)}, where data.channels={channels} are expected")
 
 
 def read_mask(path: Path, max_pixels: int = MAX_PIXELS, masks: Masks = None) -> np.ndarray:
@@ -185,11 +186,11 @@ def read_mask(path: Path, max_pixels: int = MAX_PIXELS, masks: Masks = None) -> 
             "values": as values, whatever is stored: colours have to be grey, but for what JPEG makes of that.
 
     Raises:
-        ValueError: for a damaged file, and for one that cannot be read exactly: several pages, channels that are
+        UserError: for a damaged file, and for one that cannot be read exactly: several pages, channels that are
             neither grey nor colours, colours of 16 bits, fractions.
     """
     if tiff.is_one(path) and (page := tiff.beyond_pillow(path)):
-        raise ValueError(f"{path}: {page.what}: a mask has one page of values, palette indices or 8-bit colours")
+        raise UserError(f"{path}: {page.what}: a mask has one page of values, palette indices or 8-bit colours")
     with opened(path, max_pixels) as image:
         if low_bytes(image) is not None:
             raise Unfit("colours of 16 bits: a mask has 8-bit colours, or numbers of up to 16 bits")
@@ -221,7 +222,7 @@ def grey_of(colors: np.ndarray) -> np.ndarray:
     """(H, W) values of grey (H, W, 3); exact where the channels are equal.
 
     Raises:
-        ValueError: for pixels that are not grey.
+        UserError: for pixels that are not grey.
     """
     spread = colors.max(2) - colors.min(2)
     pixels = int((spread > GREY_ENOUGH).sum())
@@ -278,7 +279,7 @@ def loaded(image: Any, shrink: int = 1, raw_mode: str | None = None) -> Image.Im
 
 
 def refuse_broken(image: Any) -> None:
-    """Raises ValueError for a PNG with a chunk, from the first of pixels on, that is not what its checksum says."""
+    """Raises UserError for a PNG with a chunk, from the first of pixels on, that is not what its checksum says."""
     file: BinaryIO = image.fp
     place = file.tell()
     file.seek(image.tile[0].offset - 8)
@@ -290,11 +291,11 @@ def refuse_broken(image: Any) -> None:
         while left:
             piece = file.read(min(left, PIECE))
             if not piece:
-                raise ValueError("it ends too early")
+                raise UserError("it ends too early")
             left -= len(piece)
             checksum = zlib.crc32(piece, checksum)
         if len(head) < 8 or file.read(4) != checksum.to_bytes(4, "big"):
-            raise ValueError("a checksum is wrong")
+            raise UserError("a checksum is wrong")
     file.seek(place)
 
 
@@ -311,7 +312,7 @@ def opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
     """The image file with its header read and its pixels not yet decoded. Errors inside name the file.
 
     Raises:
-        ValueError: for what is no regular file, no image, or damaged, and for more than `max_pixels`.
+        UserError: for what is no regular file, no image, or damaged, and for more than `max_pixels`.
         OSError: for a file that is missing or cannot be read.
     """
     with refusals(path, max_pixels), path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
@@ -324,24 +325,24 @@ def refusals(path: Path, max_pixels: int) -> Iterator[None]:
     """What readers raise inside, in one line that names the file; what is no regular file is refused before."""
     if not path.is_file():  # opening a pipe would wait for ever
         if path.exists() or path.is_symlink():
-            raise ValueError(f"{path}: expected a file, or a link to one")
+            raise UserError(f"{path}: expected a file, or a link to one")
         raise FileNotFoundError(f"{path}: there is no such file")
     try:
         with pillow_refuses(max_pixels):
             yield
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         pixels = re.findall(r"\d+ pixels", str(error))
-        raise ValueError(f"{path}: {pixels[0]}, more than data.max_pixels={max_pixels}: not decoded") from None
+        raise UserError(f"{path}: {pixels[0]}, more than data.max_pixels={max_pixels}: not decoded") from None
     except UnidentifiedImageError:
-        raise ValueError(f"{path}: not an image that can be read ({', '.join(FORMATS)}): is it damaged?") from None
+        raise UserError(f"{path}: not an image that can be read ({', '.join(FORMATS)}): is it damaged?") from None
     except MemoryError:
-        raise ValueError(f"{path}: does not fit in the memory; a lower data.max_pixels refuses it earlier") from None
+        raise UserError(f"{path}: does not fit in the memory; a lower data.max_pixels refuses it earlier") from None
     except Unfit as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise UserError(f"{path}: {error}") from None
     except Exception as error:  # readers raise many types for a damaged file, and name no path
         if isinstance(error, OSError) and error.errno is not None:
             raise OSError(error.errno, error.strerror, str(path)) from None
-        raise ValueError(f"{path}: damaged image: {' '.join(str(error).split())}") from None
+        raise UserError(f"{path}: damaged image: {' '.join(str(error).split())}") from None
 
 
 def refuse_tile(image: Image.Image, max_pixels: int) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from ..errors import UserError
 from .images import SUFFIXES
 from .pairing import bare, folders_of, stem_of, suffix_of
 from .reading import Row
@@ -19,17 +20,17 @@ SPLIT_COLUMNS = {"split", "subset", "set", "partition", "phase", "usage"}
 
 
 def text_of(path: Path) -> str:
-    """Raises ValueError for what is no text, or too much of it."""
+    """Raises UserError for what is no text, or too much of it."""
     if not path.is_file():  # opening a pipe would wait for ever
-        raise ValueError(f"{path}: expected a file, or a link to one")
+        raise UserError(f"{path}: expected a file, or a link to one")
     with path.open("rb") as file:
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
-        raise ValueError(f"{path}: a list of more than {MAX_BYTES} bytes is not read")
+        raise UserError(f"{path}: a list of more than {MAX_BYTES} bytes is not read")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise ValueError(f"{path}: not a list: it is no UTF-8 text") from None
+        raise UserError(f"{path}: not a list: it is no UTF-8 text") from None
 
 
 # --- train.txt --------------------------------------------------------------------------------------------------------
@@ -117,7 +118,7 @@ def table(tree: Tree, path: str) -> list[Row]:
     """The rows of a table that has columns for images and masks; otherwise nothing."""
     try:
         return rows(tree, text_of(tree.path(path)), path)
-    except ValueError:
+    except UserError:
         return []
 
 
@@ -128,14 +129,14 @@ def rows(tree: Tree, text: str, path: str, *, united: bool = False) -> list[Row]
         united: whether a folder may stand for the mask that all files in it are together.
 
     Raises:
-        ValueError: for a table that cannot be understood, naming its line.
+        UserError: for a table that cannot be understood, naming its line.
     """
     first = text.partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
     try:
         header, *content = csv.reader(text.splitlines(), delimiter=delimiter, strict=True)
     except (ValueError, csv.Error) as error:
-        raise ValueError(f"{path}: not a table of images and masks: {error}") from None
+        raise UserError(f"{path}: not a table of images and masks: {error}") from None
     image, mask = (column(tree, role, header, content[:20], path) for role in ("image", "mask"))
     split = next((i for i, name in enumerate(header) if name.strip().lower() in SPLIT_COLUMNS), None)
     found, folder = [], posixpath.dirname(path)
@@ -143,7 +144,7 @@ def rows(tree: Tree, text: str, path: str, *, united: bool = False) -> list[Row]
         if not any(fields):
             continue
         if len(fields) != len(header):
-            raise ValueError(f"{path}, line {number}: {len(fields)} fields, but {len(header)} columns")
+            raise UserError(f"{path}, line {number}: {len(fields)} fields, but {len(header)} columns")
         where = "" if split is None else split_in(fields[split], f"{path}, line {number}")
         together = tree.find_folder(fields[mask], folder) if united else None
         its = together or picture(tree, folder, fields[mask], "mask")
@@ -155,7 +156,7 @@ def column(tree: Tree, role: Role, header: Sequence[str], content: Sequence[Sequ
     """The column whose name says image or mask; of several, the first in which files are named."""
     found = [i for i, name in enumerate(header) if read(name).role == role]
     if not found:
-        raise ValueError(f"{path}: no column for the {role}: expected the header image,mask,split")
+        raise UserError(f"{path}: no column for the {role}: expected the header image,mask,split")
     folder = posixpath.dirname(path)
     files = (i for i in found if any(picture(tree, folder, fields[i], role) for fields in content if i < len(fields)))
     return next(files, found[0])
@@ -164,5 +165,5 @@ def column(tree: Tree, role: Role, header: Sequence[str], content: Sequence[Sequ
 def split_in(field: str, where: str) -> str:
     word = field.strip().lower()
     if word and word not in SPLIT_WORDS:
-        raise ValueError(f"{where}: the split {field[:50]!r} is none of {', '.join(SPLITS)}")
+        raise UserError(f"{where}: the split {field[:50]!r} is none of {', '.join(SPLITS)}")
     return SPLIT_WORDS.get(word, "")

@@ -13,6 +13,7 @@ from lightning.pytorch import LightningDataModule, Trainer
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from ..errors import UserError
 from .classes import ClassTable
 from .geometry import Augment
 from .loader import Loader
@@ -127,13 +128,13 @@ class DataModule(LightningDataModule):
     ) -> None:
         super().__init__()
         if len(crop) != 2 or min(crop) < 1:
-            raise ValueError(f"data.crop={list(crop)}: expected height and width in pixels, such as [384, 384]")
+            raise UserError(f"data.crop={list(crop)}: expected height and width in pixels, such as [384, 384]")
         if batch_size < 1:
-            raise ValueError(f"data.batch_size={batch_size}: expected 1 or more")
+            raise UserError(f"data.batch_size={batch_size}: expected 1 or more")
         if not 0 <= seed < 1 << 63:
-            raise ValueError(f"seed={seed}: expected 0 or more, up to {(1 << 63) - 1}")
+            raise UserError(f"seed={seed}: expected 0 or more, up to {(1 << 63) - 1}")
         if workers != "auto" and not 0 <= workers <= MAX_WORKERS:
-            raise ValueError(f"data.workers={workers}: expected 0 to {MAX_WORKERS}, or auto")
+            raise UserError(f"data.workers={workers}: expected 0 to {MAX_WORKERS}, or auto")
         self.splits, self.classes, self.crop, self.batch_size = splits, classes, tuple(crop), batch_size
         self.workers = default_workers() if workers == "auto" else int(workers)
         self.augment, self.seed, self.batches_done = augment, seed, 0
@@ -141,9 +142,9 @@ class DataModule(LightningDataModule):
         self._class_pixels: Tensor | None = None
 
     def source(self, split: str) -> Source:
-        """Raises ValueError for a split that the data do not have."""
+        """Raises UserError for a split that the data do not have."""
         if split not in self.splits:
-            raise ValueError(f"split={split}: these data have {', '.join(self.splits)}")
+            raise UserError(f"split={split}: these data have {', '.join(self.splits)}")
         return self.splits[split]
 
     @property

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from ..errors import UserError
 from .coco import Order
 from .folder import FolderData
 from .geometry import Augment
@@ -86,14 +87,14 @@ def provide(data: Mapping[str, Any]) -> None:
 
     Raises:
         FileNotFoundError: saying what to put where, if it is not there and is not to be downloaded.
-        ValueError: for one that cannot be.
+        UserError: for one that cannot be.
         OSError: for a download that fails.
     """
     if "origin" not in data:
         return
     name, root = data["origin"], Path(data["root"])
     if name not in ORIGINS:
-        raise ValueError(f"data.origin={name}: expected one of {', '.join(ORIGINS)}")
+        raise UserError(f"data.origin={name}: expected one of {', '.join(ORIGINS)}")
     origin = ORIGINS[name]
     kind = (data.get("layout") or origin.layout).partition(":")[0]
     if root.is_dir() and (kind not in LAYOUTS or LAYOUTS[kind](Tree(root))):
@@ -103,7 +104,7 @@ def provide(data: Mapping[str, Any]) -> None:
         hint = ", or type data.download=true" if origin.fetch else ""
         raise FileNotFoundError(f"data.root={root}: {name} is not there: {place}{hint}")
     if origin.fetch is None:
-        raise ValueError(f"data.download=true: {name} cannot be downloaded from here: {place}")
+        raise UserError(f"data.download=true: {name} cannot be downloaded from here: {place}")
     root.mkdir(parents=True, exist_ok=True)
     try:
         origin.fetch(root)

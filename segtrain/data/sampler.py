@@ -6,6 +6,8 @@ from functools import lru_cache
 import numpy as np
 from torch.utils.data import Sampler
 
+from ..errors import UserError
+
 ORDER, SAMPLE = 0, 1  # domains of `generator`
 
 
@@ -30,14 +32,14 @@ class EndlessBatchSampler(Sampler[list[int]]):
         pieces: that each rank computes its share in.
 
     Raises:
-        ValueError: if the batch cannot be shared out evenly.
+        UserError: if the batch cannot be shared out evenly.
     """
 
     def __init__(
         self, length: int, batch_size: int, seed: int, *, done: int = 0, rank: int = 0, ranks: int = 1, pieces: int = 1
     ) -> None:
         if batch_size % (ranks * pieces):
-            raise ValueError(
+            raise UserError(
                 f"data.batch_size={batch_size} cannot be shared by {ranks} processes x {pieces} pieces "
                 f"(trainer.accumulate_grad_batches): take a multiple of {ranks * pieces}"
             )

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..errors import UserError
+
 MAX_BYTES = 1 << 26  # of a file, packed or unpacked; those of SBD have some kilobytes
 COMPRESSED, MATRIX, STRUCT = 15, 14, 2
 NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8"}
@@ -31,14 +33,14 @@ class MatMask:
         """(H, W) values.
 
         Raises:
-            ValueError: for a file that is damaged or holds something else.
+            UserError: for a file that is damaged or holds something else.
         """
         with self.path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
         try:
             return segmentation(content)
         except (ValueError, KeyError, IndexError, struct.error, zlib.error) as error:
-            raise ValueError(f"{self.path}: no mask of SBD: {str(error)[:100]}") from None
+            raise UserError(f"{self.path}: no mask of SBD: {str(error)[:100]}") from None
 
 
 class Element(NamedTuple):
@@ -54,21 +56,21 @@ def segmentation(content: bytes) -> np.ndarray:
     Format: https://www.mathworks.com/help/pdf_doc/matlab/matfile_format.pdf, chapter 1.
     """
     if len(content) > MAX_BYTES or content[126:128] not in (b"IM", b"MI"):
-        raise ValueError("not a MATLAB 5 file")
+        raise UserError("not a MATLAB 5 file")
     order = "<" if content[126:128] == b"IM" else ">"
     element = next(elements(content[128:], order))
     if element.kind == COMPRESSED:
         unpack = zlib.decompressobj()
         content = unpack.decompress(element.data, MAX_BYTES)
         if unpack.unconsumed_tail:
-            raise ValueError(f"more than {MAX_BYTES} bytes")
+            raise UserError(f"more than {MAX_BYTES} bytes")
         element = next(elements(content, order))
     flags, _, _, length, names, *fields = elements(element.data, order)
     if flags.data[3 if order == ">" else 0] != STRUCT:
-        raise ValueError("it holds no structure")
+        raise UserError("it holds no structure")
     size = struct.unpack(f"{order}i", length.data[:4])[0]
     if not 0 < size <= 64:
-        raise ValueError(f"names of {size} characters")
+        raise UserError(f"names of {size} characters")
     keys = [names.data[i : i + size].rstrip(b"\0") for i in range(0, len(names.data), size)]
     return matrix(dict(zip(keys, fields, strict=True))[b"Segmentation"], order)
 
@@ -77,7 +79,7 @@ def elements(content: bytes, order: str) -> Iterator[Element]:
     """The elements one after the other: type, length and data, filled up to 8 bytes; short ones are 8 bytes in all.
 
     Raises:
-        ValueError: for one that is cut off.
+        UserError: for one that is cut off.
     """
     place = 0
     while place + 8 <= len(content):
@@ -86,7 +88,7 @@ def elements(content: bytes, order: str) -> Iterator[Element]:
         if kind >> 16:
             kind, length, start, following = kind & 0xFFFF, kind >> 16, place + 4, place + 8
         if start + length > len(content):
-            raise ValueError("cut off")
+            raise UserError("cut off")
         yield Element(kind, content[start : start + length])
         place = following
 
@@ -94,7 +96,7 @@ def elements(content: bytes, order: str) -> Iterator[Element]:
 def matrix(element: Element, order: str) -> np.ndarray:
     """(rows, columns) of a matrix of numbers, which is stored column by column."""
     if element.kind != MATRIX:
-        raise ValueError("the segmentation is no matrix")
+        raise UserError("the segmentation is no matrix")
     _, size, _, numbers = list(elements(element.data, order))[:4]
     height, width = struct.unpack(f"{order}2i", size.data)
     values = np.frombuffer(numbers.data, np.dtype(order + NUMBERS[numbers.kind]))

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import UserError
 from .classes import ClassTable
 from .geometry import Augment
 from .module import DataModule
@@ -107,15 +108,15 @@ class ShapesData(DataModule):
         seed: int = 0,
     ) -> None:
         if len(size) != 2 or min(size) < 1:
-            raise ValueError(f"data.size={list(size)[:3]}: expected height and width in pixels, such as [128, 128]")
+            raise UserError(f"data.size={list(size)[:3]}: expected height and width in pixels, such as [128, 128]")
         if size[0] * size[1] > MAX_PIXELS:
-            raise ValueError(f"data.size={list(size)}: up to {MAX_PIXELS} pixels are drawn, such as [4096, 4096]")
+            raise UserError(f"data.size={list(size)}: up to {MAX_PIXELS} pixels are drawn, such as [4096, 4096]")
         lengths = {"train": train, "val": val, "test": test}
         for split, length in lengths.items():
             if not 1 <= length <= MAX_IMAGES:
-                raise ValueError(f"data.{split}={length}: expected 1 to {MAX_IMAGES} images")
+                raise UserError(f"data.{split}={length}: expected 1 to {MAX_IMAGES} images")
         if variant < 0:
-            raise ValueError(f"data.variant={variant}: expected 0 or more")
+            raise UserError(f"data.variant={variant}: expected 0 or more")
         splits = {name: ShapesSource(i, length, size, variant) for i, (name, length) in enumerate(lengths.items())}
         table = ClassTable.from_spec(CLASSES)
         super().__init__(splits, table, crop=crop, batch_size=batch_size, workers=workers, augment=augment, seed=seed)

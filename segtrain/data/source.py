@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import UserError
 from .cache import Cache
 from .classes import ClassTable
 from .images import MAX_PIXELS, Header, Masks, displayed_size, header, read_image, read_mask
@@ -71,7 +72,7 @@ class FolderSource:
         """Image (channels, H, W) uint8 or uint16, and mask (H, W) of class indices.
 
         Raises:
-            ValueError: naming the file, for damaged files and for values that no class owns.
+            UserError: naming the file, for damaged files and for values that no class owns.
         """
         kept = self.cache and self.cache.get(index)
         if kept:
@@ -105,8 +106,8 @@ class FolderSource:
         )
         try:
             return torch.from_numpy(self.classes.encode(stored))
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from None
 
     def keep(self) -> int:
         """From now on keep what is read in memory; the bytes that all of it will take."""
@@ -126,16 +127,16 @@ def agree(sources: Iterable[FolderSource], channels: int | None) -> None:
         channels: `None` takes 1 if all images are grey, 3 if any is in colours, or the number of those with more.
 
     Raises:
-        ValueError: for images of several numbers of channels, and for those that have too few.
+        UserError: for images of several numbers of channels, and for those that have too few.
     """
     sources = list(sources)
     known = [known for s in sources for known in zip((p.image for p in s.pairs), s.headers, strict=True)]
     channels = common_channels(known) if channels is None else channels
     if not 1 <= channels <= MAX_CHANNELS:
-        raise ValueError(f"data.channels={channels}: expected null, or 1 to {MAX_CHANNELS}")
+        raise UserError(f"data.channels={channels}: expected null, or 1 to {MAX_CHANNELS}")
     for path, found in known:
         if found.channels < channels and (found.channels, channels) != (1, 3):
-            raise ValueError(
+            raise UserError(
                 f"{path} has {found.channels} channels, the data {channels}: leave it out, or type data.channels="
                 f"{found.channels} for the first ones of all images"
             )
@@ -148,12 +149,12 @@ def common_channels(known: Sequence[tuple[Path, Header]]) -> int:
     """Of images that are grey, in colours, or have one other number of channels.
 
     Raises:
-        ValueError: for two others.
+        UserError: for two others.
     """
     others = {found.channels: path for path, found in known if found.channels not in (1, 3)}
     if len(others) > 1:
         (one, first), (two, second) = list(others.items())[:2]
-        raise ValueError(
+        raise UserError(
             f"{first} has {one} channels, but {second} has {two}: type data.channels={min(one, two)} for the first ones"
         )
     return next(iter(others), max((found.channels for _, found in known), default=3))
@@ -172,11 +173,11 @@ def checked_size(pair: Pair, max_pixels: int) -> tuple[int, int]:
 
 
 def refuse_size(pair: Pair, image: tuple[int, int], max_pixels: int) -> None:
-    """Raises ValueError unless the mask has the size (height, width) of its image."""
+    """Raises UserError unless the mask has the size (height, width) of its image."""
     mask = displayed_size(pair.mask, max_pixels) if isinstance(pair.mask, Path) else pair.mask.size()
     if image != mask:
         path = pair.mask if isinstance(pair.mask, Path) else pair.mask.path
-        raise ValueError(
+        raise UserError(
             f"{path} is {mask[1]} x {mask[0]} pixels, but its image {pair.image} is {image[1]} x {image[0]}: "
             "a mask needs the size of its image"
         )

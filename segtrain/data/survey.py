@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ..errors import UserError
 from .images import TRANSPOSED, header, is_grey, loaded, opened, orientation, read_image, read_mask
 from .loader import Loader
 from .source import Pair
@@ -189,7 +190,7 @@ def examine_image(path: Path, max_pixels: int) -> ImageFacts:
                 facts.update(of_bytes(loaded(image)))
         if plain.bits != 8:
             facts.update(of_array(read_image(path, max_pixels, channels=plain.channels, bits=plain.bits)))
-    except (ValueError, OSError) as error:
+    except (UserError, OSError) as error:
         facts["problem"] = problem(error, path)
     return ImageFacts(**facts)
 
@@ -207,7 +208,7 @@ def examine_mask(pair: Pair, max_pixels: int) -> MaskFacts:
             values = pair.mask.read()
             facts.update(height=values.shape[0], width=values.shape[1], channels=1, bits=8 * values.itemsize)
             facts.update(mode="painted", format="painted", **counted(values, MAX_VALUES))
-    except (ValueError, OSError) as error:
+    except (UserError, OSError) as error:
         facts["problem"] = problem(error, path)
     return MaskFacts(**facts)
 
@@ -295,7 +296,7 @@ def numbers(path: Path, max_pixels: int, *, loose: bool) -> dict[str, Any]:
         return counted(packed(mask.astype(np.uint32)), MAX_COLOURS, like(mask) if loose else None)
     low, high = mask.min(initial=0), mask.max(initial=0)
     if low < 0 or high >= 1 << 16:
-        raise ValueError(f"numbers from {low} to {high}: a mask holds whole numbers from 0 to 65535")
+        raise UserError(f"numbers from {low} to {high}: a mask holds whole numbers from 0 to 65535")
     facts: dict[str, Any] = {"channels": 1, **counted(mask, MAX_VALUES, like(mask[..., None]) if loose else None)}
     with opened(path, max_pixels) as image:
         if image.mode in ("P", "PA"):

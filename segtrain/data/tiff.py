@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from ..errors import UserError
+
 SUFFIXES = frozenset({".tif", ".tiff"})
 MAGIC = {b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"}  # the last two: BigTIFF
 REDUCED, WIDTH, HEIGHT, BITS, PHOTOMETRIC, SAMPLES = 254, 256, 257, 258, 262, 277
@@ -21,7 +23,7 @@ ALPHA = (1, 2)  # extra samples; 0 is unspecified: a channel as any other
 MAX_CHANNELS = 1024
 
 
-class Unfit(ValueError):
+class Unfit(UserError):
     """A file that is whole, and holds something that is not taken."""
 
 
@@ -120,7 +122,7 @@ def read(path: Path, page: Page) -> np.ndarray:
     """(H, W, channels) uint8 or uint16.
 
     Raises:
-        ValueError: for a damaged file, of which tifffile raises many other types too.
+        UserError: for a damaged file, of which tifffile raises many other types too.
     """
     tifffile: Any = importlib.import_module("tifffile")  # an extra
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it says of a damaged file, it raises too
@@ -133,5 +135,5 @@ def read(path: Path, page: Page) -> np.ndarray:
             pixels = np.moveaxis(pixels, 0, -1) if first.axes == "SYX" else pixels
     shape = (page.height, page.width, page.channels)
     if pixels.ndim != 3 or pixels.shape[:2] != shape[:2] or pixels.shape[2] < page.channels:
-        raise ValueError(f"pixels of shape {pixels.shape}, expected {shape}")
+        raise UserError(f"pixels of shape {pixels.shape}, expected {shape}")
     return np.ascontiguousarray(pixels[..., : page.channels], pixels.dtype.newbyteorder("="))

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
+from ..errors import UserError
 from .classes import UNPRINTABLE
 from .images import SUFFIXES
 from .words import splits_beside
@@ -29,7 +30,7 @@ class Tree:
 
     Raises:
         FileNotFoundError: for a missing root.
-        ValueError: for more files than any data set has, and for pictures whose names a terminal would obey.
+        UserError: for more files than any data set has, and for pictures whose names a terminal would obey.
     """
 
     def __init__(self, root: Path, *, outside: bool = False) -> None:
@@ -42,12 +43,12 @@ class Tree:
         for path, is_folder in walk(root, "", 0):
             (self.folders if is_folder else self.files).append(path)
             if len(self.files) > MAX_FILES:
-                raise ValueError(f"{root}: more than {MAX_FILES} files: name the folder of the images alone")
+                raise UserError(f"{root}: more than {MAX_FILES} files: name the folder of the images alone")
         self.files.sort()
         self.folders.sort()
         for path in self.pictures:
             if UNPRINTABLE.search(path):
-                raise ValueError(f"{str(root / path)!r}: the name holds control or invalid characters: rename it")
+                raise UserError(f"{str(root / path)!r}: the name holds control or invalid characters: rename it")
 
     @cached_property
     def pictures(self) -> list[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..errors import UserError
 from .images import displayed_size, read_mask
 
 
@@ -25,13 +26,13 @@ class UnitedMask:
         """(H, W) uint8.
 
         Raises:
-            ValueError: naming the file that is damaged, or of another size than the first one.
+            UserError: naming the file that is damaged, or of another size than the first one.
         """
         united = np.zeros(self.size(), bool)
         for file in self.files:
             stored = read_mask(file)
             one = stored.any(axis=-1) if stored.ndim == 3 else stored != 0
             if one.shape != united.shape:
-                raise ValueError(f"{file}: {one.shape} (height, width), but {self.files[0].name} is {united.shape}")
+                raise UserError(f"{file}: {one.shape} (height, width), but {self.files[0].name} is {united.shape}")
             united |= one
         return united.astype(np.uint8)
