@@ -10,14 +10,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from PIL import Image
 
 from segtrain.data import ClassTable, FolderData
-from segtrain.data.images import MAX_PIXELS, Masks, header, read_image, read_mask
-from segtrain.data.source import FolderSource
+from segtrain.data.batches.source import FolderSource
+from segtrain.data.files.images import MAX_PIXELS, header, read_image
+from segtrain.data.files.masks import read_mask
 
 CLASSES = 12
 TABLE = {"classes": [{"name": f"{i}", "color": [20 * i, 255 - 20 * i, 7 * i]} for i in range(CLASSES)]}
@@ -97,12 +97,12 @@ def jobs(kind: str, table: ClassTable) -> list[Job]:
             decode,
             lambda path: read_image(path, channels=1 if "grey" in kind or kind.endswith(" L") else 3),
         ]
-    masks = cast(Masks, table.masks)
-    return [header, decode, lambda path: read_mask(path, MAX_PIXELS, masks), lambda path: encoded(path, table, masks)]
+    coding = table.coding
+    return [header, decode, lambda path: read_mask(path, MAX_PIXELS, coding), lambda path: encoded(path, table)]
 
 
-def encoded(path: Path, table: ClassTable, masks: Masks) -> np.ndarray:
-    return table.encode(read_mask(path, MAX_PIXELS, masks))
+def encoded(path: Path, table: ClassTable) -> np.ndarray:
+    return table.encode(read_mask(path, MAX_PIXELS, table.coding))
 
 
 def main() -> None:

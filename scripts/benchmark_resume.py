@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 
 from segtrain.build import build, conf_folder
 from segtrain.checkpoint import Checkpoint
-from segtrain.data.sampler import SAMPLE, EndlessBatchSampler, generator
+from segtrain.data.batches.sampler import SAMPLE, EndlessBatchSampler, generator
 from segtrain.disk import write_through
 from segtrain.learner import Learner
 from segtrain.losses import CrossEntropy

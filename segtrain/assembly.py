@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from .build import build
 from .data import DataModule
 from .errors import UserError, from_user
+from .inspection import before_training
 from .losses import class_weights
 from .report import say
 from .restore import without_download
@@ -26,6 +27,7 @@ def open_data(settings: Spec, trust: frozenset[str] | None, processes: int) -> D
     """
     augment = build(settings["augment"], trust)
     data: DataModule = build(settings["data"], trust, augment=augment, seed=settings["seed"])
+    before_training(data)
     if not {"train", "val"} <= data.splits.keys():
         raise UserError(
             f"the data have {', '.join(data.splits)} alone: training needs train and val, as in images/val with "

@@ -7,7 +7,7 @@ from typing import Any
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 
-from .data.loader import die_with
+from .data.workers import die_with
 from .errors import UserError
 from .precision import device_count, device_type
 

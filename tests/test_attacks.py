@@ -457,7 +457,7 @@ TARGETS: dict[str, Callable[[Place], dict[str, Any]]] = {
     "segtrain.build.build": lambda place: {"spec": {"_target_": "os.getcwd"}},
     "segtrain.build.locate": lambda place: {"name": "planted_at_import.thing"},
     "segtrain.cli.main": lambda place: {},
-    "segtrain.data.images.read_image": lambda place: {"path": "x"},
+    "segtrain.data.files.images.read_image": lambda place: {"path": "x"},
     "functools.partial": lambda place: {"func": "os.system"},
     "operator.attrgetter": lambda place: {"attr": "__class__"},
     "torch.nn.Conv2d": lambda place: {"in_channels": 10**6, "out_channels": 10**6, "kernel_size": 1},

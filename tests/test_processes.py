@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from segtrain import processes
-from segtrain.data.sampler import Share
+from segtrain.data.batches.sampler import Share
 from tests.commands.conftest import TINY
 
 ROOT = Path(__file__).resolve().parents[1]

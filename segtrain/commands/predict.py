@@ -9,12 +9,13 @@ from PIL import Image
 from rich.progress import track
 
 from .. import disk
-from ..data.classes import UNPRINTABLE, ClassTable
-from ..data.images import MAX_PIXELS, SUFFIXES, header, read_image
+from ..data.classes import ClassTable
+from ..data.files.images import MAX_PIXELS, SUFFIXES, header, read_image
 from ..errors import UserError
 from ..inference import input_channels
 from ..inference import predict as predict_mask
 from ..report import console, overlay, say
+from ..text import UNPRINTABLE
 from .evaluate import Engine, opened
 
 

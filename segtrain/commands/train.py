@@ -216,7 +216,6 @@ class Training:
             be_quiet()
         if not before:  # stored settings, which may be a stranger's, open no connection
             provide(settings["data"])
-        inspection.before_training(settings["data"])
         self.data = assembly.open_data(settings, trust, self.processes)
         torch.manual_seed(settings["seed"])
         self.skipped = getattr(self.data, "skipped", [])

@@ -1,10 +1,9 @@
 """Data: from files, or from nothing, to batches."""
 
+from .batches.augment import Augment
+from .batches.module import DataModule
 from .classes import ClassTable
 from .folder import FolderData
-from .geometry import Augment
-from .module import DataModule
-from .public import PublicData
 from .shapes import ShapesData
 
-__all__ = ["Augment", "ClassTable", "DataModule", "FolderData", "PublicData", "ShapesData"]
+__all__ = ["Augment", "ClassTable", "DataModule", "FolderData", "ShapesData"]

@@ -7,23 +7,22 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from reprlib import repr as short
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-import yaml
 
 from ..errors import UserError
+from ..text import UNPRINTABLE, parse_yaml, refuse_bomb
+from .color import Color, color_of, number_of, pack, unpack
 
 UNLISTED = -1  # in the look-up tables: no class owns this value
 OTHER, MASKS = ("error", "ignore", "nearest"), ("values", "colors")
 AT_ONCE = 1 << 22  # distances that `_nearest` compares at a time
 KEYS = {"name", "color", "values", "colors"}
-MAX_BYTES, MAX_ENTRIES, MAX_DEPTH, MAX_TEXT = 1_000_000, 500_000, 10, 1_000  # of a table, which may be a stranger's
+MAX_BYTES, MAX_DEPTH = 1_000_000, 10  # of a table, which may be a stranger's; lists and mappings in one another
 MAX_CLASSES = 4096  # whose confusion matrix takes 128 MiB
 MAX_NAME = 100
 VALUES = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?", re.ASCII)
-# What moves the cursor, colours a terminal or reverses a line when it is printed, and half characters.
-UNPRINTABLE = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class ClassTable:
         rgb: 24-bit colour -> class index, or `void`.
         other: how a value or colour that is not listed is met: an `error`, `ignore` (void), or as the `nearest` listed
             one, by squared distance (the first listed of equally near ones).
-        masks: how masks of any kind are read: as `values`, as `colors`, or (`None`) by what is stored; see `read_mask`.
+        coding: how masks of any kind are read: as `values`, as `colors`, or (`None`) as they are stored.
     """
 
     names: tuple[str, ...]
@@ -47,7 +46,7 @@ class ClassTable:
     values: Mapping[int, int]
     rgb: Mapping[int, int]
     other: str = "error"
-    masks: str | None = None
+    coding: Literal["values", "colors"] | None = None
     spec: dict[str, Any] = field(default_factory=dict, compare=False)
 
     def __len__(self) -> int:
@@ -73,7 +72,7 @@ class ClassTable:
         """
         colors = mask.ndim == 3
         if colors:
-            codes, table = packed(mask), self._rgb_table
+            codes, table = pack(mask), self._rgb_table
         else:
             if mask.dtype == self.dtype == np.uint8:
                 translation, unlisted = self._bytes
@@ -125,10 +124,10 @@ class ClassTable:
 
     def _refuse(self, codes: np.ndarray, *, colors: bool) -> None:
         counts = Counter(codes.ravel().tolist()).most_common(5)
-        shown = ", ".join(f"{_rgb_text(code) if colors else code} ({n} pixels)" for code, n in counts)
+        shown = ", ".join(f"{_text(code) if colors else code} ({n} pixels)" for code, n in counts)
         kind = "colours" if colors else "values"
         listed = ", ".join(self.names[:6]) + (", ..." if len(self) > 6 else "")
-        entry = f"colors: [{_rgb_text(counts[0][0])}]" if colors else f"values: [{counts[0][0]}]"
+        entry = f"colors: [{_text(counts[0][0])}]" if colors else f"values: [{counts[0][0]}]"
         raise UserError(
             f"{kind} {shown} belong to none of the {len(self)} classes ({listed}): "
             f"list them in classes.yaml ({entry}), or set `other: ignore` (or `nearest`) there"
@@ -138,56 +137,27 @@ class ClassTable:
     def from_spec(cls, spec: Mapping[str, Any], source: str = "classes") -> "ClassTable":
         """From the content of a `classes.yaml`; `source` is named in errors."""
         try:
-            _refuse_bomb(spec)
+            refuse_bomb(spec, MAX_DEPTH)
             return _parse(spec)
         except UserError as error:
             raise UserError(f"{source}: {error}") from None
 
     @classmethod
     def from_file(cls, path: Path) -> "ClassTable":
+        """From a `classes.yaml`.
+
+        Raises:
+            UserError: For a file that is too large, no YAML, or no class table.
+        """
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise UserError(f"{path}: a class table of more than {MAX_BYTES} bytes is not read")
-        return cls.from_spec(_load_yaml(content, path), str(path))
-
-
-def _load_yaml(content: bytes, path: Path) -> Any:
-    """Plain data from YAML; what few bytes blow up is refused before it is made."""
-    try:
-        _refuse_depth(content)
-        loader = yaml.SafeLoader(content)
-        node = loader.get_single_node()
-        _refuse_bomb(node)
-        return None if node is None else loader.construct_document(node)
-    except Exception as error:  # for a wrong value under a tag such as !!int, SafeLoader raises many types
-        raise UserError(f"{path}: not YAML of a class table: {' '.join(str(error).split())}") from None
-
-
-def _refuse_depth(content: bytes) -> None:
-    """Raises UserError for brackets in brackets, before PyYAML takes a time for them that grows with their square."""
-    depth = 0
-    for event in yaml.parse(content, Loader=yaml.SafeLoader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH:
-            raise UserError("nested too deeply")
-
-
-def _refuse_bomb(value: Any) -> None:
-    """Raises UserError for YAML nodes or plain data that are too large, counted with their aliases written out."""
-    entries, waiting = 0, [(value, 0)]
-    while waiting:
-        item, depth = waiting.pop()
-        item = item.value if isinstance(item, yaml.Node) else item
-        entries += 1
-        if entries > MAX_ENTRIES:
-            raise UserError(f"more than {MAX_ENTRIES} entries, aliases written out")
-        if depth > MAX_DEPTH:
-            raise UserError("nested too deeply")
-        if isinstance(item, str) and len(item) > MAX_TEXT:
-            raise UserError(f"a text of {len(item)} characters, more than {MAX_TEXT}")
-        inside = item.items() if isinstance(item, Mapping) else item if isinstance(item, list | tuple | set) else ()
-        waiting.extend((inner, depth + 1) for inner in inside)
+        try:
+            spec = parse_yaml(content, MAX_DEPTH)
+        except UserError as error:
+            raise UserError(f"{path}: not YAML of a class table: {error}") from None
+        return cls.from_spec(spec, str(path))
 
 
 def _parse(spec: Mapping[str, Any]) -> ClassTable:
@@ -206,16 +176,16 @@ def _parse(spec: Mapping[str, Any]) -> ClassTable:
     ignore, ignored_colors = _ignored(spec.get("ignore"))
     void = ignore if ignore is not None and len(names) <= ignore < 256 else max(255, len(names))
     values: dict[int, int] = {} if ignore is None else {ignore: void}
-    rgb: dict[int, int] = dict.fromkeys(map(_code, ignored_colors), void)
+    rgb: dict[int, int] = dict.fromkeys(map(number_of, ignored_colors), void)
     for i, entry in enumerate(classes):
         for value in _values(entry.get("values", [i])):
             _own(values, value, i, str(value), names)
         for color in map(_color, _listed("colors", entry.get("colors", [entry["color"]] if "color" in entry else []))):
-            _own(rgb, _code(color), i, str(list(color)), names)
+            _own(rgb, number_of(color), i, str(list(color)), names)
     return ClassTable(names, np.array(colors, np.uint8), void, values, rgb, other, masks, dict(spec))
 
 
-def _ignored(entry: Any) -> tuple[int | None, list[tuple[int, int, int]]]:
+def _ignored(entry: Any) -> tuple[int | None, list[Color]]:
     """The value and the colours that `ignore:` names: null, a value, a colour, or a list of colours."""
     if entry is None or (type(entry) is int and 0 <= entry < 1 << 16):
         return entry, []
@@ -270,14 +240,14 @@ def _listed(key: str, entries: Any) -> Sequence[Any]:
     return entries
 
 
-def _color(color: Any) -> tuple[int, int, int]:
+def _color(color: Any) -> Color:
     numbers = isinstance(color, list | tuple) and len(color) == 3 and all(type(c) is int for c in color)
     if not numbers or not all(0 <= c <= 255 for c in color):
         raise UserError(f"color {short(color)} is not three numbers from 0 to 255")
     return color[0], color[1], color[2]
 
 
-def _default_color(index: int) -> tuple[int, int, int]:
+def _default_color(index: int) -> Color:
     """Pascal VOC's colour map: the bits of the index, dealt out to red, green and blue from the top."""
     red = green = blue = 0
     for bit in range(8):
@@ -287,27 +257,17 @@ def _default_color(index: int) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def _code(color: Sequence[int]) -> int:
-    return color[0] << 16 | color[1] << 8 | color[2]
-
-
-def packed(colors: np.ndarray) -> np.ndarray:
-    """24-bit numbers (H, W) of colours (H, W, 3) uint8; of the type that indexes fastest."""
-    codes = colors[..., 0].astype(np.intp)
-    for channel in (1, 2):
-        codes <<= 8
-        codes |= colors[..., channel]
-    return codes
-
-
 def _nearest(codes: np.ndarray, listed: np.ndarray, *, colors: bool) -> np.ndarray:
     """For each of `codes` the position in `listed` of the nearest, the first of equally near ones."""
-    shifts = np.array([16, 8, 0] if colors else [0])
-    some, those = (each[:, None].astype(np.int64) >> shifts & (255 if colors else 65535) for each in (codes, listed))
+    points, targets = (unpack(numbers) if colors else numbers[:, None] for numbers in (codes, listed))
+    found = []
     step = max(1, AT_ONCE // len(listed))
-    pieces = (some[i : i + step, None] - those for i in range(0, len(some), step))
-    return np.concatenate([(piece**2).sum(-1).argmin(1) for piece in pieces])
+    for start in range(0, len(points), step):
+        distances = ((points[start : start + step, None] - targets) ** 2).sum(-1)
+        found.append(distances.argmin(1))
+    return np.concatenate(found)
 
 
-def _rgb_text(code: int) -> str:
-    return f"[{code >> 16}, {code >> 8 & 255}, {code & 255}]"
+def _text(code: int) -> str:
+    """A colour as it is written in classes.yaml."""
+    return str(list(color_of(code)))

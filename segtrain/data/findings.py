@@ -4,20 +4,20 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from .class_files import hexed
 from .classes import ClassTable
-from .encoding import as_read, tally
-from .images import TRANSPOSED
-from .source import Pair
-from .survey import LOOK, ImageFacts, MaskFacts, Survey, mask_name
-
-if TYPE_CHECKING:
-    from .layouts import Reading
+from .color import hex_of
+from .files.images import TRANSPOSED
+from .files.pair import Pair
+from .layouts.reading import Reading
+from .survey.facts import ImageFacts, MaskFacts
+from .survey.measure import LOOK
+from .survey.memory import remembered
+from .survey.survey import Survey, readers, survey
+from .survey.tally import in_coding, tally
 
 SAME, DETAIL = 0.98, 0.9  # correlations of two looks, and of what stands out in them, from which they are one image
 ALIKE = 0.8  # and from which two neighbours by name are frames of one sequence
@@ -40,24 +40,26 @@ class Finding(NamedTuple):
     detail: str
 
 
-class Placed(NamedTuple):
+class Sample(NamedTuple):
+    """A pair in its split, with what is known of its image."""
+
     split: str
     pair: Pair
     image: ImageFacts
 
 
-def find(reading: "Reading", survey: Survey, table: ClassTable | None) -> list[Finding]:
+def find(reading: Reading, facts: Survey, table: ClassTable | None) -> list[Finding]:
     """Errors first, then warnings; each kind in the order of the files. Faults across splits are sought between the
     splits of `reading`, so data without splits have to be split before."""
     found = [Finding("error", "no mask", str(path), "an image without a mask") for path in reading.images]
     found += [Finding("error", "no image", str(path), "a mask without an image") for path in reading.masks]
-    placed = [Placed(split, pair, survey.image(pair)) for split, pairs in reading.splits.items() for pair in pairs]
+    placed = [Sample(split, pair, facts.image(pair)) for split, pairs in reading.splits.items() for pair in pairs]
     for _, pair, image in placed:
-        found += in_pair(pair, image, survey.mask(pair), table)
+        found += in_pair(pair, image, facts.mask(pair), table)
     found += odd_images(placed)
-    found += odd_masks({mask_name(p.pair): survey.mask(p.pair) for p in placed}, table)
+    found += odd_masks({p.pair.mask.name: facts.mask(p.pair) for p in placed}, table)
     if table is not None:
-        found += absent_classes(reading.splits, survey, table)
+        found += absent_classes(reading.splits, facts, table)
     found += across_splits(placed)
     found = list(dict.fromkeys(found))  # a file may belong to several pairs
     kinds = list(dict.fromkeys(finding.kind for finding in found))
@@ -69,13 +71,13 @@ def find(reading: "Reading", survey: Survey, table: ClassTable | None) -> list[F
 
 def in_pair(pair: Pair, image: ImageFacts, mask: MaskFacts, table: ClassTable | None) -> Iterator[Finding]:
     """Files that cannot be read, sizes that differ, pixels of no class, masks that say little."""
-    for facts, file in ((image, str(pair.image)), (mask, mask_name(pair))):
+    for facts, file in ((image, str(pair.image)), (mask, pair.mask.name)):
         if facts.problem:
             yield Finding("error", "unreadable", file, facts.problem)
     if image.height and mask.height:
         yield from sizes(pair, image, mask)
     if not mask.problem:
-        yield from pixels(mask_name(pair), mask, table)
+        yield from pixels(pair.mask.name, mask, table)
 
 
 def sizes(pair: Pair, image: ImageFacts, mask: MaskFacts) -> Iterator[Finding]:
@@ -83,8 +85,9 @@ def sizes(pair: Pair, image: ImageFacts, mask: MaskFacts) -> Iterator[Finding]:
     shown, other = (image.height, image.width), (mask.height, mask.width)
     both = f"{image.width} x {image.height} pixels, its mask {mask.width} x {mask.height}"
     if image.orientation != mask.orientation:
-        file, by = (pair.image, image.orientation) if image.orientation != 1 else (pair.mask, mask.orientation)
-        name = str(file) if isinstance(file, Path) else mask_name(pair)
+        name, by = str(pair.image), image.orientation
+        if by == 1:
+            name, by = pair.mask.name, mask.orientation
         if shown != other and stored(image) == stored(mask):
             detail = f"turned by its EXIF orientation ({by}), the image has {both}: turn the pixels of one of them"
             yield Finding("error", "rotation", name, detail)
@@ -93,7 +96,7 @@ def sizes(pair: Pair, image: ImageFacts, mask: MaskFacts) -> Iterator[Finding]:
             detail = f"the EXIF orientation ({by}) turns one of image and mask: look whether they still agree"
             yield Finding("warning", "rotation", name, detail)
     if shown != other:
-        yield Finding("error", "size", mask_name(pair), f"the image {pair.image.name} has {both}")
+        yield Finding("error", "size", pair.mask.name, f"the image {pair.image.name} has {both}")
 
 
 def stored(facts: ImageFacts | MaskFacts) -> tuple[int, int]:
@@ -121,7 +124,7 @@ def pixels(file: str, mask: MaskFacts, table: ClassTable | None) -> Iterator[Fin
             return
         only = len(share.classes) + len(share.unowned) == 1 and not share.void and not share.rest
     if only:
-        codes, _ = as_read(mask, table.masks if table else None)
+        codes, _ = in_coding(mask, table.coding if table else None)
         yield Finding("warning", "one value", file, f"all pixels are {shown_codes(mask, codes, table)}")
 
 
@@ -142,11 +145,11 @@ def unowned_text(mask: MaskFacts, unowned: Mapping[int, int], lost: int, table: 
 
 def shown_codes(mask: MaskFacts, codes: Mapping[int, int], table: ClassTable | None, *, pixels: bool = False) -> str:
     """Values, or colours such as #3C1098, with their pixels if wanted."""
-    reading = table.masks if table is not None else None
+    reading = table.coding if table is not None else None
     coloured = reading == "colors" or (reading is None and mask.channels >= 3)
     if pixels is False and len(codes) > 3:
         return f"of {len(codes)} values of one class"
-    names = [hexed(code) if coloured else str(code) for code in codes]
+    names = [hex_of(code) if coloured else str(code) for code in codes]
     counts = codes.values()
     return ", ".join(f"{name} ({n})" if pixels else name for name, n in zip(names, counts, strict=True))
 
@@ -154,7 +157,7 @@ def shown_codes(mask: MaskFacts, codes: Mapping[int, int], table: ClassTable | N
 # --- one among others -------------------------------------------------------------------------------------------------
 
 
-def odd_images(placed: Sequence[Placed]) -> Iterator[Finding]:
+def odd_images(placed: Sequence[Sample]) -> Iterator[Finding]:
     """Images of other channels or bit depth than most."""
     kinds = {str(p.pair.image): (p.image.channels, max(p.image.bits, 8)) for p in placed if not p.image.problem}
     for file, kind, most in odd(kinds):
@@ -166,7 +169,7 @@ def odd_images(placed: Sequence[Placed]) -> Iterator[Finding]:
 
 def odd_masks(masks: Mapping[str, MaskFacts], table: ClassTable | None) -> Iterator[Finding]:
     """Masks that say their classes otherwise than most; nothing where the table reads all of them alike."""
-    if table is not None and table.masks is not None:
+    if table is not None and table.coding is not None:
         return
     kinds = {file: (written(facts), max(facts.bits, 8)) for file, facts in masks.items() if not facts.problem}
     for file, kind, most in odd(kinds):
@@ -188,17 +191,17 @@ def odd(kinds: Mapping[str, tuple[Any, int]]) -> Iterator[tuple[str, tuple[Any, 
 # --- splits -----------------------------------------------------------------------------------------------------------
 
 
-def absent_classes(splits: Mapping[str, Sequence[Pair]], survey: Survey, table: ClassTable) -> Iterator[Finding]:
+def absent_classes(splits: Mapping[str, Sequence[Pair]], facts: Survey, table: ClassTable) -> Iterator[Finding]:
     for split, pairs in splits.items():
         classes = Counter[int]()
         for pair in pairs:
-            classes.update(tally(survey.mask(pair), table).classes)
+            classes.update(tally(facts.mask(pair), table).classes)
         for index, name in enumerate(table.names):
             if pairs and not classes[index]:
                 yield Finding("warning", "absent class", split or "all", f"no mask has a pixel of {name!r}")
 
 
-def across_splits(placed: Sequence[Placed]) -> Iterator[Finding]:
+def across_splits(placed: Sequence[Sample]) -> Iterator[Finding]:
     """Images that are the same, in one split too; nearly the same, or neighbouring frames, in two splits."""
     whole = [p for p in placed if not p.image.problem]
     splits = list(dict.fromkeys(p.split for p in whole))
@@ -210,9 +213,9 @@ def across_splits(placed: Sequence[Placed]) -> Iterator[Finding]:
     yield from neighbours(whole)
 
 
-def duplicates(placed: Sequence[Placed], splits: Sequence[str]) -> Iterator[Finding]:
+def duplicates(placed: Sequence[Sample], splits: Sequence[str]) -> Iterator[Finding]:
     """Files of the same bytes: first those in two splits, of which the later is named; then those in one."""
-    first: dict[str, Placed] = {}
+    first: dict[str, Sample] = {}
     within = []
     for place in sorted(placed, key=lambda p: splits.index(p.split)):
         other = first.setdefault(place.image.digest, place)
@@ -226,7 +229,7 @@ def duplicates(placed: Sequence[Placed], splits: Sequence[str]) -> Iterator[Find
     yield from within
 
 
-def near_duplicates(placed: Sequence[Placed], splits: Sequence[str]) -> Iterator[Finding]:
+def near_duplicates(placed: Sequence[Sample], splits: Sequence[str]) -> Iterator[Finding]:
     """Images that look the same in 16 x 16 grey pixels; the same bytes are left to `duplicates`."""
     looks = {split: [p for p in placed if p.split == split and p.image.look] for split in splits}
     for later in range(1, len(splits)):
@@ -242,7 +245,7 @@ def same_shape(a: ImageFacts, b: ImageFacts) -> bool:
     return abs(a.width * b.height / (a.height * b.width) - 1) <= ASPECT
 
 
-def same_detail(a: Placed, b: Placed) -> bool:
+def same_detail(a: Sample, b: Sample) -> bool:
     """What differs from the pixels around tells pictures of one kind apart that look alike at first, such as X-rays."""
     looks = vectors([a, b]).reshape(2, LOOK, LOOK)
     inner = looks[:, 1:-1, 1:-1]
@@ -250,7 +253,7 @@ def same_detail(a: Placed, b: Placed) -> bool:
     return float(np.corrcoef((4 * inner - around).reshape(2, -1))[0, 1]) >= DETAIL
 
 
-def nearest(here: Sequence[Placed], others: Sequence[Placed]) -> Iterator[tuple[Placed, Placed, float]]:
+def nearest(here: Sequence[Sample], others: Sequence[Sample]) -> Iterator[tuple[Sample, Sample, float]]:
     """For each image, the one of the others that it looks most like, and the correlation of their looks."""
     if not others:
         return
@@ -262,14 +265,14 @@ def nearest(here: Sequence[Placed], others: Sequence[Placed]) -> Iterator[tuple[
         yield from ((place, others[i], float(row[i])) for place, i, row in zip(part, best, likeness, strict=True))
 
 
-def vectors(placed: Sequence[Placed]) -> np.ndarray:
+def vectors(placed: Sequence[Sample]) -> np.ndarray:
     """(N, 256): the looks, centred and of length one, so that products are correlations."""
     looks = np.frombuffer(b"".join(p.image.look for p in placed), np.uint8).reshape(len(placed), -1).astype(np.float32)
     looks -= looks.mean(1, keepdims=True)
     return looks / np.linalg.norm(looks, axis=1, keepdims=True)
 
 
-def neighbours(placed: Sequence[Placed]) -> Iterator[Finding]:
+def neighbours(placed: Sequence[Sample]) -> Iterator[Finding]:
     """Consecutive numbers of one series of names in two splits, where the images are alike or the name says frame."""
     for prefix, frames in numbered(placed):
         filmed = bool(SEQUENCE.search(prefix))
@@ -279,7 +282,7 @@ def neighbours(placed: Sequence[Placed]) -> Iterator[Finding]:
                 yield Finding("warning", "sequence", str(b.pair.image), detail)
 
 
-def numbered(placed: Sequence[Placed]) -> Iterator[tuple[str, list[Placed]]]:
+def numbered(placed: Sequence[Sample]) -> Iterator[tuple[str, list[Sample]]]:
     """Series of names that differ in their last number alone, with what stands before it, in that order.
 
     Where a number stands twice, these are several series: one in each folder, and for each suffix.
@@ -299,7 +302,7 @@ def numbered(placed: Sequence[Placed]) -> Iterator[tuple[str, list[Placed]]]:
         yield from ((prefix, places) for places in folders.values())
 
 
-def is_sequence(frames: Sequence[Placed]) -> bool:
+def is_sequence(frames: Sequence[Sample]) -> bool:
     """Whether neighbours are more alike than frames far apart; numbered photographs of one kind are alike anyhow."""
     seen = [frame for frame in frames if frame.image.look]
     if len(seen) < 4:
@@ -310,8 +313,15 @@ def is_sequence(frames: Sequence[Placed]) -> bool:
     return bool(np.median(near) > np.percentile(far, FAR))
 
 
-def alike(a: Placed, b: Placed) -> bool:
+def alike(a: Sample, b: Sample) -> bool:
     if not a.image.look or not b.image.look:
         return False
     first, second = vectors([a, b])
     return float(first @ second) >= ALIKE
+
+
+def unusable(reading: Reading, table: ClassTable, max_pixels: int) -> list[Finding]:
+    """The errors in the files of a reading. Files that were read before and have not changed are not read again."""
+    facts = survey(reading.pairs, max_pixels=max_pixels, workers=readers(), cache=remembered())
+    whole = reading._replace(splits={"": reading.pairs})  # so that nothing is compared across splits
+    return [finding for finding in find(whole, facts, table) if finding.severity == "error"]

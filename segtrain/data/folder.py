@@ -1,60 +1,61 @@
 """Data in a folder: its layout, its class table, its splits."""
 
 import os
-import posixpath
 import re
-import shlex
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import UserError
-from . import coco
+from . import public
+from .batches.augment import Augment
+from .batches.module import DataModule
+from .batches.source import FolderSource, agree
 from .classes import ClassTable
-from .geometry import Augment, fitting_crop
-from .images import MAX_PIXELS
-from .layouts import LAYOUTS, Reading, beside_root, readings
-from .module import DataModule
-from .ranking import equals
-from .source import FolderSource, Pair, agree
-from .splits import with_splits
-from .survey import mask_name
-from .tree import PACKED, Tree
-from .unusable import unusable
-from .words import read, split_named
-
-SHOWN = 4  # folders or kinds of files
+from .files.coco import Order
+from .files.images import MAX_PIXELS
+from .files.pair import Pair
+from .findings import Finding, unusable
+from .layouts.choice import OpenFolder, open_folder
+from .layouts.reading import Reading
+from .layouts.splits import with_splits
+from .layouts.tree import beside_root
+from .layouts.words import parse_name, split_named
 
 
 class FolderData(DataModule):
-    """Images with masks below `root`, in any layout of `LAYOUTS`.
+    """Images with masks below a folder, in any layout of `LAYOUTS`.
+
+    The folder is listed, and its layout and classes are found, at once; headers are read when `splits` is used first.
 
     Args:
-        root: the folder.
-        layout: a name in `LAYOUTS`, and after a colon which of its folders where several would do; `None` takes the one
+        root: The folder.
+        layout: A name in `LAYOUTS`, and after a colon which of its folders where several would do; `None` takes the one
             that finds most pairs.
-        classes: a class table as `classes.yaml` holds it; `None` reads that file in `root`, or beside it.
-        group: a regular expression; of data without splits, images in whose names it matches the same text (its first
+        classes: A class table as `classes.yaml` holds it; `None` reads that file in `root`, or beside it.
+        group: A regular expression; of data without splits, images in whose names it matches the same text (its first
             group if it has one) come into one split, so that sequences stay together.
-        on_bad: what becomes of files without partner and of pairs that cannot be used: `stop` with an error, or `skip`
+        on_bad: What becomes of files without partner and of pairs that cannot be used: `stop` with an error, or `skip`
             them and list them in `skipped`; then all files are read first.
-        outside: whether lists may name files outside `root`.
-        max_pixels: of an image or a mask; larger ones are refused by their header.
-        channels: of the images as the network sees them; `None`: 1 where all are grey, 3 where any is in colours, or
-            the number of those with more. Grey is repeated for 3; of more than these, the first are taken.
-        order: in which the objects of a COCO file are painted: `area`, the largest first, so that small ones stay
+        outside: Whether lists may name files outside `root`.
+        max_pixels: Of an image or a mask; larger ones are refused by their header.
+        channels: Channels of the images as the network sees them; `None`: 1 where all are grey, 3 where any is in
+            colours, or the number of those with more. Grey is repeated for 3; of more than these, the first are taken.
+        order: In which the objects of a COCO file are painted: `area`, the largest first, so that small ones stay
             visible, or as in the `file`.
-        crop: height and width of training crops; `None` takes what `fitting_crop` says of the training images.
+        crop: Height and width of training crops; `None` takes what `fitting_crop` says of the training images.
         cache: `ram` keeps what was decoded of train and val in memory, which all workers share.
+        origin: The public data set that this is, by its name in `ORIGINS`, to say what to put where if it is missing.
+        download: Whether a new training first downloads it (`public.provide`). Nothing here opens a connection.
 
     Attributes:
-        reading: what the layout found.
-        skipped: the errors for which files were left out.
+        folder: The folder as it was opened.
+        skipped: The errors for which files were left out, once `splits` was used.
 
     Raises:
-        FileNotFoundError: for a missing folder, class table or mask.
-        UserError: for files that do not fit together.
+        FileNotFoundError: For a missing folder or class table; when `splits` is used first, for a missing mask.
+        UserError: For files that do not fit together.
     """
 
     def __init__(
@@ -72,82 +73,78 @@ class FolderData(DataModule):
         max_pixels: int = MAX_PIXELS,
         channels: int | None = None,
         cache: Literal["ram", "none"] = "none",
-        order: coco.Order = "area",
+        order: Order = "area",
+        origin: str | None = None,
+        download: bool = False,
         augment: Augment | None = None,
         seed: int = 0,
     ) -> None:
         if max_pixels < 1:
             raise UserError(f"data.max_pixels={max_pixels}: expected 1 or more")
-        pattern = group_pattern(group)
-        folder = Path(root)
-        self.reading = chosen(folder, readings(folder, outside=outside), layout)
-        coco.set_order(self.reading, order)
-        table = class_table(folder, classes, self.reading)
-        refuse_empty(self.reading)
-        alone = unpaired(self.reading)
-        if alone and on_bad == "stop":
-            raise FileNotFoundError(listed(alone))
-        self.skipped = unusable(self.reading, table, max_pixels) if on_bad == "skip" else []
-        bad = {finding.file for finding in self.skipped}
-        pairs = {
-            split: [pair for pair in found if not bad & {str(pair.image), mask_name(pair)}]
-            for split, found in with_splits(self.reading.splits, pattern).items()
+        self.group, self.on_bad, self.max_pixels = group_pattern(group), on_bad, max_pixels
+        self.wanted_channels, self.cache = channels, cache
+        self.folder = open_data(Path(root), layout, origin, outside=outside, order=order)
+        self.skipped: list[Finding] = []
+        table = class_table(self.folder, classes)
+        super().__init__(table, crop=crop, batch_size=batch_size, workers=workers, augment=augment, seed=seed)
+
+    def open_splits(self) -> dict[str, FolderSource]:
+        """Raises FileNotFoundError for files without partner, and UserError for files that do not fit together."""
+        reading = self.folder.reading
+        refuse_empty(reading)
+        alone = unpaired(reading)
+        if alone and self.on_bad == "stop":
+            raise FileNotFoundError(alone_text(alone))
+        splits = with_splits(reading.splits, self.group)
+        if self.on_bad == "skip":
+            self.skipped = unusable(reading, self.classes, self.max_pixels)
+            splits = without(splits, {finding.file for finding in self.skipped})
+        sources = {
+            split: FolderSource(pairs, self.classes, self.max_pixels, self.wanted_channels)
+            for split, pairs in splits.items()
+            if pairs
         }
-        splits = {split: FolderSource(found, table, max_pixels, channels) for split, found in pairs.items() if found}
-        refuse_overlap(pairs)
-        agree(splits.values(), channels)
-        for split in {"train", "val"} & splits.keys() if cache == "ram" else ():
-            splits[split].keep()
-        crop = crop or fitting_crop(splits["train"].sizes if "train" in splits else [])
-        super().__init__(splits, table, crop=crop, batch_size=batch_size, workers=workers, augment=augment, seed=seed)
+        refuse_overlap(splits)
+        agree(sources.values(), self.wanted_channels)
+        if self.cache == "ram":
+            for split in {"train", "val"} & sources.keys():
+                sources[split].keep()
+        return sources
 
 
-def chosen(root: Path, found: Sequence[Reading], layout: str | None) -> Reading:
-    """The reading of a name, or the best one.
+def open_data(
+    root: Path, layout: str | None, origin: str | None, *, outside: bool, order: Order, ties: bool = False
+) -> OpenFolder:
+    """The folder, opened; of a public data set that is not there, the error says what to put where.
 
     Raises:
-        FileNotFoundError: if no layout finds pairs.
-        UserError: for a name that finds none, and for two different readings that are equally good.
+        FileNotFoundError: If nothing is found.
+        UserError: For an unknown layout or public data set, and for readings that are equally good, unless `ties`.
     """
-    if not found:
-        raise FileNotFoundError(nothing_found(root))
-    if layout is not None:
-        found = [reading for reading in found if layout in (reading.layout, reading.layout.partition(":")[0])]
-        if not found:
-            names = ", ".join(LAYOUTS)
-            raise UserError(f"data.layout={layout}: it finds no pairs in {root}, if there is such a layout ({names})")
-    equal = equals(found)
-    if len(equal) > 1:
-        ways = ", ".join(f"{reading.layout} ({len(reading.pairs)} pairs)" for reading in equal)
-        raise UserError(
-            f"{root} can be read in several ways, {ways}: choose one, such as "
-            f"{shlex.quote(f'data.layout={equal[0].layout}')}"
-        )
-    return found[0]
+    if origin is not None:
+        public.refuse_unknown(origin)
+    try:
+        return open_folder(root, layout, outside=outside, order=order, ties=ties)
+    except FileNotFoundError:
+        if origin is None:
+            raise
+        raise FileNotFoundError(public.absent_text(origin, root)) from None
 
 
-def nothing_found(root: Path) -> str:
-    """What is there, where no layout finds an image with its mask; and what to do."""
-    tree = Tree(root)
-    layout = f"expected {root}/images/train with {root}/masks/train, or another layout of docs/data.md"
-    folders = Counter(posixpath.dirname(path) or "." for path in tree.pictures).most_common(SHOWN)
-    if not folders:
-        kinds = Counter(posixpath.splitext(path)[1].lower() for path in tree.files).most_common(SHOWN)
-        held = ", ".join(f"{number} {kind or 'files'}" for kind, number in kinds)
-        packed = ": unpack them" if any(kind in PACKED for kind, _ in kinds) else ""
-        return f"{root}: no images found{f', but {held}' if held else ''}{packed}; {layout}"
-    held = ", ".join(f"{number} in {folder}" for folder, number in folders)
-    above = f"; or do images and masks lie in {root.resolve().parent}?" if read(root.resolve().name).role else ""
-    return (
-        f"{root}: no image has a mask: {len(tree.pictures)} pictures ({held}); {layout}, or list them in "
-        f"{root}/splits.csv with the header image,mask,split{above}"
-    )
+def without(splits: Mapping[str, Sequence[Pair]], bad: set[str]) -> dict[str, list[Pair]]:
+    """The pairs of which neither image nor mask is named in `bad`."""
+    good: dict[str, list[Pair]] = {}
+    for split, pairs in splits.items():
+        good[split] = [pair for pair in pairs if str(pair.image) not in bad and pair.mask.name not in bad]
+    return good
 
 
 def refuse_empty(reading: Reading) -> None:
     """Raises UserError for a folder of a split without files, beside one with images."""
     for folder in sorted({pair.image.parent for pair in reading.pairs}):
-        for beside in sorted(folder.parent.iterdir()) if split_named(folder.name) else ():
+        if not split_named(folder.name):
+            continue
+        for beside in sorted(folder.parent.iterdir()):
             if split_named(beside.name) and beside.is_dir() and not any(beside.iterdir()):
                 raise UserError(f"{beside}: no images in it")
 
@@ -156,23 +153,24 @@ def unpaired(reading: Reading) -> list[tuple[Path, str]]:
     """(file, reason) of each file without its partner."""
     images = [*reading.images, *(pair.image for pair in reading.pairs)]
     top = os.path.commonpath([image.parent for image in images] or [""])
-    names: dict[tuple[Path, str], list[str]] = {}
+    names: dict[tuple[Path, str], list[str]] = defaultdict(list)
     for image in images:
-        names.setdefault((image.parent, image.stem), []).append(image.name)
+        names[image.parent, image.stem].append(image.name)
 
-    def reason(path: Path) -> str:
-        same = [name for name in names[path.parent, path.stem] if name != path.name]
+    def reason(image: Path) -> str:
+        same = [name for name in names[image.parent, image.stem] if name != image.name]
         if same:
             return f"and {same[0]} have one name"
-        if not path.exists() and not path.is_symlink():
+        if not image.exists() and not image.is_symlink():
             return "is in a list, but not there"
-        placed = "" in reading.splits or any(read(part).split for part in path.relative_to(top).parts)
+        placed = "" in reading.splits or any(parse_name(part).split for part in image.relative_to(top).parts)
         return "has no mask" if placed else "is in no split"
 
-    return [(path, reason(path)) for path in reading.images] + [(path, "has no image") for path in reading.masks]
+    without_mask = [(image, reason(image)) for image in reading.images]
+    return without_mask + [(mask, "has no image") for mask in reading.masks]
 
 
-def listed(alone: Sequence[tuple[Path, str]]) -> str:
+def alone_text(alone: Sequence[tuple[Path, str]]) -> str:
     """The error about files without partner, of which the first is named."""
     path, reason = alone[0]
     more = f" (and {len(alone) - 1} more files)" if len(alone) > 1 else ""
@@ -201,14 +199,20 @@ def refuse_overlap(splits: Mapping[str, Sequence[Pair]]) -> None:
                 raise UserError(f"{pair.image} is the same file as {other}: leave it in one split, {owner} or {split}")
 
 
-def class_table(root: Path, spec: Mapping[str, Any] | None, reading: Reading | None = None) -> ClassTable:
-    """The table in the settings, or else the one in the data folder, beside it, or what the layout says itself."""
+def class_table(folder: OpenFolder, spec: Mapping[str, Any] | None) -> ClassTable:
+    """The table in the settings, or else the one in the data folder, beside it, or what the layout says itself.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        UserError: For a table that says nothing clear.
+    """
     if spec is not None:
         return ClassTable.from_spec(spec, "data.classes")
+    root, reading = folder.root, folder.reading
     for path in (root / "classes.yaml", beside_root(root) / "classes.yaml"):
         if path.is_file():
             return ClassTable.from_file(path)
-    if reading is not None and reading.classes is not None:
+    if reading.classes is not None:
         return ClassTable.from_spec(reading.classes, f"the classes of {reading.layout}")
     raise FileNotFoundError(
         f"{root / 'classes.yaml'}: missing; it names the classes, for instance: classes: [{{name: background, color: "

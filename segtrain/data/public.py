@@ -1,16 +1,12 @@
 """Public data sets: which layout each has, how it is downloaded, or what has to be put where."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors import UserError
-from .coco import Order
-from .folder import FolderData
-from .geometry import Augment
-from .images import MAX_PIXELS
-from .layouts import LAYOUTS
-from .tree import Tree
+from .layouts.choice import LAYOUTS, OpenFolder
+from .layouts.tree import Tree
 
 
 class Origin(NamedTuple):
@@ -29,80 +25,22 @@ class Origin(NamedTuple):
     mark: str = ""
 
 
-class PublicData(FolderData):
-    """A public data set as it is published; the other arguments are those of `FolderData`.
-
-    Args:
-        origin: a name in `ORIGINS`.
-        download: whether a new training first fetches the data into `root` by `provide`, if they are not there. This
-            class opens no connection itself: its settings may come from a stranger's checkpoint.
-
-    Raises:
-        FileNotFoundError: saying what to put where, if they are not there.
-    """
-
-    def __init__(
-        self,
-        *,
-        origin: str,
-        download: bool,
-        root: str,
-        layout: str | None = None,
-        classes: Mapping[str, Any] | None,
-        group: str | None = None,
-        on_bad: Literal["stop", "skip"] = "stop",
-        outside: bool = False,
-        crop: Sequence[int] | None,
-        batch_size: int,
-        workers: int | Literal["auto"],
-        max_pixels: int = MAX_PIXELS,
-        channels: int | None = None,
-        cache: Literal["ram", "none"] = "none",
-        order: Order = "area",
-        augment: Augment | None = None,
-        seed: int = 0,
-    ) -> None:
-        provide({"origin": origin, "root": root, "layout": layout})
-        super().__init__(
-            root=root,
-            layout=layout,
-            classes=classes,
-            group=group,
-            on_bad=on_bad,
-            outside=outside,
-            crop=crop,
-            batch_size=batch_size,
-            workers=workers,
-            max_pixels=max_pixels,
-            channels=channels,
-            cache=cache,
-            order=order,
-            augment=augment,
-            seed=seed,
-        )
-
-
 def provide(data: Mapping[str, Any]) -> None:
-    """Have a public data set where these settings want it: downloaded if they say so. Other data need nothing.
+    """Download a public data set to where these settings want it, if they say so and it is not there yet.
 
     Raises:
-        FileNotFoundError: saying what to put where, if it is not there and is not to be downloaded.
-        UserError: for one that cannot be.
-        OSError: for a download that fails.
+        UserError: For one that cannot be downloaded.
+        OSError: For a download that fails.
     """
-    if "origin" not in data:
+    name, download = data.get("origin"), data.get("download")
+    if name is None or download is not True:
         return
-    name, root = data["origin"], Path(data["root"])
-    if name not in ORIGINS:
-        raise UserError(f"data.origin={name}: expected one of {', '.join(ORIGINS)}")
-    origin = ORIGINS[name]
+    refuse_unknown(name)
+    origin, root = ORIGINS[name], Path(data["root"])
     kind = (data.get("layout") or origin.layout).partition(":")[0]
     if root.is_dir() and (kind not in LAYOUTS or LAYOUTS[kind](Tree(root))):
         return
     place = origin.place.format(root=root)
-    if data.get("download") is not True:
-        hint = ", or type data.download=true" if origin.fetch else ""
-        raise FileNotFoundError(f"data.root={root}: {name} is not there: {place}{hint}")
     if origin.fetch is None:
         raise UserError(f"data.download=true: {name} cannot be downloaded from here: {place}")
     root.mkdir(parents=True, exist_ok=True)
@@ -112,11 +50,25 @@ def provide(data: Mapping[str, Any]) -> None:
         raise OSError(f"data.download=true: {name} could not be downloaded ({error}): {place}") from None
 
 
-def recognised(root: Path, layout: str) -> str | None:
-    """The public data set that a folder of this layout looks like."""
-    folders = [f"/{folder}" for folder in Tree(root).folders]
-    for name, origin in ORIGINS.items():
-        if origin.mark and origin.layout == layout and any(folder.endswith(f"/{origin.mark}") for folder in folders):
+def refuse_unknown(name: str) -> None:
+    """Raises UserError for a public data set that is not in `ORIGINS`."""
+    if name not in ORIGINS:
+        raise UserError(f"data.origin={name}: expected one of {', '.join(ORIGINS)}")
+
+
+def absent_text(name: str, root: Path) -> str:
+    """What to put where, if a public data set is not there."""
+    origin = ORIGINS[name]
+    hint = ", or type data.download=true" if origin.fetch else ""
+    return f"data.root={root}: {name} is not there: {origin.place.format(root=root)}{hint}"
+
+
+def recognised(folder: OpenFolder) -> str | None:
+    """The public data set that a folder looks like."""
+    folders = [f"/{path}" for path in folder.tree.folders]
+    alike = {name: origin for name, origin in ORIGINS.items() if origin.layout == folder.reading.layout}
+    for name, origin in alike.items():
+        if origin.mark and any(path.endswith(f"/{origin.mark}") for path in folders):
             return name
     return None
 

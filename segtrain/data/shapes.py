@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError
+from .batches.augment import Augment
+from .batches.module import DataModule
 from .classes import ClassTable
-from .geometry import Augment
-from .module import DataModule
 
 VOID = 255
 MAX_IMAGES, MAX_PIXELS = 1_000_000, 1 << 24  # of a split, of an image: what is drawn is many times as large in memory
@@ -117,9 +117,15 @@ class ShapesData(DataModule):
                 raise UserError(f"data.{split}={length}: expected 1 to {MAX_IMAGES} images")
         if variant < 0:
             raise UserError(f"data.variant={variant}: expected 0 or more")
-        splits = {name: ShapesSource(i, length, size, variant) for i, (name, length) in enumerate(lengths.items())}
+        self.lengths, self.size, self.variant = lengths, size, variant
         table = ClassTable.from_spec(CLASSES)
-        super().__init__(splits, table, crop=crop, batch_size=batch_size, workers=workers, augment=augment, seed=seed)
+        super().__init__(table, crop=crop, batch_size=batch_size, workers=workers, augment=augment, seed=seed)
+
+    def open_splits(self) -> dict[str, ShapesSource]:
+        return {
+            split: ShapesSource(number, length, self.size, self.variant)
+            for number, (split, length) in enumerate(self.lengths.items())
+        }
 
 
 def draw(rng: np.random.Generator, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:

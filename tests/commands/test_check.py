@@ -12,10 +12,11 @@ import yaml
 from PIL import Image
 
 from segtrain import disk, inspection
-from segtrain.commands.check import frequent
-from segtrain.commands.check import percent as percent_text
-from segtrain.data.source import Pair
-from segtrain.inspection import proposed
+from segtrain.data.files.masks import MaskFile
+from segtrain.data.files.pair import Pair
+from segtrain.inspection.inspect import proposed
+from segtrain.inspection.text import frequent
+from segtrain.inspection.text import percent as percent_text
 from tests.commands.conftest import TINY
 
 Run = Callable[..., int]
@@ -381,7 +382,7 @@ def test_what_is_skipped_stands_in_the_run_folder(broken: Run, capsys: Says):
 
 
 def test_a_check_that_takes_long_is_left_to_the_reading(broken: Run, capsys: Says, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(inspection, "seconds_to_read", lambda *_: 600.0)
+    monkeypatch.setattr(inspection.training, "seconds_to_read", lambda *_: 600.0)
     assert broken("train", "data.root=data", *SMALL) == 2
     said = capsys.readouterr()
     assert "would take about 10 minutes" in said.out
@@ -403,7 +404,7 @@ def test_warnings_do_not_stop_a_training(segtrain: Run, capsys: Says):
 
 
 def pairs(*names: str) -> list[Pair]:
-    return [Pair(name, Path(f"{name}.jpg"), Path(f"{name}.png")) for name in names]
+    return [Pair(name, Path(f"{name}.jpg"), MaskFile(Path(f"{name}.png"))) for name in names]
 
 
 def test_few_images_still_give_val_and_only_splits_that_are_missing_are_proposed():

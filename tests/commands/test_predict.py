@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 import segtrain as api
-from segtrain.data.images import read_image
+from segtrain.data.files.images import read_image
 from tests.commands.conftest import TINY
 
 Run = Callable[..., int]

@@ -9,10 +9,11 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from segtrain.data.classes import ClassTable
+from segtrain.data.files.masks import MaskFile
+from segtrain.data.files.pair import Pair
 from segtrain.data.findings import Finding, find
-from segtrain.data.layouts import Reading
-from segtrain.data.source import Pair
-from segtrain.data.survey import survey
+from segtrain.data.layouts.reading import Reading
+from segtrain.data.survey.survey import survey
 
 TABLE = ClassTable.from_spec({"ignore": 255, "classes": [{"name": "ground"}, {"name": "house"}]})
 
@@ -34,9 +35,9 @@ class Folder:
     def pair(self, name: str, image: np.ndarray, **options: Any) -> Pair:
         mask = np.zeros(image.shape[:2], np.uint8)
         mask[:20, :30], mask[-2:] = 1, 255
-        pair = Pair(name, self.root / f"{name}.png", self.root / f"{name}_mask.png")
+        pair = Pair(name, self.root / f"{name}.png", MaskFile(self.root / f"{name}_mask.png"))
         Image.fromarray(image).save(pair.image, **options)
-        Image.fromarray(mask).save(pair.mask)
+        Image.fromarray(mask).save(pair.mask.path)
         return pair
 
     def find(
@@ -87,13 +88,14 @@ def test_files_without_a_partner_are_errors(folder: Folder):
 @pytest.mark.parametrize("number", [0, 1])
 @pytest.mark.parametrize("kept", [0, 20, -80])
 def test_damaged_files_are_errors(folder: Folder, number: int, kept: int):
-    path = folder.splits["val"][1][1 + number]
+    pair = folder.splits["val"][1]
+    path = (pair.image, pair.mask.path)[number]
     path.write_bytes(path.read_bytes()[:kept])
     assert folder.kinds() == [("error", "unreadable", path.name)]
 
 
 def test_different_sizes_are_an_error(folder: Folder):
-    save(mask_of({})[:, :-1], folder.splits["train"][2].mask)
+    save(mask_of({})[:, :-1], folder.splits["train"][2].mask.path)
     assert folder.kinds() == [("error", "size", "train_c_mask.png")]
     assert "64 x 48 pixels, its mask 63 x 48" in folder.find()[0].detail
 
@@ -114,7 +116,7 @@ def test_an_image_upside_down_may_be_wrong(folder: Folder):
 
 
 def test_values_of_no_class_are_an_error_with_their_pixels(folder: Folder):
-    save(mask_of({(0, 0): 9, (0, 1): 9, (5, 5): 7}), folder.splits["val"][0].mask)
+    save(mask_of({(0, 0): 9, (0, 1): 9, (5, 5): 7}), folder.splits["val"][0].mask.path)
     assert folder.kinds() == [("error", "values", "val_g_mask.png")]
     assert folder.find()[0].detail == "3 pixels belong to no class: 9 (2), 7 (1)"
     assert folder.kinds(table=None) == []
@@ -130,14 +132,14 @@ def test_colours_of_no_class_are_an_error_with_their_pixels(folder: Folder):
     assert folder.kinds(table=table) == []
     colours = mask_of({})[..., None].repeat(3, 2)
     colours[3, 4] = (1, 2, 3)
-    save(colours, folder.splits["val"][0].mask)
+    save(colours, folder.splits["val"][0].mask.path)
     assert folder.find(table=table)[0].detail == "1 pixels belong to no class: #010203 (1)"
 
 
 def test_a_lossy_mask_is_an_error_unless_the_table_covers_it(folder: Folder):
     pair = folder.splits["val"][0]
-    path = pair.mask.with_suffix(".jpg")
-    folder.splits["val"][0] = pair._replace(mask=path)
+    path = pair.mask.path.with_suffix(".jpg")
+    folder.splits["val"][0] = pair._replace(mask=MaskFile(path))
     save(mask_of({}) * 255, path, quality=80)
     assert folder.kinds() == [("error", "lossy", path.name)]
     assert folder.kinds(table=None) == [("error", "lossy", path.name)]
@@ -151,21 +153,21 @@ def test_colours_that_nobody_counts_are_met_as_the_table_says(folder: Folder, ot
     soft = scene(77, (100, 120))
     pair = folder.pair("soft", soft)
     folder.splits["train"].append(pair)
-    save(soft, pair.mask)
+    save(soft, pair.mask.path)
     spec = {"masks": "colors", "classes": [{"name": "a", "color": [0, 0, 0]}, {"name": "b", "color": [9, 9, 9]}]}
     assert ("error", "values", "soft_mask.png") in folder.kinds(table=ClassTable.from_spec(spec))
     assert not [f for f in folder.find(table=ClassTable.from_spec(spec | {"other": other})) if f.severity == "error"]
 
 
 def test_the_value_of_a_mask_of_one_grey_is_named_as_it_is_read(folder: Folder):
-    save(mask_of(1)[..., None].repeat(3, 2), folder.splits["train"][0].mask)
+    save(mask_of(1)[..., None].repeat(3, 2), folder.splits["train"][0].mask.path)
     table = ClassTable.from_spec({"ignore": 255, "masks": "values", "classes": [{"name": "a"}, {"name": "b"}]})
     assert [found.detail for found in folder.find(table=table)] == ["all pixels are 1"]
 
 
 @pytest.mark.parametrize(("value", "kind"), [(0, "one value"), (1, "one value"), (255, "all void")])
 def test_a_mask_of_one_value_and_one_of_void_are_warnings(folder: Folder, value: int, kind: str):
-    save(mask_of(value), folder.splits["train"][0].mask)
+    save(mask_of(value), folder.splits["train"][0].mask.path)
     assert folder.kinds() == [("warning", kind, "train_a_mask.png")]
 
 
@@ -192,13 +194,13 @@ def test_an_image_of_another_depth_is_a_warning(folder: Folder):
 
 
 def test_a_mask_stored_otherwise_is_a_warning(folder: Folder):
-    save(mask_of({}).astype(np.uint16), folder.splits["train"][2].mask)
+    save(mask_of({}).astype(np.uint16), folder.splits["train"][2].mask.path)
     assert folder.kinds() == [("warning", "bit depth", "train_c_mask.png")]
 
 
 def test_a_class_that_a_split_lacks_is_a_warning(folder: Folder):
     for pair in folder.splits["val"]:
-        save(mask_of(0), pair.mask)
+        save(mask_of(0), pair.mask.path)
     found = [finding for finding in folder.find() if finding.kind == "absent class"]
     assert found == [Finding("warning", "absent class", "val", "no mask has a pixel of 'house'")]
 
@@ -296,6 +298,6 @@ def test_an_image_of_two_pairs_is_named_once(folder: Folder):
 
 
 def test_errors_come_first(folder: Folder):
-    save(mask_of(0), folder.splits["train"][0].mask)
+    save(mask_of(0), folder.splits["train"][0].mask.path)
     folder.splits["val"][0].image.write_bytes(b"")
     assert [finding.severity for finding in folder.find()] == ["error", "warning"]

@@ -10,18 +10,21 @@ import pytest
 from PIL import Image
 
 from segtrain.data import FolderData
-from segtrain.data.layouts import readings
-from segtrain.data.source import Pair
-from segtrain.data.splits import split_of, with_splits
+from segtrain.data.files.pair import Pair
+from segtrain.data.layouts.choice import open_folder
+from segtrain.data.layouts.splits import split_of, with_splits
+from segtrain.errors import UserError
 
 
 def opened(root: Path, **changes: Any) -> FolderData:
     settings: dict[str, Any] = {"classes": None, "crop": [8, 8], "batch_size": 2, "workers": 0}
-    return FolderData(root=str(root), **settings | changes)
+    data = FolderData(root=str(root), **settings | changes)
+    assert data.splits  # the headers are read now
+    return data
 
 
 def find_pairs(root: Path) -> dict[str, list[Pair]]:
-    return with_splits(readings(root)[0].splits)
+    return with_splits(open_folder(root).reading.splits)
 
 
 def test_the_home_layout_gives_its_splits(folder: Callable[..., Path]):
@@ -219,9 +222,13 @@ def test_readings_that_are_equally_good_are_named(folder: Callable[..., Path]):
         ValueError, match=r"several ways, flat:labels \(3 pairs\), flat:masks \(3 pairs\): .*data.layout="
     ):
         opened(root)
-    assert {Path(str(pair.mask)).parent.name for pair in opened(root, layout="flat:labels").reading.pairs} == {"labels"}
-    with pytest.raises(ValueError, match=r"data\.layout=voc: it finds no pairs"):
+    assert {pair.mask.path.parent.name for pair in opened(root, layout="flat:labels").folder.reading.pairs} == {
+        "labels"
+    }
+    with pytest.raises(FileNotFoundError, match=r"data\.layout=voc: it finds no pairs"):
         opened(root, layout="voc")
+    with pytest.raises(UserError, match=r"data\.layout=vco: there is no such layout \(splits_csv, home, "):
+        opened(root, layout="vco")
 
 
 def test_the_description_may_stand_beside_the_folder(folder: Callable[..., Path], tmp_path: Path):

@@ -13,22 +13,22 @@ import pytest
 import yaml
 from PIL import Image
 
-from segtrain.data import PublicData, public
-from segtrain.data.sbd import MatMask
+from segtrain.data import FolderData, public
+from segtrain.data.files.sbd import MatMask
 
 CONF = Path(__file__).resolve().parents[2] / "conf/data"
 
 
 def settings(name: str) -> dict[str, Any]:
-    """What Hydra composes from a file and the sibling that it extends."""
+    """What Hydra composes from a file, the sibling that it extends, and what is typed in any case."""
     own = yaml.safe_load((CONF / f"{name}.yaml").read_text())
     siblings = own.pop("defaults", [])
     below = yaml.safe_load((CONF / f"{siblings[0]}.yaml").read_text()) if siblings else {}
     return {key: value for key, value in {**below, **own}.items() if key != "_target_"}
 
 
-def opened(name: str, root: Path, **changes: Any) -> PublicData:
-    return PublicData(**{**settings(name), "root": str(root), "workers": 0} | changes)
+def opened(name: str, root: Path, **changes: Any) -> FolderData:
+    return FolderData(**{**settings(name), "root": str(root), "workers": 0} | changes)
 
 
 def picture(path: Path, values: list[list[int]] | None = None, *, palette: bool = False) -> None:
@@ -45,7 +45,7 @@ def text(path: Path, *lines: str) -> None:
     path.write_text("".join(f"{line}\n" for line in lines))
 
 
-def numbers(data: PublicData) -> dict[str, int]:
+def numbers(data: FolderData) -> dict[str, int]:
     return {split: len(source) for split, source in data.splits.items()}
 
 
@@ -112,7 +112,7 @@ def test_a_mask_of_sbd_is_read(tmp_path: Path, *, packed: bool, order: str):
     values = [[0, 1, 2, 3, 4], [5, 6, 7, 8, 20]]
     (tmp_path / "x.mat").write_bytes(mat(values, packed=packed, order=order))
     mask = MatMask(tmp_path / "x.mat")
-    assert (mask.size(), mask.read().tolist()) == ((2, 5), values)
+    assert (mask.size(100), mask.read(100, None).tolist()) == ((2, 5), values)
 
 
 DAMAGE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
@@ -137,7 +137,7 @@ def packed_zeros(number: int) -> bytes:
 def test_a_damaged_mask_of_sbd_is_refused(tmp_path: Path, damage: Callable[[bytes], bytes], problem: str):
     (tmp_path / "x.mat").write_bytes(damage(mat([[0, 1], [2, 3]])))
     with pytest.raises(ValueError, match=problem):
-        MatMask(tmp_path / "x.mat").read()
+        MatMask(tmp_path / "x.mat").read(100, None)
 
 
 def test_sbd_adds_to_train_what_voc_does_not_list(tmp_path: Path):
@@ -229,7 +229,7 @@ def test_coco_takes_its_classes_from_the_file(tmp_path: Path):
 
 # --- where they come from ---------------------------------------------------------------------------------------------
 
-NAMES = [path.stem for path in sorted(CONF.glob("*.yaml")) if "origin:" in path.read_text()]
+NAMES = [path.stem for path in sorted(CONF.glob("*.yaml")) if settings(path.stem).get("origin")]
 
 
 def test_every_origin_has_its_configuration():

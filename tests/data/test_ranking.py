@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segtrain.data.layouts import readings
-from segtrain.data.ranking import equals
+from segtrain.data.layouts.choice import open_folder
 
 CLASSES = np.arange(64, dtype=np.uint8).reshape(8, 8) // 16
 
@@ -54,11 +53,11 @@ def folders(root: Path, first: Save, second: Save) -> Path:
 @pytest.mark.parametrize("worse", [colours, lossy, objects, one_value])
 @pytest.mark.parametrize("better", [index, palette])
 def test_masks_of_one_number_for_each_class_are_taken(tmp_path: Path, better: Save, worse: Save):
-    assert readings(folders(tmp_path, worse, better))[0].layout == "flat:masks"
-    assert [reading.layout for reading in equals(readings(tmp_path))] == ["flat:masks"]
+    assert open_folder(folders(tmp_path, worse, better)).reading.layout == "flat:masks"
+    assert [reading.layout for reading in open_folder(tmp_path).equals] == ["flat:masks"]
 
 
 @pytest.mark.parametrize("kind", [index, colours])
 def test_between_masks_of_one_kind_a_person_has_to_choose(tmp_path: Path, kind: Save):
-    found = readings(folders(tmp_path, kind, kind))
-    assert {reading.layout for reading in equals(found)} == {"flat:labels", "flat:masks"}
+    folder = open_folder(folders(tmp_path, kind, kind), ties=True)
+    assert {reading.layout for reading in folder.equals} == {"flat:labels", "flat:masks"}

@@ -7,15 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from segtrain.models import (
-    Bottleneck,
-    ConvBNReLU,
-    ConvReLU,
-    Decoder,
-    DepthwiseSeparableConv,
-    Encoder,
-    Upsample,
-)
+from segtrain.models import Bottleneck, ConvBNReLU, ConvReLU, Decoder, DepthwiseSeparableConv, Encoder, Upsample
 from segtrain.models.decoder import Score
 from segtrain.models.initialize import initialize
 

@@ -1,0 +1,266 @@
+"""Samples and batches: what a source reads becomes what the learner is given."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningDataModule, Trainer
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from ...errors import UserError
+from ..classes import ClassTable
+from ..workers import Loader
+from .augment import Augment, fitting_crop
+from .sampler import SAMPLE, EndlessBatchSampler, Share, generator
+
+MAX_WORKERS = max(32, 4 * (os.cpu_count() or 1))  # more start no faster, and a stranger's settings may ask for any
+
+
+class Source(Protocol):
+    """The images and masks of one split."""
+
+    @property
+    def names(self) -> Sequence[str]: ...
+
+    @property
+    def sizes(self) -> Sequence[tuple[int, int]]:
+        """(height, width) of each image."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def read(self, index: int) -> tuple[Tensor, Tensor]:
+        """Image (C, H, W) uint8 or uint16 and mask (H, W) of class indices, with the table's `void` for no class."""
+        ...
+
+    def read_mask(self, index: int) -> Tensor:
+        """The mask alone, which is faster."""
+        ...
+
+    def shrinks(self, index: int) -> bool:
+        """Whether `read_small` can read this image."""
+        ...
+
+    def read_small(self, index: int, shrink: int) -> Tensor:
+        """The image by blocks of 2, 4 or 8 pixels a side, (C, H // shrink, W // shrink), which is faster."""
+        ...
+
+
+class TrainSamples(Dataset[dict[str, Any]]):
+    """Key -> an augmented crop: {image (C, h, w), mask (h, w), key, color (C, C+1)}.
+
+    Args:
+        rarity: (classes,) weights of the classes for crops around rare ones.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        augment: Augment,
+        crop: Sequence[int],
+        void: int,
+        seed: int,
+        rarity: np.ndarray | None = None,
+    ) -> None:
+        self.source, self.augment, self.crop, self.void, self.seed = source, augment, tuple(crop), void, seed
+        self.rarity = rarity
+
+    def __getitem__(self, key: int) -> dict[str, Any]:
+        rng, index = generator(self.seed, SAMPLE, key), key % len(self.source)
+        size, read_mask = self.source.sizes[index], partial(self.source.read_mask, index)
+        window = self.augment.window(size, crop=self.crop, rng=rng, mask=read_mask, rarity=self.rarity)
+        if self.source.shrinks(index):
+            window = window.snapped(self.crop, size)
+        if window.shrink > 1:
+            image, mask = self.source.read_small(index, window.shrink), read_mask()
+        else:
+            image, mask = self.source.read(index)
+        image, mask = window.cut(image, mask, crop=self.crop, void=self.void)
+        return {"image": image, "mask": mask, "key": key, "color": self.augment.color(image.shape[0], rng)}
+
+
+class WholeSamples(Dataset[dict[str, Any]]):
+    """Index -> the whole image with its mask: {image (C, H, W), mask (H, W), key}."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        image, mask = self.source.read(index)
+        return {"image": image, "mask": mask, "key": index}
+
+
+class DataModule(LightningDataModule):
+    """The splits of a data set and the loaders over them.
+
+    Args:
+        classes: what the masks mean.
+        crop: height and width of training crops; `None` takes what `fitting_crop` says of the training images.
+        batch_size: of a training step, over all processes and pieces.
+        workers: processes that read; `auto` decides by the machine. Results do not depend on it.
+        augment: for training; `None` where nothing is trained.
+        seed: of the order and of the augmentation.
+
+    Attributes:
+        batches_done: training batches that were computed before; the next loader starts after them.
+    """
+
+    def __init__(
+        self,
+        classes: ClassTable,
+        *,
+        crop: Sequence[int] | None,
+        batch_size: int,
+        workers: int | Literal["auto"],
+        augment: Augment | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if crop is not None and (len(crop) != 2 or min(crop) < 1):
+            raise UserError(f"data.crop={list(crop)}: expected height and width in pixels, such as [384, 384]")
+        if batch_size < 1:
+            raise UserError(f"data.batch_size={batch_size}: expected 1 or more")
+        if not 0 <= seed < 1 << 63:
+            raise UserError(f"seed={seed}: expected 0 or more, up to {(1 << 63) - 1}")
+        if workers != "auto" and not 0 <= workers <= MAX_WORKERS:
+            raise UserError(f"data.workers={workers}: expected 0 to {MAX_WORKERS}, or auto")
+        self.classes, self.wanted_crop, self.batch_size = classes, crop, batch_size
+        self.workers = default_workers() if workers == "auto" else int(workers)
+        self.augment, self.seed, self.batches_done = augment, seed, 0
+        self._loaders: list[Loader] = []
+        self._class_pixels: Tensor | None = None
+
+    def open_splits(self) -> Mapping[str, Source]:
+        """The images and masks of train, val and test; test may be missing."""
+        raise NotImplementedError
+
+    @cached_property
+    def splits(self) -> Mapping[str, Source]:
+        """What `open_splits` gives, opened when it is used first."""
+        return self.open_splits()
+
+    @cached_property
+    def crop(self) -> tuple[int, ...]:
+        """Height and width of training crops."""
+        sizes = self.splits["train"].sizes if "train" in self.splits else []
+        return tuple(self.wanted_crop or fitting_crop(sizes))
+
+    def source(self, split: str) -> Source:
+        """Raises UserError for a split that the data do not have."""
+        if split not in self.splits:
+            raise UserError(f"split={split}: these data have {', '.join(self.splits)}")
+        return self.splits[split]
+
+    @property
+    def final_split(self) -> str:
+        """Where the final score is taken: on test, or on val where there is none."""
+        return "test" if "test" in self.splits else "val"
+
+    @property
+    def channels(self) -> int:
+        """Of the images."""
+        return self.source("train").read(0)[0].shape[0]
+
+    @property
+    def cache_bytes(self) -> int:
+        """The memory that all that is read may take up, in this process and its workers together."""
+        caches = [getattr(source, "cache", None) for source in self.splits.values()]
+        return sum(cache.size for cache in caches if cache is not None)
+
+    def fingerprint(self) -> str:
+        """Of the names, sizes and class table, so that a run can tell whether it goes on with the same data."""
+        images = {split: list(zip(s.names, s.sizes, strict=True)) for split, s in self.splits.items()}
+        text = json.dumps([images, self.classes.spec], default=str, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def train_dataloader(self) -> Loader:
+        """Endless: the learner counts the steps."""
+        source = self.source("train")
+        assert self.augment is not None and self.trainer is not None
+        sampler = self._batches(
+            done=self.batches_done,
+            rank=self.trainer.global_rank,
+            ranks=self.trainer.world_size,
+            pieces=self.trainer.accumulate_grad_batches,
+        )
+        samples = TrainSamples(source, self.augment, self.crop, self.classes.void, self.seed, self._rarity())
+        return self._loader(samples, sampler)
+
+    def _rarity(self) -> np.ndarray | None:
+        """The inverse of the pixels of each class, for crops around rare ones; 0 for a class without pixels."""
+        if self.augment is None or not self.augment.rare:
+            return None
+        pixels = self.class_pixels().double().numpy()
+        return np.divide(1, pixels, out=np.zeros_like(pixels), where=pixels > 0)
+
+    def _batches(self, **share: int) -> EndlessBatchSampler:
+        return EndlessBatchSampler(len(self.source("train")), self.batch_size, self.seed, **share)
+
+    def names_in_batch(self, number: int) -> list[str]:
+        """The training images of a whole batch, over all processes and pieces."""
+        keys = next(iter(self._batches(done=number)))
+        return [self.source("train").names[key % len(self.source("train"))] for key in keys]
+
+    def val_dataloader(self) -> Loader:
+        return self.whole_images("val", self.trainer)
+
+    def whole_images(self, split: str, trainer: Trainer | None = None) -> Loader:
+        """One image at a time at its own size; every process of `trainer` gets its share, and none twice."""
+        samples = WholeSamples(self.source(split))
+        rank, ranks = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+        return self._loader(samples, Share(len(samples), rank, ranks))
+
+    def on_exception(self, exception: BaseException) -> None:
+        for loader in self._loaders:
+            loader.stop()
+
+    def _loader(self, samples: Dataset[Any], batches: Sampler[list[int]]) -> Loader:
+        """Workers stay from one validation to the next: starting some while others end can hang a process for ever."""
+        loader = Loader(
+            samples,
+            batch_sampler=batches,
+            num_workers=self.workers,
+            inherit=self.cache_bytes > 0,
+            persistent_workers=self.workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )
+        self._loaders.append(loader)
+        return loader
+
+    def statistics(self, images: int = 200) -> tuple[list[float], list[float]]:
+        """Mean and standard deviation per channel, as fractions of white, over evenly spaced training images."""
+        source = self.source("train")
+        picked = np.unique(np.linspace(0, len(source) - 1, images).astype(int))
+        pixels, total, squares = 0, torch.zeros(()), torch.zeros(())
+        for index in picked:
+            image = source.read(int(index))[0]
+            values = image.double().flatten(1) / torch.iinfo(image.dtype).max
+            pixels, total, squares = pixels + values.shape[1], total + values.sum(1), squares + (values**2).sum(1)
+        mean = total / pixels
+        std = (squares / pixels - mean**2).clamp(min=1e-4).sqrt()  # a constant channel must not divide by zero
+        return mean.tolist(), std.tolist()
+
+    def class_pixels(self) -> Tensor:
+        """(classes,) int64: pixels of each class in the training masks, which are read once for this."""
+        if self._class_pixels is None:
+            source, counts = self.source("train"), torch.zeros(len(self.classes), dtype=torch.int64)
+            for index in range(len(source)):
+                mask = source.read_mask(index).long()
+                counts += torch.bincount(mask[mask != self.classes.void], minlength=len(self.classes))
+            self._class_pixels = counts
+        return self._class_pixels
+
+
+def default_workers() -> int:
+    """Processes that read beside a GPU, up to 8; none where the CPU's few cores do the training themselves."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(8, cores - 1) if torch.cuda.is_available() else min(4, cores // 4)

@@ -1,0 +1,81 @@
+"""Which samples make up batch number n, without end and without state."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from ...errors import UserError
+
+ORDER, SAMPLE = 0, 1  # domains of `generator`
+
+
+def generator(seed: int, domain: int, position: int) -> np.random.Generator:
+    """All randomness of the data is drawn from here: a pure function of the seed and a position."""
+    return np.random.default_rng([seed, domain, position])
+
+
+class EndlessBatchSampler(Sampler[list[int]]):
+    """Yields lists of keys; the key of a sample is epoch * length + index, so it also says which visit this is.
+
+    Batch n holds the positions n * batch_size to (n + 1) * batch_size - 1 of one endless sequence of shuffled epochs,
+    whoever computes it: ranks and pieces (of gradient accumulation) share it out. Batches run across epochs, so that
+    each epoch visits each sample exactly once.
+
+    Args:
+        length: number of samples.
+        batch_size: of the whole batch.
+        seed: of the order.
+        done: batches that were computed before (pieces count singly): where to start.
+        rank: of this process, of `ranks`.
+        pieces: that each rank computes its share in.
+
+    Raises:
+        UserError: if the batch cannot be shared out evenly.
+    """
+
+    def __init__(
+        self, length: int, batch_size: int, seed: int, *, done: int = 0, rank: int = 0, ranks: int = 1, pieces: int = 1
+    ) -> None:
+        if batch_size % (ranks * pieces):
+            raise UserError(
+                f"data.batch_size={batch_size} cannot be shared by {ranks} processes x {pieces} pieces "
+                f"(trainer.accumulate_grad_batches): take a multiple of {ranks * pieces}"
+            )
+        self.length, self.batch_size, self.seed = length, batch_size, seed
+        self.done, self.rank, self.ranks, self.pieces = done, rank, ranks, pieces
+        self._order = lru_cache(maxsize=2)(self._shuffled)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        share = self.batch_size // (self.ranks * self.pieces)
+        done = self.done
+        while True:
+            batch, piece = divmod(done, self.pieces)
+            first = batch * self.batch_size + (piece * self.ranks + self.rank) * share
+            yield [self._key(position) for position in range(first, first + share)]
+            done += 1
+
+    def _key(self, position: int) -> int:
+        epoch, place = divmod(position, self.length)
+        return epoch * self.length + int(self._order(epoch)[place])
+
+    def _shuffled(self, epoch: int) -> np.ndarray:
+        return generator(self.seed, ORDER, epoch).permutation(self.length)
+
+
+class Share(Sampler[list[int]]):
+    """Every `ranks`-th index below `length`, one by one: all ranks together take each index once.
+
+    A rank that gets none still says that it has one batch, since Lightning leaves out the scoring of a rank without,
+    and the others would wait for it.
+    """
+
+    def __init__(self, length: int, rank: int, ranks: int) -> None:
+        self.indices = range(rank, length, ranks)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return ([index] for index in self.indices)
+
+    def __len__(self) -> int:
+        return max(len(self.indices), 1)

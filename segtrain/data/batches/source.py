@@ -1,0 +1,132 @@
+"""The pairs of one split, and how they are read."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...errors import UserError
+from ..classes import ClassTable
+from ..files.images import MAX_PIXELS, Header, read_image
+from ..files.pair import Pair, checked_header
+from .cache import Cache
+
+MAX_CHANNELS = 1024
+
+
+class FolderSource:
+    """The pairs of one split, read one at a time; none of more than `max_pixels` is decoded.
+
+    Args:
+        channels: of the images handed out; see `agree`, which has several sources hand out as many.
+
+    Attributes:
+        bits: of the images handed out: 16 if any has as many, else 8.
+        cache: of what was read before, if any.
+    """
+
+    channels: int
+    bits: int
+
+    def __init__(
+        self, pairs: Sequence[Pair], classes: ClassTable, max_pixels: int = MAX_PIXELS, channels: int | None = None
+    ) -> None:
+        self.pairs, self.classes, self.max_pixels = pairs, classes, max_pixels
+        self.names = [pair.name for pair in pairs]
+        self.headers = [checked_header(pair, max_pixels) for pair in pairs]  # headers alone are read
+        self.sizes = [(header.height, header.width) for header in self.headers]
+        self.cache: Cache | None = None
+        agree([self], channels)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def read(self, index: int) -> tuple[Tensor, Tensor]:
+        """Image (channels, H, W) uint8 or uint16, and mask (H, W) of class indices.
+
+        Raises:
+            UserError: naming the file, for damaged files and for values that no class owns.
+        """
+        kept = self.cache and self.cache.get(index)
+        if kept:
+            return kept
+        image, mask = self._image(index), self._mask(index)
+        if self.cache:
+            self.cache.put(index, image, mask)
+        return image, mask
+
+    def read_mask(self, index: int) -> Tensor:
+        """The mask alone."""
+        kept = self.cache and self.cache.get(index)
+        return kept[1] if kept else self._mask(index)
+
+    def shrinks(self, index: int) -> bool:
+        return self.headers[index].shrinks
+
+    def read_small(self, index: int, shrink: int) -> Tensor:
+        """The image at 1/shrink of its size, by whole blocks; from the file, so that a cache changes nothing."""
+        return self._image(index, shrink)
+
+    def _image(self, index: int, shrink: int = 1) -> Tensor:
+        path = self.pairs[index].image
+        return read_image(path, self.max_pixels, channels=self.channels, bits=self.bits, shrink=shrink)
+
+    def _mask(self, index: int) -> Tensor:
+        mask = self.pairs[index].mask
+        stored = mask.read(self.max_pixels, self.classes.coding)
+        try:
+            return torch.from_numpy(self.classes.encode(stored))
+        except UserError as error:
+            raise UserError(f"{mask.path}: {error}") from None
+
+    def keep(self) -> int:
+        """From now on keep what is read in memory; the bytes that all of it will take."""
+        depth = self.bits // 8
+        kinds = (
+            torch.uint16 if depth == 2 else torch.uint8,
+            torch.uint8 if self.classes.dtype == np.uint8 else torch.int16,
+        )
+        self.cache = Cache(self.sizes, self.channels, *kinds)
+        return self.cache.size
+
+
+def agree(sources: Iterable[FolderSource], channels: int | None) -> None:
+    """Have all images of a data set handed out with as many channels, and as many bits.
+
+    Args:
+        channels: `None` takes 1 if all images are grey, 3 if any is in colours, or the number of those with more.
+
+    Raises:
+        UserError: for images of several numbers of channels, and for those that have too few.
+    """
+    sources = list(sources)
+    known = [known for s in sources for known in zip((p.image for p in s.pairs), s.headers, strict=True)]
+    channels = common_channels(known) if channels is None else channels
+    if not 1 <= channels <= MAX_CHANNELS:
+        raise UserError(f"data.channels={channels}: expected null, or 1 to {MAX_CHANNELS}")
+    for path, found in known:
+        if found.channels < channels and (found.channels, channels) != (1, 3):
+            raise UserError(
+                f"{path} has {found.channels} channels, the data {channels}: leave it out, or type data.channels="
+                f"{found.channels} for the first ones of all images"
+            )
+    bits = max((found.bits for _, found in known), default=8)
+    for source in sources:
+        source.channels, source.bits = channels, bits
+
+
+def common_channels(known: Sequence[tuple[Path, Header]]) -> int:
+    """Of images that are grey, in colours, or have one other number of channels.
+
+    Raises:
+        UserError: for two others.
+    """
+    others = {found.channels: path for path, found in known if found.channels not in (1, 3)}
+    if len(others) > 1:
+        (one, first), (two, second) = list(others.items())[:2]
+        raise UserError(
+            f"{first} has {one} channels, but {second} has {two}: type data.channels={min(one, two)} for the first ones"
+        )
+    return next(iter(others), max((found.channels for _, found in known), default=3))

@@ -1,0 +1,297 @@
+"""Image files: their headers and their pixels, read with Pillow."""
+
+import re
+import sys
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from ...errors import UserError
+from . import tiff
+from .tiff import Unfit
+
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm"})
+MAX_PIXELS = 500_000_000
+EXIF_ORIENTATION = 0x0112
+TURNS = {  # EXIF orientation -> how to turn what is stored; from 5 on, height and width change places
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+TRANSPOSED = frozenset({5, 6, 7, 8})
+TILE_WIDTH, TILE_HEIGHT = 322, 323  # tags of a TIFF
+GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F"})  # besides those of 16 bits
+LUMA = np.array([0.299, 0.587, 0.114])  # of ITU-R BT.601, as Pillow has it
+PIECE = 1 << 20  # bytes of a file that are read at a time
+PILLOW = RLock()
+
+
+class Header(NamedTuple):
+    """What is known of an image file without its pixels.
+
+    Attributes:
+        height, width: after the EXIF orientation.
+        channels: 1 for grey, 3 for colours (of palettes too), any number in a TIFF; alpha does not count.
+        bits: of a channel: 8 or 16.
+        shrinks: whether it can be decoded at 1/2, 1/4 and 1/8 of its size, as a JPEG can.
+    """
+
+    height: int
+    width: int
+    channels: int
+    bits: int
+    shrinks: bool
+
+
+def header(path: Path, max_pixels: int = MAX_PIXELS) -> Header:
+    """Raises UserError for what is no image that `read_image` takes, as far as that can be known."""
+    if tiff.is_one(path) and (page := tiff.beyond_pillow(path)):
+        with refusals(path, max_pixels):
+            refuse_page(page, max_pixels)
+            return Header(page.height, page.width, page.channels, page.bits, shrinks=False)
+    with opened(path, max_pixels) as image:
+        shrinks = image.format == "JPEG" and orientation(image) == 1 and image.mode in ("L", "RGB")
+        return Header(*shown_size(image), 1 if is_grey(image) else 3, bits(image), shrinks)
+
+
+def displayed_size(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+    """(height, width) from the header alone, after the EXIF orientation; of masks too, which may have 32 bits."""
+    if tiff.is_one(path) and tiff.beyond_pillow(path):
+        return header(path, max_pixels)[:2]
+    with opened(path, max_pixels) as image:
+        return shown_size(image)
+
+
+def shown_size(image: Image.Image) -> tuple[int, int]:
+    """(height, width) after the EXIF orientation, of an image that is not yet decoded."""
+    width, height = image.size
+    return (width, height) if orientation(image) in TRANSPOSED else (height, width)
+
+
+def is_grey(image: Image.Image) -> bool:
+    """Whether an image holds no colours, by its mode and its palette."""
+    if image.mode == "P" and image.palette is not None:
+        colors = np.frombuffer(bytes(image.palette.getdata()[1]), np.uint8)
+        step = len(image.palette.mode)
+        planes = [colors[i::step][: len(colors) // step] for i in range(3)]
+        return all(np.array_equal(plane, planes[0]) for plane in planes)
+    return image.mode in GREY_MODES or image.mode.startswith("I;16")
+
+
+def bits(image: Image.Image) -> int:
+    """Of a channel as it is read. Pillow would halve the 16 of colours without a word.
+
+    Raises:
+        UserError: for more than 16, and for signed numbers and fractions.
+    """
+    if image.mode == "F" or (image.mode == "I" and image.format != "PPM"):
+        raise Unfit("channels of 32 bits or with a sign: images have 8 or 16 bits, from 0 up")
+    return 16 if image.mode.startswith("I") or low_bytes(image) is not None else 8
+
+
+def how_stored(image: Any) -> tuple[Any, ...]:
+    """The arguments of the decoder, of an image that is not yet decoded: first the raw mode, where it has one."""
+    tiles = getattr(image, "tile", None)
+    arguments = tiles[0].args if tiles else None
+    return arguments or (None,) if isinstance(arguments, tuple) else (arguments,)
+
+
+def low_bytes(image: Image.Image) -> str | None:
+    """For 16-bit colours, of which Pillow decodes the high bytes alone: the raw mode that decodes the low ones."""
+    raw, *_ = how_stored(image)
+    if not isinstance(raw, str) or not (match := re.fullmatch(r"((?:RGB|RGBA|RGBX|RGBa);16)([BLN])", raw)):
+        return None
+    order = match[2] if match[2] != "N" else "L" if sys.byteorder == "little" else "B"
+    return match[1] + ("B" if order == "L" else "L")
+
+
+def read_image(
+    path: Path, max_pixels: int = MAX_PIXELS, *, channels: int = 3, bits: int = 8, shrink: int = 1
+) -> Tensor:
+    """(channels, H, W) uint8, or uint16 for 16 bits, as a viewer shows it: EXIF orientation applied, alpha dropped.
+
+    It is not to be written to. Grey is repeated for three channels; of colours, one channel is their luma; of more
+    channels, the first are taken.
+
+    Args:
+        shrink: 2, 4 or 8 decodes the whole blocks of that many pixels a side to one pixel each, where the header
+            `shrinks`.
+    """
+    if tiff.is_one(path) and (page := tiff.beyond_pillow(path)):
+        with refusals(path, max_pixels):
+            refuse_page(page, max_pixels)
+            pixels = tiff.read(path, page)
+    else:
+        pixels = read_pixels(path, max_pixels, "L" if channels == 1 else "RGB", shrink)
+    pixels = with_channels(pixels, channels, path)
+    if pixels.dtype == np.uint16:
+        pixels = pixels if bits == 16 else (pixels >> 8).astype(np.uint8)
+    elif bits == 16:
+        pixels = pixels * np.uint16(257)  # white stays white
+    with warnings.catch_warnings(action="ignore"):  # Pillow's bytes are not writable: a copy would take a tenth longer
+        return torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+def read_pixels(path: Path, max_pixels: int, mode: str, shrink: int = 1) -> np.ndarray:
+    """(H, W) or (H, W, 3), uint8 in Pillow's `mode` (L or RGB), or uint16 where that is stored."""
+    with opened(path, max_pixels) as image:
+        deep, low = bits(image) == 16, low_bytes(image)
+        image = loaded(image, shrink)
+        if low is None and deep:
+            return np.asarray(image).astype(np.uint16)  # in this machine's byte order
+        if low is None:
+            return np.asarray(image if image.mode == mode else image.convert(mode))
+        high = np.array(image.convert("RGB"), np.uint16)
+    with opened(path, max_pixels) as image:
+        return high << 8 | np.asarray(loaded(image, raw_mode=low).convert("RGB"))
+
+
+def with_channels(pixels: np.ndarray, channels: int, path: Path) -> np.ndarray:
+    """(H, W, channels) of (H, W) or (H, W, C)."""
+    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+    own = pixels.shape[2]
+    if own == channels:
+        return pixels
+    if own == 1 and channels == 3:
+        return np.repeat(pixels, 3, 2)
+    if own == 3 and channels == 1:
+        return (pixels @ LUMA)[..., None].round().astype(pixels.dtype)
+    if own > channels:
+        return np.ascontiguousarray(pixels[..., :channels])
+    raise UserError(f"{path}: {own} channel{'s' * (own > 1)}, where data.channels={channels} are expected")
+
+
+def loaded(image: Any, shrink: int = 1, raw_mode: str | None = None) -> Image.Image:
+    """Decode an image that was opened, and turn it as its EXIF orientation says.
+
+    Of a PNG the checksums are compared first, since Pillow decodes some damaged ones to other pixels without a word.
+
+    Args:
+        shrink: 2, 4 or 8 for a JPEG of 1/2, 1/4 or 1/8 of the size, without the blocks at the edges that are not whole.
+        raw_mode: how the decoder takes the bytes, instead of as the header says.
+    """
+    if image.format == "PNG":
+        refuse_broken(image)
+    if raw_mode is not None:
+        tiles = [(t, (raw_mode, *t.args[1:]) if isinstance(t.args, tuple) else raw_mode) for t in image.tile]
+        image.tile = [t._replace(args=arguments) for t, arguments in tiles]
+    turn, blocks = TURNS.get(orientation(image)), tuple(side // shrink for side in image.size)
+    if shrink > 1:
+        image.draft(None, blocks)
+    image.load()
+    if shrink > 1 and image.size != blocks:
+        return image.crop((0, 0, *blocks))
+    return image if turn is None else image.transpose(turn)
+
+
+def refuse_broken(image: Any) -> None:
+    """Raises UserError for a PNG with a chunk, from the first of pixels on, that is not what its checksum says."""
+    file: BinaryIO = image.fp
+    place = file.tell()
+    file.seek(image.tile[0].offset - 8)
+    kind = b""
+    while kind != b"IEND":
+        head = file.read(8)
+        kind, left = head[4:], int.from_bytes(head[:4], "big")
+        checksum = zlib.crc32(kind)
+        while left:
+            piece = file.read(min(left, PIECE))
+            if not piece:
+                raise UserError("it ends too early")
+            left -= len(piece)
+            checksum = zlib.crc32(piece, checksum)
+        if len(head) < 8 or file.read(4) != checksum.to_bytes(4, "big"):
+            raise UserError("a checksum is wrong")
+    file.seek(place)
+
+
+def orientation(image: Image.Image) -> int:
+    """By the EXIF data in front of the pixels, where PNG wants them too; its own `getexif` would decode the image."""
+    if image.format == "TIFF":  # which Pillow turns itself
+        return 1
+    found = Image.Image.getexif(image).get(EXIF_ORIENTATION)
+    return found if isinstance(found, int) else 1
+
+
+@contextmanager
+def opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
+    """The image file with its header read and its pixels not yet decoded. Errors inside name the file.
+
+    Raises:
+        UserError: for what is no regular file, no image, or damaged, and for more than `max_pixels`.
+        OSError: for a file that is missing or cannot be read.
+    """
+    with refusals(path, max_pixels), path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
+        refuse_tile(image, max_pixels)
+        yield image
+
+
+@contextmanager
+def refusals(path: Path, max_pixels: int) -> Iterator[None]:
+    """What readers raise inside, in one line that names the file; what is no regular file is refused before."""
+    if not path.is_file():  # opening a pipe would wait for ever
+        if path.exists() or path.is_symlink():
+            raise UserError(f"{path}: expected a file, or a link to one")
+        raise FileNotFoundError(f"{path}: there is no such file")
+    try:
+        with pillow_refuses(max_pixels):
+            yield
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        pixels = re.findall(r"\d+ pixels", str(error))
+        raise UserError(f"{path}: {pixels[0]}, more than data.max_pixels={max_pixels}: not decoded") from None
+    except UnidentifiedImageError:
+        raise UserError(f"{path}: not an image that can be read ({', '.join(FORMATS)}): is it damaged?") from None
+    except MemoryError:
+        raise UserError(f"{path}: does not fit in the memory; a lower data.max_pixels refuses it earlier") from None
+    except Unfit as error:
+        raise UserError(f"{path}: {error}") from None
+    except Exception as error:  # readers raise many types for a damaged file, and name no path
+        if isinstance(error, OSError) and error.errno is not None:
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        raise UserError(f"{path}: damaged image: {' '.join(str(error).split())}") from None
+
+
+def refuse_tile(image: Image.Image, max_pixels: int) -> None:
+    """Raises Pillow's error for a TIFF whose tiles are too large: they may be larger than it, and are decoded whole."""
+    tags = getattr(image, "tag_v2", {})
+    width, height = tags.get(TILE_WIDTH), tags.get(TILE_HEIGHT)
+    if isinstance(width, int) and isinstance(height, int) and width * height > max_pixels:
+        raise Image.DecompressionBombError(f"a tile of {width * height} pixels")
+
+
+def refuse_page(page: tiff.Page, max_pixels: int) -> None:
+    """Raises an error for a TIFF beyond Pillow that cannot be read, or has more than `max_pixels`."""
+    if page.height * page.width > max_pixels:
+        raise Image.DecompressionBombError(f"{page.height * page.width} pixels")
+    if page.problem:
+        raise Unfit(page.problem)
+
+
+@contextmanager
+def pillow_refuses(max_pixels: int) -> Iterator[None]:
+    """Inside, Pillow takes no image, frame or tile of more than `max_pixels`, and says nothing of smaller faults.
+
+    Its limit is global: outside, a program that uses segtrain keeps its own. It warns above it, and refuses at twice.
+    """
+    with PILLOW, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before

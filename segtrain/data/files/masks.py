@@ -1,0 +1,149 @@
+"""Masks: what holds the classes of an image's pixels, and how the numbers in a mask file are read."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+from PIL import Image
+
+from ...errors import UserError
+from . import tiff
+from .images import MAX_PIXELS, displayed_size, how_stored, loaded, low_bytes, opened
+from .tiff import Unfit
+
+# How the numbers of a mask say its classes: by values (palette indices too), by colours, or (None) as they are stored.
+Coding = Literal["values", "colors"] | None
+GREY_ENOUGH = 8  # between the channels of a pixel, which JPEG does not keep equal
+IN_COLOURS = ("RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "LAB", "HSV")  # Pillow's modes that are read as RGB
+
+
+class Mask(Protocol):
+    """What holds the classes of an image's pixels: a file, a part of a file, or several files."""
+
+    @property
+    def path(self) -> Path:
+        """The file, or the folder of the files."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """What tells this mask from all others: its path, and more where one file holds many masks."""
+        ...
+
+    def size(self, max_pixels: int) -> tuple[int, int]:
+        """(height, width), as far as possible without decoding.
+
+        Raises:
+            UserError: For a damaged file, and for more than `max_pixels`.
+        """
+        ...
+
+    def read(self, max_pixels: int, coding: Coding) -> np.ndarray:
+        """The numbers (H, W), or the colours (H, W, 3) uint8.
+
+        Raises:
+            UserError: For a damaged file, for more than `max_pixels`, and for what does not say classes by `coding`.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class MaskFile:
+    """A mask in an image file of its own."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return str(self.path)
+
+    def size(self, max_pixels: int) -> tuple[int, int]:
+        return displayed_size(self.path, max_pixels)
+
+    def read(self, max_pixels: int, coding: Coding) -> np.ndarray:
+        return read_mask(self.path, max_pixels, coding)
+
+
+def read_mask(path: Path, max_pixels: int = MAX_PIXELS, coding: Coding = None) -> np.ndarray:
+    """The numbers in a mask file: (H, W) values or palette indices, or (H, W, 3) colours; alpha is dropped.
+
+    Args:
+        coding: "colors" reads colours, whatever is stored: those of a palette, and grey as three equal channels.
+            "values" reads values, whatever is stored: colours have to be grey, but for what JPEG makes of that.
+
+    Raises:
+        UserError: For a damaged file, and for one that cannot be read exactly: several pages, channels that are
+            neither grey nor colours, colours of 16 bits, fractions.
+    """
+    if tiff.is_one(path) and (page := tiff.beyond_pillow(path)):
+        raise UserError(f"{path}: {page.what}: a mask has one page of values, palette indices or 8-bit colours")
+    with opened(path, max_pixels) as image:
+        if low_bytes(image) is not None:
+            raise Unfit("colours of 16 bits: a mask has 8-bit colours, or numbers of up to 16 bits")
+        stretch = stretched(image)
+        image = loaded(image)
+        if coding == "colors":
+            return np.asarray(as_colors(image))
+        if image.mode in IN_COLOURS:
+            image = image.convert("RGB")
+        mask = np.asarray(image)
+        if image.mode == "RGB":
+            return grey_values(mask) if coding == "values" else mask
+        return as_values(mask, stretch)
+
+
+def as_colors(image: Image.Image) -> Image.Image:
+    """A mask as colours; 8-bit values v, and 1-bit ones as 0 or 255, are grey (v, v, v)."""
+    if image.mode.startswith(("I", "F")):
+        bits = 32 if image.mode == "F" else 16
+        raise Unfit(f"numbers of {bits} bits: a mask of colours has 8 bits a channel")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def as_values(mask: np.ndarray, stretch: tuple[int, int] | None) -> np.ndarray:
+    """The values (H, W) of what Pillow hands out: without alpha, not stretched, and as integers."""
+    if mask.ndim == 3 and mask.shape[2] == 2:  # grey or a palette with alpha
+        mask = mask[..., 0]
+    if stretch is not None:
+        handed_out, stored = stretch
+        return ((mask.astype(np.uint32) * stored + handed_out // 2) // handed_out).astype(mask.dtype)
+    if mask.dtype == bool:
+        return mask.astype(np.uint8)
+    return whole_numbers(mask) if mask.dtype.kind == "f" else mask
+
+
+def grey_values(colors: np.ndarray) -> np.ndarray:
+    """The values (H, W) of grey (H, W, 3); exact where the channels are equal.
+
+    Raises:
+        UserError: For pixels that are not grey.
+    """
+    spread = colors.max(2) - colors.min(2)
+    pixels = int((spread > GREY_ENOUGH).sum())
+    if pixels:
+        raise Unfit(f"{pixels} pixels are no grey: `masks: values` takes values, or colours that are all grey")
+    return np.asarray(Image.fromarray(colors).convert("L"))
+
+
+def stretched(image: Image.Image) -> tuple[int, int] | None:
+    """(greatest number handed out, greatest one stored), where Pillow stretches what is stored over all greys."""
+    raw, *rest = how_stored(image)
+    if isinstance(raw, str) and (match := re.match(r"L;([24])", raw)):
+        return 255, 2 ** int(match[1]) - 1
+    if image.format == "PPM" and image.mode in ("L", "I") and rest and rest[0] not in (255, 65535):
+        return (255 if image.mode == "L" else 65535), rest[0]
+    return None
+
+
+def whole_numbers(mask: np.ndarray) -> np.ndarray:
+    """Floating-point numbers that are whole, as integers.
+
+    Raises:
+        UserError: For fractions, infinite numbers and such as do not fit 32 bits.
+    """
+    finite = np.isfinite(mask).all()
+    if not finite or not np.array_equal(mask, mask.round()) or np.abs(mask).max(initial=0) >= 2**31:
+        raise Unfit("numbers with fractions: a mask holds whole numbers")
+    return mask.astype(np.int32)

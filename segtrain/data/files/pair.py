@@ -1,0 +1,36 @@
+"""An image and the mask that belongs to it."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from ...errors import UserError
+from .images import Header, header
+from .masks import Mask
+
+
+class Pair(NamedTuple):
+    """An image and its mask.
+
+    Attributes:
+        name: The path below the folder of the images, without the suffix.
+    """
+
+    name: str
+    image: Path
+    mask: Mask
+
+
+def checked_header(pair: Pair, max_pixels: int) -> Header:
+    """The header of the image, whose size the mask needs too.
+
+    Raises:
+        UserError: For another size, a damaged header, and more than `max_pixels`.
+    """
+    image = header(pair.image, max_pixels)
+    height, width = pair.mask.size(max_pixels)
+    if (height, width) != (image.height, image.width):
+        raise UserError(
+            f"{pair.mask.path} is {width} x {height} pixels, but its image {pair.image} is {image.width} x "
+            f"{image.height}: a mask needs the size of its image"
+        )
+    return image

@@ -1,0 +1,164 @@
+"""A data folder is opened: listed once, read in every layout that finds pairs, and one of the readings is chosen."""
+
+import posixpath
+import shlex
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ...errors import UserError
+from ..files.coco import Order
+from . import folders, lists, published
+from .coco import coco_json
+from .ranking import LOOSE, best_first, equals, rank
+from .reading import Reading
+from .tree import PACKED, Tree
+from .words import parse_name
+
+SHOWN = 4  # folders or kinds of files in a message
+
+LAYOUTS: dict[str, Callable[[Tree], list[Reading]]] = {
+    "splits_csv": lists.splits_csv,
+    "home": folders.home,
+    "by_split": folders.by_split,
+    "split_names": folders.split_names,
+    "voc": published.voc,
+    "voc_sbd": published.voc_sbd,
+    "cityscapes": published.cityscapes,
+    "cityscapes_train_ids": published.cityscapes_train_ids,
+    "csv": lists.csv_table,
+    "listed": lists.listed,
+    "coco_json": coco_json,
+    "flat": folders.flat,
+    "repeated": folders.repeated,
+    "objects": folders.objects,
+    "beside": folders.beside,
+    "one_folder": folders.one_folder,
+    "by_stem": folders.by_stem,
+    "by_ending": folders.by_ending,
+}
+
+
+class OpenFolder(NamedTuple):
+    """A data folder whose files were listed once.
+
+    Attributes:
+        reading: The chosen way to pair its images with masks.
+        readings: All ways that find pairs, the best first.
+    """
+
+    tree: Tree
+    reading: Reading
+    readings: list[Reading]
+
+    @property
+    def root(self) -> Path:
+        return self.tree.root
+
+    @property
+    def equals(self) -> list[Reading]:
+        """The readings between which nothing decides, the best among them; only one where something does."""
+        return equals(self.readings)
+
+    def not_used(self) -> list[str]:
+        """The pictures of which the reading says nothing, as paths below the root."""
+        reading = self.reading
+        masks = {pair.mask.path for pair in reading.pairs}
+        images = {pair.image for pair in reading.pairs}
+        said = {*masks, *images, *reading.images, *reading.masks, *reading.unlabelled}
+        return [picture for picture in self.tree.pictures if not self._is_said(picture, said)]
+
+    def _is_said(self, picture: str, said: set[Path]) -> bool:
+        """Whether a picture, or the folder that is one mask with it, is among these."""
+        return self.tree.path(picture) in said or self.tree.path(posixpath.dirname(picture)) in said
+
+
+def open_folder(
+    root: Path,
+    layout: str | None = None,
+    *,
+    outside: bool = False,
+    order: Order = "area",
+    ties: bool = False,
+) -> OpenFolder:
+    """List a folder, and choose how its images and masks belong together.
+
+    Args:
+        layout: A name in `LAYOUTS`, and after a colon which of its folders where several would do; `None` takes the
+            best reading.
+        outside: Whether lists may name files outside the root.
+        order: In which the objects of a COCO file are painted over one another.
+        ties: Whether the first of several readings that are equally good is taken, rather than refused.
+
+    Raises:
+        FileNotFoundError: If there is no such folder, or no layout (or not the given one) finds pairs in it.
+        UserError: For an unknown layout, and for several readings that are equally good.
+    """
+    tree = Tree(root, outside=outside, order=order)
+    readings = best_first(all_readings(tree))
+    readings = [lists.with_lists(tree, reading) for reading in readings]
+    if not readings:
+        raise FileNotFoundError(nothing_found(tree))
+    return OpenFolder(tree, chosen(root, readings, layout, ties=ties), readings)
+
+
+def all_readings(tree: Tree) -> list[Reading]:
+    """What every layout makes of the files. Of layouts that find the same, the best stands for all."""
+    found: dict[frozenset[tuple[str, str, str]], Reading] = {}
+    for name, layout in LAYOUTS.items():
+        if name in LOOSE and any(2 * len(reading.pairs) == len(tree.pictures) for reading in found.values()):
+            break  # folders tell all
+        for reading in layout(tree):
+            files = files_of(reading)
+            if files and (files not in found or rank(reading) < rank(found[files])):
+                found[files] = reading
+    return list(found.values())
+
+
+def files_of(reading: Reading) -> frozenset[tuple[str, str, str]]:
+    """(split, image, mask) of each pair."""
+    return frozenset(
+        (split, str(pair.image), pair.mask.name) for split, pairs in reading.splits.items() for pair in pairs
+    )
+
+
+def chosen(root: Path, readings: Sequence[Reading], layout: str | None, *, ties: bool) -> Reading:
+    """The reading of this layout, or the best one."""
+    if layout is not None:
+        readings = [reading for reading in readings if layout in (reading.layout, reading.kind)]
+        if not readings and layout.partition(":")[0] not in LAYOUTS:
+            raise UserError(f"data.layout={layout}: there is no such layout ({', '.join(LAYOUTS)})")
+        if not readings:
+            raise FileNotFoundError(f"data.layout={layout}: it finds no pairs in {root}")
+    equal = equals(readings)
+    if len(equal) > 1 and not ties:
+        ways = ", ".join(f"{reading.layout} ({len(reading.pairs)} pairs)" for reading in equal)
+        example = shlex.quote(f"data.layout={equal[0].layout}")
+        raise UserError(f"{root} can be read in several ways, {ways}: choose one, such as {example}")
+    return readings[0]
+
+
+def nothing_found(tree: Tree) -> str:
+    """What is there, where no layout finds an image with its mask; and what to do."""
+    root = tree.root
+    expected = f"expected {root}/images/train with {root}/masks/train, or another layout of docs/data.md"
+    if not tree.pictures:
+        return f"{root}: no images found{held_instead(tree)}; {expected}"
+    folders = Counter(posixpath.dirname(path) or "." for path in tree.pictures).most_common(SHOWN)
+    held = ", ".join(f"{number} in {folder}" for folder, number in folders)
+    message = f"{root}: no image has a mask: {len(tree.pictures)} pictures ({held}); {expected}, or list them in "
+    message += f"{root}/splits.csv with the header image,mask,split"
+    if parse_name(root.resolve().name).role:
+        message += f"; or do images and masks lie in {root.resolve().parent}?"
+    return message
+
+
+def held_instead(tree: Tree) -> str:
+    """The kinds of files in a folder without pictures, as the middle of a sentence."""
+    kinds = Counter(posixpath.splitext(path)[1].lower() for path in tree.files).most_common(SHOWN)
+    if not kinds:
+        return ""
+    held = ", ".join(f"{number} {kind or 'files'}" for kind, number in kinds)
+    packed = any(kind in PACKED for kind, _ in kinds)
+    return f", but {held}" + (": unpack them" if packed else "")

@@ -1,0 +1,44 @@
+"""Which pairs are for training, for validation, for the test: as the data say, else by a stable hash of the name."""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+
+from ..files.pair import Pair
+from .words import SPLITS
+
+SHARES = {"train": 0.70, "val": 0.85, "test": 1.0}  # upper ends, for data without splits
+
+
+def with_splits(splits: Mapping[str, Sequence[Pair]], group: re.Pattern[str] | None = None) -> dict[str, list[Pair]]:
+    """Train, val and test as they are; what has no split is split by `split_of`, and trainval into train and val.
+
+    Args:
+        group: what it matches in a name, its first group if it has one, decides instead of the name.
+    """
+    found: dict[str, list[Pair]] = {split: list(pairs) for split, pairs in splits.items() if split in SPLITS}
+    for pair in splits.get("", ()):
+        found.setdefault(split_of(group_of(pair.name, group)), []).append(pair)
+    for pair in splits.get("trainval", ()):
+        found.setdefault(train_or_val(group_of(pair.name, group)), []).append(pair)
+    return {split: found[split] for split in SPLITS if split in found}
+
+
+def group_of(name: str, group: re.Pattern[str] | None) -> str:
+    found = group.search(name) if group else None
+    return name if found is None else next((text for text in found.groups() if text is not None), found[0])
+
+
+def split_of(name: str) -> str:
+    """70 / 15 / 15 by a stable hash of the name, so that adding images moves no other."""
+    return next(split for split, end in SHARES.items() if place(name) < end)
+
+
+def train_or_val(name: str) -> str:
+    """85 / 15, with the same images in val as without any split."""
+    return "val" if split_of(name) == "val" else "train"
+
+
+def place(name: str) -> float:
+    """0 to 1 by a stable hash."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64

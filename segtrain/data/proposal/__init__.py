@@ -1,0 +1,1 @@
+"""The class table that masks without one ask for."""

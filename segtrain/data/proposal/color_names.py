@@ -1,0 +1,95 @@
+"""What colours are called, and colours that are easily told apart."""
+
+import colorsys
+from collections.abc import Iterable, Sequence
+from itertools import count
+from typing import Any
+
+from ..color import Color, color_of
+
+# degrees of the colour circle up to which a word goes
+HUES = (12, "red"), (42, "orange"), (68, "yellow"), (160, "green"), (195, "cyan"), (255, "blue"), (290, "purple")
+HUES += (335, "pink"), (360, "red")
+EASY = 400  # colours beyond which the circle of hues is used up
+PALETTE = ((230, 60, 60), (70, 130, 230), (250, 200, 50), (90, 200, 110), (190, 100, 220), (250, 140, 40))
+
+
+def colour_words(codes: Sequence[int]) -> dict[int, str]:
+    """Names for colours, black being the background. Of two of one word, one is dark; more are numbered."""
+    words = {code: "background" if code == 0 else colour_word(color_of(code)) for code in codes}
+    for word in set(words.values()):
+        same = sorted((code for code in codes if words[code] == word), key=lambda code: -brightness(color_of(code)))
+        if len(same) == 2 and word not in ("black", "white"):
+            words[same[1]] = f"dark_{word}"
+        elif len(same) > 1:
+            words |= {code: f"{word}_{i}" for i, code in enumerate(same, 1)}
+    return words
+
+
+def in_one_channel(codes: Iterable[int]) -> dict[int, int]:
+    """Colour -> its number in the only channel that is not 0 in all of them; nothing if there are more, or none."""
+    codes = set(codes)
+    for shift in (16, 8, 0):
+        if codes != {0} and all(code == code & 255 << shift for code in codes):
+            return {code: code >> shift for code in codes}
+    return {}
+
+
+def channel_numbers(codes: Sequence[int]) -> dict[int, int]:
+    """Colour -> number, where the colours are class numbers in one channel; else nothing."""
+    numbers = in_one_channel(codes)
+    return numbers if max(numbers.values(), default=0) < max(2 * len(numbers), 40) else {}
+
+
+def brightness(color: Color) -> float:
+    return 0.3 * color[0] + 0.6 * color[1] + 0.1 * color[2]
+
+
+def colour_word(color: Color) -> str:
+    """What a person would call it: (254, 221, 58) -> yellow"""
+    hue, lightness, saturation = colorsys.rgb_to_hls(*(c / 255 for c in color))
+    if lightness < 0.08:
+        return "black"
+    if lightness > 0.95:
+        return "white"
+    if saturation < 0.12:
+        return "grey"
+    word = next(word for end, word in HUES if hue * 360 <= end)
+    return "brown" if lightness < 0.35 and word == "orange" else word
+
+
+def fresh(word: str, taken: Any) -> str:
+    """The word, with a number behind it if others have it."""
+    names, n = set(taken), 2
+    if word not in names:
+        return word
+    while f"{word}_{n}" in names:
+        n += 1
+    return f"{word}_{n}"
+
+
+def joined(classes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Classes with names and colours that are their own; of those with one colour, the first keeps it."""
+    names: list[str] = []
+    wanted = {tuple(entry["color"]) for entry in classes}
+    colors: set[tuple[int, ...]] = set()
+    spares = (color for color in map(spare_color, count(1)) if color not in wanted and color not in colors)
+    for entry in classes:
+        entry["name"] = fresh(entry["name"], names)
+        names.append(entry["name"])
+        if tuple(entry["color"]) in colors:
+            entry["color"] = list(next(spares))
+        colors.add(tuple(entry["color"]))
+    return classes
+
+
+def spare_color(index: int) -> Color:
+    """Colours that are easily told apart, the first hundreds of them; black first."""
+    if index == 0:
+        return 0, 0, 0
+    if index <= len(PALETTE):
+        return PALETTE[index - 1]
+    if index > EASY:
+        return color_of(index * 0x9E3779 & 0xFFFFFF)  # the factor is odd: no colour comes twice
+    red, green, blue = colorsys.hsv_to_rgb(index * 0.618 % 1, 0.45 + 0.4 * (index % 2), 0.95 - 0.3 * (index % 3 == 0))
+    return round(255 * red), round(255 * green), round(255 * blue)

@@ -1,0 +1,1 @@
+"""What all files of a data set hold, as numbers."""

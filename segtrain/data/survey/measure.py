@@ -1,0 +1,193 @@
+"""A file is read and becomes facts: sizes, depths, the numbers in a mask and how often each is there."""
+
+import hashlib
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from ...errors import UserError
+from ..color import pack
+from ..files.images import TRANSPOSED, header, is_grey, loaded, opened, orientation, read_image
+from ..files.masks import MaskFile, read_mask
+from ..files.pair import Pair
+from .facts import ImageFacts, MaskFacts
+
+MAX_VALUES, MAX_COLOURS = 1024, 256  # different ones of a mask that are counted singly: those with the most pixels
+LOOK = 16  # rows and columns of the thumbnail that two images are compared by
+LOOSE = 8  # how much JPEG may let neighbours differ that were equal
+BITS_AND_COMPRESSION = 258, 259  # tags of a TIFF
+JPEG_IN_TIFF = {6, 7}
+DEPTHS = {"1": 1, "I;16": 16, "I;16B": 16, "I;16L": 16, "I": 32, "F": 32}  # of Pillow's modes; 8 for all others
+
+
+def examine_image(path: Path, max_pixels: int) -> ImageFacts:
+    """Raises nothing: what is wrong with the file stands in `problem`."""
+    facts: dict[str, Any] = {}
+    try:
+        plain = header(path, max_pixels)
+        facts.update(height=plain.height, width=plain.width, channels=plain.channels, bits=plain.bits)
+        with path.open("rb") as file:
+            facts["digest"] = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+        if plain.channels not in (1, 3):  # beyond Pillow
+            return ImageFacts(
+                **facts, **of_array(read_image(path, max_pixels, channels=plain.channels, bits=plain.bits))
+            )
+        with opened(path, max_pixels) as image:
+            facts.update(stored(image, path))
+            if plain.bits == 8:
+                facts.update(of_bytes(loaded(image)))
+        if plain.bits != 8:
+            facts.update(of_array(read_image(path, max_pixels, channels=plain.channels, bits=plain.bits)))
+    except (UserError, OSError) as error:
+        facts["problem"] = problem(error, path)
+    return ImageFacts(**facts)
+
+
+def examine_mask(pair: Pair, max_pixels: int) -> MaskFacts:
+    """Raises nothing: what is wrong with the mask stands in `problem`."""
+    facts: dict[str, Any] = {}
+    path = pair.mask.path
+    try:
+        if isinstance(pair.mask, MaskFile):
+            with opened(path, max_pixels) as image:
+                facts.update(stored(image, path), lossy=lossy(image, path))
+            facts.update(numbers(path, max_pixels, loose=facts["lossy"]))
+        else:
+            values = pair.mask.read(max_pixels, None)
+            facts.update(height=values.shape[0], width=values.shape[1], channels=1, bits=8 * values.itemsize)
+            facts.update(mode="painted", format="painted", **counted(values, MAX_VALUES))
+    except (UserError, OSError) as error:
+        facts["problem"] = problem(error, path)
+    return MaskFacts(**facts)
+
+
+def problem(error: Exception, path: Path) -> str:
+    """The message, without the file's name in front; or that there is nothing in the file."""
+    with suppress(OSError):
+        if path.is_file() and path.stat().st_size == 0:
+            return "an empty file (0 bytes)"
+    text = f"{error.strerror}" if isinstance(error, OSError) and error.strerror else str(error)
+    return text.removeprefix(f"{path}: ")
+
+
+def stored(image: Image.Image, path: Path) -> dict[str, Any]:
+    """What is known of an image before its pixels are decoded."""
+    width, height = image.size
+    turn = orientation(image)
+    return {
+        "height": width if turn in TRANSPOSED else height,
+        "width": height if turn in TRANSPOSED else width,
+        "channels": 3 if image.mode in ("P", "PA") else len(image.getbands()),
+        "bits": depth(image, path),
+        "mode": image.mode,
+        "format": image.format or "",
+        "orientation": turn,
+    }
+
+
+def depth(image: Image.Image, path: Path) -> int:
+    """Bits per channel as stored; Pillow's modes do not tell those of 2 or 4 bits, nor of colours of 16."""
+    if image.format == "PNG":
+        with path.open("rb") as file:
+            return file.read(25)[24]
+    if image.format == "TIFF":
+        bits = getattr(image, "tag_v2", {}).get(BITS_AND_COMPRESSION[0], 1)
+        return int(max(bits) if isinstance(bits, tuple) else bits)
+    return DEPTHS.get(image.mode, 8)
+
+
+def lossy(image: Image.Image, path: Path) -> bool:
+    """Whether the format is one that changes numbers: JPEG, WebP unless it is lossless, a TIFF with JPEG inside."""
+    if image.format == "WEBP":
+        with path.open("rb") as file:
+            return b"VP8 " in file.read(1 << 16)
+    if image.format == "TIFF":
+        return getattr(image, "tag_v2", {}).get(BITS_AND_COMPRESSION[1]) in JPEG_IN_TIFF
+    return image.format == "JPEG"
+
+
+def of_bytes(image: Image.Image) -> dict[str, Any]:
+    """Mean and mean square of each channel but alpha, and the look, of an image of 8 bits."""
+    image = image.convert("L" if is_grey(image) else "RGB")
+    shares = np.array(image.histogram(), np.float64).reshape(-1, 256) / (image.width * image.height)
+    levels = np.arange(256) / 255
+    mean, square = tuple((shares @ levels).tolist()), tuple((shares @ levels**2).tolist())
+    return {"mean": mean, "square": square, "look": look(image if image.mode == "L" else image.convert("L"))}
+
+
+def of_array(image: Tensor) -> dict[str, Any]:
+    """As `of_bytes`, of (C, H, W) uint8 or uint16."""
+    pixels = image.numpy()
+    shares = pixels.astype(np.float64) / np.iinfo(pixels.dtype).max
+    mean, square = tuple(shares.mean((1, 2)).tolist()), tuple((shares**2).mean((1, 2)).tolist())
+    return {"mean": mean, "square": square, "look": look(Image.fromarray(shares.mean(0).astype(np.float32)))}
+
+
+def look(grey: Image.Image) -> bytes:
+    """16 x 16 means of an image of one channel, stretched to 0..255, row by row; nothing where all are the same."""
+    side = 4 * LOOK  # Pillow rounds its means to whole numbers: those of a dark image are taken in two steps
+    small = grey.resize((side, side), Image.Resampling.BOX, reducing_gap=3)
+    means = np.asarray(small, np.float32).reshape(LOOK, 4, LOOK, 4).mean((1, 3))
+    low, high = float(means.min()), float(means.max())
+    flat = high - low < (1 if grey.mode == "L" else 1 / 255)
+    return b"" if flat else ((means - low) * (255 / (high - low))).round().astype(np.uint8).tobytes()
+
+
+def numbers(path: Path, max_pixels: int, *, loose: bool) -> dict[str, Any]:
+    """The numbers in a mask file with their pixels, and the colours of a palette.
+
+    Args:
+        loose: whether neighbours that differ a little count as equal, as JPEG leaves a flat place.
+    """
+    mask = read_mask(path, max_pixels)
+    if mask.ndim == 3:
+        return counted(pack(mask, np.uint32), MAX_COLOURS, like(mask) if loose else None)
+    low, high = mask.min(initial=0), mask.max(initial=0)
+    if low < 0 or high >= 1 << 16:
+        raise UserError(f"numbers from {low} to {high}: a mask holds whole numbers from 0 to 65535")
+    facts: dict[str, Any] = {"channels": 1, **counted(mask, MAX_VALUES, like(mask[..., None]) if loose else None)}
+    with opened(path, max_pixels) as image:
+        if image.mode in ("P", "PA"):
+            palette = np.array(image.getpalette("RGB") or [0, 0, 0], np.uint8).reshape(-1, 3)
+            colours = pack(palette).tolist()
+            facts["colours"] = {i: colours[i] if i < len(colours) else 0 for i in facts["counts"]}
+    return facts
+
+
+def like(mask: np.ndarray) -> np.ndarray:
+    """(H-1, W-1): whether a pixel of (H, W, C) is nearly that to the right, below and across."""
+    mask = mask.astype(np.int16)
+    here = mask[:-1, :-1]
+    others = (mask[1:, :-1], mask[:-1, 1:], mask[1:, 1:])
+    return np.logical_and.reduce([(np.abs(here - other) <= LOOSE).all(2) for other in others])
+
+
+def counted(codes: np.ndarray, most: int, alike: np.ndarray | None = None) -> dict[str, dict[int, int]]:
+    """The `most` frequent numbers in codes (H, W) with their pixels, and with those of them that are solid.
+
+    Args:
+        alike: (H-1, W-1): which pixels are solid, if it is not those that equal their neighbours.
+    """
+    here = codes[:-1, :-1]
+    same = (here == codes[1:, :-1]) & (here == codes[:-1, 1:]) & (here == codes[1:, 1:]) if alike is None else alike
+    solid = np.zeros(codes.shape, np.uint32)
+    solid[:-1, :-1] = same
+    both, number = pixels_of((codes.astype(np.uint32) << 1 | solid).ravel())  # a code, with and without its last bit
+    codes, starts = np.unique(both >> 1, return_index=True)
+    pixels, whole = np.add.reduceat(number, starts), np.add.reduceat(number * (both & 1), starts)
+    order = np.argsort(-pixels, kind="stable")[:most]
+    counts = dict(zip(codes[order].tolist(), pixels[order].tolist(), strict=True))
+    return {"counts": counts, "solid": dict(zip(counts, whole[order].tolist(), strict=True))}
+
+
+def pixels_of(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers in codes (N,), sorted, and how often each is there. Runs, if long, are counted whole: faster."""
+    starts = np.flatnonzero(np.concatenate([[True], codes[1:] != codes[:-1]]))
+    if 4 * len(starts) > len(codes):
+        return np.unique(codes, return_counts=True)
+    found, which = np.unique(codes[starts], return_inverse=True)
+    return found, np.bincount(which.ravel(), weights=np.diff(starts, append=codes.size)).astype(np.int64)

@@ -1,0 +1,13 @@
+"""A data set looked at as a whole, for `check` and before a training.
+
+inspect      an opened folder -> Inspection: what all files hold, what the masks mean, what is wrong
+description  Inspection -> the classes.yaml and splits.csv that a training needs
+text         Inspection -> what `check` prints
+training     the same look before the first step, where that does not take long
+"""
+
+from .inspect import inspect
+from .text import findings_csv
+from .training import before_training
+
+__all__ = ["before_training", "findings_csv", "inspect"]

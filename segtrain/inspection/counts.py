@@ -1,0 +1,50 @@
+"""How many pixels, and how many images, each class has."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..data.classes import ClassTable
+from ..data.survey.tally import tally
+from .inspect import Inspection
+
+
+class Counts(NamedTuple):
+    """Counts over the masks without problems.
+
+    Attributes:
+        pixels: The pixels of each class (classes,), by split.
+        images: The images that have each class (classes,), by split.
+        void: The pixels that belong to no class.
+    """
+
+    pixels: dict[str, np.ndarray]
+    images: dict[str, np.ndarray]
+    void: int
+
+    @property
+    def total(self) -> int:
+        """All pixels, void ones too."""
+        return self.void + sum(int(pixels.sum()) for pixels in self.pixels.values())
+
+    @property
+    def shares(self) -> np.ndarray:
+        """The share of each class (classes,) of all pixels that have a class."""
+        total = sum(self.pixels.values(), np.zeros(()))
+        return total / max(total.sum(), 1)
+
+
+def count(inspection: Inspection, table: ClassTable) -> Counts:
+    """Count the classes of the table in all splits."""
+    counts = Counts({}, {}, 0)
+    void = 0
+    for split, pairs in inspection.splits.items():
+        pixels, images = np.zeros((2, len(table)), np.int64)
+        for mask in inspection.survey.usable_masks(pairs):
+            share = tally(mask, table)
+            for index, number in share.classes.items():
+                pixels[index] += number
+                images[index] += number > 0
+            void += share.void
+        counts.pixels[split], counts.images[split] = pixels, images
+    return counts._replace(void=void)

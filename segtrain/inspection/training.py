@@ -1,0 +1,98 @@
+"""The look at a folder before a training: a full one where that does not take long."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from .. import runs
+from ..data import DataModule, FolderData
+from ..data.files.pair import Pair, checked_header
+from ..data.findings import Finding
+from ..data.folder import unpaired
+from ..data.layouts.reading import Reading
+from ..data.survey.memory import remembered
+from ..data.survey.survey import readers, survey, unknown
+from ..errors import UserError
+from ..report import say
+from .inspect import inspect
+from .text import ALONE, findings_text, left_out, word
+
+PATIENCE = 60  # seconds that a training waits for the full check
+TRIAL = 8  # pairs that are read to tell how long all will take
+ADVICE = {  # what to do about the errors of a kind
+    "size": "a mask needs the size of its image",
+    "values": "list what stands in the masks in classes.yaml, or set `other: ignore` (or `nearest`) there",
+    **dict.fromkeys(ALONE, "files are paired by name, without the suffix"),
+}
+
+
+def before_training(data: DataModule) -> None:
+    """The full check of a folder where that does not take long; otherwise of partners and headers alone.
+
+    With `on_bad=skip` it is always the full one, because what is left out must be known before the first step. Data
+    that are read from no folder need no check.
+
+    Raises:
+        UserError: If there are errors, which are printed, unless they are to be skipped.
+    """
+    if not isinstance(data, FolderData):
+        return
+    folder, skip = data.folder, data.on_bad == "skip"
+    for line in left_out(folder):
+        say(line)
+    command = f"{runs.COMMAND} check {word('data.root', folder.root)}"
+    pairs = folder.reading.pairs
+    seconds = seconds_to_read(pairs, data.max_pixels)
+    if seconds > PATIENCE and not skip:
+        errors = header_errors(folder.reading, data.max_pixels)
+        say(
+            f"each file is checked as it is read: all {len(pairs)} pairs at once would take about "
+            f"{seconds / 60:.0f} minutes; {command} does that, and is remembered"
+        )
+    else:
+        inspection = inspect(folder, data.classes.spec, data.group, data.max_pixels)
+        errors = inspection.errors
+        warnings = Counter(finding.kind for finding in inspection.findings if finding.severity == "warning")
+        if warnings:
+            kinds = ", ".join(f"{kind} ({number})" for kind, number in warnings.items())
+            say(f"warnings about the data: {kinds}; {command} lists them")
+    if errors and not skip:
+        refuse(folder.root, errors)
+
+
+def refuse(root: Path, errors: Sequence[Finding]) -> NoReturn:
+    """Print all errors but a single one, and raise UserError about the first."""
+    more = ""
+    if len(errors) > 1:
+        say(findings_text(errors))
+        more = f" (and {len(errors) - 1} more errors, see above)"
+    first = errors[0]
+    colon = "" if first.kind in ALONE else ":"
+    advice = ADVICE.get(first.kind, "mend it")
+    raise UserError(
+        f"{root / first.file}{colon} {first.detail}{more}: {advice}; or go on without such files: data.on_bad=skip"
+    )
+
+
+def header_errors(reading: Reading, max_pixels: int) -> list[Finding]:
+    """What names and headers alone show."""
+    errors = [Finding("error", "no partner", str(path), reason) for path, reason in unpaired(reading)]
+    for pair in reading.pairs:
+        try:
+            checked_header(pair, max_pixels)
+        except (UserError, OSError) as error:
+            errors.append(Finding("error", "header", str(pair.image), str(error).removeprefix(f"{pair.image}: ")))
+    return errors
+
+
+def seconds_to_read(pairs: Sequence[Pair], max_pixels: int) -> float:
+    """How long the full check will take, by the time for some of the files that are not remembered."""
+    todo = unknown(pairs, remembered())
+    if len(todo) <= TRIAL:
+        return 0.0
+    start = time.perf_counter()
+    survey(todo[:: len(todo) // TRIAL][:TRIAL], max_pixels=max_pixels, workers=0, cache=remembered())
+    per_pair = (time.perf_counter() - start) / TRIAL
+    return per_pair * len(todo) / max(readers(), 1)

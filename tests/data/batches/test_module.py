@@ -1,0 +1,168 @@
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from segtrain.data import Augment, DataModule, FolderData
+
+AUGMENT = {"scale": [0.5, 2.0], "flip": 0.5, "brightness": 0.2, "contrast": 0.2, "saturation": 0.2, "hue": 0.05}
+
+
+@pytest.fixture
+def data(folder: Callable[..., Path]) -> Callable[..., DataModule]:
+    root = folder({"train": 5, "val": 3})
+
+    def opened(**changes: object) -> DataModule:
+        settings = {"crop": [8, 10], "batch_size": 4, "workers": 0, "augment": Augment(**AUGMENT), "seed": 0}
+        module = FolderData(root=str(root), classes=None, **settings | changes)
+        module.trainer = SimpleNamespace(global_rank=0, world_size=1, accumulate_grad_batches=1)
+        return module
+
+    return opened
+
+
+def test_a_training_batch_holds_what_the_contract_says(data: Callable[..., DataModule]):
+    batch = next(iter(data().train_dataloader()))
+    assert {name: (tuple(value.shape), value.dtype) for name, value in batch.items()} == {
+        "image": ((4, 3, 8, 10), torch.uint8),
+        "mask": ((4, 8, 10), torch.uint8),
+        "key": ((4,), torch.int64),
+        "color": ((4, 3, 4), torch.float32),
+    }
+
+
+def test_workers_change_nothing(data: Callable[..., DataModule]):
+    alone = list(islice(data().train_dataloader(), 4))
+    with_workers = list(islice(data(workers=2).train_dataloader(), 4))
+    assert all(torch.equal(a[name], b[name]) for a, b in zip(alone, with_workers, strict=True) for name in a)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_cache_changes_nothing(data: Callable[..., DataModule], workers: int):
+    read = list(islice(data().train_dataloader(), 6))
+    module = data(cache="ram", workers=workers)
+    kept = list(islice(module.train_dataloader(), 6))
+    assert module.cache_bytes >= 8 * 12 * 16 * 4
+    assert all(torch.equal(a[name], b[name]) for a, b in zip(read, kept, strict=True) for name in a)
+
+
+def test_what_a_worker_has_read_is_there_for_all(data: Callable[..., DataModule]):
+    module = data(cache="ram", workers=2)
+    source = module.source("train")
+    before = [source.read_mask(i) for i in range(5)]
+    assert not any(source.cache.get(i) for i in range(5))
+    list(islice(module.train_dataloader(), 6))
+    for pair in source.pairs:
+        pair.mask.path.unlink()
+    assert all(torch.equal(source.read_mask(i), mask) for i, mask in enumerate(before))
+
+
+def test_crops_around_rare_classes_come_from_the_key_alone(data: Callable[..., DataModule]):
+    rare = Augment(**AUGMENT, rare=0.7)
+    read, kept, uniform = (
+        list(islice(data(**options).train_dataloader(), 4))
+        for options in ({"augment": rare}, {"augment": rare, "cache": "ram", "workers": 2}, {})
+    )
+    assert all(torch.equal(a[name], b[name]) for a, b in zip(read, kept, strict=True) for name in a)
+    assert not all(torch.equal(a["mask"], b["mask"]) for a, b in zip(read, uniform, strict=True))
+
+
+@pytest.mark.parametrize("cache", ["none", "ram"])
+def test_large_jpegs_are_read_small_where_the_scale_allows(folder: Callable[..., Path], cache: str):
+    root = folder({"train": 3, "val": 1}, size=(80, 96))
+    for path in (root / "images/train").iterdir():
+        with Image.open(path) as picture:
+            picture.resize((6, 5)).resize((96, 80), Image.Resampling.BICUBIC).save(path.with_suffix(".jpg"), quality=95)
+        path.unlink()
+    augment = Augment(**AUGMENT | {"scale": [0.1, 0.6], "brightness": 0.0})
+    options = {"crop": [8, 8], "batch_size": 3, "workers": 0, "augment": augment}
+    batches = []
+    for reads_small in (True, False):
+        module = FolderData(root=str(root), classes=None, cache=cache, **options)
+        module.trainer = SimpleNamespace(global_rank=0, world_size=1, accumulate_grad_batches=1)
+        if not reads_small:
+            source = module.source("train")
+            source.read_small = lambda i, shrink, source=source: block_means(source.read(i)[0], shrink)
+        batches.append(list(islice(module.train_dataloader(), 8)))
+    for small, exact in zip(*batches, strict=True):
+        assert torch.equal(small["mask"], exact["mask"])
+        assert (small["image"].float() - exact["image"].float()).abs().mean() < 3
+
+
+def block_means(image: torch.Tensor, shrink: int) -> torch.Tensor:
+    return torch.nn.functional.avg_pool2d(image.float(), shrink).round().to(torch.uint8)
+
+
+def test_batches_of_sixteen_bits(folder: Callable[..., Path]):
+    root = folder({"train": 3, "val": 1})
+    deep = np.random.default_rng(0).integers(0, 4096, (12, 16)).astype(np.uint16)
+    for path in root.glob("images/*/*.png"):
+        Image.fromarray(deep).save(path)
+    options = {"crop": [8, 8], "batch_size": 3, "workers": 0, "augment": Augment(**AUGMENT)}
+    module = FolderData(root=str(root), classes=None, **options)
+    module.trainer = SimpleNamespace(global_rank=0, world_size=1, accumulate_grad_batches=1)
+    batch = next(iter(module.train_dataloader()))
+    assert (batch["image"].shape, batch["image"].dtype) == ((3, 1, 8, 8), torch.uint16)
+    assert batch["color"].shape == (3, 1, 2)
+    assert module.channels == 1
+    mean, std = module.statistics()
+    assert mean == pytest.approx([deep.mean() / 65535])
+    assert std == pytest.approx([max(deep.std() / 65535, 0.01)])
+
+
+def test_the_loader_goes_on_after_the_batches_done(data: Callable[..., DataModule]):
+    late = data()
+    late.batches_done = 2
+    expected = list(islice(data().train_dataloader(), 4))[2:]
+    found = list(islice(late.train_dataloader(), 2))
+    assert all(torch.equal(a[name], b[name]) for a, b in zip(expected, found, strict=True) for name in a)
+
+
+def test_whole_images_come_unchanged_and_once_over_all_processes(data: Callable[..., DataModule]):
+    keys = []
+    for rank in range(2):
+        module = data()
+        module.trainer = SimpleNamespace(global_rank=rank, world_size=2, accumulate_grad_batches=1)
+        for batch in module.val_dataloader():
+            keys.append(int(batch["key"]))
+            image, mask = module.source("val").read(keys[-1])
+            assert torch.equal(batch["image"][0], image)
+            assert torch.equal(batch["mask"][0], mask)
+    assert sorted(keys) == [0, 1, 2]
+
+
+def test_statistics_are_numpys_over_all_training_pixels(data: Callable[..., DataModule]):
+    module = data()
+    root = module.source("train").pairs[0].image.parent
+    pixels = np.concatenate([np.asarray(Image.open(p)).reshape(-1, 3) for p in sorted(root.iterdir())]) / 255
+    mean, std = module.statistics()
+    assert mean == pytest.approx(pixels.mean(0))
+    assert std == pytest.approx(pixels.std(0))
+
+
+def test_class_pixels_leave_void_out(data: Callable[..., DataModule]):
+    module = data()
+    masks = np.stack([module.source("train").read(i)[1].numpy() for i in range(5)])
+    assert module.class_pixels().tolist() == [int((masks == 0).sum()), int((masks == 1).sum())]
+
+
+def test_the_fingerprint_tells_other_names_and_classes_apart(data: Callable[..., DataModule]):
+    module = data()
+    before = module.fingerprint()
+    assert before == data().fingerprint()
+    source = module.source("val")
+    source.names[0] = "renamed"
+    assert module.fingerprint() != before
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"), [({"batch_size": 0}, "data.batch_size=0"), ({"crop": [8]}, "data.crop")]
+)
+def test_impossible_settings_are_refused(data: Callable[..., DataModule], changes: dict, message: str):
+    with pytest.raises(ValueError, match=message):
+        data(**changes)

@@ -1,0 +1,105 @@
+"""Against tifffile's own writer, where it is installed; what needs no tifffile is tested in any case."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from segtrain.data.files.images import header, read_image
+from segtrain.data.files.masks import read_mask
+
+RNG = np.random.default_rng(0)
+MISSING = importlib.util.find_spec("tifffile") is None
+needs_tifffile = pytest.mark.skipif(MISSING, reason="the extra tiff is not installed")
+
+
+def pages(path: Path, *pictures: Image.Image) -> Path:
+    pictures[0].save(path, save_all=True, append_images=pictures[1:])
+    return path
+
+
+def grey(size: tuple[int, int] = (5, 7)) -> Image.Image:
+    return Image.fromarray(RNG.integers(0, 256, size, np.uint8))
+
+
+def test_one_page_of_grey_or_colours_is_left_to_pillow(tmp_path: Path):
+    picture = grey()
+    assert read_image(pages(tmp_path / "x.tif", picture), channels=1)[0].tolist() == np.asarray(picture).tolist()
+    assert header(pages(tmp_path / "y.tif", picture.convert("RGBA"))).channels == 3
+
+
+def test_a_second_page_of_another_size_is_no_channel(tmp_path: Path):
+    assert header(pages(tmp_path / "x.tif", grey(), grey((2, 3)))).channels == 1
+
+
+def test_a_mask_of_several_pages_is_refused(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"x\.tif: 2 pages: a mask has one page"):
+        read_mask(pages(tmp_path / "x.tif", grey(), grey()))
+
+
+def test_fractions_and_limits_are_refused(tmp_path: Path):
+    Image.fromarray(RNG.random((4, 4), np.float32)).save(tmp_path / "x.tif")
+    with pytest.raises(ValueError, match=r"x\.tif: channels of 32 bits or with a sign: images have 8 or 16 bits"):
+        header(tmp_path / "x.tif")
+    with pytest.raises(ValueError, match=r"x\.tif: 35 pixels, more than data\.max_pixels=30"):
+        header(pages(tmp_path / "x.tif", grey(), grey()), 30)
+
+
+@pytest.mark.skipif(not MISSING, reason="the extra tiff is installed")
+def test_without_the_extra_it_is_named(tmp_path: Path):
+    with pytest.raises(
+        ValueError, match=r"x\.tif: 3 pages of 8 bits: reading these needs tifffile: pip install 'segtrain\[tiff\]'"
+    ):
+        header(pages(tmp_path / "x.tif", grey(), grey(), grey()))
+
+
+@needs_tifffile
+def test_pages_are_channels(tmp_path: Path):
+    pictures = [grey() for _ in range(4)]
+    path = pages(tmp_path / "x.tif", *pictures)
+    assert header(path)[:4] == (5, 7, 4, 8)
+    assert read_image(path, channels=4).tolist() == [np.asarray(picture).tolist() for picture in pictures]
+
+
+@needs_tifffile
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [2, 4, 5, 12])
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"tile": (16, 16)}, {"bigtiff": True}])
+def test_any_number_of_channels(tmp_path: Path, kind: type, channels: int, planar: str, options: dict):
+    import tifffile
+
+    values = RNG.integers(0, np.iinfo(kind).max + 1, (channels, 21, 37)).astype(kind)
+    stored = values if planar == "separate" else values.transpose(1, 2, 0)
+    extra = [0] * (channels - 1)
+    tifffile.imwrite(
+        tmp_path / "x.tif", stored, photometric="minisblack", planarconfig=planar, extrasamples=extra, **options
+    )
+    assert header(tmp_path / "x.tif")[:4] == (21, 37, channels, 8 * values.itemsize)
+    assert np.array_equal(read_image(tmp_path / "x.tif", channels=channels, bits=8 * values.itemsize), values)
+
+
+@needs_tifffile
+def test_alpha_is_no_channel_and_an_unspecified_one_is(tmp_path: Path):
+    import tifffile
+
+    values = RNG.integers(0, 256, (9, 8, 5), np.uint8)
+    tifffile.imwrite(tmp_path / "x.tif", values, photometric="rgb", planarconfig="contig", extrasamples=[0, 2])
+    assert header(tmp_path / "x.tif").channels == 4
+    assert np.array_equal(read_image(tmp_path / "x.tif", channels=4), values[..., :4].transpose(2, 0, 1))
+
+
+@needs_tifffile
+def test_a_damaged_one_is_named(tmp_path: Path):
+    import tifffile
+
+    tifffile.imwrite(
+        tmp_path / "x.tif", RNG.integers(0, 256, (64, 64, 5), np.uint8), photometric="minisblack", planarconfig="contig"
+    )
+    content = (tmp_path / "x.tif").read_bytes()
+    for length in (len(content) - 5000, len(content) // 2):
+        (tmp_path / "x.tif").write_bytes(content[:length])
+        with pytest.raises(ValueError, match=r"x\.tif: (damaged|not an image)"):
+            read_image(tmp_path / "x.tif", channels=5)
