@@ -39,20 +39,19 @@ PHRASES = {  # the values of a type, in words for people who write YAML
     types.NoneType: ["null"],
 }
 EXAMPLES = {int: ", such as 8", float: ", such as 0.002"}
+ANYTHING = (Any, object, inspect.Parameter.empty)  # annotations that say nothing
 
 
 def plain(config: DictConfig, command: str, choices: Mapping[str, str]) -> dict[str, Any]:
-    """The settings as dicts, lists and scalars, with interpolations resolved.
-
-    Args:
-        choices: of each group, for the message about a setting that has no value.
+    """The settings as dicts, lists and scalars, with interpolations resolved; `choices` has the choice of each group.
 
     Raises:
         UserError: for a setting that has no value (`???`).
     """
     with from_user(OmegaConfBaseException):  # an interpolation that leads nowhere
         missing = sorted(OmegaConf.missing_keys(config))
-    for key in missing:
+    if missing:
+        key = missing[0]
         group = key.split(".")[0]
         owner = f"{group}={choices[group]}" if choices.get(group) else command
         raise UserError(f"{owner} needs {key}={PATHS.get(key, 'VALUE')}: it has no value yet")
@@ -61,21 +60,16 @@ def plain(config: DictConfig, command: str, choices: Mapping[str, str]) -> dict[
     return {str(key): value for key, value in settings.items()}
 
 
-def check(function: Callable[..., Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments for `function`: `settings`, with dataclasses and paths made from the mappings and strings for them.
+def check(call: Callable[..., Any], settings: Mapping[str, Any], where: str = "") -> dict[str, Any]:
+    """The arguments for `call`: `settings`, with dataclasses and paths made from the mappings and strings for them.
 
     Below a `_target_`, at any depth, values are checked against the signature of the target. A command that reads
-    some of these values itself, and passes on something else, says so beside its parameter, and its word counts:
-    `trainer: Annotated[dict, {"precision": str}]`.
+    some of these values itself, and passes on something else, writes their types beside its parameter, and these
+    count instead: `trainer: Annotated[dict, {"precision": str}]`.
 
     Raises:
         UserError: for unknown and missing names, and for values that do not fit, naming the setting.
     """
-    return arguments(function, settings, "")
-
-
-def arguments(call: Callable[..., Any], settings: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Checked arguments for a command, or for a dataclass that stands at `where`."""
     expected = annotations(call)
     for key in settings:
         if key not in expected:
@@ -87,36 +81,38 @@ def arguments(call: Callable[..., Any], settings: Mapping[str, Any], where: str)
 
 
 def argument(value: Any, annotation: Any, where: str) -> Any:
-    """One checked argument."""
-    overrides = {}
-    if get_origin(annotation) is Annotated:
-        annotation, *notes = get_args(annotation)
-        overrides = next((note for note in notes if isinstance(note, Mapping)), {})
-    for option in alternatives(annotation):
+    """One argument of `check`; `where` is its dotted name."""
+    overrides = annotation.__metadata__[0] if get_origin(annotation) is Annotated else None
+    options = alternatives(annotation)
+    for option in options:
         if isinstance(option, type) and is_dataclass(option) and isinstance(value, Mapping):
-            return option(**arguments(option, value, where))
+            return option(**check(option, value, where))
     check_value(value, annotation, where, overrides)
-    paths_only = Path in alternatives(annotation) and str not in alternatives(annotation)
-    return Path(value) if isinstance(value, str) and paths_only else value
+    if isinstance(value, str) and Path in options and str not in options:
+        return Path(value)
+    return value
 
 
 def check_value(value: Any, annotation: Any, where: str, overrides: Mapping[str, Any] | None = None) -> None:
-    """Raises UserError if `value` does not fit; what a spec will build is unknown here, its inside is not."""
+    """Raises UserError if `value` or a spec in it does not fit; `overrides` replace annotations of a spec's target."""
     if is_spec(value):
         check_spec(value, where, overrides or {})
         return
     if not fits(value, annotation):
         raise UserError(f"{where}: {show(value)} is not {describe(annotation)}")
-    inside = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
-    for key, item in inside:
-        check_value(item, Any, join(where, key))
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            check_value(item, Any, join(where, key))
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            check_value(item, Any, join(where, index))
 
 
 def check_spec(spec: Mapping[str, Any], where: str, overrides: Mapping[str, Any]) -> None:
     """Raises UserError if a parameter in `spec` does not fit the signature of its target."""
+    given = {key: value for key, value in spec.items() if key not in (TARGET, PARTIAL)}
     try:
         target = locate(spec[TARGET])
-        given = {key: value for key, value in spec.items() if key not in (TARGET, PARTIAL)}
         refuse_unknown(spec[TARGET], target, given)
     except UserError as error:
         raise UserError(f"{where}: {error}") from error
@@ -128,23 +124,23 @@ def check_spec(spec: Mapping[str, Any], where: str, overrides: Mapping[str, Any]
 
 
 def annotations(call: Callable[..., Any]) -> dict[str, Any]:
-    """The annotation of each parameter that has a keyword; `Any` where there is none."""
+    """The annotation of each parameter that can be passed by its name; `inspect.Parameter.empty` if it has none."""
     try:
         signature = inspect.signature(call, eval_str=True)
-    except (NameError, AttributeError, TypeError):  # annotations that only a type checker can read: taken as Any
+    except (NameError, AttributeError, TypeError):  # annotations that only a type checker can read stay strings
         signature = inspect.signature(call)
     except ValueError:  # a builtin that does not say
         return {}
     return {
-        name: Any if parameter.annotation is parameter.empty else parameter.annotation
+        name: parameter.annotation
         for name, parameter in signature.parameters.items()
         if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
     }
 
 
 def fits(value: Any, annotation: Any) -> bool:
-    """Whether a value, as YAML gives it, is of a type. What a spec builds and types that say nothing are accepted."""
-    if is_spec(value) or annotation in (Any, object) or isinstance(annotation, str | TypeVar):
+    """Whether a value, as YAML gives it, is of a type. A spec fits any type, any value a type that says nothing."""
+    if is_spec(value) or annotation in ANYTHING or isinstance(annotation, str | TypeVar):
         return True
     options = alternatives(annotation)
     if options != [annotation]:
@@ -158,30 +154,32 @@ def fits(value: Any, annotation: Any) -> bool:
 
 
 def fits_class(value: Any, origin: type, parts: tuple[Any, ...]) -> bool:
-    """`fits` for a class and its type arguments. A bool is no int, an int is a float, a string is no sequence."""
-    if isinstance(value, bool) or origin is bool:
-        return isinstance(value, bool) and origin is bool
-    if isinstance(value, str):
-        return origin is Path or (accepts(origin, str) and not accepts(origin, list))
+    """Whether a value is of the class `origin[parts]`. A bool is no int, an int is a float, a string is no sequence."""
+    if isinstance(value, bool):
+        return origin is bool
     if isinstance(value, int):
         return origin is float or accepts(origin, int)
-    if isinstance(value, list) and origin is tuple:
-        return fits_tuple(value, parts)
+    if isinstance(value, str):
+        return origin is Path or (accepts(origin, str) and not accepts(origin, list))
     if isinstance(value, list):
-        return accepts(origin, list) and all(fits(item, part) for item in value for part in parts)
-    if isinstance(value, Mapping) and accepts(origin, dict) and len(parts) == 2:
-        return all(fits(key, parts[0]) and fits(item, parts[1]) for key, item in value.items())
+        return fits_list(value, origin, parts)
+    if isinstance(value, Mapping) and len(parts) == 2:
+        key_type, item_type = parts
+        keys, items = list(value.keys()), list(value.values())
+        return accepts(origin, dict) and fits(keys, list[key_type]) and fits(items, list[item_type])
     return accepts(origin, type(value))
 
 
-def fits_tuple(value: list[Any], parts: tuple[Any, ...]) -> bool:
-    if parts and parts[-1] is ...:
-        return all(fits(item, parts[0]) for item in value)
-    return not parts or (len(value) == len(parts) and all(map(fits, value, parts)))
+def fits_list(value: list[Any], origin: type, parts: tuple[Any, ...]) -> bool:
+    """Whether a list is of the class `origin[parts]`; YAML has lists where Python has tuples."""
+    if origin is tuple and parts and parts[-1] is not ...:
+        return len(value) == len(parts) and all(map(fits, value, parts))
+    is_sequence = origin is tuple or accepts(origin, list)
+    return is_sequence and (not parts or all(fits(item, parts[0]) for item in value))
 
 
 def accepts(origin: type, kind: type) -> bool:
-    """`issubclass`, where protocols and typed dicts, which do not answer it, are no type of plain values."""
+    """Whether `kind` is a subclass of `origin`; never of a protocol or typed dict, where Python refuses to say."""
     try:
         return issubclass(kind, origin)
     except TypeError:
@@ -192,75 +190,85 @@ def alternatives(annotation: Any) -> list[Any]:
     """The members of a union, or the annotation itself; without the notes of `Annotated`."""
     if get_origin(annotation) is Annotated:
         return alternatives(get_args(annotation)[0])
-    if get_origin(annotation) in (Union, types.UnionType):
-        return [option for part in get_args(annotation) for option in alternatives(part)]
-    return [annotation]
+    if get_origin(annotation) not in (Union, types.UnionType):
+        return [annotation]
+    members = []
+    for part in get_args(annotation):
+        members += alternatives(part)
+    return members
 
 
 def describe(annotation: Any) -> str:
-    """A type in words for people who write YAML; of a union, only what YAML can hold."""
+    """A type in words for people who write YAML; of a union, only the members that YAML can hold."""
     options = alternatives(annotation)
-    options = [option for option in options if is_plain(option)] or options
-    *words, last = dict.fromkeys(word for option in options for word in phrases(option))
-    example = next((EXAMPLES[option] for option in options if option in EXAMPLES), "")
-    return (f"{', '.join(words)} or {last}" if words else last) + example
+    words, example = [], ""
+    for option in [option for option in options if is_plain(option)] or options:
+        words += phrases(option)
+        example = example or EXAMPLES.get(option, "")
+    *others, last = dict.fromkeys(words)
+    if others:
+        last = f"{', '.join(others)} or {last}"
+    return last + example
 
 
 def phrases(option: Any) -> list[str]:
-    """`describe` for one member of a union."""
+    """The words of `describe` for one member of a union."""
     origin, parts = get_origin(option) or option, get_args(option)
     if origin in PHRASES:
         return PHRASES[origin]
     if origin is Literal:
-        return [show(part) for part in parts]
+        return list(map(show, parts))
     if origin is tuple and parts and parts[-1] is not ...:
         return [f"a list of {len(parts)}, [{', '.join(map(short, parts))}]"]
     if is_dataclass(origin) or (isinstance(origin, type) and accepts(origin, dict)):
         return ["a mapping"]
-    if is_plain(option):
-        return [f"a list of {short(parts[0])}" if parts else "a list"]
-    return [f"a {short(option)}"]
+    if not is_plain(option):
+        return [f"a {short(option)}"]
+    return [f"a list of {short(parts[0])}" if parts else "a list"]
 
 
 def short(annotation: Any) -> str:
-    """`describe` in a word or two: the names of the types."""
-    options = alternatives(annotation)
-    names = [getattr(get_origin(option) or option, "__name__", str(option)) for option in options if is_plain(option)]
-    return " | ".join(names) or str(getattr(annotation, "__name__", annotation))
+    """A type in a word or two, such as `int | str`; of a union, only the members that YAML can hold."""
+    names = []
+    for option in alternatives(annotation):
+        if is_plain(option):
+            origin = get_origin(option) or option
+            names.append(getattr(origin, "__name__", str(origin)))
+    return " | ".join(names) or getattr(annotation, "__name__", str(annotation))
 
 
 def is_plain(option: Any) -> bool:
     """Whether YAML can hold a value of this type."""
     origin = get_origin(option) or option
-    collection = isinstance(origin, type) and (accepts(origin, list) or accepts(origin, dict) or origin is tuple)
-    return origin in PHRASES or origin is Literal or collection or is_dataclass(origin)
+    if origin in PHRASES or origin in (Literal, tuple) or is_dataclass(origin):
+        return True
+    return isinstance(origin, type) and (accepts(origin, list) or accepts(origin, dict))
 
 
 def show(value: Any) -> str:
     """A value as YAML writes it."""
-    words = {None: "null", True: "true", False: "false"}
-    return words[value] if value is None or isinstance(value, bool) else repr(value)
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value)
 
 
 def join(where: str, key: Any) -> str:
     return f"{where}.{key}" if where else str(key)
 
 
-def explain(error: Exception, command: str | None, words: Sequence[str], folder: str | None) -> str:
-    """What Hydra or OmegaConf says about the words on the command line, for people who have not read their manuals.
-
-    Args:
-        words: the settings that were typed.
-        folder: of the user's own configuration, if any.
-    """
+def explain(error: Exception, command: str | None, words: Sequence[str], config_dir: str | None) -> str:
+    """What Hydra or OmegaConf says about the words on the command line, for people who have not read their manuals."""
     text = str(error)
     if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
         return unknown_choice(error.missing_cfg_file, error.options, words)
-    if "Config group override must be" in text:  # null, or a number
-        plain_values = [
-            word for word in words if is_group(word) and re.fullmatch(r"[^=]*=(null|true|false|[-+\d.e]*)", word)
-        ]
-        return next(map(needs_choice, plain_values), text)
+    if "Config group override must be" in text:
+        for word in words:
+            name, value = name_and_value(word)
+            if is_group(name) and re.fullmatch(r"null|true|false|[-+\d.e]*", value):
+                return f"{word}: choose one, or leave it out ({name} is one of {', '.join(shipped_choices(name))})"
+        return text
     if isinstance(error, OverrideParseException):
         name = error.override.partition("=")[0]
         return f"{error.override}: cannot be read; a value with special characters needs quotes: \"{name}='...'\""
@@ -268,55 +276,74 @@ def explain(error: Exception, command: str | None, words: Sequence[str], folder:
         name, value = match.groups()
         one = "type one of them" if is_group(name) else f"type {name}=[{value}] for a list"
         return f"{name}={value}: {one}, or add -m for one run with each value"
-    if (match := re.match(r"Could not override '([^']+)'", text)) and command:
-        return unknown_setting(match[1], command, words, folder)
+    match = re.match(r"Could not override '([^']+)'", text)
+    if match and command:
+        return unknown_setting(match[1], command, words, config_dir)
     text = re.split(r"\nSee https|\nConfig search path", text)[0]
     return f"{text}: {error.__cause__}" if error.__cause__ else text
 
 
 def unknown_choice(path: str, options: Sequence[str], words: Sequence[str]) -> str:
     """The message about a choice `path` (GROUP/CHOICE) that is not there: a name, or a folder typed in its place."""
-    pairs = [word.lstrip("+").partition("=")[::2] for word in words]
-    group, choice = next((pair for pair in pairs if "/".join(pair) == path), path.rpartition("/")[::2])
+    group, _, choice = path.rpartition("/")
+    for word in words:  # which tells where the group ends if the choice is a folder
+        name, value = name_and_value(word)
+        if f"{name}/{value}" == path:
+            group, choice = name, value
     near = did_you_mean(choice, options)
     if group == "data" and not near and ("/" in choice or Path(choice).is_dir()):
         near = f": type data.root={choice} for a folder of your own"
-    known = [file.stem for file in sorted((conf_folder() / group).glob("*.yaml"))] if "/" in choice else options
-    return f"{group}={choice}: there is no such choice{near} ({group} is one of {', '.join(known)})"
+    if "/" in choice:  # then Hydra's options are those of another place
+        options = shipped_choices(group)
+    return f"{group}={choice}: there is no such choice{near} ({group} is one of {', '.join(options)})"
 
 
-def is_group(word: str) -> bool:
-    """Whether a word on the command line chooses from a shipped group."""
-    name = word.lstrip("+").partition("=")[0]
+def is_group(name: str) -> bool:
+    """Whether a name is that of a shipped group."""
     return bool(re.fullmatch(r"\w+", name)) and (conf_folder() / name).is_dir()
 
 
-def needs_choice(word: str) -> str:
-    name = word.lstrip("+").partition("=")[0]
-    known = ", ".join(file.stem for file in sorted((conf_folder() / name).glob("*.yaml")))
-    return f"{word}: choose one, or leave it out ({name} is one of {known})"
+def name_and_value(word: str) -> tuple[str, str]:
+    """The two parts of a word on the command line, such as `+data=folder`, without the plus signs."""
+    name, _, value = word.lstrip("+").partition("=")
+    return name, value
 
 
-def unknown_setting(name: str, command: str, words: Sequence[str], folder: str | None) -> str:
+def shipped_choices(group: str) -> list[str]:
+    return sorted(file.stem for file in (conf_folder() / group).glob("*.yaml"))
+
+
+def unknown_setting(name: str, command: str, words: Sequence[str], config_dir: str | None) -> str:
     """The message about a setting that `command` does not have, with those whose names are near."""
-    places = [conf_folder(), *([Path(folder)] if folder else [])]
-    choices = [word for word in words if re.fullmatch(r"[\w/]+=[\w.-]+", word)]
-    choices = [word for word in choices if any((place / word.partition("=")[0]).is_dir() for place in places)]
-    search = [f"hydra.searchpath=['file://{Path(folder).absolute()}']"] if folder else []
-    with initialize_config_dir(str(places[0].absolute()), version_base="1.3"):
-        config = compose(command, [word for word in choices if not word.startswith(f"{name}=")] + search)
-    known = dict(tree(OmegaConf.to_container(config)))
+    known = known_settings(command, words, config_dir, name)
     if name in known:
         return f"{command} has no choice of {name}: its settings are typed as {name}.NAME=value"
     if name == "data.root":
         return "unknown setting data.root: choose data=folder too, or another kind of data that is read from files"
     near = nearest(name, known)
     hint = f": did you mean {' or '.join(near)}?" if near else ""
-    parent = known.get(name.rpartition(".")[0])
-    if isinstance(parent, dict) and is_spec(parent) and not parent[TARGET].startswith("segtrain."):  # ours list all
-        word = next((word for word in words if word.startswith(f"{name}=")), f"{name}=...")
-        hint += f" (+{word} passes it to {parent[TARGET]} all the same)"
-    return f"unknown setting {name}{hint or f' (python -m segtrain {command} --cfg job lists all)'}"
+    parent = known.get(name.rpartition(".")[0], {})
+    if is_spec(parent) and not parent[TARGET].startswith("segtrain."):  # shipped files list all parameters of ours
+        typed = [word for word in words if word.startswith(f"{name}=")] or [f"{name}=..."]
+        hint += f" (+{typed[0]} passes it to {parent[TARGET]} all the same)"
+    hint = hint or f" (python -m segtrain {command} --cfg job lists all)"
+    return f"unknown setting {name}{hint}"
+
+
+def known_settings(command: str, words: Sequence[str], config_dir: str | None, without: str) -> dict[str, Any]:
+    """The settings of `command` with the choices among `words`, but not that of `without`, by their dotted names."""
+    places, overrides = [conf_folder()], []
+    if config_dir:
+        places.append(Path(config_dir))
+        overrides.append(f"hydra.searchpath=['file://{Path(config_dir).absolute()}']")
+    for word in words:
+        group, _ = name_and_value(word)
+        is_choice = re.fullmatch(r"[\w/]+=[\w.-]+", word) and any((place / group).is_dir() for place in places)
+        if is_choice and group != without:
+            overrides.append(word)
+    with initialize_config_dir(str(conf_folder().absolute()), version_base="1.3"):
+        config = compose(command, overrides)
+    return dict(tree(OmegaConf.to_container(config)))
 
 
 def tree(node: Any, where: str = "") -> Iterator[tuple[str, Any]]:
@@ -328,12 +355,13 @@ def tree(node: Any, where: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def nearest(name: str, names: Iterable[str]) -> list[str]:
-    """The names most like `name` as a whole or in their last part, if any is like it at all."""
-
-    def likeness(other: str) -> float:
-        pairs = (name, other), (name.split(".")[-1], other.split(".")[-1])
-        return max(SequenceMatcher(None, *pair).ratio() for pair in pairs)
-
-    scores = {other: likeness(other) for other in names if not other.split(".")[-1].startswith("_")}
-    enough = max(0.65, max(scores.values(), default=0) - 0.05)
-    return sorted((other for other in scores if scores[other] >= enough), key=lambda other: -scores[other])[:3]
+    """The names most like `name`, as a whole or in their last part; none if none is like it."""
+    likeness = {}
+    for other in names:
+        last = other.split(".")[-1]
+        if not last.startswith("_"):
+            whole = SequenceMatcher(None, name, other).ratio()
+            likeness[other] = max(whole, SequenceMatcher(None, name.split(".")[-1], last).ratio())
+    enough = max(0.65, max(likeness.values(), default=0) - 0.05)
+    near = [other for other, ratio in likeness.items() if ratio >= enough]
+    return sorted(near, key=lambda other: -likeness[other])[:3]

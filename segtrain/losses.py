@@ -1,4 +1,8 @@
-"""Losses. Each returns a numerator and a denominator; the learner divides the sums over the whole batch."""
+"""Losses. Each maps logits and mask to a sum over the valid pixels and their number.
+
+The learner adds up both over all parts of a batch, on all devices, and divides: the mean is exact however the batch is
+shared out.
+"""
 
 import math
 from collections.abc import Sequence
@@ -7,15 +11,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+__all__ = ["CrossEntropy"]  # what a configuration may name
+
 
 class CrossEntropy(nn.Module):
     """Cross entropy summed over the valid pixels, and their number.
 
     Args:
-        weights: one factor per class on its pixels' loss; `None` for 1. They do not enter the denominator, so that a
-            pixel weighs the same in every batch.
-        label_smoothing: share of the truth that is spread over all classes, in 0..1.
-        ignore_index: void; `None` where there is none.
+        weights: factor on the loss of each class's pixels; `None` for 1. The number of pixels is not weighted, so that
+            a pixel counts as much in every batch.
+        label_smoothing: share of each pixel's truth that is spread evenly over all classes: 0 or more, less than 1.
+        ignore_index: mask value of void pixels; `None` if no pixel is void.
     """
 
     weights: Tensor | None
@@ -24,15 +30,19 @@ class CrossEntropy(nn.Module):
         super().__init__()
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"loss.label_smoothing={label_smoothing}: expected 0 or more, and less than 1")
-        if weights is not None and not (all(0 <= weight < math.inf for weight in weights) and any(weights)):
-            raise ValueError(f"loss.weights={list(weights)}: expected numbers of 0 or more, not all of them 0")
-        self.register_buffer("weights", None if weights is None else torch.tensor(weights, dtype=torch.float32))
+        factors = None
+        if weights is not None:
+            in_range = all(0 <= weight < math.inf for weight in weights)
+            if not in_range or not any(weights):
+                raise ValueError(f"loss.weights={list(weights)}: expected numbers of 0 or more, not all of them 0")
+            factors = torch.tensor(weights, dtype=torch.float32)
+        self.register_buffer("weights", factors)
         self.label_smoothing = label_smoothing
-        self.ignore_index = -100 if ignore_index is None else ignore_index
+        self.ignore_index = -100 if ignore_index is None else ignore_index  # -100, torch's default, is in no mask
 
     def forward(self, logits: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """(sum, pixels), float32, from logits (N, classes, H, W) and mask (N, H, W); (0, 0) if all is void."""
-        # In one plane per class the softmax runs five times faster on a CPU than with channels last.
+        # On a CPU, the softmax runs five times faster with one plane per class than with channels last.
         total = F.cross_entropy(
             logits.contiguous().float(),
             mask.long(),
@@ -45,14 +55,14 @@ class CrossEntropy(nn.Module):
 
 
 def class_weights(pixels: Tensor, rule: str) -> list[float]:
-    """Weights (classes,) from pixels (classes,), scaled to a mean of 1 over the pixels.
+    """Weights (classes,) of a rule, from the number of pixels (classes,) of each class.
 
-    `inverse`: 1 / frequency. `sqrt`: its square root. `median_frequency`: median frequency / frequency
-    (Eigen and Fergus 2015, https://arxiv.org/abs/1411.4734, section 6.3.2), which differs from `inverse` in its scale
-    alone, and is left unscaled. A class without pixels gets the largest weight of the others.
+    `inverse` is 1 / frequency and `sqrt` is 1 / sqrt(frequency), both scaled to a mean of 1 over the pixels.
+    `median_frequency` is median frequency / frequency (Eigen and Fergus 2015, https://arxiv.org/abs/1411.4734, section
+    6.3.2), which differs from `inverse` in its scale alone. A class without pixels gets the largest weight of all.
 
     Raises:
-        ValueError: for another rule, and without any pixels.
+        ValueError: for an unknown rule, and if no class has pixels.
     """
     if not pixels.any():
         raise ValueError("every pixel of the training masks is void: look at `ignore` in the class table")

@@ -1,4 +1,4 @@
-"""The one metric: a confusion matrix over a whole split, and the scores that follow from it."""
+"""The confusion matrix over a whole split, the scores that follow from it, and what is counted of the loss."""
 
 from typing import Any
 
@@ -11,55 +11,51 @@ class ConfusionMatrix(Metric):
     """Counts pixels by (truth, prediction) in int64, exact for any number of pixels, batches and processes.
 
     Args:
-        num_classes: of truth and prediction.
-        void: value in the truth that is left out.
+        num_classes: number of classes, the same in truth and prediction.
+        void: mask value of the pixels that are left out.
     """
 
     full_state_update = False
     matrix: Tensor
     void_pixels: Tensor
     images: Tensor
-    broken: Tensor
+    broken_batches: Tensor
 
     def __init__(self, num_classes: int, void: int) -> None:
         super().__init__()
         self.num_classes, self.void = num_classes, void
-        for name, shape in (
-            ("matrix", (num_classes, num_classes)),
-            ("void_pixels", ()),
-            ("images", ()),
-            ("broken", ()),
-        ):
-            state = torch.zeros(shape, dtype=torch.int64)
-            self.add_state(name, default=state, dist_reduce_fx="sum")
+        matrix = torch.zeros(num_classes, num_classes, dtype=torch.int64)
+        self.add_state("matrix", default=matrix, dist_reduce_fx="sum")
+        for name in ("void_pixels", "images", "broken_batches"):
+            self.add_state(name, default=torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, logits: Tensor, mask: Tensor) -> None:
         """Count the most likely class of logits (N, classes, H, W) against mask (N, H, W)."""
         pairs = logits.argmax(1).add_(mask, alpha=self.num_classes)
-        pairs.masked_fill_(mask == self.void, self.num_classes**2)  # one bin more, for void: cheaper than to select
+        pairs.masked_fill_(mask == self.void, self.num_classes**2)  # a bin for void is cheaper than selecting the rest
         counts = torch.bincount(pairs.flatten(), minlength=self.num_classes**2 + 1)
         self.matrix += counts[:-1].view(self.num_classes, self.num_classes)
         self.void_pixels += counts[-1]
         self.images += len(mask)
-        # A mean is finite only if all its terms are; kept on the device, so that nothing waits for it here.
-        self.broken += ~logits.mean().isfinite()
+        # A mean is finite only if all its terms are. The answer stays on the device, so that nothing waits for it.
+        self.broken_batches += ~logits.mean().isfinite()
 
     def compute(self) -> Tensor:
-        """(classes, classes) int64: rows truth, columns prediction.
+        """The matrix (classes, classes), int64: a row per true class, a column per predicted one.
 
         Raises:
-            ValueError: if logits were not finite, since their argmax means nothing.
+            ValueError: if any logits were not finite, since their argmax means nothing.
         """
-        if self.broken:
+        if self.broken_batches:
             raise ValueError(
-                f"the network's output was not finite (NaN or infinite) in {int(self.broken)} batches: "
+                f"the network's output was not finite (NaN or infinite) in {int(self.broken_batches)} batches: "
                 "lower optimizer.lr, or set trainer.precision=32-true"
             )
         return self.matrix
 
 
 class Ratio(Metric):
-    """The sum of numerators over the sum of denominators: a mean over pixels, however they are batched."""
+    """The mean loss over pixels, however they are batched: all sums of a loss over all numbers of pixels."""
 
     full_state_update = False
     numerator: Tensor
@@ -68,21 +64,20 @@ class Ratio(Metric):
     def __init__(self) -> None:
         super().__init__()
         for name in ("numerator", "denominator"):
-            # float32 would round away what a batch adds to the pixels of a large split
-            state = torch.zeros((), dtype=torch.float64)
-            self.add_state(name, default=state, dist_reduce_fx="sum")
+            # float32 would round away what a batch adds to the sum over a large split
+            self.add_state(name, default=torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, numerator: Tensor, denominator: Tensor) -> None:
         self.numerator += numerator
         self.denominator += denominator
 
     def compute(self) -> Tensor:
-        """NaN before anything was counted."""
+        """The ratio of the sums; NaN before anything was counted."""
         return self.numerator / self.denominator
 
 
 class FirstNotFinite(Metric):
-    """The first step whose loss was NaN or infinite, noted on the device, so that no step waits for the answer."""
+    """The first step whose loss was NaN or infinite. It stays on the device, so that no step waits for the answer."""
 
     NEVER = torch.iinfo(torch.int64).max
     full_state_update = False
@@ -96,7 +91,7 @@ class FirstNotFinite(Metric):
         self.step = torch.where(loss.isfinite(), self.step, self.step.clamp(max=step))
 
     def compute(self) -> int | None:
-        """Its number, or `None` so far."""
+        """The number of the first such step; `None` if every loss was finite."""
         step = int(self.step)
         return None if step == self.NEVER else step
 
@@ -109,18 +104,18 @@ def class_iou(matrix: Tensor) -> Tensor:
 
 
 def mean_iou(matrix: Tensor) -> float:
-    """The mean over the classes that occur; NaN if none does."""
+    """Mean IoU over the classes that occur in truth or prediction; NaN if none does."""
     return class_iou(matrix).nanmean().item()
 
 
 def accuracy(matrix: Tensor) -> float:
-    """Share of the pixels that are right; NaN without pixels."""
+    """Share of the pixels whose class is predicted correctly; NaN without pixels."""
     matrix = matrix.cpu().double()
     return (matrix.trace() / matrix.sum()).item()
 
 
 def class_scores(matrix: Tensor) -> dict[str, Tensor]:
-    """Per class, float64: iou, dice, precision and recall, NaN where undefined; and pixels of the truth, int64."""
+    """Scores of each class, float64 and NaN where undefined, and `pixels`, the number of its true pixels, int64."""
     matrix = matrix.cpu()
     counts = matrix.double()
     true_positive, predicted, truth = counts.diagonal(), counts.sum(0), counts.sum(1)
@@ -134,9 +129,9 @@ def class_scores(matrix: Tensor) -> dict[str, Tensor]:
 
 
 def summary(confusion: ConfusionMatrix) -> dict[str, Any]:
-    """The scores of a whole split as plain numbers, but for the names of the classes."""
+    """The scores of a whole split, over all processes, as plain numbers."""
     matrix = confusion.compute().cpu()
-    with confusion.sync_context():  # over all processes
+    with confusion.sync_context():  # outside of compute(), the counts are those of this process
         images, void_pixels = int(confusion.images), int(confusion.void_pixels)
     return {
         "images": images,

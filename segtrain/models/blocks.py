@@ -1,4 +1,4 @@
-"""The blocks that networks here are made of. All keep H x W ('same' padding), but for their stride."""
+"""Blocks of convolutions. Their padding is 'same': only a stride changes H and W."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -27,14 +27,7 @@ def same_conv(
     return nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
 
 
-class Block(nn.Sequential):
-    """Layers in a row whose parameters can be drawn anew."""
-
-    def reset_parameters(self) -> None:
-        initialize(self)
-
-
-class ConvReLU(Block):
+class ConvReLU(nn.Sequential):
     """k x k convolution with bias, ReLU; `stride` divides H and W, rounding up."""
 
     def __init__(
@@ -51,10 +44,10 @@ class ConvReLU(Block):
             in_channels, out_channels, kernel_size, stride=stride, dilation=dilation, groups=groups, bias=True
         )
         super().__init__(conv, nn.ReLU(inplace=True))
-        self.reset_parameters()
+        initialize(self)
 
 
-class ConvBNReLU(Block):
+class ConvBNReLU(nn.Sequential):
     """k x k convolution without bias, batch norm, ReLU; `stride` divides H and W, rounding up."""
 
     def __init__(
@@ -69,10 +62,10 @@ class ConvBNReLU(Block):
     ) -> None:
         conv = same_conv(in_channels, out_channels, kernel_size, stride=stride, dilation=dilation, groups=groups)
         super().__init__(conv, nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True))
-        self.reset_parameters()
+        initialize(self)
 
 
-class DepthwiseSeparableConv(Block):
+class DepthwiseSeparableConv(nn.Sequential):
     """Depthwise k x k, then 1x1, each with batch norm and ReLU (Howard et al. 2017, https://arxiv.org/abs/1704.04861)."""
 
     def __init__(
@@ -85,12 +78,9 @@ class DepthwiseSeparableConv(Block):
 
 
 class ZeroBatchNorm2d(nn.BatchNorm2d):
-    """Batch norm whose weight starts at zero, so that a branch that ends with it adds nothing at first."""
+    """Batch norm whose weight `initialize` sets to zero, so that a branch that ends with it adds nothing at first."""
 
-    zero_init = True  # read by `initialize`
-
-    def reset_parameters(self) -> None:
-        initialize(self)
+    zero_init = True
 
 
 class Bottleneck(nn.Module):
@@ -135,13 +125,10 @@ class Bottleneck(nn.Module):
                 same_conv(in_channels, out_channels, 1, stride=stride), nn.BatchNorm2d(out_channels)
             )
         self.expansion, self.zero_init = expansion, zero_init
-        self.reset_parameters()
+        initialize(self)
 
     def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, C', H/stride, W/stride)
         return F.relu(self.residual(x) + self.shortcut(x), inplace=True)
-
-    def reset_parameters(self) -> None:
-        initialize(self)
 
     def extra_repr(self) -> str:
         return f"expansion={self.expansion}, zero_init={self.zero_init}"

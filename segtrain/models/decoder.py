@@ -1,6 +1,7 @@
 """From features back to class scores at the input's resolution, by transposed convolutions."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -11,15 +12,15 @@ from .initialize import initialize
 class Upsample(nn.ConvTranspose2d):
     """Transposed convolution that multiplies H and W by `scale` and starts as bilinear interpolation.
 
-    Kernel and padding follow Caffe's bilinear filler, which Long et al. 2015 use: 2 * scale - scale % 2, and
-    ceil((scale - 1) / 2). Zeros lie beyond the border, where `F.interpolate` repeats the last pixel.
+    The kernel size, 2 * scale - scale % 2, and the padding, ceil((scale - 1) / 2), are those of Caffe's bilinear
+    filler, which Long et al. 2015 use. Beyond the border lie zeros, where `F.interpolate` repeats the last pixel.
     """
 
     def __init__(self, in_channels: int, out_channels: int, scale: int, *, bias: bool = False) -> None:
         size = 2 * scale - scale % 2
         super().__init__(in_channels, out_channels, size, stride=scale, padding=scale // 2, bias=bias)
 
-    def reset_parameters(self) -> None:
+    def reset_parameters(self) -> None:  # torch's constructor calls it
         initialize(self)
 
 
@@ -31,12 +32,12 @@ class Score(nn.Conv2d):
     def __init__(self, in_channels: int, num_classes: int) -> None:
         super().__init__(in_channels, num_classes, 1)
 
-    def reset_parameters(self) -> None:
+    def reset_parameters(self) -> None:  # torch's constructor calls it
         initialize(self)
 
 
 class Rung(nn.Module):
-    """One step up: up-sample, add the skip, refine."""
+    """One step up the decoder: up-sample, add the skip, refine."""
 
     def __init__(self, up: Upsample, lateral: nn.Module, refine: nn.Module) -> None:
         super().__init__()
@@ -49,17 +50,18 @@ class Rung(nn.Module):
 class Decoder(nn.Module):
     """Climbs from the coarsest feature over `skips` finer ones, then up-samples the scores to the input's size.
 
-    With `widths`, U-shaped: each rung is a transposed convolution, plus a 1x1 of the skip, then a `ConvBNReLU`
-    (Ronneberger et al. 2015, https://arxiv.org/abs/1505.04597, with a sum where they concatenate, which costs half).
-    Without, the rungs carry class scores and nothing is refined: the ladder of Long et al. 2015
-    (https://arxiv.org/abs/1411.4038, fig. 3). On an encoder of stride 32, 0, 1 and 2 skips are FCN-32s, -16s and -8s.
+    With `widths` the decoder is U-shaped: each rung adds a 1x1 convolution of the skip to the up-sampled feature and
+    refines the sum by a `ConvBNReLU` (Ronneberger et al. 2015, https://arxiv.org/abs/1505.04597; they concatenate
+    instead, which costs twice as much). Without `widths` it is the ladder of Long et al. 2015
+    (https://arxiv.org/abs/1411.4038, fig. 3): the rungs carry class scores, and nothing refines them. On an encoder of
+    stride 32, 0, 1 and 2 skips are FCN-32s, -16s and -8s.
 
     Args:
-        channels: of the encoder's features, fine to coarse.
-        strides: of the encoder's features, in the same order.
-        num_classes: of the scores.
-        skips: how many features, from the second coarsest on, are added on the way up.
-        widths: channels after each skip, coarse to fine; `None` for the ladder of scores.
+        channels: channels of each feature of the encoder, fine to coarse.
+        strides: strides of the features, in the same order.
+        num_classes: channels of the logits.
+        skips: number of features that are added on the way up, beginning with the second coarsest.
+        widths: channels after each skip, coarse to fine; `None` for the ladder of class scores.
     """
 
     def __init__(
@@ -80,23 +82,19 @@ class Decoder(nn.Module):
             raise ValueError(f"widths={list(widths)}: expected whole numbers above 0")
         if num_classes < 1:
             raise ValueError(f"num_classes={num_classes}: expected 1 or more")
-        channels, strides = channels[::-1], strides[::-1]
-        ladder = widths is None
-        widths = [num_classes] * skips if widths is None else list(widths)
-
-        self.top = Score(channels[0], num_classes) if ladder else nn.Identity()
-        width = num_classes if ladder else channels[0]
-        self.rungs = nn.ModuleList()
-        for i, out in enumerate(widths):
-            up = Upsample(width, out, strides[i] // strides[i + 1])
-            if ladder:
-                self.rungs.append(Rung(up, Score(channels[i + 1], out), nn.Identity()))
-            else:
-                self.rungs.append(Rung(up, same_conv(channels[i + 1], out, 1), ConvBNReLU(out, out)))
-            width = out
-        self.score = nn.Identity() if ladder else Score(width, num_classes)
+        channels, strides = channels[::-1], strides[::-1]  # coarse to fine, the way up
+        skip_channels = channels[1 : skips + 1]
+        scales = [coarse // fine for coarse, fine in pairwise(strides[: skips + 1])]
+        if widths is None:
+            self.top = Score(channels[0], num_classes)
+            self.rungs = score_rungs(skip_channels, scales, num_classes)
+            self.score = nn.Identity()
+        else:
+            self.top = nn.Identity()
+            self.rungs = refining_rungs(channels[0], skip_channels, scales, widths)
+            self.score = Score([channels[0], *widths][-1], num_classes)
         self.up = Upsample(num_classes, num_classes, strides[skips])
-        self.reset_parameters()
+        initialize(self)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:  # [(N, C_i, H/s_i, W/s_i)] -> (N, classes, H, W)
         coarsest, *finer = reversed(features)
@@ -105,5 +103,22 @@ class Decoder(nn.Module):
             x = rung(x, skip)
         return self.up(self.score(x))
 
-    def reset_parameters(self) -> None:
-        initialize(self)
+
+def score_rungs(skip_channels: Sequence[int], scales: Sequence[int], num_classes: int) -> nn.ModuleList:
+    """Rungs that carry class scores: each adds the scores of a skip to those from below."""
+    rungs = nn.ModuleList()
+    for channels, scale in zip(skip_channels, scales, strict=True):
+        rungs.append(Rung(Upsample(num_classes, num_classes, scale), Score(channels, num_classes), nn.Identity()))
+    return rungs
+
+
+def refining_rungs(
+    in_channels: int, skip_channels: Sequence[int], scales: Sequence[int], widths: Sequence[int]
+) -> nn.ModuleList:
+    """Rungs that carry features: each gives one of `widths` channels, from a feature of `in_channels` on."""
+    rungs = nn.ModuleList()
+    for channels, scale, width in zip(skip_channels, scales, widths, strict=True):
+        up, lateral = Upsample(in_channels, width, scale), same_conv(channels, width, 1)
+        rungs.append(Rung(up, lateral, ConvBNReLU(width, width)))
+        in_channels = width
+    return rungs

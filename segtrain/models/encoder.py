@@ -6,11 +6,10 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from .blocks import ConvBNReLU
-from .initialize import initialize
 
 
 class BlockFactory(Protocol):
-    """Whatever makes a block: `Bottleneck`, `ConvBNReLU`, ... or a partial of one."""
+    """What makes one block of a stage: `Bottleneck`, `ConvBNReLU`, ... or a partial of one of them."""
 
     def __call__(self, in_channels: int, out_channels: int, *, stride: int, dilation: int) -> nn.Module: ...
 
@@ -21,19 +20,19 @@ class Encoder(nn.Module):
     Args:
         block: makes one block, for instance a partial of `Bottleneck`.
         widths: output channels of each stage.
-        depths: blocks in each stage.
-        strides: of each stage; the first block of the stage carries it.
-        dilations: of each stage, from its second block on; the first block still has that of the stage before, as
-            torchvision's `replace_stride_with_dilation` does. `None` means 1 everywhere.
-        stem_width: channels of the stem.
-        stem_kernel: its kernel.
-        stem_pool: a 3x3 max pooling of stride 2 between the stem and the first stage, as ResNet has it.
-        in_channels: of the image; `None` for 3, where no data say otherwise.
+        depths: number of blocks in each stage.
+        strides: stride of each stage; its first block carries it.
+        dilations: dilation of each stage, from its second block on; the first block has that of the stage before, as
+            with torchvision's `replace_stride_with_dilation`. `None` means 1 everywhere.
+        stem_width: output channels of the stem.
+        stem_kernel: kernel size of the stem.
+        stem_pool: whether a 3x3 max pooling of stride 2 follows the stem, as in ResNet.
+        in_channels: channels of the image; `None` means 3, unless the data say otherwise.
 
     Attributes:
-        channels: of each feature, fine to coarse: the stem's, then each stage's.
+        channels: channels of each feature, fine to coarse: the stem's, then each stage's.
         strides: input pixels per feature pixel, in the same order.
-        mean, std: of each channel of the image, as its pretrained weights expect them; `None` without such weights.
+        mean, std: mean and standard deviation of each image channel that pretrained weights expect; `None` without.
     """
 
     mean: Sequence[float] | None = None
@@ -70,12 +69,14 @@ class Encoder(nn.Module):
         self.pool = nn.MaxPool2d(3, stride=2, padding=1) if stem_pool else nn.Identity()
         self.stages = nn.ModuleList()
         self.channels, self.strides = [stem_width], [2]
-        stride_so_far, previous = (4 if stem_pool else 2), 1
+        total_stride = 4 if stem_pool else 2
+        first_dilation = 1
         for width, depth, stride, dilation in zip(widths, depths, strides, dilations, strict=True):
-            self.stages.append(stage(block, self.channels[-1], width, depth, stride, (previous, dilation)))
-            stride_so_far, previous = stride_so_far * stride, dilation
+            self.stages.append(make_stage(block, self.channels[-1], width, depth, stride, (first_dilation, dilation)))
+            total_stride *= stride
+            first_dilation = dilation
             self.channels.append(width)
-            self.strides.append(stride_so_far)
+            self.strides.append(total_stride)
 
     def forward(self, x: Tensor) -> list[Tensor]:  # (N, C, H, W) -> [(N, channels[i], H/strides[i], W/strides[i])]
         features = [self.stem(x)]
@@ -85,14 +86,11 @@ class Encoder(nn.Module):
             features.append(x)
         return features
 
-    def reset_parameters(self) -> None:
-        initialize(self)
-
     def extra_repr(self) -> str:
         return f"channels={self.channels}, strides={self.strides}"
 
 
-def stage(
+def make_stage(
     block: BlockFactory,
     in_channels: int,
     out_channels: int,
@@ -100,7 +98,11 @@ def stage(
     stride: int,
     dilations: tuple[int, int],
 ) -> nn.Sequential:
-    """`depth` blocks; the first changes channels and resolution, and has its own dilation: (first, others)."""
+    """A stage of `depth` blocks, of which the first changes channels and resolution.
+
+    Args:
+        dilations: of the first block, and of all others.
+    """
     first = block(in_channels, out_channels, stride=stride, dilation=dilations[0])
     rest = [block(out_channels, out_channels, stride=1, dilation=dilations[1]) for _ in range(depth - 1)]
     return nn.Sequential(first, *rest)

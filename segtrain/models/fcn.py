@@ -8,9 +8,8 @@ from torch.nn import functional as F
 
 from .blocks import ConvBNReLU
 from .decoder import Decoder, Score, Upsample
-from .initialize import initialize
 
-WHITE = {torch.uint8: 255, torch.uint16: 65535}  # of floating-point images: 1
+WHITE = {torch.uint8: 255, torch.uint16: 65535}  # the largest value of a channel; 1 in floating-point images
 
 
 class FCN(nn.Module):
@@ -18,13 +17,13 @@ class FCN(nn.Module):
 
     Args:
         encoder: any module with `.channels` and `.strides` that maps an image to features, fine to coarse.
-        num_classes: of the logits.
-        skips: features that the decoder adds on its way up, see `Decoder`.
-        widths: channels after each skip; `None` for the ladder of Long et al.
-        auxiliary: a second head on the second coarsest feature, used in training only
+        num_classes: channels of the logits.
+        skips: number of features that the decoder adds on its way up.
+        widths: channels of the decoder after each skip, coarse to fine; `None` for the ladder of Long et al. 2015.
+        auxiliary: whether a second head, on the second coarsest feature, is trained along
             (Zhao et al. 2017, https://arxiv.org/abs/1612.01105, section 3.3).
-        mean: of each channel, as a fraction of white; `None` for the encoder's own, or else 0.5.
-        std: likewise; `None` for the encoder's own, or else 0.25.
+        mean: mean of each image channel, as a fraction of white; `None` for the encoder's, or 0.5 if it has none.
+        std: standard deviation of each image channel; `None` for the encoder's, or 0.25 if it has none.
     """
 
     mean: Tensor
@@ -59,9 +58,9 @@ class FCN(nn.Module):
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
 
     def forward(self, image: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """Logits (N, classes, H, W) of images (N, C, H, W), H and W >= 1: uint8, uint16, or float in 0..1.
+        """Logits (N, classes, H, W) of images (N, C, H, W) of any size, in uint8, uint16, or float in 0..1.
 
-        In training with an auxiliary head: the logits, and those of the auxiliary head.
+        In training, a network with an auxiliary head returns the logits of both heads.
         """
         height, width = image.shape[-2:]
         features = self.encoder(pad(self.normalize(image), self.coarsest))
@@ -77,17 +76,14 @@ class FCN(nn.Module):
             image = image.float() / WHITE[image.dtype]
         return (image.to(self.mean.dtype) - self.mean) / self.std
 
-    def reset_parameters(self) -> None:
-        """Draw all parameters anew; mean and std, which belong to the data, stay."""
-        initialize(self)
-
     def extra_repr(self) -> str:
-        mean, std = ([round(value, 4) for value in each.flatten().tolist()] for each in (self.mean, self.std))
+        mean = [round(value, 4) for value in self.mean.flatten().tolist()]
+        std = [round(value, 4) for value in self.std.flatten().tolist()]
         return f"mean={mean}, std={std}"
 
 
 def pad(image: Tensor, multiple: int) -> Tensor:
-    """Repeat the last row and column until H and W are multiples; `crop` undoes it."""
+    """Repeat the last row and column until H and W are multiples of `multiple`; `crop` undoes it."""
     height, width = image.shape[-2:]
     if height % multiple == 0 and width % multiple == 0:
         return image
@@ -95,12 +91,14 @@ def pad(image: Tensor, multiple: int) -> Tensor:
 
 
 def crop(logits: Tensor, height: int, width: int) -> Tensor:
-    """The top left H x W; untouched where that is all, since the gradient of a slice costs a copy."""
-    return logits if logits.shape[-2:] == (height, width) else logits[..., :height, :width]
+    """The top left `height` x `width` of the logits."""
+    if logits.shape[-2:] == (height, width):
+        return logits  # the gradient of a slice costs a copy
+    return logits[..., :height, :width]
 
 
 def auxiliary_head(channels: int, num_classes: int, stride: int) -> nn.Sequential:
-    """A quarter of the channels, scores, and one up-sampling."""
+    """Narrows features to a quarter of their channels, scores them, and up-samples the scores by `stride`."""
     width = max(channels // 4, num_classes)
     return nn.Sequential(
         ConvBNReLU(channels, width), Score(width, num_classes), Upsample(num_classes, num_classes, stride)

@@ -5,12 +5,13 @@ from torch import Tensor, nn
 
 
 def initialize(module: nn.Module) -> None:
-    """Draw all parameters below `module` anew, in place; may be called at any time.
+    """Draw all parameters of `module` anew, in place; may be called at any time.
 
-    Convolutions: Kaiming normal over the fan-out (He et al. 2015, https://arxiv.org/abs/1502.01852), as torchvision's
-    ResNet. Transposed convolutions: bilinear interpolation. Batch norm: the identity, but for the last one of a
-    `Bottleneck` with `zero_init`. Score layers: small, so that training starts at equal class probabilities. All their
-    biases: zero. Layers of any other kind: as torch starts them.
+    Convolutions are Kaiming normal over the fan-out (He et al. 2015, https://arxiv.org/abs/1502.01852), as in
+    torchvision's ResNet. Transposed convolutions are bilinear interpolation. Batch norm is the identity, but for the
+    last one of a `Bottleneck` with `zero_init`, whose weight is zero. `Score` layers are small, so that training
+    starts at equal class probabilities. The biases of all these are zero. Layers of any other kind start as torch
+    starts them. Buffers, such as the mean and std of `FCN`, stay, except for the statistics of batch norms.
     """
     for layer in module.modules():
         if isinstance(layer, nn.ConvTranspose2d):
@@ -24,7 +25,8 @@ def initialize(module: nn.Module) -> None:
             if layer.affine:
                 nn.init.constant_(layer.weight, 0 if getattr(layer, "zero_init", False) else 1)
         else:
-            if not list(layer.children()) and callable(reset := getattr(layer, "reset_parameters", None)):
+            reset = getattr(layer, "reset_parameters", None)
+            if callable(reset) and not list(layer.children()):
                 reset()
             continue
         if layer.bias is not None:
@@ -33,7 +35,8 @@ def initialize(module: nn.Module) -> None:
 
 @torch.no_grad()
 def kaiming_(weight: Tensor, groups: int) -> Tensor:
-    """Fill a convolution's weight with Kaiming-normal numbers; torch's fan-out counts the channels of all groups."""
+    """Fill a convolution's weight with Kaiming-normal numbers over the fan-out within a group."""
+    # torch takes the channels of all groups for the fan-out
     return nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu").mul_(groups**0.5)
 
 
@@ -41,9 +44,10 @@ def kaiming_(weight: Tensor, groups: int) -> Tensor:
 def bilinear_(weight: Tensor) -> Tensor:
     """Fill a transposed convolution's weight (in, out, k, k) with bilinear interpolation, after Long et al. 2015.
 
-    With equal channels each is interpolated by itself (https://arxiv.org/abs/1411.4038, section 3.3). Otherwise a
-    Kaiming-normal 1x1 mix of the channels is interpolated, so that training starts at "mix, then up-sample". The mix
-    keeps the variance of the forward pass: what torch takes for the fan-out of (in, out) is the number of inputs.
+    If it has as many outputs as inputs, each channel is interpolated by itself (https://arxiv.org/abs/1411.4038,
+    section 3.3). Otherwise training starts at a Kaiming-normal 1x1 mix of the channels, which is then interpolated.
+    The mix keeps the variance of the forward pass: what torch takes for the fan-out of (in, out) is the number of
+    inputs.
     """
     channels_in, channels_out, size, _ = weight.shape
     scale = (size + 1) // 2

@@ -38,11 +38,12 @@ def resnet(
 
     Args:
         weights: a name of torchvision's enum, such as `IMAGENET1K_V2`, never a path; torchvision downloads the file and
-            verifies it. The encoder then carries `mean` and `std`, the normalisation that they were trained with.
-        in_channels: of the image; `None` for 3, where no data say otherwise.
+            verifies it. The encoder then carries the `mean` and `std` that the weights were trained with.
+        in_channels: channels of the image; `None` means 3, unless the data say otherwise.
 
     Raises:
-        ValueError: for other layers, a name that torchvision does not have, or weights for other than RGB images.
+        ValueError: for another number of layers, for weights that torchvision does not have, and for weights together
+            with images that are not RGB.
     """
     if layers not in DEPTHS:
         raise ValueError(f"layers={layers}: torchvision's bottleneck ResNets have {', '.join(map(str, DEPTHS))}")
@@ -72,7 +73,7 @@ def load_pretrained(encoder: Encoder, layers: int, name: str) -> None:
     if name not in enum.__members__:
         raise ValueError(f"weights={name}: torchvision has {', '.join(enum.__members__)} for resnet{layers}")
     weights = enum[name]
-    # the file is kept in torch's cache, where it is not verified again: so it is read as tensors and nothing else
+    # once in torch's cache, the file is not verified again: so it is read as tensors and nothing else
     state = weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
     encoder.load_state_dict(from_torchvision(state))
     preprocessing = weights.transforms()

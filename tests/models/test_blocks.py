@@ -18,7 +18,7 @@ BLOCKS = [ConvReLU, ConvBNReLU, DepthwiseSeparableConv, Bottleneck]
 
 
 def randomize(module: nn.Module, seed: int = 0) -> None:
-    """Parameters and running statistics that no initialisation would give, so that a mix-up shows."""
+    """Parameters and running statistics that no initialization would give, so that a mix-up shows."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for layer in module.modules():

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as transforms
 
 from segtrain.models import FCN, Bottleneck, ConvBNReLU, Encoder
+from segtrain.models.initialize import initialize
 
 SIZES = [(1, 1), (1, 7), (33, 65), (64, 64)]
 
@@ -191,7 +192,7 @@ class Patches(nn.Module):
 def test_any_module_with_channels_and_strides_is_an_encoder(size):
     network = FCN(encoder=Patches(), num_classes=3, skips=1, widths=[6]).eval()
     assert network(picture(2, 3, *size)).shape == (2, 3, *size)
-    network.reset_parameters()
+    initialize(network)
 
 
 def test_other_modules_are_refused_in_one_line():

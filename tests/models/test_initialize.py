@@ -11,7 +11,7 @@ from segtrain.models import Bottleneck, ConvBNReLU, ConvReLU, Decoder, Depthwise
 from segtrain.models.decoder import Score
 from segtrain.models.initialize import initialize
 
-RESETTABLE = {
+MODULES = {
     "ConvReLU": lambda: ConvReLU(4, 8),
     "ConvBNReLU": lambda: ConvBNReLU(4, 8),
     "DepthwiseSeparableConv": lambda: DepthwiseSeparableConv(4, 8),
@@ -31,7 +31,7 @@ def assert_normal(weight: Tensor, std: float) -> None:
 
 
 def spoil(module: nn.Module) -> None:
-    """Every parameter and statistic becomes what no initialisation gives."""
+    """Every parameter and statistic becomes what no initialization gives."""
     with torch.no_grad():
         for tensor in [*module.parameters(), *module.buffers()]:
             tensor.fill_(9)
@@ -44,7 +44,7 @@ def test_every_layer_of_a_network_starts_as_it_should(network, name, again):
     if again:
         mean, std = net.mean.clone(), net.std.clone()
         spoil(net.encoder), spoil(net.decoder), spoil(net.auxiliary)
-        net.reset_parameters()
+        initialize(net)
         assert torch.equal(net.mean, mean)
         assert torch.equal(net.std, std)
     seen = set()
@@ -68,9 +68,9 @@ def test_every_layer_of_a_network_starts_as_it_should(network, name, again):
     assert seen == {Score, nn.Conv2d, nn.BatchNorm2d, Upsample}
 
 
-def test_a_reset_leaves_the_mean_and_std_of_the_data(network):
+def test_initialize_leaves_the_mean_and_std_of_the_data(network):
     net = network("fcn_tiny", mean=[0.1, 0.2, 0.3], std=[0.4, 0.5, 0.6])
-    net.reset_parameters()
+    initialize(net)
     assert net.mean.flatten().tolist() == pytest.approx([0.1, 0.2, 0.3])
     assert net.std.flatten().tolist() == pytest.approx([0.4, 0.5, 0.6])
 
@@ -98,20 +98,20 @@ def test_a_mix_of_channels_keeps_the_variance_of_what_a_relu_gives():
     assert up(x).var().item() == pytest.approx(1, rel=0.1)
 
 
-@pytest.mark.parametrize("make", RESETTABLE.values(), ids=RESETTABLE)
-def test_a_reset_is_in_place_and_forgets_what_was_before(make):
+@pytest.mark.parametrize("make", MODULES.values(), ids=MODULES)
+def test_initialize_works_in_place_and_forgets_what_was_before(make):
     module = make()
     parameters = list(module.parameters())
     torch.manual_seed(3)
-    module.reset_parameters()
+    initialize(module)
     first = copy.deepcopy(module.state_dict())
     spoil(module)
     torch.manual_seed(3)
-    module.reset_parameters()
+    initialize(module)
     assert all(a is b for a, b in zip(module.parameters(), parameters, strict=True))  # an optimizer still holds them
     assert all(p.requires_grad for p in parameters)
     assert all(torch.equal(tensor, first[name]) for name, tensor in module.state_dict().items())
-    module.reset_parameters()
+    initialize(module)
     assert any(not torch.equal(tensor, first[name]) for name, tensor in module.state_dict().items())
 
 
@@ -123,7 +123,7 @@ def test_one_seed_makes_one_network(network):
 def test_the_last_batch_norm_of_a_zero_init_bottleneck_starts_at_zero_again():
     block = Bottleneck(8, 8, stride=2, zero_init=True)
     spoil(block)
-    block.reset_parameters()
+    initialize(block)
     norms = {name: layer for name, layer in block.named_modules() if isinstance(layer, nn.BatchNorm2d)}
     assert {name: layer.weight.unique().tolist() for name, layer in norms.items()} == {
         "residual.0.1": [1],

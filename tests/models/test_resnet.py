@@ -9,12 +9,13 @@ from torch import Tensor, nn
 from torchvision.models import ResNet50_Weights, get_model_weights
 
 from segtrain.models import FCN, Bottleneck, Encoder, resnet
+from segtrain.models.initialize import initialize
 from segtrain.models.resnet import from_torchvision
 
 
 def torchvision_resnet(layers: int, *, double: bool = False, **settings) -> nn.Module:
-    """torchvision's network with random weights, and batch norms as no initialisation would leave them."""
-    with torch.device("meta"):  # its own initialisation would only cost time
+    """torchvision's network with random weights, and batch norms as no initialization would leave them."""
+    with torch.device("meta"):  # its own initialization would only cost time
         network = torchvision.models.get_model(f"resnet{layers}", weights=None, **settings)
     network = network.to_empty(device="cpu").to(torch.float64 if double else torch.float32)
     generator = torch.Generator().manual_seed(layers)
@@ -174,7 +175,7 @@ def test_zero_init_reaches_the_last_batch_norm_of_every_bottleneck():
     assert len(blocks) == 3 + 4 + 6 + 3
     assert all(not block.residual[-1].weight.any() for block in blocks)
     encoder.stages[0][0].residual[-1].weight.data.fill_(2)
-    encoder.reset_parameters()
+    initialize(encoder)
     assert not encoder.stages[0][0].residual[-1].weight.any()
     theirs = from_torchvision(torchvision.models.resnet50(weights=None, zero_init_residual=True).state_dict())
     assert {k for k, v in theirs.items() if not v.any()} == {k for k, v in encoder.state_dict().items() if not v.any()}
