@@ -199,6 +199,7 @@ def test_nothing_is_learned_where_names_fit():
         (["1_P.png", "2_P.png", "3_Q.png"], ["1.jpg", "2.jpg", "3.jpg"], ("", "_P")),
         (["1_P.png", "2_Q.png", "3.png"], ["1.jpg", "2.jpg", "3.jpg"], None),  # neither is in half of them
         (["1_P.png"], ["1.jpg", "2.jpg", "3.jpg"], None),
+        (["1_P.png", "7.png", "8.png"], ["1.jpg", "2.jpg"], None),  # half of the shorter names, not of the longer
         (["1_P.png", "2_P.png"], ["1.jpg", "2.jpg", "3.jpg", "4.jpg"], ("", "_P")),
         (["1_2.png", "2_2.png"], ["1.jpg", "2.jpg"], None),  # a number is no word
         (["1P.png", "2P.png"], ["1.jpg", "2.jpg"], None),  # no mark between
@@ -359,6 +360,12 @@ def test_nothing_is_chosen_where_that_finds_fewer_pairs():
     masks = [placed(f"m{i}/{i}.png", f"masks_day{i}") for i in (1, 2)]
     (found,) = matches(images, masks)
     assert (len(found.pairs), found.variant, left(found)) == (2, "", (["i3/3.jpg"], []))
+
+
+def test_a_choice_that_finds_as_many_pairs_is_made():
+    masks = [*several("a/1.png", "a/2.png", variant="labels"), placed("b/3.png", "masks")]
+    found = matches(several("1.jpg", "2.jpg"), masks)
+    assert [(each.variant, len(each.pairs), len(each.masks)) for each in found] == [("labels", 2, 0), ("masks", 0, 1)]
 
 
 def test_a_single_folder_on_each_side_leaves_no_choice():
