@@ -19,14 +19,14 @@ class ConfusionMatrix(Metric):
     matrix: Tensor
     void_pixels: Tensor
     images: Tensor
-    broken_batches: Tensor
+    broken: Tensor
 
     def __init__(self, num_classes: int, void: int) -> None:
         super().__init__()
         self.num_classes, self.void = num_classes, void
         matrix = torch.zeros(num_classes, num_classes, dtype=torch.int64)
         self.add_state("matrix", default=matrix, dist_reduce_fx="sum")
-        for name in ("void_pixels", "images", "broken_batches"):
+        for name in ("void_pixels", "images", "broken"):
             self.add_state(name, default=torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, logits: Tensor, mask: Tensor) -> None:
@@ -38,7 +38,7 @@ class ConfusionMatrix(Metric):
         self.void_pixels += counts[-1]
         self.images += len(mask)
         # A mean is finite only if all its terms are. The answer stays on the device, so that nothing waits for it.
-        self.broken_batches += ~logits.mean().isfinite()
+        self.broken += ~logits.mean().isfinite()
 
     def compute(self) -> Tensor:
         """The matrix (classes, classes), int64: a row per true class, a column per predicted one.
@@ -46,9 +46,9 @@ class ConfusionMatrix(Metric):
         Raises:
             ValueError: if any logits were not finite, since their argmax means nothing.
         """
-        if self.broken_batches:
+        if self.broken:
             raise ValueError(
-                f"the network's output was not finite (NaN or infinite) in {int(self.broken_batches)} batches: "
+                f"the network's output was not finite (NaN or infinite) in {int(self.broken)} batches: "
                 "lower optimizer.lr, or set trainer.precision=32-true"
             )
         return self.matrix

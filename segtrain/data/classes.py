@@ -30,14 +30,15 @@ class ClassTable:
     """The classes of a data set, in the order of their indices.
 
     Attributes:
-        names: of the classes.
-        colors: (classes, 3) uint8, for pictures and for RGB masks.
-        void: the index that stands for "no class" in the masks handed out; never a class's own.
-        values: mask value -> class index, or `void`.
+        names: Names of the classes.
+        colors: Colours (classes, 3) uint8, for pictures and for RGB masks.
+        void: The index that stands for "no class" in the masks handed out; never a class's own.
+        values: Mask value -> class index, or `void`.
         rgb: 24-bit colour -> class index, or `void`.
-        other: how a value or colour that is not listed is met: an `error`, `ignore` (void), or as the `nearest` listed
+        other: How a value or colour that is not listed is met: an `error`, `ignore` (void), or as the `nearest` listed
             one, by squared distance (the first listed of equally near ones).
-        coding: how masks of any kind are read: as `values`, as `colors`, or (`None`) as they are stored.
+        coding: How masks of any kind are read: as `values`, as `colors`, or (`None`) as they are stored.
+        spec: The content of the `classes.yaml` that says all this.
     """
 
     names: tuple[str, ...]
@@ -54,7 +55,7 @@ class ClassTable:
 
     @property
     def dtype(self) -> type[np.integer]:
-        """Of the masks handed out: uint8, or int16 where that is too small."""
+        """Type of the masks handed out: uint8, or int16 where that is too small."""
         return np.uint8 if max(len(self), self.void) < 256 else np.int16
 
     @property
@@ -70,19 +71,15 @@ class ClassTable:
         Raises:
             UserError: naming values or colours that no class owns, with their pixels.
         """
-        colors = mask.ndim == 3
-        if colors:
-            codes, table = pack(mask), self._rgb_table
-        else:
-            if mask.dtype == self.dtype == np.uint8:
-                translation, unlisted = self._bytes
-                found = bytearray(mask.tobytes().translate(translation))
-                if unlisted is None or unlisted not in found:
-                    return np.frombuffer(found, np.uint8).reshape(mask.shape)
-            if mask.dtype.kind not in "ui" or not 0 <= mask.min(initial=0) <= mask.max(initial=0) < 1 << 16:
-                shown = f"{mask.min():g} to {mask.max():g}" if mask.size else "nothing"
-                raise UserError(f"a mask of {mask.dtype}, {shown}: expected whole numbers from 0 to 65535")
-            codes, table = mask, self._value_table
+        if mask.ndim == 3:
+            return self._look_up(pack(mask), self._rgb_table, colors=True)
+        indices = self._translated(mask)
+        if indices is None:
+            refuse_numbers(mask)
+            indices = self._look_up(mask, self._value_table, colors=False)
+        return indices
+
+    def _look_up(self, codes: np.ndarray, table: np.ndarray, *, colors: bool) -> np.ndarray:
         indices = table[codes]
         if indices.min(initial=0) == UNLISTED:
             unlisted = codes[indices == UNLISTED]
@@ -91,6 +88,16 @@ class ClassTable:
             self._learn(np.unique(unlisted), colors=colors)
             indices = table[codes]
         return indices.astype(self.dtype)
+
+    def _translated(self, mask: np.ndarray) -> np.ndarray | None:
+        """The class indices of 8-bit values, the fastest way; `None` for other masks, and if values are not listed."""
+        if not mask.dtype == self.dtype == np.uint8:
+            return None
+        translation, unlisted = self._bytes
+        indices = bytearray(mask.tobytes().translate(translation))
+        if unlisted is not None and unlisted in indices:
+            return None
+        return np.frombuffer(indices, np.uint8).reshape(mask.shape)
 
     @cached_property
     def _bytes(self) -> tuple[bytes, int | None]:
@@ -106,7 +113,8 @@ class ClassTable:
         owners, table = (self.rgb, self._rgb_table) if colors else (self.values, self._value_table)
         if not owners:
             self._refuse(codes, colors=colors)
-        table[codes] = np.array(list(owners.values()), np.int16)[_nearest(codes, np.array(list(owners)), colors=colors)]
+        positions = _nearest(codes, np.array(list(owners)), colors=colors)
+        table[codes] = np.array(list(owners.values()), np.int16)[positions]
         self.__dict__.pop("_bytes", None)
 
     @cached_property
@@ -123,11 +131,11 @@ class ClassTable:
         return table
 
     def _refuse(self, codes: np.ndarray, *, colors: bool) -> None:
+        kind, key, write = ("colours", "colors", _color_text) if colors else ("values", "values", str)
         counts = Counter(codes.ravel().tolist()).most_common(5)
-        shown = ", ".join(f"{_text(code) if colors else code} ({n} pixels)" for code, n in counts)
-        kind = "colours" if colors else "values"
+        shown = ", ".join(f"{write(code)} ({pixels} pixels)" for code, pixels in counts)
         listed = ", ".join(self.names[:6]) + (", ..." if len(self) > 6 else "")
-        entry = f"colors: [{_text(counts[0][0])}]" if colors else f"values: [{counts[0][0]}]"
+        entry = f"{key}: [{write(counts[0][0])}]"
         raise UserError(
             f"{kind} {shown} belong to none of the {len(self)} classes ({listed}): "
             f"list them in classes.yaml ({entry}), or set `other: ignore` (or `nearest`) there"
@@ -217,6 +225,13 @@ def _names(classes: Sequence[Any]) -> tuple[str, ...]:
     return names
 
 
+def refuse_numbers(mask: np.ndarray) -> None:
+    """Raises UserError for a mask of other than whole numbers of 16 bits."""
+    if mask.dtype.kind not in "ui" or not 0 <= mask.min(initial=0) <= mask.max(initial=0) < 1 << 16:
+        shown = f"{mask.min():g} to {mask.max():g}" if mask.size else "nothing"
+        raise UserError(f"a mask of {mask.dtype}, {shown}: expected whole numbers from 0 to 65535")
+
+
 def _own(owners: dict[int, int], key: int, index: int, text: str, names: Sequence[str]) -> None:
     if key in owners:
         owner = names[owners[key]] if owners[key] < len(names) else "ignore"
@@ -268,6 +283,6 @@ def _nearest(codes: np.ndarray, listed: np.ndarray, *, colors: bool) -> np.ndarr
     return np.concatenate(found)
 
 
-def _text(code: int) -> str:
+def _color_text(code: int) -> str:
     """A colour as it is written in classes.yaml."""
     return str(list(color_of(code)))

@@ -1,7 +1,7 @@
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ from segtrain.data import FolderData
 from segtrain.data.files.pair import Pair
 from segtrain.data.layouts.choice import open_folder
 from segtrain.data.layouts.splits import split_of, with_splits
+from segtrain.data.layouts.tree import walk
 from segtrain.errors import UserError
+from segtrain.inspection import before_training
 
 
 def opened(root: Path, **changes: Any) -> FolderData:
@@ -353,3 +355,18 @@ def test_links_to_files_and_splits_are_followed(folder: Callable[..., Path], tmp
 def test_nothing_is_taken_that_is_no_parameter(folder: Callable[..., Path]):
     with pytest.raises(TypeError, match="max_pixel"):
         opened(folder({"train": 1, "val": 1}), max_pixel=1)
+
+
+@pytest.mark.parametrize("origin", [None, "ade20k"])
+def test_a_folder_is_listed_once(folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, origin: str | None):
+    walks = []
+
+    def counted(root: Path, below: str, depth: int) -> Iterator[tuple[str, bool]]:
+        walks.append(root)
+        return walk(root, below, depth)
+
+    monkeypatch.setattr("segtrain.data.layouts.tree.walk", counted)
+    data = opened(folder({"train": 3, "val": 2}), origin=origin)
+    before_training(data)
+    assert len(data.source("train")) == 3
+    assert len(walks) == len(data.folder.tree.folders)  # each folder once

@@ -33,17 +33,17 @@ class Augment:
     """Geometry on integers, and a colour matrix for the device to apply.
 
     Args:
-        scale: range of the factor by which the image grows before it is cropped; drawn evenly on a log axis.
-        flip: probability of a horizontal flip.
-        brightness: greatest shift, as a fraction of white.
-        contrast: greatest change of the factor around mid-grey.
-        saturation: greatest change of the factor around the pixel's own grey; colour images only.
-        hue: greatest turn, as a fraction of the colour circle, up to 0.5; colour images only.
-        rare: probability of a crop around a pixel of a rare class: of the classes in the mask one is drawn, by the
+        scale: Range of the factor by which the image grows before it is cropped; drawn evenly on a log axis.
+        flip: Probability of a horizontal flip.
+        brightness: Greatest shift, as a fraction of white.
+        contrast: Greatest change of the factor around mid-grey.
+        saturation: Greatest change of the factor around the pixel's own grey; colour images only.
+        hue: Greatest turn, as a fraction of the colour circle, up to 0.5; colour images only.
+        rare: Probability of a crop around a pixel of a rare class: of the classes in the mask one is drawn, by the
             inverse of its frequency in all masks, and of its pixels one.
 
     Raises:
-        UserError: for a factor or a fraction that is out of range.
+        UserError: For a factor or a fraction that is out of range.
     """
 
     def __init__(
@@ -63,7 +63,8 @@ class Augment:
         shares = {"flip": flip, "brightness": brightness, "contrast": contrast, "saturation": saturation, "hue": hue}
         shares["rare"] = rare
         for name, share in shares.items():
-            if not 0 <= share <= (most := 0.5 if name == "hue" else 1):
+            most = 0.5 if name == "hue" else 1
+            if not 0 <= share <= most:
                 raise UserError(f"augment.{name}={share}: expected 0 to {most}")
         self.scale, self.flip, self.rare = (low, high), flip, rare
         self.brightness, self.contrast, self.saturation, self.hue = brightness, contrast, saturation, hue
@@ -82,18 +83,17 @@ class Augment:
         Where the scaled image is smaller than the crop, it lies at a random place in the window.
 
         Args:
-            mask: reads the mask (H, W), for crops around a rare class.
-            rarity: (classes,) weights to draw a class by.
+            mask: Reads the mask (H, W), for crops around a rare class.
+            rarity: Weights (classes,) to draw a class by.
         """
         scale = math.exp(rng.uniform(math.log(self.scale[0]), math.log(self.scale[1])))
         sides = [max(1, round(side / scale)) for side in crop]
         corner = [_place(rng, side, inside) for side, inside in zip(size, sides, strict=True)]
         flip = bool(rng.random() < self.flip)
         if self.rare and mask is not None and rarity is not None and rng.random() < self.rare:
-            found = _rare_pixel(rng, mask(), rarity)
-            if found is not None:
-                axes = zip(corner, found, sides, size, strict=True)
-                corner = [_around(middle, side, limit) if side < limit else c for c, middle, side, limit in axes]
+            pixel = _rare_pixel(rng, mask(), rarity)
+            if pixel is not None:
+                corner = [_around(*axis) for axis in zip(pixel, sides, size, corner, strict=True)]
         return Window(tuple(corner), tuple(sides), flip)
 
     def geometry(
@@ -122,10 +122,10 @@ class Window(NamedTuple):
     """A rectangle that becomes a crop; `corner` is negative where it reaches beyond the image.
 
     Attributes:
-        corner: first row and column.
-        size: height and width.
-        flip: whether the crop is turned left to right.
-        shrink: of the image that is given to `cut`: it has 1/shrink of the size of the mask.
+        corner: First row and column.
+        size: Height and width.
+        flip: Whether the crop is turned left to right.
+        shrink: How many times smaller than the mask the image is that `cut` is given.
     """
 
     corner: tuple[int, ...]
@@ -150,7 +150,7 @@ class Window(NamedTuple):
         What lies beyond the image is black, with `void` in the mask.
         """
         height, width = (side * self.shrink for side in image.shape[-2:])  # without blocks that are not whole
-        corner, size = ([each // self.shrink for each in pair] for pair in (self.corner, self.size))
+        corner, size = ([place // self.shrink for place in places] for places in (self.corner, self.size))
         image = resized_window(image, corner, size, crop, smooth, fill=0)
         mask = mask[None, :height, :width]
         mask = resized_window(mask, self.corner, self.size, crop, nearest, fill=void)[0]
@@ -169,9 +169,12 @@ def _rare_pixel(rng: np.random.Generator, mask: Tensor, rarity: np.ndarray) -> t
     return tuple(int(i) for i in np.unravel_index(pixels[rng.integers(len(pixels))], values.shape))
 
 
-def _around(middle: int, window: int, size: int) -> int:
-    """First pixel of a window with `middle` in its middle, or as near to it as the image allows."""
-    return min(max(middle - window // 2, 0), size - window)
+def _around(middle: int, window: int, size: int, start: int) -> int:
+    """First pixel of a window with `middle` in its middle, or as near to it as the image allows.
+
+    A window that is no smaller than the image stays where it is, at `start`.
+    """
+    return min(max(middle - window // 2, 0), size - window) if window < size else start
 
 
 def _place(rng: np.random.Generator, size: int, window: int) -> int:

@@ -56,7 +56,7 @@ class TrainSamples(Dataset[dict[str, Any]]):
     """Key -> an augmented crop: {image (C, h, w), mask (h, w), key, color (C, C+1)}.
 
     Args:
-        rarity: (classes,) weights of the classes for crops around rare ones.
+        rarity: Weights (classes,) of the classes, for crops around rare ones.
     """
 
     def __init__(
@@ -103,15 +103,15 @@ class DataModule(LightningDataModule):
     """The splits of a data set and the loaders over them.
 
     Args:
-        classes: what the masks mean.
-        crop: height and width of training crops; `None` takes what `fitting_crop` says of the training images.
-        batch_size: of a training step, over all processes and pieces.
-        workers: processes that read; `auto` decides by the machine. Results do not depend on it.
-        augment: for training; `None` where nothing is trained.
-        seed: of the order and of the augmentation.
+        classes: What the masks mean.
+        crop: Height and width of training crops; `None` takes what `fitting_crop` says of the training images.
+        batch_size: Images in a training step, over all processes and pieces.
+        workers: Processes that read; `auto` decides by the machine. Results do not depend on it.
+        augment: Augmentation for training; `None` where nothing is trained.
+        seed: Seed of the order and of the augmentation.
 
     Attributes:
-        batches_done: training batches that were computed before; the next loader starts after them.
+        batches_done: Training batches that were computed before; the next loader starts after them.
     """
 
     def __init__(
@@ -167,7 +167,7 @@ class DataModule(LightningDataModule):
 
     @property
     def channels(self) -> int:
-        """Of the images."""
+        """Channels of the images."""
         return self.source("train").read(0)[0].shape[0]
 
     @property
@@ -177,7 +177,7 @@ class DataModule(LightningDataModule):
         return sum(cache.size for cache in caches if cache is not None)
 
     def fingerprint(self) -> str:
-        """Of the names, sizes and class table, so that a run can tell whether it goes on with the same data."""
+        """A hash of names, sizes and class table, by which a run can tell whether it goes on with the same data."""
         images = {split: list(zip(s.names, s.sizes, strict=True)) for split, s in self.splits.items()}
         text = json.dumps([images, self.classes.spec], default=str, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()

@@ -20,11 +20,11 @@ class FolderSource:
     """The pairs of one split, read one at a time; none of more than `max_pixels` is decoded.
 
     Args:
-        channels: of the images handed out; see `agree`, which has several sources hand out as many.
+        channels: Channels of the images handed out; `agree` has several sources hand out as many.
 
     Attributes:
-        bits: of the images handed out: 16 if any has as many, else 8.
-        cache: of what was read before, if any.
+        bits: Bits of a channel of the images handed out: 16 if any image has as many, else 8.
+        cache: What was read before, if it is kept.
     """
 
     channels: int
@@ -47,7 +47,7 @@ class FolderSource:
         """Image (channels, H, W) uint8 or uint16, and mask (H, W) of class indices.
 
         Raises:
-            UserError: naming the file, for damaged files and for values that no class owns.
+            UserError: For damaged files and for values that no class owns, naming the file.
         """
         kept = self.cache and self.cache.get(index)
         if kept:
@@ -82,13 +82,10 @@ class FolderSource:
             raise UserError(f"{mask.path}: {error}") from None
 
     def keep(self) -> int:
-        """From now on keep what is read in memory; the bytes that all of it will take."""
-        depth = self.bits // 8
-        kinds = (
-            torch.uint16 if depth == 2 else torch.uint8,
-            torch.uint8 if self.classes.dtype == np.uint8 else torch.int16,
-        )
-        self.cache = Cache(self.sizes, self.channels, *kinds)
+        """Keep what is read from now on in memory, and return the bytes that all of it will take."""
+        image_type = torch.uint16 if self.bits == 16 else torch.uint8
+        mask_type = torch.uint8 if self.classes.dtype == np.uint8 else torch.int16
+        self.cache = Cache(self.sizes, self.channels, image_type, mask_type)
         return self.cache.size
 
 
@@ -99,34 +96,39 @@ def agree(sources: Iterable[FolderSource], channels: int | None) -> None:
         channels: `None` takes 1 if all images are grey, 3 if any is in colours, or the number of those with more.
 
     Raises:
-        UserError: for images of several numbers of channels, and for those that have too few.
+        UserError: For images of several numbers of channels, and for those that have too few.
     """
     sources = list(sources)
-    known = [known for s in sources for known in zip((p.image for p in s.pairs), s.headers, strict=True)]
-    channels = common_channels(known) if channels is None else channels
+    headers: list[tuple[Path, Header]] = []
+    for source in sources:
+        headers += zip((pair.image for pair in source.pairs), source.headers, strict=True)
+    if channels is None:
+        channels = common_channels(headers)
     if not 1 <= channels <= MAX_CHANNELS:
         raise UserError(f"data.channels={channels}: expected null, or 1 to {MAX_CHANNELS}")
-    for path, found in known:
-        if found.channels < channels and (found.channels, channels) != (1, 3):
+    for path, header in headers:
+        if header.channels < channels and (header.channels, channels) != (1, 3):
             raise UserError(
-                f"{path} has {found.channels} channels, the data {channels}: leave it out, or type data.channels="
-                f"{found.channels} for the first ones of all images"
+                f"{path} has {header.channels} channels, the data {channels}: leave it out, or type data.channels="
+                f"{header.channels} for the first ones of all images"
             )
-    bits = max((found.bits for _, found in known), default=8)
+    bits = max((header.bits for _, header in headers), default=8)
     for source in sources:
         source.channels, source.bits = channels, bits
 
 
-def common_channels(known: Sequence[tuple[Path, Header]]) -> int:
-    """Of images that are grey, in colours, or have one other number of channels.
+def common_channels(headers: Sequence[tuple[Path, Header]]) -> int:
+    """The number of channels of images that are grey, in colours, or have one other number of channels.
 
     Raises:
-        UserError: for two others.
+        UserError: For two other numbers.
     """
-    others = {found.channels: path for path, found in known if found.channels not in (1, 3)}
+    others = {header.channels: path for path, header in headers if header.channels not in (1, 3)}
     if len(others) > 1:
         (one, first), (two, second) = list(others.items())[:2]
         raise UserError(
             f"{first} has {one} channels, but {second} has {two}: type data.channels={min(one, two)} for the first ones"
         )
-    return next(iter(others), max((found.channels for _, found in known), default=3))
+    if others:
+        return next(iter(others))
+    return max((header.channels for _, header in headers), default=3)

@@ -44,10 +44,10 @@ class Header(NamedTuple):
     """What is known of an image file without its pixels.
 
     Attributes:
-        height, width: after the EXIF orientation.
+        height, width: Pixels after the EXIF orientation.
         channels: 1 for grey, 3 for colours (of palettes too), any number in a TIFF; alpha does not count.
-        bits: of a channel: 8 or 16.
-        shrinks: whether it can be decoded at 1/2, 1/4 and 1/8 of its size, as a JPEG can.
+        bits: Bits of a channel: 8 or 16.
+        shrinks: Whether it can be decoded at 1/2, 1/4 and 1/8 of its size, as a JPEG can.
     """
 
     height: int
@@ -93,7 +93,7 @@ def is_grey(image: Image.Image) -> bool:
 
 
 def bits(image: Image.Image) -> int:
-    """Of a channel as it is read. Pillow would halve the 16 of colours without a word.
+    """Bits of a channel as it is read. Pillow would halve the 16 of colours without a word.
 
     Raises:
         UserError: for more than 16, and for signed numbers and fractions.
