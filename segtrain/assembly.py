@@ -96,7 +96,7 @@ def loss_spec(loss: Spec, data: DataModule, before: Spec | None) -> Spec:
         known["weights"] = None
     elif isinstance(weights, str):
         with from_user():
-            known["weights"] = class_weights(data.class_pixels(), weights)
+            known["weights"] = class_weights(data.class_pixels, weights)
     elif weights is not None and len(weights) != len(data.classes):
         names = ", ".join(data.classes.names[:6]) + (", ..." if len(data.classes) > 6 else "")
         raise UserError(

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Collection, Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 SOURCES = sorted((ROOT / "segtrain").rglob("*.py"))
 CONF = ROOT / "conf"
 
@@ -189,9 +191,101 @@ def test_importing_it_does_not_import_torch(module: str) -> None:
     assert done.stdout.split() == []
 
 
+# --- the house in numbers: python -m tests.test_house -----------------------------------------------------------------
+
+
+class Numbers(NamedTuple):
+    """What can be counted in a room: files, lines, lengths of functions, dense expressions."""
+
+    files: int
+    lines: int
+    lengths: list[int]
+    comprehensions: int
+    conditionals: int
+
+
+def place(module: str) -> str:
+    """The room that a module counts for: `data.files.masks` -> `data.files`, `training.learner` -> `training`."""
+    parts = module.split(".")
+    return ".".join(parts[:2]) if parts[0] == "data" else parts[0]
+
+
+def numbers(files: list[Path]) -> Numbers:
+    lines, lengths, comprehensions, conditionals = 0, [], 0, 0
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        lines += text.count("\n")
+        for node in ast.walk(ast.parse(text)):
+            comprehensions += isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp)
+            conditionals += isinstance(node, ast.IfExp)
+            if isinstance(node, FUNCTIONS):
+                lengths.append(node.end_lineno - node.lineno + 1)
+    return Numbers(len(files), lines, lengths, comprehensions, conditionals)
+
+
+def edges() -> dict[str, set[str]]:
+    """Room -> the rooms that it imports from."""
+    found: dict[str, set[str]] = {}
+    for file in SOURCES:
+        module = module_name(file)
+        for name in imports(file.read_text(encoding="utf-8"), module, package=file.name == "__init__.py"):
+            top, _, inner = name.partition(".")
+            if top == "segtrain" and inner:
+                found.setdefault(place(module), set()).add(place(inner))
+    return {room: others - {room} for room, others in found.items()}
+
+
+def floors(rooms: dict[str, set[str]]) -> dict[str, int]:
+    """Room -> its floor: 1 for a room that imports from no other; raises CycleError for rooms in a circle."""
+    heights: dict[str, int] = {}
+    for room in TopologicalSorter(rooms).static_order():
+        heights[room] = 1 + max((heights[other] for other in rooms.get(room, ())), default=0)
+    return heights
+
+
+def rooms_of_data() -> dict[str, set[str]]:
+    inside = {room: {other for other in others if "." in other} for room, others in edges().items() if "." in room}
+    return inside | {room: set() for others in inside.values() for room in others if room not in inside}
+
+
+def test_no_room_is_in_a_circle() -> None:
+    whole = edges()
+    del whole["data"]  # its docstring's map names what configurations may name
+    floors({room: others - {"data"} for room, others in whole.items()})
+
+
+def test_data_are_few_rooms_on_few_floors() -> None:
+    heights = floors(rooms_of_data())
+    assert len(heights) <= 12, sorted(heights)
+    assert max(heights.values()) <= 7, heights
+
+
+def test_classes_are_short() -> None:
+    assert not [place for place, _, lines in definitions(ast.ClassDef) if lines > 150]
+
+
+def report() -> Iterator[str]:
+    """A line for each room, one for the whole, and the arrows between rooms."""
+    yield f"{'room':16} files  lines  function lines: median, p90, most   of 1,000 lines: comprehensions, conditionals"
+    rooms: dict[str, list[Path]] = {}
+    for file in SOURCES:
+        rooms.setdefault(place(module_name(file)) or "segtrain", []).append(file)
+    for name, files in [*rooms.items(), ("all", SOURCES)]:
+        room = numbers(files)
+        lengths = sorted(room.lengths) or [0]
+        middle, high = lengths[len(lengths) // 2], lengths[9 * len(lengths) // 10]
+        comprehensions, conditionals = (1000 * n / room.lines for n in (room.comprehensions, room.conditionals))
+        yield (
+            f"{name:16} {room.files:5} {room.lines:6} {middle:23} {high:4} {lengths[-1]:5} "
+            f"{comprehensions:32.0f} {conditionals:13.0f}"
+        )
+    yield f"arrows between rooms: {sum(map(len, edges().values()))}; of data: {sum(map(len, rooms_of_data().values()))}"
+    heights = floors(rooms_of_data())
+    yield f"data: {len(heights)} rooms on {max(heights.values())} floors, no circle"
+
+
 # --- code -------------------------------------------------------------------------------------------------------------
 
-FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 NO_NAMES = {"utils", "util", "core", "common", "base", "helpers", "helper", "registry", "manager", "misc"}
 
 
@@ -408,3 +502,7 @@ def test_a_line_of_the_tree_that_says_nothing_is_noticed(line: str) -> None:
 )
 def test_a_wrong_tree_is_noticed(paths: list[str], files: list[str], differences: dict[str, list[str]]) -> None:
     assert compare(paths, files) == differences
+
+
+if __name__ == "__main__":
+    print("\n".join(report()))

@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,38 +18,10 @@ from ..classes import ClassTable
 from ..workers import Loader
 from .augment import Augment, fitting_crop
 from .sampler import SAMPLE, EndlessBatchSampler, Share, generator
+from .source import Source
+from .statistics import channel_statistics, count_classes
 
 MAX_WORKERS = max(32, 4 * (os.cpu_count() or 1))  # more start no faster, and a stranger's settings may ask for any
-
-
-class Source(Protocol):
-    """The images and masks of one split."""
-
-    @property
-    def names(self) -> Sequence[str]: ...
-
-    @property
-    def sizes(self) -> Sequence[tuple[int, int]]:
-        """(height, width) of each image."""
-        ...
-
-    def __len__(self) -> int: ...
-
-    def read(self, index: int) -> tuple[Tensor, Tensor]:
-        """Image (C, H, W) uint8 or uint16 and mask (H, W) of class indices, with the table's `void` for no class."""
-        ...
-
-    def read_mask(self, index: int) -> Tensor:
-        """The mask alone, which is faster."""
-        ...
-
-    def shrinks(self, index: int) -> bool:
-        """Whether `read_small` can read this image."""
-        ...
-
-    def read_small(self, index: int, shrink: int) -> Tensor:
-        """The image by blocks of 2, 4 or 8 pixels a side, (C, H // shrink, W // shrink), which is faster."""
-        ...
 
 
 class TrainSamples(Dataset[dict[str, Any]]):
@@ -137,7 +109,6 @@ class DataModule(LightningDataModule):
         self.workers = default_workers() if workers == "auto" else int(workers)
         self.augment, self.seed, self.batches_done = augment, seed, 0
         self._loaders: list[Loader] = []
-        self._class_pixels: Tensor | None = None
 
     def open_splits(self) -> Mapping[str, Source]:
         """The images and masks of train, val and test; test may be missing."""
@@ -199,7 +170,7 @@ class DataModule(LightningDataModule):
         """The inverse of the pixels of each class, for crops around rare ones; 0 for a class without pixels."""
         if self.augment is None or not self.augment.rare:
             return None
-        pixels = self.class_pixels().double().numpy()
+        pixels = self.class_pixels.double().numpy()
         return np.divide(1, pixels, out=np.zeros_like(pixels), where=pixels > 0)
 
     def _batches(self, **share: int) -> EndlessBatchSampler:
@@ -236,28 +207,14 @@ class DataModule(LightningDataModule):
         self._loaders.append(loader)
         return loader
 
-    def statistics(self, images: int = 200) -> tuple[list[float], list[float]]:
-        """Mean and standard deviation per channel, as fractions of white, over evenly spaced training images."""
-        source = self.source("train")
-        picked = np.unique(np.linspace(0, len(source) - 1, images).astype(int))
-        pixels, total, squares = 0, torch.zeros(()), torch.zeros(())
-        for index in picked:
-            image = source.read(int(index))[0]
-            values = image.double().flatten(1) / torch.iinfo(image.dtype).max
-            pixels, total, squares = pixels + values.shape[1], total + values.sum(1), squares + (values**2).sum(1)
-        mean = total / pixels
-        std = (squares / pixels - mean**2).clamp(min=1e-4).sqrt()  # a constant channel must not divide by zero
-        return mean.tolist(), std.tolist()
+    def statistics(self) -> tuple[list[float], list[float]]:
+        """Mean and standard deviation per channel of the training images, as fractions of white."""
+        return channel_statistics(self.source("train"))
 
+    @cached_property
     def class_pixels(self) -> Tensor:
-        """(classes,) int64: pixels of each class in the training masks, which are read once for this."""
-        if self._class_pixels is None:
-            source, counts = self.source("train"), torch.zeros(len(self.classes), dtype=torch.int64)
-            for index in range(len(source)):
-                mask = source.read_mask(index).long()
-                counts += torch.bincount(mask[mask != self.classes.void], minlength=len(self.classes))
-            self._class_pixels = counts
-        return self._class_pixels
+        """Pixels of each class in the training masks, (classes,) int64; the masks are read once for this."""
+        return count_classes(self.source("train"), self.classes)
 
 
 def default_workers() -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,6 +15,36 @@ from ..files.pair import Pair, checked_header
 from .cache import Cache
 
 MAX_CHANNELS = 1024
+
+
+class Source(Protocol):
+    """The images and masks of one split."""
+
+    @property
+    def names(self) -> Sequence[str]: ...
+
+    @property
+    def sizes(self) -> Sequence[tuple[int, int]]:
+        """(height, width) of each image."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def read(self, index: int) -> tuple[Tensor, Tensor]:
+        """Image (C, H, W) uint8 or uint16 and mask (H, W) of class indices, with the table's `void` for no class."""
+        ...
+
+    def read_mask(self, index: int) -> Tensor:
+        """The mask alone, which is faster."""
+        ...
+
+    def shrinks(self, index: int) -> bool:
+        """Whether `read_small` can read this image."""
+        ...
+
+    def read_small(self, index: int, shrink: int) -> Tensor:
+        """The image by blocks of 2, 4 or 8 pixels a side, (C, H // shrink, W // shrink), which is faster."""
+        ...
 
 
 class FolderSource:

@@ -148,7 +148,7 @@ def test_statistics_are_numpys_over_all_training_pixels(data: Callable[..., Data
 def test_class_pixels_leave_void_out(data: Callable[..., DataModule]):
     module = data()
     masks = np.stack([module.source("train").read(i)[1].numpy() for i in range(5)])
-    assert module.class_pixels().tolist() == [int((masks == 0).sum()), int((masks == 1).sum())]
+    assert module.class_pixels.tolist() == [int((masks == 0).sum()), int((masks == 1).sum())]
 
 
 def test_the_fingerprint_tells_other_names_and_classes_apart(data: Callable[..., DataModule]):
