@@ -18,13 +18,13 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from segtrain.build import build, conf_folder
-from segtrain.checkpoint import Checkpoint
 from segtrain.data.sampler import SAMPLE, EndlessBatchSampler, generator
 from segtrain.disk import write_through
-from segtrain.learner import Learner
 from segtrain.losses import CrossEntropy
 from segtrain.metrics import FirstNotFinite
-from segtrain.restore import read
+from segtrain.runs.restore import read
+from segtrain.training.checkpoint import Checkpoint
+from segtrain.training.learner import Learner
 
 SAVE_MINUTES = 5
 

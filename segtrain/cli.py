@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from . import __version__
 from .errors import UserError
-from .signals import ctrl_c_ends
+from .machine.signals import ctrl_c_ends
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

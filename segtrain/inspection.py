@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from . import runs
 from .data import coco
 from .data.class_files import read as read_class_file
 from .data.classes import ClassTable
@@ -27,7 +26,7 @@ from .data.splits import group_of, place, with_splits
 from .data.survey import Survey, survey, unknown
 from .data.unusable import readers, remembered
 from .errors import UserError
-from .report import counting_bar, say
+from .report.screen import COMMAND, counting_bar, say
 
 Spec = dict[str, Any]
 SHOWN = 10  # findings of a kind on the screen
@@ -196,14 +195,14 @@ def before_training(data: Mapping[str, Any]) -> None:
         errors = header_errors(reading, max_pixels)
         say(
             f"each file is checked as it is read: all {len(reading.pairs)} pairs at once would take about "
-            f"{minutes:.0f} minutes; {runs.COMMAND} check {word('data.root', root)} does that, and is remembered"
+            f"{minutes:.0f} minutes; {COMMAND} check {word('data.root', root)} does that, and is remembered"
         )
     else:
         folder = inspect(data, reading)
         errors = folder.errors
         if warnings := Counter(finding.kind for finding in folder.findings if finding.severity == "warning"):
             kinds = ", ".join(f"{kind} ({number})" for kind, number in warnings.items())
-            say(f"warnings about the data: {kinds}; {runs.COMMAND} check {word('data.root', root)} lists them")
+            say(f"warnings about the data: {kinds}; {COMMAND} check {word('data.root', root)} lists them")
     if errors and not skip:
         refuse(root, errors)
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import yaml
 
-from .. import disk, runs
+from .. import disk
 from ..data.classes import ClassTable
 from ..data.encoding import tally
 from ..data.folder import chosen
@@ -26,7 +26,8 @@ from ..data.survey import ImageFacts, mask_name
 from ..errors import UserError
 from ..inspection import ALONE, Folder, findings_csv, findings_text, inspect, left_out, word
 from ..losses import class_weights
-from ..report import bars, columns, samples, say
+from ..report.pictures import samples
+from ..report.screen import COMMAND, bars, columns, say
 
 Spec = dict[str, Any]
 CLASSES_SHOWN = 60
@@ -301,7 +302,7 @@ def description(root: Path, reading: Reading, folder: Folder, data: Spec) -> dic
 def classes_yaml(folder: Folder) -> str:
     """The proposed table, a class in a line, under what was assumed."""
     spec, described = folder.described.spec or {}, folder.described
-    lines = [f"# Proposed by `{runs.COMMAND} check`: {described.kind}; classes from {described.source}."]
+    lines = [f"# Proposed by `{COMMAND} check`: {described.kind}; classes from {described.source}."]
     lines += [f"# {note}" for note in described.notes]
     for key, value in spec.items():
         if key == "classes":
@@ -364,13 +365,13 @@ def next_text(name: str, data: Spec, folder: Folder, missing: Collection[str]) -
         return "\n".join([*lines, "next: write a classes.yaml for these masks, as docs/data.md shows"])
     typed = [word(f"data.{key}", data[key]) for key in ("layout", "group") if data.get(key) is not None]
     if "classes.yaml" in missing or (missing and typed):
-        lines.append(f"next: {' '.join([runs.COMMAND, 'check', root, *typed, 'write=true'])}")
+        lines.append(f"next: {' '.join([COMMAND, 'check', root, *typed, 'write=true'])}")
         lines.append(f"  writes {' and '.join(missing)} into {data['root']}")
         return "\n".join(lines)
     words = [*([f"data={name}"] if name != "folder" else []), root, *(typed if missing else []), *fitting(data, folder)]
     words += ["data.on_bad=skip"] if folder.errors else []
     then = "  # without the files that are not mended" if folder.errors else ""
-    return "\n".join([*lines, f"next: {' '.join([runs.COMMAND, 'train', *words])}{then}"])
+    return "\n".join([*lines, f"next: {' '.join([COMMAND, 'train', *words])}{then}"])
 
 
 def crop_of(folder: Folder) -> list[int]:

@@ -10,16 +10,22 @@ import torch
 from lightning.pytorch import Trainer
 from torch import Tensor, nn
 
-from .. import disk, precision, processes, restore, runs
+from .. import disk
 from ..build import build, is_spec
-from ..callbacks import ScoringBar
 from ..data import ClassTable, DataModule
 from ..errors import UserError
 from ..inference import input_channels
-from ..learner import Scorer
-from ..precision import Devices, Precision
-from ..report import be_quiet, say, score, table, write_score
-from ..signals import leave_to_us
+from ..machine import device as precision
+from ..machine import processes
+from ..machine.device import Devices, Precision
+from ..machine.signals import leave_to_us
+from ..report.scores import score, table, write_score
+from ..report.screen import be_quiet, say
+from ..runs import folder as runs
+from ..runs import restore
+from ..runs import trained as building
+from ..training.callbacks import ScoringBar
+from ..training.learner import Scorer
 
 Spec = dict[str, Any]
 
@@ -67,8 +73,8 @@ def opened(run: str | None, checkpoint: str | None, trainer: Engine, allow: list
         be_quiet()
     content = restore.read(file)
     typed = trainer.precision and precision.resolve(trainer.precision, device)[0]
-    trust = restore.trusted(allow)
-    network, classes, settings = restore.restore(content, trust)
+    trust = building.trusted(allow)
+    network, classes, settings = building.restore(content, trust)
     chosen = typed or restore.record_of(content)["precision"]
     return Opened(runs.folder_of(file), network, classes, settings, trust, device, number, chosen)
 

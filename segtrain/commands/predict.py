@@ -14,7 +14,8 @@ from ..data.images import MAX_PIXELS, SUFFIXES, header, read_image
 from ..errors import UserError
 from ..inference import input_channels
 from ..inference import predict as predict_mask
-from ..report import console, overlay, say
+from ..report.pictures import overlay
+from ..report.screen import console, say
 from .evaluate import Engine, opened
 
 

@@ -13,14 +13,21 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 
-from .. import assembly, callbacks, checkpoint, disk, inspection, precision, processes, restore, runs
+from .. import disk, inspection
 from ..build import build
 from ..data.public import provide
 from ..errors import UserError, from_user
-from ..learner import Diverged, Learner
-from ..precision import Devices, Precision
-from ..report import be_quiet, log_to, say
-from ..signals import Stopped, leave_to_us
+from ..machine import device as precision
+from ..machine import processes
+from ..machine.device import Devices, Precision
+from ..machine.signals import Stopped, leave_to_us
+from ..report.screen import COMMAND, be_quiet, log_to, say, tensorboard
+from ..runs import folder as runs
+from ..runs import restore, trained
+from ..runs import resume as resuming
+from ..training import callbacks, checkpoint
+from ..training import parts as assembly
+from ..training.learner import Diverged, Learner
 from .evaluate import report_score, score_split
 
 Spec = dict[str, Any]
@@ -123,21 +130,21 @@ def start(settings: Spec, run_dir: str | None, init: str | None, typed: list[str
 
 def go_on(resume: str, settings: Spec, typed: list[str], allow: list[str], *, allow_changes: bool) -> int:
     """Continue a run where it was saved last, or from its settings if it never was."""
-    folder, files = runs.resumable(resume)
+    folder, files = resuming.resumable(resume)
     disk.stay_inside(folder, *(folder / name for name in runs.WRITTEN))
     with runs.lock(folder) if processes.is_main(2) else nullcontext():
         saved = usable(files, folder)
         record = restore.record_of(saved[1]) if saved else {"settings": runs.read_settings(folder)}
         refuse_strange(record, settings, saved=saved is not None)
         init = record["settings"].pop("init", None)
-        settings = runs.settled(record["settings"], settings, typed, allow_changes=allow_changes)
-        trust = restore.trusted(allow)
+        settings = resuming.settled(record["settings"], settings, typed, allow_changes=allow_changes)
+        trust = trained.trusted(allow)
         if saved is None:
             training = Training(settings, trust)
             training.initialise(init)
             return training.fit(folder, None)
         file, content = saved
-        unchanged = runs.same_result(settings, record["settings"])
+        unchanged = resuming.same_result(settings, record["settings"])
         training = Training(settings, trust, before=record)
         if record["fingerprint"] != training.record["fingerprint"] and not allow_changes:
             raise UserError(
@@ -145,7 +152,7 @@ def go_on(resume: str, settings: Spec, typed: list[str], allow: list[str], *, al
                 "restore them, or add allow_changes=true"
             )
         if content[restore.RECORD]["finished"] and unchanged and training.is_scored(folder):
-            say(f"{folder} is finished: nothing is changed; {runs.COMMAND} evaluate run={folder} scores it")
+            say(f"{folder} is finished: nothing is changed; {COMMAND} evaluate run={folder} scores it")
             return 0
         assembly.refuse_misfit(training.learner, content)
         training.data.batches_done = checkpoint.batches_done(content)
@@ -225,7 +232,7 @@ class Training:
             self.precision, self.reason = before["precision"], "as before"
         spec = assembly.network_spec(settings["model"], self.data, before)
         if before:
-            spec = restore.without_download(spec)
+            spec = trained.without_download(spec)
         self.network = assembly.build_network(spec, trust)
         self.pieces = engine["accumulate_grad_batches"]
         assembly.try_out(self.network, self.data, self.pieces * self.processes)
@@ -275,13 +282,13 @@ class Training:
                 say(f"data.cache=ram: up to {self.data.cache_bytes / 2**30:.1f} GiB of memory, which workers share")
             if self.skipped:
                 say(f"data.on_bad=skip: {len(self.skipped)} errors in the data; without what skipped.csv lists there")
-            say(f"watch it: {runs.tensorboard()} --logdir {folder}")
+            say(f"watch it: {tensorboard()} --logdir {folder}")
             minutes = self.train.save_minutes
             keeper = checkpoint.Checkpoint(folder / "checkpoints", record=self.record, save_minutes=minutes)
             trainer = self._trainer(folder, first_step, keeper)
             self._fit(trainer, folder, resume_from)
             self._score(trainer, folder)
-            say(f"next: {runs.COMMAND} predict run={folder} images=YOUR_IMAGES")
+            say(f"next: {COMMAND} predict run={folder} images=YOUR_IMAGES")
             if keeper.failed:
                 say(f"the last checkpoint could not be written: {folder} holds an earlier state")
             return 3 if keeper.failed else 0
@@ -296,7 +303,7 @@ class Training:
             if (folder / "checkpoints" / "last.ckpt").exists():
                 say(
                     f"stopped; go on{'' if isinstance(error, Stopped) else ' once it is mended'}: "
-                    f"{runs.COMMAND} train resume={folder}"
+                    f"{COMMAND} train resume={folder}"
                 )
             if isinstance(error, Stopped) and not self.main:
                 raise SystemExit(0) from None  # the first process has the status; another one's would kill it

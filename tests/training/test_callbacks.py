@@ -8,8 +8,9 @@ import torch
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from segtrain import callbacks, report
 from segtrain.data import ClassTable
+from segtrain.report import screen as report
+from segtrain.training import callbacks
 
 CLASSES = ClassTable.from_spec({"ignore": 255, "classes": [{"name": "a", "color": [9, 9, 9]}, {"name": "b"}]})
 

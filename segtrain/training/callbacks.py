@@ -18,9 +18,10 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from rich.progress import TextColumn
 from torch import Tensor
 
-from . import disk
-from .data.classes import ClassTable
-from .report import counting_bar, mosaic, say
+from .. import disk
+from ..data.classes import ClassTable
+from ..report.pictures import mosaic
+from ..report.screen import counting_bar, say
 
 NAN = float("nan")
 MOSAIC_SIDE = 640

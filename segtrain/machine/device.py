@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 
-from .errors import UserError
+from ..errors import UserError
 
 Precision = Literal[
     "auto", "bf16-mixed", "16-mixed", "32-true", "64-true", "bf16-true", "16-true", 16, 32, 64

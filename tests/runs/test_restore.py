@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from segtrain import restore
+from segtrain import build
 from segtrain.data import ClassTable
+from segtrain.runs import restore, trained
 
 CLASSES = {"ignore": None, "classes": [{"name": "a"}, {"name": "b"}]}
 MODEL = {
@@ -30,7 +31,7 @@ def stored(tmp_path: Path) -> Callable[..., Path]:
 
     def write(model: dict = MODEL, version: int = 1, average: bool = False) -> Path:
         torch.manual_seed(0)
-        network = restore.build(MODEL)
+        network = build.build(MODEL)
         state = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
         if average:
             state |= {f"average.module.{name[8:]}": tensor + 1 for name, tensor in state.items()}
@@ -43,9 +44,9 @@ def stored(tmp_path: Path) -> Callable[..., Path]:
 
 
 def test_a_network_comes_back_with_its_classes_and_settings(stored: Callable[..., Path]):
-    network, classes, settings = restore.load(stored())
+    network, classes, settings = trained.load(stored())
     torch.manual_seed(0)
-    expected = restore.build(MODEL).state_dict()
+    expected = build.build(MODEL).state_dict()
     assert all(torch.equal(tensor, expected[name]) for name, tensor in network.state_dict().items())
     assert not network.training
     assert classes.names == ClassTable.from_spec(CLASSES).names
@@ -53,21 +54,21 @@ def test_a_network_comes_back_with_its_classes_and_settings(stored: Callable[...
 
 
 def test_the_average_is_preferred_since_it_was_scored(stored: Callable[..., Path]):
-    plain = restore.load(stored()).network.state_dict()
-    averaged = restore.load(stored(average=True)).network.state_dict()
+    plain = trained.load(stored()).network.state_dict()
+    averaged = trained.load(stored(average=True)).network.state_dict()
     assert all(torch.equal(averaged[name], tensor + 1) for name, tensor in plain.items())
 
 
 def test_a_run_folder_means_its_best_checkpoint(stored: Callable[..., Path], tmp_path: Path):
     (tmp_path / "run/checkpoints").mkdir(parents=True)
     stored().rename(tmp_path / "run/checkpoints/best.ckpt")
-    assert restore.load(tmp_path / "run").classes.names == ("a", "b")
+    assert trained.load(tmp_path / "run").classes.names == ("a", "b")
 
 
 def test_a_stored_configuration_may_not_name_what_is_not_shipped(stored: Callable[..., Path]):
     path = stored(model={"_target_": "torch.nn.Conv2d", "in_channels": 3, "out_channels": 2, "kernel_size": 1})
     with pytest.raises(ValueError, match=r"'torch.nn.Conv2d' is not a shipped one"):
-        restore.load(path)
+        trained.load(path)
 
 
 def test_what_the_user_allows_is_built(stored: Callable[..., Path]):
@@ -75,12 +76,12 @@ def test_what_the_user_allows_is_built(stored: Callable[..., Path]):
     with pytest.raises(
         ValueError, match="the weights are not those of the network described"
     ):  # built, and then the weights do not fit
-        restore.load(path, allow=["torch.nn.Conv2d"])
+        trained.load(path, allow=["torch.nn.Conv2d"])
 
 
 def test_a_newer_format_says_so(stored: Callable[..., Path]):
     with pytest.raises(ValueError, match="written by a newer segtrain"):
-        restore.load(stored(version=99))
+        trained.load(stored(version=99))
 
 
 @pytest.mark.parametrize(

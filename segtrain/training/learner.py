@@ -11,8 +11,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
-from .errors import UserError, from_user
-from .metrics import ConfusionMatrix, FirstNotFinite, Ratio, accuracy, class_iou, mean_iou, summary
+from ..errors import UserError, from_user
+from ..metrics import ConfusionMatrix, FirstNotFinite, Ratio, accuracy, class_iou, mean_iou, summary
 
 Batch = dict[str, Tensor]
 RUNNING = ("train_confusion", "train_loss")  # metrics that are not over when a checkpoint is written

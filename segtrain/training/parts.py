@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .build import build
-from .data import DataModule
-from .errors import UserError, from_user
-from .losses import class_weights
-from .report import say
-from .restore import without_download
+from ..build import build
+from ..data import DataModule
+from ..errors import UserError, from_user
+from ..losses import class_weights
+from ..report.screen import say
+from ..runs.trained import without_download
 
 Spec = dict[str, Any]
 

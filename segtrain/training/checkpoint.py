@@ -17,12 +17,12 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint as CheckpointBase
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from . import disk
-from .errors import UserError
-from .metrics import mean_iou
-from .report import say
-from .restore import RECORD, VERSION, read
-from .signals import Stop, Stopped
+from .. import disk
+from ..errors import UserError
+from ..machine.signals import Stop, Stopped
+from ..metrics import mean_iou
+from ..report.screen import say
+from ..runs.restore import RECORD, VERSION, read
 
 
 class SyncedIO(TorchCheckpointIO):

@@ -7,9 +7,9 @@ from typing import Any
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 
-from .data.loader import die_with
-from .errors import UserError
-from .precision import device_count, device_type
+from ..data.loader import die_with
+from ..errors import UserError
+from .device import device_count, device_type
 
 RANKS = ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK")  # set by torchrun, SLURM, and Lightning itself
 
