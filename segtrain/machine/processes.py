@@ -55,7 +55,12 @@ def environment() -> list[Any]:
 
 def is_main(processes: int) -> bool:
     """Whether this process, of all that compute together, is the one that speaks and writes."""
-    return processes == 1 or all(os.environ.get(name, "0") == "0" for name in RANKS)
+    return processes == 1 or is_first()
+
+
+def is_first() -> bool:
+    """Whether this is the first of the processes that were started together, or the only one."""
+    return all(os.environ.get(name, "0") == "0" for name in RANKS)
 
 
 def end_with_parent() -> None:

@@ -15,6 +15,7 @@ import yaml
 
 from .. import __version__, disk
 from ..errors import UserError
+from .record import refuse_strange, renamed
 
 try:
     import fcntl
@@ -25,7 +26,6 @@ ROOT = Path("runs")
 LATEST = ROOT / "latest"
 MAX_SETTINGS = 1_000_000  # characters
 MAX_BRACKETS = 8  # in one another; `write_settings` writes empty ones alone
-PARTS = {"name", "seed", "train", "data", "model", "loss", "optimizer", "schedule", "augment", "trainer"}
 # What a resumed run writes to where it is.
 WRITTEN = (".lock", "log.txt", "metrics.csv", "checkpoints", "evaluate", "evaluate/test", "evaluate/val")
 LIBRARIES = ("torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "tensorboard")
@@ -78,8 +78,10 @@ def read_settings(folder: Path) -> dict[str, Any]:
         settings = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not the settings of a run ({str(error).splitlines()[0]})") from None
-    if not isinstance(settings, dict) or PARTS - settings.keys():
-        raise UserError(f"{path}: not the settings of a run ({', '.join(sorted(PARTS))} are expected)")
+    if not isinstance(settings, dict):
+        raise UserError(f"{path}: not the settings of a run ({type(settings).__name__} in place of a mapping)")
+    settings = renamed(settings)
+    refuse_strange(settings, f"{path}: these settings")
     return settings
 
 
@@ -216,7 +218,7 @@ def identity(folder: Path) -> str | None:
 
 
 def commit() -> str | None:
-    """Of the clone that segtrain runs from; `None` where it is installed, or git is missing."""
+    """The commit of the clone that segtrain runs from; `None` where it is installed, or git is missing."""
     clone = Path(__file__).resolve().parents[2]
     if not (clone / "pyproject.toml").is_file():
         return None

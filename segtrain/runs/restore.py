@@ -1,6 +1,5 @@
 """Reading checkpoint files, which may be damaged or hostile."""
 
-import json
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError
+from .record import Record
 
 RECORD = "segtrain"  # our entry in Lightning's checkpoint
 VERSION = 1
@@ -83,19 +83,9 @@ def tensors(value: Any) -> Iterator[Tensor]:
             waiting.extend(item)
 
 
-def record_of(content: Mapping[str, Any]) -> dict[str, Any]:
-    """What was noted about the run: its settings, model, loss, precision, classes, and the fingerprint of its data.
-
-    Raises:
-        UserError: if it is not there, or nested beyond reason.
-    """
-    try:
-        record = json.loads(content[RECORD]["record"])
-    except (KeyError, TypeError, ValueError, RecursionError):
-        record = None
-    if not isinstance(record, dict) or not {"settings", "model", "classes"} <= record.keys():
-        raise UserError("the checkpoint's record of its settings cannot be read: is it damaged?")
-    return record
+def record_of(content: Mapping[str, Any]) -> Record:
+    """What was noted about the run. Raises UserError if that cannot be read."""
+    return Record.from_json(content[RECORD].get("record"))
 
 
 def weights_of(content: Mapping[str, Any]) -> dict[str, Tensor]:

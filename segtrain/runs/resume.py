@@ -8,11 +8,14 @@ from typing import Any
 from ..errors import UserError
 from .folder import find, folder_of
 
-# On resume these never change the result, so they may always be typed anew.
-FREE = ("data.workers", "data.root", "train.save_minutes", "train.log_steps", "trainer.devices")
-FREE += (
+FREE = {  # settings that never change the result, so that they may always be typed anew
+    "data.workers",
+    "data.root",
     "data.max_pixels",
     "data.cache",
+    "train.save_minutes",
+    "train.log_steps",
+    "trainer.devices",
     "trainer.num_nodes",
     "trainer.strategy",
     "trainer.accelerator",
@@ -20,19 +23,22 @@ FREE += (
     "allow_changes",
     "allow",
     "run_dir",
-)
+}
 
 
 def resumable(resume: str) -> tuple[Path, list[Path]]:
     """(run folder, checkpoints to try in turn) for a run, a checkpoint file, or `latest`."""
     named = Path(resume)
-    folder = folder_of(named) if named.is_file() else find(resume, "resume")
+    if named.is_file():
+        folder, files = folder_of(named), [named]
+    else:
+        folder = find(resume, "resume")
+        files = [folder / "checkpoints" / "last.ckpt", folder / "checkpoints" / "previous.ckpt"]
     if not (folder / "config.yaml").is_file():
         raise UserError(
             f"resume={resume}: nothing was begun there that could go on; name a run folder, or a checkpoint inside "
             "one (init= starts a new run from any checkpoint's weights)"
         )
-    files = [named] if named.is_file() else [folder / "checkpoints" / f"{name}.ckpt" for name in ("last", "previous")]
     return folder, [file for file in files if file.exists()]
 
 
@@ -45,13 +51,11 @@ def settled(
         UserError: naming the first typed setting that would change the result, unless `allow_changes`.
     """
     keys = [word.lstrip("+~").partition("=")[0] for word in typed]
-    everything = "experiment" in keys
     result = json.loads(json.dumps(stored))
     for path, value in leaves(composed):
-        name = ".".join(path)
-        if not everything and not any(name == key or name.startswith(key + ".") for key in keys):
+        name, old = ".".join(path), leaf(stored, path)
+        if not was_typed(name, keys):
             continue
-        old = leaf(stored, path)
         if name not in FREE and value != old and not allow_changes:
             raise UserError(
                 f"{name}={value} would change the result of a run that began with {name}={old}: "
@@ -65,10 +69,22 @@ def settled(
     return result
 
 
+def was_typed(name: str, keys: Sequence[str]) -> bool:
+    """Whether one of the typed keys sets `name`: itself, a group that it is in, or an experiment, which sets all."""
+    if "experiment" in keys:
+        return True
+    return any(name == key or name.startswith(f"{key}.") for key in keys)
+
+
 def same_result(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether two settings differ in nothing, or in what never changes the result."""
-    flat = [{".".join(p): v for p, v in leaves(tree) if ".".join(p) not in FREE} for tree in (one, other)]
-    return flat[0] == flat[1]
+    return deciding(one) == deciding(other)
+
+
+def deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that the result depends on, by their dotted names."""
+    flat = {".".join(path): value for path, value in leaves(settings)}
+    return {name: value for name, value in flat.items() if name not in FREE}
 
 
 def leaves(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from ..build import build, is_spec, shipped_targets
+from ..build import Spec, Trust, build_part
 from ..data.classes import ClassTable
 from ..errors import UserError, from_user
+from .folder import folder_of
+from .record import Record, without_pretrained
 from .restore import read, record_of, weights_of
 
 
@@ -24,50 +26,60 @@ class Trained(NamedTuple):
     config: dict[str, Any]
 
 
+class Opened(NamedTuple):
+    """A trained network, in evaluation mode on the CPU, with its classes and what else is known of its run."""
+
+    folder: Path
+    record: Record
+    network: nn.Module
+    classes: ClassTable
+
+
 def load(path: str | Path, allow: Collection[str] = ()) -> Trained:
     """A trained network from a run folder (its best checkpoint) or a checkpoint file.
 
     Args:
-        allow: `_target_` names besides the shipped ones that the file may name.
+        allow: `_target_` names besides segtrain's own that the file may hold.
     """
     path = Path(path)
-    return restore(read(path / "checkpoints" / "best.ckpt" if path.is_dir() else path), trusted(allow))
+    file = path / "checkpoints" / "best.ckpt" if path.is_dir() else path
+    trained = opened(file, Trust(allow))
+    return Trained(trained.network, trained.classes, trained.record.settings)
 
 
-def trusted(allow: Collection[str]) -> frozenset[str]:
-    """The `_target_` names that a stored configuration may hold: the shipped ones, and those that the user adds."""
-    return shipped_targets() | frozenset(allow)
+def opened(file: Path, trust: Trust) -> Opened:
+    """The network in a checkpoint file.
+
+    Raises:
+        UserError: for a file that is no checkpoint of segtrain, or whose parts do not belong together.
+    """
+    content = read(file)
+    record = record_of(content)
+    network = filled_network(record.model, weights_of(content), trust)
+    classes = ClassTable.from_spec(record.classes, "checkpoint")
+    return Opened(folder_of(file), record, network, classes)
 
 
-def restore(content: Mapping[str, Any], trust: Collection[str]) -> Trained:
-    """Build the network that a checkpoint describes and fill it; its configuration may name `trust` alone.
+def filled_network(model: Spec, weights: Mapping[str, Tensor], trust: Trust) -> nn.Module:
+    """The network that is described, with these weights.
 
     It is built without memory, and filled with the file's own tensors: so its size is that of the file, whatever the
     description says.
-
-    Raises:
-        UserError: if description and weights do not belong together.
     """
-    record, weights = record_of(content), weights_of(content)
     with torch.device("meta"), at_most(len(weights)):
-        network = network_of(record, trust)
+        network = network_of(model, trust)
     fill(network, weights)
     if any(tensor.is_meta for tensor in network.buffers()):  # what no file holds has to be computed
-        network = network_of(record, trust)
+        network = network_of(model, trust)
         fill(network, weights)
-    classes = ClassTable.from_spec(record["classes"], "checkpoint")
-    return Trained(network.eval(), classes, record["settings"])
+    return network.eval()
 
 
-def network_of(record: Mapping[str, Any], trust: Collection[str]) -> nn.Module:
-    """The fresh network that a record describes. Of the shipped names, those of networks alone can be meant."""
-    shipped = shipped_targets()
-    names = {name for name in trust if name not in shipped or name.startswith("segtrain.models.")}
-    if not is_spec(record["model"]):
-        raise UserError("the checkpoint describes no network: is it damaged?")
+def network_of(model: Spec, trust: Trust) -> nn.Module:
+    """The fresh network that is described. Raises UserError if there can be none."""
     try:
         with from_user():
-            network = build(without_download(record["model"]), names)
+            network = build_part("model", without_pretrained(model), trust)
     except (RuntimeError, TypeError, OverflowError, MemoryError) as error:  # sizes beyond reason
         raise UserError(f"the network that the checkpoint describes cannot be built: {brief(error)}") from None
     if not isinstance(network, nn.Module):
@@ -105,12 +117,3 @@ def at_most(parameters: int) -> Iterator[None]:
         yield
     finally:
         hook.remove()
-
-
-def without_download(model: Any) -> Any:
-    """The settings of a model that will be filled from a checkpoint: no part of it fetches pretrained weights."""
-    if isinstance(model, Mapping):
-        return {key: None if key == "weights" else without_download(value) for key, value in model.items()}
-    if isinstance(model, list):
-        return [without_download(value) for value in model]
-    return model

@@ -1,20 +1,38 @@
-"""What happens in a step: of training, and of scoring."""
+"""What happens in a step of training, and in a validation.
+
+The hooks of one step, in the order in which they run. Where a batch is computed in pieces, each has them all, but of
+`optimizer_step` all pieces before the last have `training_step` alone.
+
+    Curves.on_train_batch_start                 callbacks.py   how long the data were waited for
+    Checkpoint.on_train_batch_start             checkpoint.py  from here on the state is not whole
+    Learner.on_train_batch_start                learner.py     the random numbers of this step
+    Learner.optimizer_step                      learner.py     all of the following, then the moving average
+        Learner.training_step                   learner.py     forward pass, loss and running metrics; then backward
+        Learner.on_before_optimizer_step        learner.py     gradients of the mean over all valid pixels
+        Learner.configure_gradient_clipping     learner.py     their norm; then the optimiser takes its step
+    the schedule                                schedules.py   the learning rate of the next step
+    Curves.on_train_batch_end                   callbacks.py   a point of the curves, where one is due
+    ProgressBar.on_train_batch_end              callbacks.py
+    Checkpoint.on_train_batch_end               checkpoint.py  save or stop, unless a validation comes first
+
+Where a validation is due, it follows: `on_validation_epoch_start`, `validation_step` for each image and
+`on_validation_epoch_end` of the learner, then `on_validation_end` of Mosaic, ProgressBar and Checkpoint.
+"""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
 from ..errors import UserError, from_user
-from ..metrics import ConfusionMatrix, FirstNotFinite, Ratio, accuracy, class_iou, mean_iou, summary
+from ..metrics import ConfusionMatrix, FirstNotFinite, Ratio, accuracy, class_iou, mean_iou
+from .scoring import Batch, Scorer
 
-Batch = dict[str, Tensor]
 RUNNING = ("train_confusion", "train_loss")  # metrics that are not over when a checkpoint is written
 
 
@@ -30,37 +48,6 @@ class Diverged(UserError):
         self.step = step
 
 
-class Scorer(LightningModule):
-    """Scores a network on whole images.
-
-    Args:
-        network: images (N, C, H, W) -> logits (N, classes, H, W).
-        class_names: in the order of their indices.
-        void: value in the masks that is left out.
-    """
-
-    def __init__(self, network: nn.Module, *, class_names: tuple[str, ...], void: int) -> None:
-        super().__init__()
-        self.network, self.class_names = network, class_names
-        self.confusion = ConfusionMatrix(len(class_names), void)
-
-    @property
-    def scored(self) -> nn.Module:
-        """The network whose score counts."""
-        return self.network
-
-    def on_test_epoch_start(self) -> None:
-        self.confusion.reset()
-
-    def test_step(self, batch: Batch, _: int) -> None:
-        self.confusion.update(self.scored(batch["image"]), batch["mask"])
-
-    def on_test_epoch_end(self) -> None:
-        """Here all processes still take part."""
-        with from_user():
-            self.totals, self.matrix = summary(self.confusion), self.confusion.compute().cpu()
-
-
 class Learner(Scorer):
     """Trains a network; steps, not epochs, are counted.
 
@@ -68,9 +55,9 @@ class Learner(Scorer):
         loss: (logits, mask) -> (numerator, denominator), each summed over the pixels it is given.
         optimizer: parameter groups -> optimiser.
         schedule: (step, steps) -> factor on the learning rate.
-        steps: of the whole training.
-        seed: of what is random inside the network, such as dropout.
-        auxiliary_weight: of the loss of the network's auxiliary head, if it has one.
+        steps: the length of the whole training.
+        seed: the seed of what is random inside the network, such as dropout.
+        auxiliary_weight: the weight of the loss of the network's auxiliary head, if it has one.
         ema: decay of the moving average of the weights, which is then what is scored; `None` for no average.
         compile: the network with torch.compile, for training steps alone: scores must not depend on it.
     """

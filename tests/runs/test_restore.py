@@ -24,6 +24,9 @@ MODEL = {
     "skips": 0,
 }
 
+BUILT = ("data", "model", "loss", "optimizer", "schedule", "augment", "trainer")
+SETTINGS = {"name": "some", "seed": 0, "train": {}, **dict.fromkeys(BUILT, {"_target_": "some.Thing"})}
+
 
 @pytest.fixture
 def stored(tmp_path: Path) -> Callable[..., Path]:
@@ -35,7 +38,15 @@ def stored(tmp_path: Path) -> Callable[..., Path]:
         state = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
         if average:
             state |= {f"average.module.{name[8:]}": tensor + 1 for name, tensor in state.items()}
-        record = {"model": model, "classes": CLASSES, "settings": {"seed": 0}}
+        record = {
+            "run": "some",
+            "settings": SETTINGS,
+            "model": model,
+            "loss": {"_target_": "segtrain.losses.CrossEntropy"},
+            "precision": "32-true",
+            "classes": CLASSES,
+            "fingerprint": "",
+        }
         content = {"state_dict": state, "segtrain": {"version": version, "record": json.dumps(record)}}
         torch.save(content, tmp_path / "some.ckpt")
         return tmp_path / "some.ckpt"
@@ -50,7 +61,7 @@ def test_a_network_comes_back_with_its_classes_and_settings(stored: Callable[...
     assert all(torch.equal(tensor, expected[name]) for name, tensor in network.state_dict().items())
     assert not network.training
     assert classes.names == ClassTable.from_spec(CLASSES).names
-    assert settings == {"seed": 0}
+    assert settings == SETTINGS
 
 
 def test_the_average_is_preferred_since_it_was_scored(stored: Callable[..., Path]):
