@@ -306,6 +306,7 @@ def test_paths_with_a_meaning_of_their_own(
         (["data.root=x", "data=photos"], "stand_in.Folder", 8),
         (["data.root=x", "experiment=photos"], "stand_in.Folder", 8),
         (["data.root=x", "resume=latest"], None, 4),  # those of the run, whatever they are
+        (["data.root=x", "data.batch_size=6", "data=photos", "resume=latest"], "stand_in.Folder", 6),
         ([], "stand_in.Shapes", 4),
     ],
 )
