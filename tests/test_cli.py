@@ -127,8 +127,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).write_text(textwrap.dedent(text), encoding="utf-8")
     (folder / "conf" / "hydra").mkdir()
     shutil.copy(ROOT / "conf" / "hydra" / "settings.yaml", folder / "conf" / "hydra")
-    for name in ("__init__", "__main__", "cli", "config", "build", "errors", "signals"):
-        shutil.copy(ROOT / "segtrain" / f"{name}.py", folder / "segtrain")
+    (folder / "segtrain" / "machine").mkdir()
+    for name in ("__init__", "__main__", "cli", "config", "build", "errors", "machine/__init__", "machine/signals"):
+        shutil.copy(ROOT / "segtrain" / f"{name}.py", folder / "segtrain" / f"{name}.py")
     (folder / "pyproject.toml").touch()
     return folder
 

@@ -52,10 +52,6 @@ def train(
 ) -> int:
     """Train a network, score its best checkpoint on the held-out split, and say how to go on.
 
-    Args:
-        name: the folder of the run, below `runs/`: the names of the data and the model.
-        typed: the words on the command line.
-
     Returns:
         The exit status: 3 if the end could not be saved.
     """
