@@ -15,7 +15,7 @@ GAP, CAPTION = 4, 18  # pixels between pictures, and of the lines above them
 
 def colorize(mask: np.ndarray, classes: ClassTable) -> np.ndarray:
     """(H, W, 3) uint8: each class in its colour, void black."""
-    return classes.palette[np.minimum(mask, 255)] if mask.dtype != np.uint8 else classes.palette[mask]
+    return classes.palette[np.minimum(mask, 255)]
 
 
 def overlay(image: np.ndarray, mask: np.ndarray, classes: ClassTable, opacity: float = 0.5) -> np.ndarray:
@@ -36,9 +36,14 @@ def mosaic(rows: Sequence[Sequence[np.ndarray]], classes: ClassTable, gap: int =
         error[(truth != prediction) & (truth != classes.void)] = (255, 0, 0)
         error[truth == classes.void] = 0
         pictures = (picture, colorize(truth, classes), colorize(prediction, classes), error)
-        strips.append(np.hstack([np.pad(p, ((0, gap), (0, gap), (0, 0)), constant_values=255) for p in pictures]))
+        strips.append(np.hstack([framed(each, gap, gap) for each in pictures]))
     width = max(strip.shape[1] for strip in strips)
-    return np.vstack([np.pad(s, ((0, 0), (0, width - s.shape[1]), (0, 0)), constant_values=255) for s in strips])
+    return np.vstack([framed(strip, 0, width - strip.shape[1]) for strip in strips])
+
+
+def framed(picture: np.ndarray, below: int, right: int) -> np.ndarray:
+    """The picture (H, W, 3) with so many more white pixels below it and on its right."""
+    return np.pad(picture, ((0, below), (0, right), (0, 0)), constant_values=255)
 
 
 def samples(rows: Sequence[tuple[str, np.ndarray, np.ndarray]], classes: ClassTable, side: int = 320) -> Image.Image:
@@ -51,23 +56,32 @@ def samples(rows: Sequence[tuple[str, np.ndarray, np.ndarray]], classes: ClassTa
     if any((mask == classes.void).any() for _, _, mask in rows):
         named.append(("void", [0, 0, 0]))
     strips = [legend(named, 3 * side + 2 * GAP)]
-    for name, image, mask in rows:
-        picture = displayable(image)
-        scale = min(side / max(mask.shape), 8)
-        size = max(1, round(scale * mask.shape[1])), max(1, round(scale * mask.shape[0]))
-        painted, laid = colorize(mask, classes), overlay(picture, mask, classes)
-        strip = Image.new("RGB", (3 * side + 2 * GAP, size[1] + CAPTION), "white")
-        for i, pixels in enumerate((picture.transpose(1, 2, 0), painted, laid)):
-            exact = Image.Resampling.NEAREST if i == 1 or scale > 1 else Image.Resampling.BOX
-            strip.paste(Image.fromarray(np.ascontiguousarray(pixels)).resize(size, exact), (i * (side + GAP), CAPTION))
-        ImageDraw.Draw(strip).text((2, 2), name, fill="black", font_size=CAPTION - 6)
-        strips.append(strip)
+    strips += [sample(name, image, mask, classes, side) for name, image, mask in rows]
     whole = Image.new("RGB", (strips[0].width, sum(strip.height + GAP for strip in strips)), "white")
     top = 0
     for strip in strips:
         whole.paste(strip, (0, top))
         top += strip.height + GAP
     return whole
+
+
+def sample(name: str, image: np.ndarray, mask: np.ndarray, classes: ClassTable, side: int) -> Image.Image:
+    """An image (C, h, w), its mask (h, w), and both over one another, below the name of the image."""
+    picture = displayable(image)
+    scale = min(side / max(mask.shape), 8)
+    height, width = (max(1, round(scale * length)) for length in mask.shape)
+    smooth = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX
+    strip = Image.new("RGB", (3 * side + 2 * GAP, height + CAPTION), "white")
+    columns = (
+        (picture.transpose(1, 2, 0), smooth),
+        (colorize(mask, classes), Image.Resampling.NEAREST),
+        (overlay(picture, mask, classes), smooth),
+    )
+    for i, (pixels, resampling) in enumerate(columns):
+        resized = Image.fromarray(np.ascontiguousarray(pixels)).resize((width, height), resampling)
+        strip.paste(resized, (i * (side + GAP), CAPTION))
+    ImageDraw.Draw(strip).text((2, 2), name, fill="black", font_size=CAPTION - 6)
+    return strip
 
 
 def legend(named: Sequence[tuple[str, Sequence[int]]], width: int) -> Image.Image:

@@ -85,7 +85,7 @@ def log_to(path: Path) -> Iterator[None]:
 
 def bars(shares: Sequence[float], width: int = 24) -> list[str]:
     """Bars of blocks, an eighth of one fine, the longest `width` long; nothing for 0, and something for all else."""
-    longest = max((share for share in shares), default=0) or 1
+    longest = max(shares, default=0) or 1
     eighths = [math.ceil(8 * width * share / longest) for share in shares]
     return ["█" * (n // 8) + " ▏▎▍▌▋▊▉"[n % 8].strip() for n in eighths]
 
@@ -95,12 +95,16 @@ def columns(rows: Sequence[Sequence[str]], numbers: Collection[int] = ()) -> str
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
-        gaps = (" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True))
-        cells = enumerate(zip(row, gaps, strict=True))
-        lines.append("  ".join(gap + cell if i in numbers else cell + gap for i, (cell, gap) in cells).rstrip())
+        cells = []
+        for column, (cell, width) in enumerate(zip(row, widths, strict=True)):
+            gap = " " * (width - cell_len(cell))
+            cells.append(gap + cell if column in numbers else cell + gap)
+        lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
 
 
 def tensorboard() -> str:
     """How to type TensorBoard here: by its path where its folder is not searched."""
-    return "tensorboard" if shutil.which("tensorboard") else str(Path(sys.executable).with_name("tensorboard"))
+    if shutil.which("tensorboard"):
+        return "tensorboard"
+    return str(Path(sys.executable).with_name("tensorboard"))
