@@ -43,9 +43,8 @@ import torch
 from lightning.pytorch import Trainer
 from segtrain.machine import device as precision
 from segtrain.machine import processes
-from segtrain.commands.evaluate import score_split
+from segtrain.training.scoring import Scorer, score_split
 from segtrain.data import ShapesData
-from segtrain.training.learner import Scorer
 
 precision.quiet()
 number, file = int(sys.argv[1]), sys.argv[2]
