@@ -7,9 +7,9 @@ __all__ = ["__version__", "load", "predict"]
 
 if TYPE_CHECKING:
     from .inference import predict
-    from .restore import load
+    from .runs.trained import load
 
-HOMES = {"load": "restore", "predict": "inference"}
+HOMES = {"load": "runs.trained", "predict": "inference"}
 
 
 def __getattr__(name: str) -> Any:  # importing segtrain must stay cheap: torch comes with the first use

@@ -1,7 +1,8 @@
-"""The one place where a name becomes an object."""
+"""The one place where a name becomes an object, and where it is decided which names are trusted."""
 
 import inspect
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
@@ -16,6 +17,37 @@ from .errors import UserError
 
 TARGET, PARTIAL = "_target_", "_partial_"
 DEEPEST, LONGEST = 64, 200  # mappings and lists in one another; characters of a dotted name
+ROOMS = {  # part of the settings: the room whose public names belong there
+    "data": "segtrain.data",
+    "augment": "segtrain.data",
+    "model": "segtrain.models",
+    "loss": "segtrain.losses",
+    "schedule": "segtrain.training.schedules",
+}
+Spec = dict[str, Any]  # with `_target_`: what `build` makes an object of
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What the settings that someone stored may build. Where it can be `None`, that means: typed by the user.
+
+    Attributes:
+        allow: names that the user trusts in every part of the settings.
+    """
+
+    allow: Collection[str] = ()
+
+    def names(self, part: str) -> frozenset[str]:
+        """The names that are trusted in one part of the settings, such as `loss`: the public ones of its room, those
+        in its shipped configuration, and what the user allows. A network is no loss, and a loss no network."""
+        room = public_names(ROOMS[part]) if part in ROOMS else frozenset()
+        return room | shipped_targets(conf_folder() / part) | frozenset(self.allow)
+
+
+def build_part(part: str, spec: Mapping[str, Any], trust: Trust | None, **extra: Any) -> Any:
+    """`build` for one part of the settings, such as `loss`, with the names that are trusted there."""
+    allow = None if trust is None else trust.names(part)
+    return build(spec, allow, **extra)
 
 
 def build(spec: Mapping[str, Any], allow: Collection[str] | None = None, **extra: Any) -> Any:
@@ -31,19 +63,25 @@ def build(spec: Mapping[str, Any], allow: Collection[str] | None = None, **extra
     Raises:
         UserError: for a name that is not allowed or cannot be found, and for parameters that it does not take.
     """
-    refuse_deep(spec)
+    refuse_deep(spec, f"_target_ {short(spec.get(TARGET))}")
     return call(spec, allow, extra)
 
 
-def refuse_deep(spec: Mapping[str, Any]) -> None:
-    """Raises UserError for what could not be built without running out of stack."""
-    waiting: list[tuple[Any, int]] = [(spec, 1)]
+def refuse_deep(settings: Any, name: str) -> None:
+    """Raises UserError for settings that could not be walked through without running out of stack."""
+    waiting = [(settings, 1)]
     while waiting:
         value, depth = waiting.pop()
         if depth > DEEPEST:
-            raise UserError(f"_target_ {short(spec.get(TARGET))}: its settings are nested deeper than {DEEPEST} levels")
-        inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
-        waiting.extend((item, depth + 1) for item in inside)
+            raise UserError(f"{name}: its settings are nested deeper than {DEEPEST} levels")
+        waiting.extend((item, depth + 1) for item in inside(value))
+
+
+def inside(value: Any) -> Iterable[Any]:
+    """The values in a mapping, the items of a list; nothing of all else."""
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
 
 
 def call(spec: Mapping[str, Any], allow: Collection[str] | None, extra: Mapping[str, Any]) -> Any:
@@ -51,7 +89,7 @@ def call(spec: Mapping[str, Any], allow: Collection[str] | None, extra: Mapping[
     name, partly = spec[TARGET], spec.get(PARTIAL, False)
     dotted(name)
     if allow is not None and name not in allow:
-        raise UserError(f"_target_ {name!r} is not a shipped one: if you trust it, type allow=[{name}]")
+        raise UserError(f"_target_ {name!r} is not a shipped one in this place: if you trust it, type allow=[{name}]")
     if not isinstance(partly, bool):
         raise UserError(f"{name}: {PARTIAL} is {short(partly)}: expected true or false")
     target = locate(name)
@@ -171,16 +209,25 @@ def conf_folder() -> Path:
     return clone / "conf" if (clone / "pyproject.toml").is_file() and (clone / "conf").is_dir() else package / "conf"
 
 
-def shipped_targets(folder: Path | None = None) -> frozenset[str]:
-    """Every `_target_` in the shipped configuration: what a stored configuration may name without being asked."""
-    files = sorted((folder or conf_folder()).rglob("*.yaml"))
-    return frozenset(name for file in files for name in targets(yaml.safe_load(file.read_text(encoding="utf-8"))))
+def public_names(room: str) -> frozenset[str]:
+    """The dotted names that a module makes public: those in its `__all__`, else those that it defines."""
+    module = import_module(room)
+    defined = [name for name, value in vars(module).items() if getattr(value, "__module__", None) == room]
+    names = getattr(module, "__all__", defined)
+    return frozenset(f"{room}.{name}" for name in names if not name.startswith("_"))
+
+
+def shipped_targets(folder: Path) -> frozenset[str]:
+    """Every `_target_` in a folder of configuration files."""
+    names: set[str] = set()
+    for file in folder.rglob("*.yaml"):
+        names.update(targets(yaml.safe_load(file.read_text(encoding="utf-8"))))
+    return frozenset(names)
 
 
 def targets(value: Any) -> Iterator[str]:
     """The `_target_` names in a nest of mappings and lists."""
     if is_spec(value):
         yield value[TARGET]
-    inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
-    for item in inside:
+    for item in inside(value):
         yield from targets(item)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from . import __version__
 from .errors import UserError
-from .signals import ctrl_c_ends
+from .machine.signals import ctrl_c_ends
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -49,7 +49,7 @@ ADVICE = {  # after the system's own words
     errno.EROFS: "; name another place (run_dir= or out=)",
     errno.EMFILE: "; lower data.workers, or raise the limit (ulimit -n)",
 }
-ANY_DATA = "~data._target_"
+DATA_CHOICE = re.compile(r"\+*(data|data\._target_|experiment)=")
 SETTING = re.compile(r"(\+{0,2})([\w./@]+)=(.*)", re.DOTALL)
 
 
@@ -142,6 +142,8 @@ def run_command(config: "DictConfig") -> None:
         hydra_settings = HydraConfig.get()
         name = str(hydra_settings.job.config_name)
         settings = plain(config, name, hydra_settings.runtime.choices)
+        if settings.get("resume") and not any(map(DATA_CHOICE.match, hydra_settings.overrides.task)):
+            settings["data"].pop("_target_", None)  # the run's data may be of another kind, with other parameters
         function = getattr(import_module(f".commands.{name}", __package__), name)
         status = function(**check(function, settings)) or 0
     except Exception as error:
@@ -155,7 +157,7 @@ def adapt_hydra() -> None:
     from hydra.core.config_store import ConfigStore
 
     # Listing the choices of a group copies all of Hydra's built-in configuration, dozens of times for --help and for
-    # completion: half of their time. Nothing writes to the copies.
+    # completion: half of their time, of which `train --help` has half a second. Nothing writes to the copies.
     ConfigStore.__deepcopy__ = lambda self, memo: self  # type: ignore[attr-defined]
     if sys.version_info >= (3, 14):
         # There argparse reads help texts as they are added, and fails on Hydra's, which is an object until printed.
@@ -188,18 +190,15 @@ def rewrite(options: Namespace) -> list[str]:
     resumes = typed.get("resume", "null") != "null"
     words = [readable(word, resumes, options.multirun) for word in options.overrides]
     chosen = typed.keys() & {"data", "experiment"}
-    if options.config_name != "train" or chosen:
-        return words
-    if resumes and any(name.startswith("data.") for name in typed):
-        return words if ANY_DATA in words else [*words, ANY_DATA]
-    return [*words, "data=folder"] if "data.root" in typed and not resumes else words
+    if options.config_name == "train" and "data.root" in typed and not chosen and not resumes:
+        words.append("data=folder")
+    return words
 
 
 def readable(word: str, resumes: bool, multirun: bool) -> str:
     """`word` as Hydra must read it: a path in quotes where its grammar needs them.
 
-    On resume the data are those of the run, whatever is composed here: ++ lets any of their settings through, and
-    `ANY_DATA` keeps them from being checked against other data's parameters.
+    On resume the data are those of the run, whatever is composed here: ++ lets any of their settings through.
     """
     from .config import PATHS
 

@@ -7,11 +7,6 @@ from torch import Tensor, nn
 from .errors import UserError
 
 
-def input_channels(network: nn.Module) -> int:
-    """Of the images that a network takes: those of its first convolution; 3 for a network without."""
-    return next((module.in_channels for module in network.modules() if isinstance(module, nn.Conv2d)), 3)
-
-
 @torch.inference_mode()
 def predict(network: nn.Module, image: Tensor | np.ndarray) -> Tensor:
     """The most likely class of every pixel, (H, W) int64 on the CPU, at the image's own size.
@@ -25,9 +20,8 @@ def predict(network: nn.Module, image: Tensor | np.ndarray) -> Tensor:
         UserError: for another shape, or if the network's output is not finite.
     """
     if isinstance(image, np.ndarray):
-        image = torch.from_numpy(np.array(np.atleast_3d(image))).permute(
-            2, 0, 1
-        )  # a copy: torch warns of read-only ones
+        writable = np.array(np.atleast_3d(image))  # a copy, since torch warns of arrays that are read-only
+        image = torch.from_numpy(writable).permute(2, 0, 1)
     if image.ndim != 3:
         raise UserError(f"image of shape {tuple(image.shape)}: expected a tensor (C, H, W) or an array (H, W, C)")
     device = next(network.parameters()).device

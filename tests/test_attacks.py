@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 import segtrain as api
@@ -628,6 +629,77 @@ def test_resume_builds_shipped_parts_and_nothing_else(place: Place, part: str, c
     with place.watched():
         status = place.cli("train", "resume=run")
     refused(capsys.readouterr().err, status)
+
+
+RESNET = {"_target_": "segtrain.models.resnet", "layers": 50, "weights": "IMAGENET1K_V2"}
+VOC = {"_target_": "segtrain.data.PublicData", "origin": "voc2012", "download": True, "root": "voc", "layout": "voc"}
+VOC |= {"classes": None, "crop": [32, 32], "batch_size": 2, "workers": 0, "max_pixels": 10**6}
+
+
+def configured(place: Place, **changes: Any) -> None:
+    """A run with nothing but `config.yaml`, of which some parts are others."""
+    settings = record_of(place)["settings"]
+    shutil.rmtree(place.run)
+    place.run.mkdir()
+    (place.run / "config.yaml").write_text(yaml.safe_dump({**settings, **changes}))
+
+
+def test_an_augmentation_that_is_a_network_fetches_nothing(place: Place, capsys: pytest.CaptureFixture[str]):
+    settings = record_of(place)["settings"]
+    file = described(place, settings={**settings, "data": {**settings["data"], "augment": RESNET}})
+    capsys.readouterr()
+    with place.watched():
+        status = place.cli("evaluate", f"checkpoint={file}", "trainer.accelerator=cpu")
+    refused(capsys.readouterr().err, status)
+
+
+def test_public_data_of_a_stored_configuration_are_not_fetched(place: Place, capsys: pytest.CaptureFixture[str]):
+    Path("voc").mkdir()
+    configured(place, data=VOC)
+    with place.watched():
+        status = place.cli("train", "resume=run")
+    refused(capsys.readouterr().err.splitlines(keepends=True)[-1], status)
+
+
+@pytest.mark.parametrize(
+    ("part", "parameter"),
+    [
+        ("data", "train"),
+        ("augment", "flip"),
+        ("loss", "label_smoothing"),
+        ("optimizer", "lr"),
+        ("schedule", "warmup"),
+        ("trainer", "deterministic"),
+    ],
+)
+def test_what_is_trusted_in_one_place_is_not_in_another(
+    place: Place, part: str, parameter: str, capsys: pytest.CaptureFixture[str]
+):
+    settings = record_of(place)["settings"]
+    configured(place, **{part: {**settings[part], parameter: RESNET}})
+    capsys.readouterr()
+    with place.watched():
+        status = place.cli("train", "resume=run")
+    err = capsys.readouterr().err
+    refused(err, status)
+    assert "'segtrain.models.resnet' is not a shipped one in this place" in err
+
+
+def test_pretrained_weights_of_a_stored_configuration_are_not_fetched(place: Place, capsys: pytest.CaptureFixture[str]):
+    model = record_of(place)["settings"]["model"]
+    configured(place, model={**model, "encoder": {**RESNET, "in_channels": 3}, "skips": 0, "widths": None})
+    capsys.readouterr()
+    with place.watched():
+        status = place.cli("train", "resume=run")
+    err = capsys.readouterr().err
+    refused(err, status)
+    assert "start the run anew with the words in its overrides.txt" in err
+
+
+def test_a_block_of_segtrains_own_is_trusted_in_a_network(place: Place):
+    model = record_of(place)["model"]
+    model["encoder"]["block"] = {"_target_": "segtrain.models.ConvBNReLU", "_partial_": True, "kernel_size": 3}
+    load_is_refused(place, described(place, model=model), "the weights are not those of the network described")
 
 
 # --- run folders ------------------------------------------------------------------------------------------------------

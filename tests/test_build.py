@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from segtrain import build as module
-from segtrain.build import build, conf_folder, locate, shipped_targets
+from segtrain.build import Trust, build, conf_folder, locate, shipped_targets
 
 FRACTION = {"_target_": "fractions.Fraction", "numerator": 6, "denominator": 4}
 
@@ -185,13 +185,35 @@ def test_shipped_targets_are_all_that_stand_in_the_files(tmp_path: Path) -> None
     assert shipped_targets(tmp_path) == {"x.A", "x.B", "x.C"}
     files = conf_folder().rglob("*.yaml")
     found = {name for file in files for name in re.findall(r"_target_: ([\w.]+)", file.read_text(encoding="utf-8"))}
-    assert shipped_targets() == found
+    assert shipped_targets(conf_folder()) == found
     assert {"segtrain.models.FCN", "torch.optim.AdamW", "lightning.pytorch.Trainer"} <= found
 
 
-@pytest.mark.parametrize("name", sorted(shipped_targets()))
+@pytest.mark.parametrize("name", sorted(shipped_targets(conf_folder())))
 def test_every_shipped_target_is_there(name: str) -> None:
     assert callable(locate(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("segtrain.data.Augment", "augment"),
+        ("segtrain.losses.CrossEntropy", "loss"),
+        ("segtrain.models.ConvBNReLU", "model"),  # public, though no shipped file has it
+        ("segtrain.training.schedules.cosine", "schedule"),
+        ("torch.optim.SGD", "optimizer"),
+        ("lightning.pytorch.Trainer", "trainer"),
+    ],
+)
+def test_a_public_name_is_trusted_in_its_own_place_alone(name: str, part: str) -> None:
+    parts = ("data", "augment", "model", "loss", "optimizer", "schedule", "trainer")
+    trusting = {other for other in parts if name in Trust().names(other)}
+    assert trusting == ({"data", "augment"} if part == "augment" else {part})
+
+
+def test_what_the_user_allows_is_trusted_everywhere() -> None:
+    assert BOX in Trust([BOX]).names("loss") & Trust([BOX]).names("trainer")
+    assert BOX not in Trust().names("loss")
 
 
 def test_a_clone_reads_its_own_folder_and_an_installed_copy_the_one_inside(

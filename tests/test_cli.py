@@ -127,8 +127,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).write_text(textwrap.dedent(text), encoding="utf-8")
     (folder / "conf" / "hydra").mkdir()
     shutil.copy(ROOT / "conf" / "hydra" / "settings.yaml", folder / "conf" / "hydra")
-    for name in ("__init__", "__main__", "cli", "config", "build", "errors", "signals"):
-        shutil.copy(ROOT / "segtrain" / f"{name}.py", folder / "segtrain")
+    (folder / "segtrain" / "machine").mkdir()
+    for name in ("__init__", "__main__", "cli", "config", "build", "errors", "machine/__init__", "machine/signals"):
+        shutil.copy(ROOT / "segtrain" / f"{name}.py", folder / "segtrain" / f"{name}.py")
     (folder / "pyproject.toml").touch()
     return folder
 
@@ -231,7 +232,7 @@ def test_the_public_names_come_with_their_first_use() -> None:
     assert dir(segtrain) == segtrain.__all__
     code = "import segtrain, sys; print({'torch', 'numpy', 'hydra'} & set(sys.modules) or 'none', segtrain.__version__)"
     assert python("-c", code, cwd=ROOT).stdout == f"none {segtrain.__version__}\n"
-    assert segtrain.load is importlib.import_module("segtrain.restore").load
+    assert segtrain.load is importlib.import_module("segtrain.runs.trained").load
     assert segtrain.predict is importlib.import_module("segtrain.inference").predict
     with pytest.raises(AttributeError, match="'segtrain' has no attribute 'lode'"):
         segtrain.lode  # noqa: B018
@@ -306,6 +307,7 @@ def test_paths_with_a_meaning_of_their_own(
         (["data.root=x", "data=photos"], "stand_in.Folder", 8),
         (["data.root=x", "experiment=photos"], "stand_in.Folder", 8),
         (["data.root=x", "resume=latest"], None, 4),  # those of the run, whatever they are
+        (["data.root=x", "data.batch_size=6", "data=photos", "resume=latest"], "stand_in.Folder", 6),
         ([], "stand_in.Shapes", 4),
     ],
 )

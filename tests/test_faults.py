@@ -28,8 +28,10 @@ import yaml
 from PIL import Image
 from torch.utils.data import get_worker_info
 
-from segtrain import disk, learner, runs
+from segtrain import disk
 from segtrain.data import shapes
+from segtrain.runs import folder as runs
+from segtrain.training import learner
 from tests.commands.conftest import TINY
 
 Run = Callable[..., int]
@@ -983,7 +985,7 @@ def test_two_runs_in_one_second_have_two_folders(world: Run, monkeypatch: pytest
 HOLDER = """
 import sys
 from pathlib import Path
-from segtrain import runs
+from segtrain.runs import folder as runs
 lock = runs.lock(Path("run"))
 print("held", flush=True)
 sys.stdin.read()

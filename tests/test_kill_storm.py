@@ -187,7 +187,7 @@ print(json.dumps([run.facts for run in runs]))
 @pytest.mark.slow
 def test_a_run_that_is_stopped_in_every_step_and_resumed_is_the_same(tmp_path: Path) -> None:
     code = """
-from segtrain.learner import Learner
+from segtrain.training.learner import Learner
 undisturbed = kill_storm.reference("EMA", folder / "undisturbed")
 begin = Learner.on_train_batch_start
 def begin_and_be_stopped(self, batch, batch_idx):

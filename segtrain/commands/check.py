@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .. import disk, runs
+from .. import disk
 from ..data.batches.augment import fitting_crop
 from ..data.batches.source import FolderSource
 from ..data.classes import ClassTable
@@ -37,7 +37,8 @@ from ..inspection.text import (
     word,
 )
 from ..losses import class_weights
-from ..report import samples, say
+from ..report.pictures import samples
+from ..report.screen import COMMAND, say
 
 Settings = Mapping[str, Any]
 SAMPLES = 8  # in the picture
@@ -240,7 +241,7 @@ def next_text(name: str, data: Settings, inspection: Inspection, missing: Collec
         return "\n".join([*lines, "next: write a classes.yaml for these masks, as docs/data.md shows"])
     typed = [word(f"data.{key}", data[key]) for key in ("layout", "group") if data.get(key) is not None]
     if "classes.yaml" in missing or (missing and typed):
-        lines.append(f"next: {' '.join([runs.COMMAND, 'check', root, *typed, 'write=true'])}")
+        lines.append(f"next: {' '.join([COMMAND, 'check', root, *typed, 'write=true'])}")
         lines.append(f"  writes {' and '.join(missing)} into {data['root']}")
         return "\n".join(lines)
     words = [root, *(typed if missing else []), *fitting(data, inspection)]
@@ -248,4 +249,4 @@ def next_text(name: str, data: Settings, inspection: Inspection, missing: Collec
         words.insert(0, f"data={name}")
     if errors:
         words.append("data.on_bad=skip  # without the files that are not mended")
-    return "\n".join([*lines, f"next: {' '.join([runs.COMMAND, 'train', *words])}"])
+    return "\n".join([*lines, f"next: {' '.join([COMMAND, 'train', *words])}"])

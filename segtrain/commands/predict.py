@@ -1,6 +1,7 @@
 """`predict`: masks and overlays for new images."""
 
 import glob
+import io
 from pathlib import Path
 
 import numpy as np
@@ -9,18 +10,22 @@ from PIL import Image
 from rich.progress import track
 
 from .. import disk
+from ..build import Trust
 from ..data.classes import ClassTable
 from ..data.files.images import MAX_PIXELS, SUFFIXES, header, read_image
 from ..errors import UserError
-from ..inference import input_channels
 from ..inference import predict as predict_mask
-from ..report import console, overlay, say
+from ..machine import device
+from ..machine.device import Computing
+from ..report.pictures import overlay
+from ..report.screen import console, say
+from ..runs.folder import checkpoint_file
+from ..runs.trained import opened
 from ..text import UNPRINTABLE
-from .evaluate import Engine, opened
 
 
 def predict(
-    *, run: str | None, checkpoint: str | None, images: str, out: str | None, trainer: Engine, allow: list[str]
+    *, run: str | None, checkpoint: str | None, images: str, out: str | None, trainer: Computing, allow: list[str]
 ) -> None:
     """Write masks/NAME.png (class indices, with the class colours as palette) and overlays/NAME.png for each image.
 
@@ -29,16 +34,19 @@ def predict(
         out: instead of `predict/` in the run folder.
     """
     sources = find_images(images)
-    trained = opened(run, checkpoint, trainer, allow)
-    max_pixels = trained.settings["data"].get("max_pixels", MAX_PIXELS)
-    channels = input_channels(trained.network)
+    device.quiet()
+    file = checkpoint_file(run, checkpoint)
+    kind = device.device_type(trainer.accelerator)
+    trained = opened(file, Trust(allow))
+    max_pixels = trained.record.settings["data"].get("max_pixels", MAX_PIXELS)
     bits = {path: header(path, max_pixels).bits for path in sources.values()}  # what cannot be read is known at once
-    fabric = Fabric(accelerator=trained.device, devices=trainer.devices, precision=trained.precision)
+    precision = device.typed_or_stored(trainer.precision, kind, trained.record.precision)
+    fabric = Fabric(accelerator=kind, devices=trainer.devices, precision=precision)  # pyright: ignore[reportArgumentType]
     network = fabric.setup_module(trained.network)
     target = Path(out) if out else trained.folder / "predict"
     home = target if out else trained.folder
     for name, path in track(sources.items(), "predicting", console=console, disable=not console.is_terminal):
-        image = read_image(path, max_pixels, channels=channels, bits=bits[path])
+        image = read_image(path, max_pixels, channels=trained.record.channels, bits=bits[path])
         mask = predict_mask(network, image).numpy()
         write_picture(target / "masks" / f"{name}.png", indexed(mask, trained.classes), home)
         picture = Image.fromarray(overlay(image.numpy(), mask, trained.classes))
@@ -99,14 +107,9 @@ def indexed(mask: np.ndarray, classes: ClassTable) -> Image.Image:
 
 
 def write_picture(path: Path, picture: Image.Image, home: Path) -> None:
-    """Under a temporary name first, so that no half-written file is ever taken for a whole one.
-
-    Raises:
-        UserError: if a link leads out of `home`, which a run folder from somewhere else may hold.
-    """
+    """Write a PNG. Raises UserError if a link leads out of `home`, which a run folder from somewhere else may hold."""
     disk.stay_inside(home, path.parent)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.tmp")
-    unfinished.unlink(missing_ok=True)  # a link of this name would be written through
-    picture.save(unfinished, format="PNG")
-    unfinished.replace(path)
+    content = io.BytesIO()
+    picture.save(content, format="PNG")
+    disk.write(path, content.getvalue())

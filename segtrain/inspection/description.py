@@ -8,8 +8,9 @@ from typing import Any
 
 import yaml
 
-from .. import disk, runs
+from .. import disk
 from ..data.layouts.tree import beside_root
+from ..report.screen import COMMAND
 from .inspect import Inspection
 from .text import below
 
@@ -38,7 +39,7 @@ def description(inspection: Inspection, layout: str | None) -> dict[str, str]:
 def classes_yaml(inspection: Inspection) -> str:
     """The proposed table, a class in a line, under what was assumed."""
     described = inspection.described
-    lines = [f"# Proposed by `{runs.COMMAND} check`: {described.kind}; classes from {described.source}."]
+    lines = [f"# Proposed by `{COMMAND} check`: {described.kind}; classes from {described.source}."]
     lines += [f"# {note}" for note in described.notes]
     for key, value in (described.spec or {}).items():
         if key == "classes":

@@ -17,7 +17,7 @@ from ..data.proposal.proposal import propose
 from ..data.survey.facts import MaskFacts
 from ..data.survey.memory import remembered
 from ..data.survey.survey import Survey, readers, survey
-from ..report import counting_bar
+from ..report.screen import counting_bar
 
 VAL_SHARE = 0.15  # of the images, where a hash leaves none to validate on
 

@@ -15,7 +15,7 @@ from ..data.files.pair import Pair
 from ..data.findings import Finding
 from ..data.layouts.choice import LAYOUTS, OpenFolder
 from ..data.layouts.reading import Reading
-from ..report import bars, columns
+from ..report.screen import bars, columns
 from .counts import Counts
 from .inspect import Inspection
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from .. import runs
 from ..data import DataModule, FolderData
 from ..data.files.pair import Pair, checked_header
 from ..data.findings import Finding
@@ -15,7 +14,7 @@ from ..data.layouts.reading import Reading
 from ..data.survey.memory import remembered
 from ..data.survey.survey import readers, survey, unknown
 from ..errors import UserError
-from ..report import say
+from ..report.screen import COMMAND, say
 from .inspect import inspect
 from .text import ALONE, findings_text, left_out, word
 
@@ -42,7 +41,7 @@ def before_training(data: DataModule) -> None:
     folder, skip = data.folder, data.on_bad == "skip"
     for line in left_out(folder):
         say(line)
-    command = f"{runs.COMMAND} check {word('data.root', folder.root)}"
+    command = f"{COMMAND} check {word('data.root', folder.root)}"
     pairs = folder.reading.pairs
     seconds = seconds_to_read(pairs, data.max_pixels)
     if seconds > PATIENCE and not skip:

@@ -8,8 +8,8 @@ from PIL import Image
 from torchmetrics.classification import MulticlassJaccardIndex
 
 import segtrain as api
-from segtrain import checkpoint
 from segtrain.data import ShapesData
+from segtrain.training import checkpoint
 from tests.commands.conftest import TINY
 
 Run = Callable[..., int]

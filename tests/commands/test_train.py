@@ -11,7 +11,8 @@ import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from segtrain import learner, restore
+from segtrain.runs import trained as runs_trained
+from segtrain.training import learner
 from tests.commands.conftest import TINY
 
 Run = Callable[..., int]
@@ -180,7 +181,7 @@ def test_resuming_a_finished_run_says_so_and_changes_nothing(segtrain: Run, caps
 
 def test_init_takes_weights_over_and_names_what_does_not_fit(segtrain: Run, capsys: pytest.CaptureFixture[str]):
     segtrain("train", *TINY, "run_dir=first")
-    trained = restore.load("first").network.state_dict()
+    trained = runs_trained.load("first").network.state_dict()
     capsys.readouterr()
     still = ["train.steps=1", "optimizer.lr=0", "optimizer.weight_decay=0"]
     assert segtrain("train", *TINY, "init=first", "run_dir=second", *still, "model.widths=[8,8,8,6]") == 0

@@ -10,9 +10,9 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from segtrain.learner import Diverged, Learner, apply_color, ema_update
 from segtrain.losses import CrossEntropy
-from segtrain.schedules import poly
+from segtrain.training.learner import Diverged, Learner, apply_color, ema_update
+from segtrain.training.schedules import poly
 
 VOID, CLASSES = 9, 3
 BATCH = 4

@@ -2,6 +2,8 @@
 
 import math
 
+__all__ = ["cosine", "poly"]
+
 
 def poly(step: int, steps: int, *, warmup: float, power: float) -> float:
     """(1 - progress) ** power after the warm-up (Chen et al. 2017, https://arxiv.org/abs/1606.00915, section 4.1)."""

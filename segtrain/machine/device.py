@@ -3,23 +3,34 @@
 import logging
 import os
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import torch
 
-from .errors import UserError
+from ..errors import UserError
 
 Precision = Literal[
     "auto", "bf16-mixed", "16-mixed", "32-true", "64-true", "bf16-true", "16-true", 16, 32, 64
 ]  # Lightning's names, and `auto`
 Devices = int | list[int] | Literal["auto"]
+
 # Lightning's hints that a user of segtrain can do nothing about, by how their messages begin.
 NOISE = (
     r".*does not have many workers",  # data.workers is chosen by the machine
     r".*isinstance\(treespec, LeafSpec\).*",  # between Lightning and torch
     r"GPU available but not used",  # who types trainer.accelerator=cpu knows
 )
+
+
+@dataclass
+class Computing:
+    """The `trainer.` settings of a command that uses a trained network; `precision=None` is that of its run."""
+
+    accelerator: str
+    precision: Precision | None
+    devices: Devices = 1
 
 
 def quiet() -> None:
@@ -70,6 +81,11 @@ def resolve(name: Precision, device: str) -> tuple[str, str]:
     if device == "cpu" and str(name).startswith("16"):
         raise UserError(f"trainer.precision={name}: fp16 needs a GPU; on this CPU take bf16-mixed, 32-true or auto")
     return choose(device) if name == "auto" else (str(name), "as typed")
+
+
+def typed_or_stored(typed: Precision | None, device: str, stored: str) -> str:
+    """The precision to use a trained network in: the one that was typed, else that of its run."""
+    return stored if typed is None else resolve(typed, device)[0]
 
 
 def choose(device: str) -> tuple[str, str]:

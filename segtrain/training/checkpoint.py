@@ -1,11 +1,17 @@
-"""When a training is saved, and under which names: what an exact resume needs. `restore` reads the files.
+"""When a training is saved, and under which names: what an exact resume needs. `runs.restore` reads the files.
 
 Every random draw is a function of the seed and a position, so the number of batches done is all that has to be kept
-besides Lightning's own state: docs/exact_resume.md.
+besides Lightning's own state: docs/exact_resume.md. A checkpoint holds
+
+    state_dict                        weights and buffers of the network and its moving average, running metrics
+    optimizer_states, lr_schedulers   the optimiser's moments and rates, the schedule's step
+    global_step, epoch, loops         Lightning's counters
+    MixedPrecision                    in fp16 the state of the loss scaler
+    callbacks.Checkpoint              batches done, the best score and its step
+    segtrain                          version of the format, the run's record as JSON, whether the training is finished
 """
 
 import io
-import json
 import math
 import time
 from collections.abc import Mapping
@@ -17,12 +23,13 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint as CheckpointBase
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from . import disk
-from .errors import UserError
-from .metrics import mean_iou
-from .report import say
-from .restore import RECORD, VERSION, read
-from .signals import Stop, Stopped
+from .. import disk
+from ..errors import UserError
+from ..machine.signals import Stop, Stopped
+from ..metrics import mean_iou
+from ..report.screen import say
+from ..runs.record import Record
+from ..runs.restore import RECORD, VERSION, read
 
 
 class SyncedIO(TorchCheckpointIO):
@@ -55,17 +62,17 @@ class Checkpoint(CheckpointBase):
     a validation is due, since its scores belong to the same file as the weights.
 
     Args:
-        folder: of the files.
-        record: plain data that a reader needs to build the network again: the configuration and the class table.
-        save_minutes: between two saves, validations aside.
+        folder: the folder of the files; `None` in processes that do not write.
+        record: what a reader needs to build the network again.
+        save_minutes: the time between two saves, validations aside.
 
     Attributes:
         failed: whether the last save could not be written.
     """
 
-    def __init__(self, folder: Path, *, record: Mapping[str, Any], save_minutes: float) -> None:
+    def __init__(self, folder: Path | None, *, record: Record, save_minutes: float) -> None:
         super().__init__()
-        self.folder, self.record, self.save_seconds = folder, dict(record), 60 * save_minutes
+        self.folder, self.record, self.save_seconds = folder, record, 60 * save_minutes
         self.batches_done, self.best, self.best_step = 0, -1.0, 0
         self.failed = False
         self.stop, self.io = Stop(), SyncedIO()
@@ -80,7 +87,7 @@ class Checkpoint(CheckpointBase):
         self.best_step = state_dict["best_step"]
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        checkpoint[RECORD] = {"version": VERSION, "record": json.dumps(self.record), "finished": finished(trainer)}
+        checkpoint[RECORD] = {"version": VERSION, "record": self.record.to_json(), "finished": finished(trainer)}
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
         """The fresh state is saved too: then a run can go on from wherever it stopped, and a disk that cannot be
@@ -148,15 +155,18 @@ class Checkpoint(CheckpointBase):
         trainer.lightning_module.refuse_divergence()  # type: ignore[union-attr, operator]
         for logger in trainer.loggers:  # what a resumed run takes for logged must be on the disk
             logger.save()
-        written = self.folder / f"new{disk.TEMPORARY}"
-        trainer.save_checkpoint(written)
+        written = self.folder / f"new{disk.TEMPORARY}" if self.folder else ""
+        trainer.save_checkpoint(written)  # all processes take part; the first one writes
         self._saved_at = time.monotonic()
-        if not trainer.is_global_zero:
-            return
+        if self.folder:
+            self._name(trainer, self.folder, best=best)
+
+    def _name(self, trainer: Trainer, folder: Path, *, best: bool) -> None:
+        """Give the file that was written its names, if it could be; from the first step on, training goes on if not."""
         try:
             if self.io.error:
                 raise self.io.error
-            name_files(self.folder, written, best=best)
+            name_files(folder, folder / f"new{disk.TEMPORARY}", best=best)
             recovered, self.failed = self.failed, False
             if recovered:
                 say(f"step {trainer.global_step}: the checkpoint could be written again")
@@ -166,7 +176,7 @@ class Checkpoint(CheckpointBase):
             self.failed = True
             reason = error.strerror or str(error)
             say(
-                f"step {trainer.global_step}: no checkpoint could be written ({self.folder}: {reason}); the earlier "
+                f"step {trainer.global_step}: no checkpoint could be written ({folder}: {reason}); the earlier "
                 "ones are intact, training goes on, and the next save tries again"
             )
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, PolynomialLR
 
-from segtrain.schedules import cosine, poly
+from segtrain.training.schedules import cosine, poly
 
 STEPS = 40
 

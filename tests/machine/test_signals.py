@@ -6,11 +6,11 @@ import time
 
 import pytest
 
-from segtrain.signals import Stop, Stopped
+from segtrain.machine.signals import Stop, Stopped
 
 LOOP = """
 import os, signal, time
-from segtrain.signals import Stop
+from segtrain.machine.signals import Stop
 stop = Stop()
 stop.listen()
 print("ready", flush=True)
@@ -83,7 +83,8 @@ def test_a_second_ctrl_c_ends_at_once():
 
 
 def test_outside_of_training_ctrl_c_ends_at_once_and_quietly():
-    code = "import time\nfrom segtrain.signals import ctrl_c_ends\nctrl_c_ends()\nprint(1, flush=True)\ntime.sleep(60)"
+    code = "import time\nfrom segtrain.machine.signals import ctrl_c_ends\nctrl_c_ends()\n"
+    code += "print(1, flush=True)\ntime.sleep(60)"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     process.stdout.readline()

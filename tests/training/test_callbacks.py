@@ -1,4 +1,5 @@
 import csv
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,8 +9,9 @@ import torch
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from segtrain import callbacks, report
 from segtrain.data import ClassTable
+from segtrain.report import screen as report
+from segtrain.training import callbacks
 
 CLASSES = ClassTable.from_spec({"ignore": 255, "classes": [{"name": "a", "color": [9, 9, 9]}, {"name": "b"}]})
 
@@ -105,3 +107,9 @@ def test_progress_says_scores_speed_and_time_left(monkeypatch: pytest.MonkeyPatc
     assert said[0].startswith("epoch 1.0  step 5/10  IoU/val 0.2500  loss/train 0.5000  12.0 images/s  0:00:0")
     screen = console.export_text()
     assert ("5/10" in screen and "loss 0.5000  IoU 0.2500  12.0 images/s" in screen) is terminal
+
+
+def test_a_logger_keeps_tensorboards_thread_quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(threading, "excepthook", callbacks.print_exception_of_thread)
+    callbacks.TensorBoard(tmp_path)
+    assert threading.excepthook is callbacks.ignore_writers

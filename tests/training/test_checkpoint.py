@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from segtrain import checkpoint, disk
+from segtrain import disk
 from segtrain.errors import UserError
-from segtrain.restore import read
+from segtrain.runs.restore import read
+from segtrain.training import checkpoint
 from tests.commands.conftest import TINY
 
 Run = Callable[..., int]

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from segtrain import precision
+from segtrain.machine import device as precision
 
 
 @pytest.mark.parametrize(

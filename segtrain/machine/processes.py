@@ -7,9 +7,9 @@ from typing import Any
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 
-from .data.workers import die_with
-from .errors import UserError
-from .precision import device_count, device_type
+from ..data.workers import die_with
+from ..errors import UserError
+from .device import device_count, device_type
 
 RANKS = ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK")  # set by torchrun, SLURM, and Lightning itself
 
@@ -55,7 +55,12 @@ def environment() -> list[Any]:
 
 def is_main(processes: int) -> bool:
     """Whether this process, of all that compute together, is the one that speaks and writes."""
-    return processes == 1 or all(os.environ.get(name, "0") == "0" for name in RANKS)
+    return processes == 1 or is_first()
+
+
+def is_first() -> bool:
+    """Whether this is the first of the processes that were started together, or the only one."""
+    return all(os.environ.get(name, "0") == "0" for name in RANKS)
 
 
 def end_with_parent() -> None:

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import torch
 
-from segtrain import processes
 from segtrain.data.batches.sampler import Share
+from segtrain.machine import processes
 from tests.commands.conftest import TINY
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 ALONE = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "PYTHONFAULTHANDLER": "1"}
 
 # A network of the user's own, whose batch norm does not learn: with it, processes compute what one alone computes.
@@ -41,10 +41,10 @@ SCORES = """
 import json, sys, warnings
 import torch
 from lightning.pytorch import Trainer
-from segtrain import precision, processes
-from segtrain.commands.evaluate import score_split
+from segtrain.machine import device as precision
+from segtrain.machine import processes
+from segtrain.training.scoring import Scorer, score_split
 from segtrain.data import ShapesData
-from segtrain.learner import Scorer
 
 precision.quiet()
 number, file = int(sys.argv[1]), sys.argv[2]

@@ -18,20 +18,34 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from rich.progress import TextColumn
 from torch import Tensor
 
-from . import disk
-from .data.classes import ClassTable
-from .report import counting_bar, mosaic, say
+from .. import disk
+from ..data.classes import ClassTable
+from ..report.pictures import mosaic
+from ..report.screen import counting_bar, say
 
 NAN = float("nan")
 MOSAIC_SIDE = 640
 SHOWN = ("IoU/val", "IoU/train", "loss/train", "loss/val")  # in the line after a validation
 
 
+print_exception_of_thread = threading.excepthook
+
+
+def ignore_writers(arguments: threading.ExceptHookArgs) -> None:
+    """TensorBoard's thread prints its traceback besides raising the error in the thread that logs."""
+    if type(arguments.thread).__name__ != "_AsyncWriterThread":
+        print_exception_of_thread(arguments)
+
+
 class TensorBoard(TensorBoardLogger):
-    """Events straight in the run folder, and no `hparams.yaml`: `config.yaml` says all."""
+    """Events straight in the run folder, and no `hparams.yaml`: `config.yaml` says all.
+
+    Args:
+        first_step: on resume, TensorBoard forgets what an earlier process wrote from there on.
+    """
 
     def __init__(self, folder: Path, first_step: int | None = None) -> None:
-        """`first_step`: on resume, TensorBoard forgets what an earlier process wrote from there on."""
+        threading.excepthook = ignore_writers
         super().__init__(save_dir=folder, name="", version="", default_hp_metric=False, purge_step=first_step)
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
@@ -65,15 +79,6 @@ class TensorBoard(TensorBoardLogger):
                 with suppress(OSError):
                     self._experiment.close()
             self._experiment = None
-
-
-def ignore_writers(arguments: threading.ExceptHookArgs) -> None:
-    """TensorBoard's thread prints its traceback besides raising the error in the thread that logs."""
-    if type(arguments.thread).__name__ != "_AsyncWriterThread":
-        print_exception_of_thread(arguments)
-
-
-print_exception_of_thread, threading.excepthook = threading.excepthook, ignore_writers
 
 
 class MetricsTable(Logger):

@@ -1,20 +1,38 @@
-"""What happens in a step: of training, and of scoring."""
+"""What happens in a step of training, and in a validation.
+
+The hooks of one step, in the order in which they run. Where a batch is computed in pieces, each has them all, but of
+`optimizer_step` all pieces before the last have `training_step` alone.
+
+    Curves.on_train_batch_start                 callbacks.py   how long the data were waited for
+    Checkpoint.on_train_batch_start             checkpoint.py  from here on the state is not whole
+    Learner.on_train_batch_start                learner.py     the random numbers of this step
+    Learner.optimizer_step                      learner.py     all of the following, then the moving average
+        Learner.training_step                   learner.py     forward pass, loss and running metrics; then backward
+        Learner.on_before_optimizer_step        learner.py     gradients of the mean over all valid pixels
+        Learner.configure_gradient_clipping     learner.py     their norm; then the optimiser takes its step
+    the schedule                                schedules.py   the learning rate of the next step
+    Curves.on_train_batch_end                   callbacks.py   a point of the curves, where one is due
+    ProgressBar.on_train_batch_end              callbacks.py
+    Checkpoint.on_train_batch_end               checkpoint.py  save or stop, unless a validation comes first
+
+Where a validation is due, it follows: `on_validation_epoch_start`, `validation_step` for each image and
+`on_validation_epoch_end` of the learner, then `on_validation_end` of Mosaic, ProgressBar and Checkpoint.
+"""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
-from .errors import UserError, from_user
-from .metrics import ConfusionMatrix, FirstNotFinite, Ratio, accuracy, class_iou, mean_iou, summary
+from ..errors import UserError
+from ..metrics import ConfusionMatrix, FirstNotFinite, Ratio, mean_iou
+from .scoring import Batch, Validator, confusion_of
 
-Batch = dict[str, Tensor]
 RUNNING = ("train_confusion", "train_loss")  # metrics that are not over when a checkpoint is written
 
 
@@ -30,47 +48,16 @@ class Diverged(UserError):
         self.step = step
 
 
-class Scorer(LightningModule):
-    """Scores a network on whole images.
-
-    Args:
-        network: images (N, C, H, W) -> logits (N, classes, H, W).
-        class_names: in the order of their indices.
-        void: value in the masks that is left out.
-    """
-
-    def __init__(self, network: nn.Module, *, class_names: tuple[str, ...], void: int) -> None:
-        super().__init__()
-        self.network, self.class_names = network, class_names
-        self.confusion = ConfusionMatrix(len(class_names), void)
-
-    @property
-    def scored(self) -> nn.Module:
-        """The network whose score counts."""
-        return self.network
-
-    def on_test_epoch_start(self) -> None:
-        self.confusion.reset()
-
-    def test_step(self, batch: Batch, _: int) -> None:
-        self.confusion.update(self.scored(batch["image"]), batch["mask"])
-
-    def on_test_epoch_end(self) -> None:
-        """Here all processes still take part."""
-        with from_user():
-            self.totals, self.matrix = summary(self.confusion), self.confusion.compute().cpu()
-
-
-class Learner(Scorer):
+class Learner(Validator):
     """Trains a network; steps, not epochs, are counted.
 
     Args:
         loss: (logits, mask) -> (numerator, denominator), each summed over the pixels it is given.
         optimizer: parameter groups -> optimiser.
         schedule: (step, steps) -> factor on the learning rate.
-        steps: of the whole training.
-        seed: of what is random inside the network, such as dropout.
-        auxiliary_weight: of the loss of the network's auxiliary head, if it has one.
+        steps: the length of the whole training.
+        seed: the seed of what is random inside the network, such as dropout.
+        auxiliary_weight: the weight of the loss of the network's auxiliary head, if it has one.
         ema: decay of the moving average of the weights, which is then what is scored; `None` for no average.
         compile: the network with torch.compile, for training steps alone: scores must not depend on it.
     """
@@ -90,25 +77,17 @@ class Learner(Scorer):
         ema: float | None,
         compile: bool = False,
     ) -> None:
-        super().__init__(network, class_names=class_names, void=void)
-        self.loss, self.make_optimizer, self.schedule = loss, optimizer, schedule
-        self.steps, self.seed = steps, seed
-        self.auxiliary_weight = auxiliary_weight
-
-        def train_network(image: Tensor) -> Any:  # a function, since a compiled module would stand in the state dict
-            return network(image)
-
-        self.train_network = torch.compile(train_network) if compile else train_network
-        self.average = None if ema is None else AveragedModel(network, multi_avg_fn=ema_update(ema), use_buffers=True)
-        if self.average is not None:
-            self.average.requires_grad_(False)
+        super().__init__(network, loss=loss, class_names=class_names, void=void)
+        self.make_optimizer, self.schedule = optimizer, schedule
+        self.steps, self.seed, self.auxiliary_weight = steps, seed, auxiliary_weight
+        self.train_network = torch.compile(as_function(network)) if compile else as_function(network)
+        self.average = None if ema is None else moving_average(network, ema)
         self.train_confusion = ConfusionMatrix(len(class_names), void)
-        self.train_loss, self.val_loss = Ratio(), Ratio()
+        self.train_loss = Ratio()
         self.first_not_finite = FirstNotFinite()
         for name in RUNNING:
             getattr(self, name).persistent(True)
         self.numerator_pixels, self.denominator = 0, torch.zeros(())
-        self.shown: dict[str, float] = {}  # the last value of every tag
 
     @property
     def scored(self) -> nn.Module:
@@ -164,17 +143,8 @@ class Learner(Scorer):
         if self.average is not None:
             self.average.update_parameters(self.network)
 
-    def build_optimizer(self) -> Optimizer:
-        """Weight decay on the weights of convolutions alone, as Goyal et al. 2017 and most since do."""
-        parameters = [p for p in self.network.parameters() if p.requires_grad]
-        groups = [
-            {"params": [p for p in parameters if p.ndim > 1]},
-            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-        ]
-        return self.make_optimizer(groups)
-
     def configure_optimizers(self) -> Any:
-        optimizer = self.build_optimizer()
+        optimizer = self.make_optimizer(parameter_groups(self.network))
         scheduler = LambdaLR(optimizer, lambda step: self.schedule(step, self.steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
@@ -190,34 +160,19 @@ class Learner(Scorer):
     def on_validation_epoch_start(self) -> None:
         """Processes have each seen other images: the statistics of batch norm, in the average too, are the first's."""
         self.refuse_divergence()
-        self.confusion.reset()
-        self.val_loss.reset()
+        super().on_validation_epoch_start()
         if self.trainer.world_size > 1:
-            for buffer in (*self.network.buffers(), *(self.average.buffers() if self.average else ())):
-                torch.distributed.broadcast(buffer, 0)
-
-    def validation_step(self, batch: Batch, _: int) -> Tensor:
-        """The prediction (N, H, W), for callbacks."""
-        logits = self.scored(batch["image"])
-        self.confusion.update(logits, batch["mask"])
-        self.val_loss.update(*self.loss(logits, batch["mask"]))
-        return logits.argmax(1)
+            for name, buffer in self.named_buffers():
+                if name.startswith(("network.", "average.")):
+                    torch.distributed.broadcast(buffer, 0)
 
     def on_validation_epoch_end(self) -> None:
-        """Publish the scores of this validation, and the IoU of the training crops since the last one."""
-        with from_user():
-            matrix = self.confusion.compute()
-        refuse_void(matrix, "the validation images")
-        scores = {"IoU/val": mean_iou(matrix), "loss/val": self.val_loss.compute(), "accuracy/val": accuracy(matrix)}
-        for name, iou in zip(self.class_names, class_iou(matrix), strict=True):
-            scores[f"IoU_class/val/{name}"] = iou
+        """Publish the IoU of the training crops since the last validation too."""
+        super().on_validation_epoch_end()
         if self.train_confusion.images:
-            with from_user():
-                train_matrix = self.train_confusion.compute()
-            refuse_void(train_matrix, "the training crops since the last validation")
-            scores["IoU/train"] = mean_iou(train_matrix)
+            matrix = confusion_of(self.train_confusion, "the training crops since the last validation")
+            self.publish({"IoU/train": mean_iou(matrix)})
             self.train_confusion.reset()
-        self.publish(scores)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """The running metrics of all processes together."""
@@ -230,28 +185,40 @@ class Learner(Scorer):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """The optimiser goes on with its state, but with the settings of now. Of the running metrics the first process
         takes all, the others none."""
-        groups = checkpoint["optimizer_states"][0]["param_groups"]
-        for stored, own in zip(groups, self.build_optimizer().param_groups, strict=True):
-            rate, before = own["lr"], stored["initial_lr"]
-            stored.update({key: value for key, value in own.items() if key not in ("params", "lr")})
-            if rate != before:  # which only allow_changes=true lets happen
-                stored["lr"], stored["initial_lr"] = stored["lr"] * rate / before if before else rate, rate
-                checkpoint["lr_schedulers"][0]["base_lrs"] = [rate, rate]
-        if self.global_rank:
-            state = checkpoint["state_dict"]
-            state.update({k: torch.zeros_like(v) for k, v in state.items() if k.partition(".")[0] in RUNNING})
-
-    def publish(self, scores: dict[str, Any]) -> None:
-        """Hand scalars to every logger at the number of steps done; what is undefined (NaN) is left out."""
-        finite = {tag: float(value) for tag, value in scores.items() if float(value) == float(value)}
-        self.shown.update(finite)
-        for logger in self.loggers:
-            logger.log_metrics(finite, step=self.trainer.global_step)
+        adopt_settings(checkpoint, self.make_optimizer(parameter_groups(self.network)))
+        state = checkpoint["state_dict"]
+        for name, value in state.items():
+            if self.global_rank and name.partition(".")[0] in RUNNING:
+                state[name] = torch.zeros_like(value)
 
 
-def refuse_void(matrix: Tensor, where: str) -> None:
-    if not matrix.any():
-        raise UserError(f"every pixel of {where} is void: the masks hold no class; look at `ignore` in the class table")
+def as_function(network: nn.Module) -> Callable[[Tensor], Any]:
+    """The network as what is no module: a compiled one would stand in the state dict a second time."""
+
+    def call(image: Tensor) -> Any:
+        return network(image)
+
+    return call
+
+
+def parameter_groups(network: nn.Module) -> list[dict[str, Any]]:
+    """Weight decay on the weights of convolutions alone, as Goyal et al. 2017 and most since do."""
+    trained = [p for p in network.parameters() if p.requires_grad]
+    weights = [p for p in trained if p.ndim > 1]
+    others = [p for p in trained if p.ndim <= 1]
+    return [{"params": weights}, {"params": others, "weight_decay": 0.0}]
+
+
+def adopt_settings(checkpoint: dict[str, Any], fresh: Optimizer) -> None:
+    """Give the stored state of an optimiser the settings of a fresh one; its rate stays where the schedule has it."""
+    groups = checkpoint["optimizer_states"][0]["param_groups"]
+    for stored, own in zip(groups, fresh.param_groups, strict=True):
+        rate, before = own["lr"], stored["initial_lr"]
+        stored.update({key: value for key, value in own.items() if key not in ("params", "lr")})
+        if rate != before:  # which only allow_changes=true lets happen
+            stored["lr"] = stored["lr"] * rate / before if before else rate
+            stored["initial_lr"] = rate
+            checkpoint["lr_schedulers"][0]["base_lrs"] = [rate, rate]
 
 
 def apply_color(image: Tensor, color: Tensor) -> Tensor:
@@ -260,6 +227,12 @@ def apply_color(image: Tensor, color: Tensor) -> Tensor:
         image = image.to(color.dtype) / torch.iinfo(image.dtype).max
     mixed = torch.einsum("ndc,nchw->ndhw", color[..., :-1], image) + color[..., -1, None, None]
     return mixed.clamp(0, 1).to(memory_format=torch.channels_last)
+
+
+def moving_average(network: nn.Module, decay: float) -> AveragedModel:
+    """A copy of the network that follows it slowly, and takes no gradients."""
+    average = AveragedModel(network, multi_avg_fn=ema_update(decay), use_buffers=True)
+    return average.requires_grad_(False)
 
 
 def ema_update(decay: float) -> Callable[..., None]:

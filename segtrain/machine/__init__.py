@@ -1,0 +1,1 @@
+"""What a program is to the machine that it runs on: devices, processes, signals."""

@@ -1,0 +1,57 @@
+"""The score of a network: as numbers, as a table, and as files."""
+
+import csv
+import io
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from .. import disk
+from ..metrics import class_scores
+from .pictures import confusion_picture
+
+
+def score(totals: dict[str, Any], matrix: Tensor, split: str, names: tuple[str, ...]) -> dict[str, Any]:
+    """The content of `metrics.json`: fractions, `None` for what is undefined; `totals` as `metrics.summary` has it."""
+    columns = class_scores(matrix)
+    classes = {name: {key: _plain(column[i]) for key, column in columns.items()} for i, name in enumerate(names)}
+    return {"split": split, **{k: _defined(v) for k, v in totals.items()}, "classes": classes}
+
+
+def _plain(value: Tensor) -> float | int | None:
+    return _defined(value.item())
+
+
+def _defined(value: float) -> float | None:
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def write_score(folder: Path, score: dict[str, Any], matrix: Tensor) -> None:
+    """The matrix (rows truth, columns prediction) as `confusion.csv` and `confusion.png`; then `metrics.json`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = io.StringIO(newline="")
+    writer = csv.writer(rows)
+    writer.writerow(["truth \\ prediction", *score["classes"]])
+    writer.writerows([name, *row] for name, row in zip(score["classes"], matrix.tolist(), strict=True))
+    disk.write(folder / "confusion.csv", rows.getvalue())
+    disk.write(folder / "confusion.png", confusion_picture(list(score["classes"]), matrix))
+    disk.write(folder / "metrics.json", json.dumps(score, indent=2, ensure_ascii=False) + "\n")
+
+
+def table(score: dict[str, Any]) -> str:
+    """The scores as lines of text: one per class, then the mean."""
+    columns = ("iou", "dice", "precision", "recall")
+    width = max(10, *(len(name) for name in score["classes"]))
+    lines = [f"{'class':{width}}  {'IoU':>9} {'Dice':>9} {'precision':>9} {'recall':>9} {'pixels':>12}"]
+    for name, values in score["classes"].items():
+        cells = " ".join(f"{_percent(values[column]):>9}" for column in columns)
+        lines.append(f"{name:{width}}  {cells} {values['pixels']:>12,}")
+    lines.append(f"{'mIoU':{width}}  {_percent(score['miou']):>9}   accuracy {_percent(score['accuracy'])}")
+    return "\n".join(lines)
+
+
+def _percent(fraction: float | None) -> str:
+    return "-" if fraction is None else f"{fraction:.4f}"

@@ -1,0 +1,95 @@
+"""Reading checkpoint files, which may be damaged or hostile."""
+
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+from torch import Tensor
+
+from ..errors import UserError
+from .record import Record
+
+RECORD = "segtrain"  # our entry in Lightning's checkpoint
+VERSION = 1
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint file: tensors and plain data, nothing that could run.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        UserError: for a file that is damaged, or no checkpoint of segtrain.
+    """
+    if re.match(r"\w+:/", str(path)) and not path.exists():  # as pathlib writes https://
+        raise UserError(f"{path}: remote checkpoints are not read; download the file, and name it here")
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such checkpoint")
+    with open(path, "rb") as file:  # one opening, so that what is checked is what is read
+        try:
+            refuse_damage(file)
+            file.seek(0)
+            content = torch.load(file, map_location="cpu", weights_only=True)
+        except Exception as error:  # zipfile and torch.load raise many types for a damaged file, and name no path
+            reason = str(error) if isinstance(error, UserError) else type(error).__name__
+            raise UserError(f"{path}: not a readable checkpoint ({reason}): is it damaged?") from None
+    parts = (content.get(RECORD), content.get("state_dict")) if isinstance(content, dict) else ()
+    if not parts or not all(isinstance(part, dict) for part in parts):
+        raise UserError(f"{path}: not a checkpoint of segtrain")
+    version = content[RECORD].get("version")
+    if not isinstance(version, int) or version > VERSION:
+        raise UserError(f"{path}: written by a newer segtrain (format {version}); update segtrain")
+    refuse_hollow(path, content)
+    return content
+
+
+def refuse_damage(file: BinaryIO) -> None:
+    """Raises UserError unless every member of the archive has the checksum that was stored with it.
+
+    torch writes members uncompressed: others could grow without end as they are read.
+    """
+    with zipfile.ZipFile(file) as archive:
+        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+            raise UserError("it has compressed members, as torch never writes them")
+        if damaged := archive.testzip():
+            raise UserError(f"the checksum of {damaged} is wrong")
+
+
+def refuse_hollow(path: Path, content: Any) -> None:
+    """Raises UserError for tensors that are not what they say: without numbers, or with more than the file holds."""
+    for tensor in tensors(content):
+        dense = tensor.layout is torch.strided and not tensor.is_meta and not tensor.is_quantized
+        if not dense or tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            raise UserError(f"{path}: not a readable checkpoint: a tensor of {tuple(tensor.shape)} has no data for it")
+    if not all(isinstance(name, str) and isinstance(w, Tensor) for name, w in content["state_dict"].items()):
+        raise UserError(f"{path}: not a readable checkpoint: its weights are not tensors with names")
+
+
+def tensors(value: Any) -> Iterator[Tensor]:
+    """All tensors in a nest of mappings and sequences, which may contain itself."""
+    waiting, seen = [value], set()
+    while waiting:
+        item = waiting.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        if isinstance(item, Tensor):
+            yield item
+        elif isinstance(item, Mapping):
+            waiting.extend(item.values())
+        elif isinstance(item, list | tuple | set):
+            waiting.extend(item)
+
+
+def record_of(content: Mapping[str, Any]) -> Record:
+    """What was noted about the run. Raises UserError if that cannot be read."""
+    return Record.from_json(content[RECORD].get("record"))
+
+
+def weights_of(content: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The network's state dict: the moving average where there is one, since that is what was scored."""
+    state = content["state_dict"]
+    prefix = "average.module." if any(name.startswith("average.module.") for name in state) else "network."
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}

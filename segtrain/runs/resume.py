@@ -1,0 +1,110 @@
+"""Going on with a run: from which checkpoint, and with which settings."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import UserError
+from .folder import find, folder_of
+
+FREE = {  # settings that never change the result, so that they may always be typed anew
+    "data.workers",
+    "data.root",
+    "data.max_pixels",
+    "data.cache",
+    "train.save_minutes",
+    "train.log_steps",
+    "trainer.devices",
+    "trainer.num_nodes",
+    "trainer.strategy",
+    "trainer.accelerator",
+    "resume",
+    "allow_changes",
+    "allow",
+    "run_dir",
+}
+
+
+def resumable(resume: str) -> tuple[Path, list[Path]]:
+    """(run folder, checkpoints to try in turn) for a run, a checkpoint file, or `latest`."""
+    named = Path(resume)
+    if named.is_file():
+        folder, files = folder_of(named), [named]
+    else:
+        folder = find(resume, "resume")
+        files = [folder / "checkpoints" / "last.ckpt", folder / "checkpoints" / "previous.ckpt"]
+    if not (folder / "config.yaml").is_file():
+        raise UserError(
+            f"resume={resume}: nothing was begun there that could go on; name a run folder, or a checkpoint inside "
+            "one (init= starts a new run from any checkpoint's weights)"
+        )
+    return folder, [file for file in files if file.exists()]
+
+
+def settled(
+    stored: Mapping[str, Any], composed: Mapping[str, Any], typed: Sequence[str], *, allow_changes: bool
+) -> dict[str, Any]:
+    """The settings to go on with: the stored ones, and of the composed ones those that were typed and may differ.
+
+    Raises:
+        UserError: naming the first typed setting that would change the result, unless `allow_changes`.
+    """
+    keys = [word.lstrip("+~").partition("=")[0] for word in typed]
+    result = json.loads(json.dumps(stored))
+    for path, value in leaves(composed):
+        name, old = ".".join(path), leaf(stored, path)
+        if not was_typed(name, keys):
+            continue
+        if name not in FREE and value != old and not allow_changes:
+            raise UserError(
+                f"{name}={value} would change the result of a run that began with {name}={old}: "
+                "leave it out, or add allow_changes=true"
+            )
+        set_leaf(result, path, value)
+    for key in keys:  # of a whole group that was typed, nothing stored remains
+        group = leaf(composed, key.split("."))
+        if isinstance(group, Mapping):
+            set_leaf(result, key.split("."), group)
+    return result
+
+
+def was_typed(name: str, keys: Sequence[str]) -> bool:
+    """Whether one of the typed keys sets `name`: itself, a group that it is in, or an experiment, which sets all."""
+    if "experiment" in keys:
+        return True
+    return any(name == key or name.startswith(f"{key}.") for key in keys)
+
+
+def same_result(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two settings differ in nothing, or in what never changes the result."""
+    return deciding(one) == deciding(other)
+
+
+def deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that the result depends on, by their dotted names."""
+    flat = {".".join(path): value for path, value in leaves(settings)}
+    return {name: value for name, value in flat.items() if name not in FREE}
+
+
+def leaves(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """(path, value) of everything in nested mappings that is no mapping itself."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, (*path, key))
+        else:
+            yield (*path, key), value
+
+
+def leaf(tree: Any, path: Sequence[str]) -> Any:
+    for key in path:
+        tree = tree.get(key) if isinstance(tree, Mapping) else None
+    return tree
+
+
+def set_leaf(tree: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    for key in path[:-1]:
+        if not isinstance(tree.get(key), dict):
+            tree[key] = {}
+        tree = tree[key]
+    tree[path[-1]] = value

@@ -1,0 +1,119 @@
+"""Trained networks, built again from what a checkpoint says of them."""
+
+import textwrap
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
+
+from ..build import Spec, Trust, build_part
+from ..data.classes import ClassTable
+from ..errors import UserError, from_user
+from .folder import folder_of
+from .record import Record, without_pretrained
+from .restore import read, record_of, weights_of
+
+
+class Trained(NamedTuple):
+    """A trained network, in evaluation mode on the CPU, with its classes and the settings it was trained with."""
+
+    network: nn.Module
+    classes: ClassTable
+    config: dict[str, Any]
+
+
+class Opened(NamedTuple):
+    """A trained network, in evaluation mode on the CPU, with its classes and what else is known of its run."""
+
+    folder: Path
+    record: Record
+    network: nn.Module
+    classes: ClassTable
+
+
+def load(path: str | Path, allow: Collection[str] = ()) -> Trained:
+    """A trained network from a run folder (its best checkpoint) or a checkpoint file.
+
+    Args:
+        allow: `_target_` names besides segtrain's own that the file may hold.
+    """
+    path = Path(path)
+    file = path / "checkpoints" / "best.ckpt" if path.is_dir() else path
+    trained = opened(file, Trust(allow))
+    return Trained(trained.network, trained.classes, trained.record.settings)
+
+
+def opened(file: Path, trust: Trust) -> Opened:
+    """The network in a checkpoint file.
+
+    Raises:
+        UserError: for a file that is no checkpoint of segtrain, or whose parts do not belong together.
+    """
+    content = read(file)
+    record = record_of(content)
+    network = filled_network(record.model, weights_of(content), trust)
+    classes = ClassTable.from_spec(record.classes, "checkpoint")
+    return Opened(folder_of(file), record, network, classes)
+
+
+def filled_network(model: Spec, weights: Mapping[str, Tensor], trust: Trust) -> nn.Module:
+    """The network that is described, with these weights.
+
+    It is built without memory, and filled with the file's own tensors: so its size is that of the file, whatever the
+    description says.
+    """
+    with torch.device("meta"), at_most(len(weights)):
+        network = network_of(model, trust)
+    fill(network, weights)
+    if any(tensor.is_meta for tensor in network.buffers()):  # what no file holds has to be computed
+        network = network_of(model, trust)
+        fill(network, weights)
+    return network.eval()
+
+
+def network_of(model: Spec, trust: Trust) -> nn.Module:
+    """The fresh network that is described. Raises UserError if there can be none."""
+    try:
+        with from_user():
+            network = build_part("model", without_pretrained(model), trust)
+    except (RuntimeError, TypeError, OverflowError, MemoryError) as error:  # sizes beyond reason
+        raise UserError(f"the network that the checkpoint describes cannot be built: {brief(error)}") from None
+    if not isinstance(network, nn.Module):
+        raise UserError(f"the checkpoint describes a {type(network).__name__} in place of a network")
+    return network
+
+
+def fill(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Give a network its weights. Raises UserError if they are another network's."""
+    try:
+        network.load_state_dict(weights, assign=True)
+    except RuntimeError as error:
+        raise UserError(f"the weights are not those of the network described: {brief(error)}") from None
+
+
+def brief(error: Exception) -> str:
+    """What torch says in many lines, in one: of `load_state_dict`, the first after the name of the class."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return textwrap.shorten(lines[1] if len(lines) > 1 else lines[0], 200)
+
+
+@contextmanager
+def at_most(parameters: int) -> Iterator[None]:
+    """Inside, building modules with more parameters raises UserError, before they fill the memory."""
+    left = parameters
+
+    def count(*_: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise UserError(f"the checkpoint describes a network larger than its {parameters} tensors of weights")
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()

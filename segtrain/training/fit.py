@@ -1,0 +1,170 @@
+"""The training itself, from its first step to its final score."""
+
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.loggers import Logger
+
+from .. import disk
+from ..build import build_part
+from ..errors import UserError, from_user
+from ..machine import device
+from ..machine.signals import Stopped
+from ..report.screen import COMMAND, log_to, say, tensorboard
+from ..runs.folder import write_environment
+from ..runs.restore import read, weights_of
+from .callbacks import Curves, MetricsTable, Mosaic, ProgressBar, ScoringBar, TensorBoard, tags
+from .checkpoint import Checkpoint
+from .learner import Diverged
+from .parts import Parts
+from .scoring import report_score, score_split, silent_trainer
+
+MOSAIC_IMAGES = 4
+
+
+def fit(parts: Parts, folder: Path | None, checkpoint: Path | None = None, first_step: int | None = None) -> int:
+    """Train to the end, and score.
+
+    Args:
+        folder: the run's; `None` in processes that do not write.
+        checkpoint: the file to go on from; `None` for the fresh network.
+        first_step: the next step after that checkpoint.
+
+    Returns:
+        The exit status: 3 if the end could not be saved.
+    """
+    with log_to(folder / "log.txt") if folder else nullcontext():
+        if folder:
+            disk.clear(folder)
+            (folder / "checkpoints").mkdir(exist_ok=True)
+            write_environment(folder, parts.record.run, device.device_name(parts.device), parts.record.fingerprint)
+            for line in opening(parts, folder, resumed=checkpoint is not None):
+                say(line)
+        keeper = Checkpoint(
+            folder / "checkpoints" if folder else None,
+            record=parts.record,
+            save_minutes=parts.train.save_minutes,
+        )
+        trainer = build_trainer(parts, folder, first_step, keeper)
+        run_steps(parts, trainer, folder, checkpoint)
+        final_score(parts, trainer, folder)
+        if folder is None:
+            return 0
+        say(f"next: {COMMAND} predict run={folder} images=YOUR_IMAGES")
+        if keeper.failed:
+            say(f"the last checkpoint could not be written: {folder} holds an earlier state")
+        return 3 if keeper.failed else 0
+
+
+def run_steps(parts: Parts, trainer: Trainer, folder: Path | None, checkpoint: Path | None) -> None:
+    """Lightning's loop. Where it ends too early, it is said how to go on."""
+    try:
+        trainer.fit(parts.learner, datamodule=parts.data, ckpt_path=checkpoint, weights_only=True)
+    except Diverged as error:
+        raise UserError(f"{error}: {circumstances(parts, error.step)}") from None
+    except (Exception, Stopped) as error:
+        if folder and (folder / "checkpoints" / "last.ckpt").exists():
+            condition = "" if isinstance(error, Stopped) else " once it is mended"
+            say(f"stopped; go on{condition}: {COMMAND} train resume={folder}")
+        if isinstance(error, Stopped) and not folder:
+            raise SystemExit(0) from None  # the first process has the status; another one's would kill it
+        raise
+
+
+def final_score(parts: Parts, trainer: Trainer, folder: Path | None) -> None:
+    """The score of the best checkpoint on the held-out split; all processes take part, and the first one writes."""
+    best = None
+    if folder and (folder / "checkpoints" / "best.ckpt").exists():
+        best = weights_of(read(folder / "checkpoints" / "best.ckpt"))
+    best = trainer.strategy.broadcast(best)
+    if best is None:
+        say("no checkpoint could be written, so there is none to score")
+        return
+    learner, split = parts.learner, parts.data.final_split
+    learner.scored.load_state_dict(best)
+    result = score_split(trainer, learner, parts.data, split)
+    if split == "test" and result["miou"] is not None:
+        learner.publish({"IoU/test": result["miou"]})
+        for logger in trainer.loggers:
+            logger.save()
+    if folder:
+        report_score(result, learner.matrix, parts.data, folder / "evaluate" / split)
+
+
+def build_trainer(parts: Parts, folder: Path | None, first_step: int | None, keeper: Checkpoint) -> Trainer:
+    """Lightning's trainer, counting steps, with our loggers, callbacks and checkpoints."""
+    steps_between = max(1, round(parts.train.validate_epochs * parts.epoch_steps))
+    with from_user(MisconfigurationException, ValueError):
+        return silent_trainer(
+            partial(build_part, "trainer", parts.settings["trainer"], parts.trust),
+            parts.processes,
+            plugins=[keeper.io],
+            accelerator=parts.device,
+            precision=parts.precision,
+            max_steps=parts.steps,
+            max_epochs=-1,
+            val_check_interval=parts.pieces * steps_between,
+            check_val_every_n_epoch=None,
+            num_sanity_val_steps=0,
+            logger=loggers(parts, folder, first_step) if folder else False,
+            callbacks=[*callbacks(parts), keeper],
+        )
+
+
+def loggers(parts: Parts, folder: Path, first_step: int | None) -> list[Logger]:
+    table = MetricsTable(folder / "metrics.csv", tags(parts.data.classes.names), first_step)
+    return [TensorBoard(folder, first_step), table]
+
+
+def callbacks(parts: Parts) -> list[Callback]:
+    """Curves and pictures; in the process that speaks, progress bars too."""
+    images = len(parts.data.source("val"))
+    shown = [round((i + 0.5) * images / MOSAIC_IMAGES - 0.5) for i in range(MOSAIC_IMAGES)]
+    result: list[Callback] = [
+        Curves(parts.train.log_steps, parts.data.batch_size),
+        Mosaic(parts.data.classes, shown),
+    ]
+    if parts.main:
+        result += [ProgressBar(parts.epoch_steps), ScoringBar()]
+    return result
+
+
+def opening(parts: Parts, folder: Path, *, resumed: bool) -> list[str]:
+    """What is said before the first step: what is trained on what, and where it can be watched."""
+    data, skipped = parts.data, getattr(parts.data, "skipped", [])
+    lines = [headline(parts, folder, resumed=resumed)]
+    if data.cache_bytes:
+        lines.append(f"data.cache=ram: up to {data.cache_bytes / 2**30:.1f} GiB of memory, which workers share")
+    if skipped:
+        lines.append(f"data.on_bad=skip: {len(skipped)} errors in the data; without what skipped.csv lists there")
+    return [*lines, f"watch it: {tensorboard()} --logdir {folder}"]
+
+
+def headline(parts: Parts, folder: Path, *, resumed: bool) -> str:
+    """What is trained on what, in one line."""
+    data = parts.data
+    verb = "going on with" if resumed else "training"
+    images = ", ".join(f"{len(source)} {split}" for split, source in data.splits.items())
+    millions = sum(p.numel() for p in parts.learner.network.parameters()) / 1e6
+    height, width = data.crop
+    return (
+        f"{verb} {parts.settings['name']}: {images} images, {len(data.classes)} classes; "
+        f"{millions:.2f} M parameters; {parts.device}, {parts.precision} ({parts.reason}); "
+        f"batch {data.batch_size} of {height} x {width}; {parts.steps} steps = "
+        f"{parts.steps / parts.epoch_steps:.1f} epochs; {folder}"
+    )
+
+
+def circumstances(parts: Parts, step: int) -> str:
+    """What was computed in a step whose loss is not finite, and what to try."""
+    names = parts.data.names_in_batch(step)
+    shown = ", ".join(names[:8])
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    rate = parts.settings["optimizer"].get("lr")
+    return (
+        f"images {shown}{more}; optimizer.lr={rate}, {parts.precision}; no checkpoint from after it was written; "
+        "try a lower optimizer.lr, trainer.gradient_clip_val=1 or trainer.precision=32-true"
+    )

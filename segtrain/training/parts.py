@@ -1,0 +1,301 @@
+"""From settings to the parts of a training, which fit together, before anything is written."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import torch
+from torch import Tensor, nn
+
+from ..build import Spec, Trust, build_part
+from ..data import ClassTable, DataModule
+from ..errors import UserError, from_user
+from ..losses import class_weights
+from ..machine import device as machine
+from ..machine import processes
+from ..report.screen import say
+from ..runs.folder import named_file
+from ..runs.record import Record, Settings, without_pretrained
+from ..runs.restore import read, weights_of
+from .learner import Learner
+from .trial import refuse_batch, refuse_crop, try_network, try_optimizer
+
+
+@dataclass
+class TrainSettings:
+    """The `train.` settings: how long, how often.
+
+    Attributes:
+        epochs: passes over the training images.
+        steps: optimiser steps; replaces `epochs`.
+        validate_epochs: between two validations; there is one at the end in any case.
+        log_steps: between two points of the curves.
+        save_minutes: between two saves, beside those after each validation.
+        ema: decay of the moving average of the weights; `None` for none.
+        auxiliary_weight: of the loss of the auxiliary head.
+        compile: the network, with torch.compile.
+    """
+
+    epochs: float
+    steps: int | None
+    validate_epochs: float
+    log_steps: int
+    save_minutes: float
+    ema: float | None
+    auxiliary_weight: float
+    compile: bool
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "steps", "validate_epochs", "log_steps"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise UserError(f"train.{name}={value}: expected a number above 0")
+        for name in ("save_minutes", "auxiliary_weight"):
+            value = getattr(self, name)
+            if not 0 <= value < math.inf:
+                raise UserError(f"train.{name}={value}: expected 0 or more")
+        if self.ema is not None and not 0 <= self.ema < 1:
+            raise UserError(f"train.ema={self.ema}: expected null, or a decay from 0 to below 1, such as 0.999")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a training is made of.
+
+    Attributes:
+        settings: as composed, or on resume as settled.
+        trust: what the settings may build; `None` if the user typed them.
+        device: `cuda` or `cpu`.
+        processes: the number of processes on all machines together.
+        precision: Lightning's name of it.
+        reason: why it is that precision, in words.
+        steps: of the whole training.
+    """
+
+    settings: Settings
+    train: TrainSettings
+    trust: Trust | None
+    device: str
+    processes: int
+    precision: str
+    reason: str
+    data: DataModule
+    record: Record
+    learner: Learner
+    steps: int
+
+    @property
+    def main(self) -> bool:
+        """Whether this process is the one that speaks and writes."""
+        return processes.is_main(self.processes)
+
+    @property
+    def pieces(self) -> int:
+        """The pieces that a process computes its share of a batch in."""
+        return self.settings["trainer"]["accumulate_grad_batches"]
+
+    @property
+    def epoch_steps(self) -> float:
+        """Steps in which as many images are seen as there are."""
+        return len(self.data.source("train")) / self.data.batch_size
+
+
+def open_data(settings: Settings, trust: Trust | None) -> DataModule:
+    """The data to train on, whose files are not looked at yet."""
+    augment = build_part("augment", settings["augment"], trust)
+    data = build_part("data", settings["data"], trust, augment=augment, seed=settings["seed"])
+    if not isinstance(data, DataModule):
+        raise UserError(f"data: {settings['data']['_target_']} makes a {type(data).__name__}, not a DataModule")
+    return data
+
+
+def refuse_splits(data: DataModule) -> None:
+    """Raises UserError if there is nothing to train or to validate on."""
+    if not {"train", "val"} <= data.splits.keys():
+        raise UserError(
+            f"the data have {', '.join(data.splits)} alone: training needs train and val, as in images/val with "
+            "masks/val (images without split folders are split by themselves)"
+        )
+
+
+def assemble(
+    settings: Settings, data: DataModule, trust: Trust | None, before: Record | None = None, init: str | None = None
+) -> Parts:
+    """All parts of a training, built and tried out.
+
+    Args:
+        before: the record of the run that is resumed; what it says of the data and the machine stays.
+        init: the run or checkpoint to begin with the weights of.
+
+    Raises:
+        UserError: for settings that do not fit each other, the data or the machine.
+    """
+    with from_user(TypeError, where="train: "):  # of stored settings, which no signature was held against
+        train = TrainSettings(**settings["train"])
+    engine = settings["trainer"]
+    device, count = processes.count(engine)
+    precision, reason = choose_precision(engine["precision"], device, before)
+    refuse_splits(data)
+    refuse_batch(data, engine["accumulate_grad_batches"], count)
+    refuse_crop(data)
+    torch.manual_seed(settings["seed"])
+    model = network_spec(settings["model"], data, trust, before)
+    network = build_network(model, trust)
+    try_network(network, data, engine["accumulate_grad_batches"] * count)
+    record = Record(
+        run=before.run if before else uuid4().hex,
+        settings=settings,
+        model=model_record(model, network),
+        loss=loss_spec(settings["loss"], data, before),
+        precision=precision,
+        classes=data.classes.spec,
+        channels=data.channels,
+        fingerprint=data.fingerprint(),
+    )
+    steps = train.steps or math.ceil(train.epochs * len(data.source("train")) / data.batch_size)
+    learner = build_learner(network, record, train, data.classes, steps, trust)
+    try_optimizer(learner)
+    if init is not None:
+        begin_with(network, weights_of(read(named_file(init, "best", "init"))))
+    return Parts(settings, train, trust, device, count, precision, reason, data, record, learner, steps)
+
+
+def choose_precision(typed: machine.Precision, device: str, before: Record | None) -> tuple[str, str]:
+    """The precision to compute in, and the reason; a resumed run keeps its own."""
+    if before and typed == "auto":
+        return before.precision, "as before"
+    return machine.resolve(typed, device)
+
+
+def network_spec(model: Spec, data: DataModule, trust: Trust | None, before: Record | None) -> Spec:
+    """The model's settings, with what they leave open and only the data know; on resume, what was known `before`.
+
+    Raises:
+        UserError: for pretrained weights that do not fit the images, or that stored settings would fetch.
+    """
+    if before and before.settings["model"] == model:
+        return without_pretrained(before.model)
+    if before:  # its weights are in the checkpoint
+        model = without_pretrained(model)
+    elif trust is not None and model != without_pretrained(model):
+        raise UserError(
+            "model: the stored settings name pretrained weights, which are fetched for typed ones alone, and nothing "
+            "was saved yet: start the run anew with the words in its overrides.txt"
+        )
+    known: dict[str, Any] = {}
+    if "num_classes" in model and model["num_classes"] is None:
+        known["num_classes"] = len(data.classes)
+    encoder = model.get("encoder") or {}
+    pretrained = encoder.get("weights") is not None
+    if encoder.get("in_channels", 0) is None:
+        if pretrained and data.channels != 3:
+            raise UserError(
+                f"model.encoder.weights={encoder['weights']} are for RGB, but the images have {data.channels} "
+                "channels: type data.channels=3 (grey is repeated; of more channels, the first are taken)"
+            )
+        known["encoder"] = {**encoder, "in_channels": data.channels}
+    if not pretrained:
+        known.update(known_statistics(model, data))
+    return {**model, **known}
+
+
+def known_statistics(model: Spec, data: DataModule) -> dict[str, list[float]]:
+    """The mean and the standard deviation of the data, as far as the model leaves them open."""
+    left_open = [name for name in ("mean", "std") if name in model and model[name] is None]
+    if not left_open:
+        return {}
+    mean, std = data.statistics()
+    values = {"mean": mean, "std": std}
+    return {name: values[name] for name in left_open}
+
+
+def loss_spec(loss: Spec, data: DataModule, before: Record | None) -> Spec:
+    """The loss's settings, with what they leave open and only the data know; on resume, what was known `before`."""
+    if before and before.settings["loss"] == loss:
+        return before.loss
+    void = data.classes.void
+    result = dict(loss)
+    if "ignore_index" in loss:
+        if loss["ignore_index"] not in (None, void):
+            raise UserError(f"loss.ignore_index={loss['ignore_index']}: void is {void} in these masks: leave it null")
+        result["ignore_index"] = void
+    weights = loss.get("weights")
+    if weights == "none":
+        result["weights"] = None
+    elif isinstance(weights, str):
+        with from_user():
+            result["weights"] = class_weights(data.class_pixels, weights)
+    elif weights is not None and len(weights) != len(data.classes):
+        names = ", ".join(data.classes.names[:6])
+        more = ", ..." if len(data.classes) > 6 else ""
+        raise UserError(
+            f"loss.weights has {len(weights)} numbers, but the data have {len(data.classes)} classes ({names}{more}): "
+            "give one per class, or null"
+        )
+    return result
+
+
+def build_network(model: Spec, trust: Trust | None) -> nn.Module:
+    """The network, in the order of memory in which convolutions are fastest.
+
+    Raises:
+        UserError: for settings that make none.
+    """
+    try:
+        with from_user():
+            network = build_part("model", model, trust)
+    except (ArithmeticError, RuntimeError, TypeError) as error:
+        raise UserError(f"model: it cannot be built from these settings ({error})") from error
+    if not isinstance(network, nn.Module):
+        raise UserError(f"model: {model['_target_']} makes a {type(network).__name__}, not a torch.nn.Module")
+    return network.to(memory_format=torch.channels_last)
+
+
+def model_record(model: Spec, network: nn.Module) -> Spec:
+    """The model's settings for building it again and filling it from a checkpoint: no pretrained weights needed."""
+    model = without_pretrained(model)
+    if model.get("mean", 0) is None:  # they came with the weights
+        for name in ("mean", "std"):
+            model[name] = network.get_buffer(name).flatten().tolist()
+    return model
+
+
+def build_learner(
+    network: nn.Module, record: Record, train: TrainSettings, classes: ClassTable, steps: int, trust: Trust | None
+) -> Learner:
+    """The network with its loss, optimiser and schedule."""
+    settings = record.settings
+    with from_user():
+        loss = build_part("loss", record.loss, trust)
+    return Learner(
+        network,
+        loss=loss,
+        optimizer=build_part("optimizer", settings["optimizer"], trust),
+        schedule=build_part("schedule", settings["schedule"], trust),
+        steps=steps,
+        seed=settings["seed"],
+        class_names=classes.names,
+        void=classes.void,
+        auxiliary_weight=train.auxiliary_weight,
+        ema=train.ema,
+        compile=train.compile,
+    )
+
+
+def begin_with(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Load what fits; tensors that are missing or have another shape keep their fresh values, and are named."""
+    own = network.state_dict()
+    fitting = {name: w for name, w in weights.items() if name in own and own[name].shape == w.shape}
+    sizes = {name: parameter.numel() for name, parameter in network.named_parameters()}
+    loaded = sum(size for name, size in sizes.items() if name in fitting)
+    if loaded < sum(sizes.values()) / 100:
+        raise UserError(
+            f"init: hardly anything of that checkpoint fits this network ({len(fitting)} of {len(own)} tensors): is it "
+            "another architecture?"
+        )
+    network.load_state_dict(fitting, strict=False)
+    fresh = [name for name in own if name not in fitting]
+    named = f"; fresh: {', '.join(fresh)}" if fresh else ""
+    say(f"init: {len(fitting)} of {len(own)} tensors loaded{named}")

@@ -1,0 +1,135 @@
+"""A network is scored on whole images: the same code in a training, after it, and in `evaluate`."""
+
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor, nn
+
+from ..data import DataModule
+from ..errors import UserError, from_user
+from ..machine import processes
+from ..machine.signals import leave_to_us
+from ..metrics import ConfusionMatrix, Ratio, accuracy, class_iou, mean_iou, summary
+from ..report.scores import score, table, write_score
+from ..report.screen import say
+
+Batch = dict[str, Tensor]
+
+
+class Scorer(LightningModule):
+    """Scores a network on whole images.
+
+    Args:
+        network: images (N, C, H, W) -> logits (N, classes, H, W).
+        class_names: in the order of their indices.
+        void: value in the masks that is left out.
+    """
+
+    def __init__(self, network: nn.Module, *, class_names: tuple[str, ...], void: int) -> None:
+        super().__init__()
+        self.network, self.class_names = network, class_names
+        self.confusion = ConfusionMatrix(len(class_names), void)
+
+    @property
+    def scored(self) -> nn.Module:
+        """The network whose score counts."""
+        return self.network
+
+    def on_test_epoch_start(self) -> None:
+        self.confusion.reset()
+
+    def test_step(self, batch: Batch, _: int) -> None:
+        self.confusion.update(self.scored(batch["image"]), batch["mask"])
+
+    def on_test_epoch_end(self) -> None:
+        """The sum over all processes, which here still all take part."""
+        with from_user():
+            self.totals, self.matrix = summary(self.confusion), self.confusion.compute().cpu()
+
+
+class Validator(Scorer):
+    """Scores a network in the middle of its training too, and publishes what comes out.
+
+    Attributes:
+        shown: the last value of every tag.
+    """
+
+    def __init__(self, network: nn.Module, *, loss: nn.Module, class_names: tuple[str, ...], void: int) -> None:
+        super().__init__(network, class_names=class_names, void=void)
+        self.loss, self.val_loss = loss, Ratio()
+        self.shown: dict[str, float] = {}
+
+    def on_validation_epoch_start(self) -> None:
+        self.confusion.reset()
+        self.val_loss.reset()
+
+    def validation_step(self, batch: Batch, _: int) -> Tensor:
+        """The prediction (N, H, W), for callbacks."""
+        logits = self.scored(batch["image"])
+        self.confusion.update(logits, batch["mask"])
+        self.val_loss.update(*self.loss(logits, batch["mask"]))
+        return logits.argmax(1)
+
+    def on_validation_epoch_end(self) -> None:
+        matrix = confusion_of(self.confusion, "the validation images")
+        scores = {"IoU/val": mean_iou(matrix), "loss/val": self.val_loss.compute(), "accuracy/val": accuracy(matrix)}
+        for name, iou in zip(self.class_names, class_iou(matrix), strict=True):
+            scores[f"IoU_class/val/{name}"] = iou
+        self.publish(scores)
+
+    def publish(self, scores: Mapping[str, Any]) -> None:
+        """Hand scalars to every logger at the number of steps done; what is undefined (NaN) is left out."""
+        values = {tag: float(value) for tag, value in scores.items()}
+        defined = {tag: value for tag, value in values.items() if not math.isnan(value)}
+        self.shown.update(defined)
+        for logger in self.loggers:
+            logger.log_metrics(defined, step=self.trainer.global_step)
+
+
+def confusion_of(metric: ConfusionMatrix, where: str) -> Tensor:
+    """The matrix over all processes. Raises UserError if it is empty, or if a network's output was not finite."""
+    with from_user():
+        matrix = metric.compute()
+    if not matrix.any():
+        raise UserError(f"every pixel of {where} is void: the masks hold no class; look at `ignore` in the class table")
+    return matrix
+
+
+def silent_trainer(make: Callable[..., Trainer], count: int, plugins: Sequence[Any] = (), **settings: Any) -> Trainer:
+    """Lightning's trainer, which prints nothing, writes nothing of its own and leaves samplers and signals to us.
+
+    Args:
+        make: Lightning's class, or what builds it with more settings.
+        count: the number of processes.
+    """
+    trainer = make(
+        strategy=processes.strategy(count),
+        plugins=[*plugins, *processes.environment()],
+        default_root_dir=os.devnull,  # where Lightning looks for checkpoints of its own
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        **settings,
+    )
+    leave_to_us(trainer)
+    return trainer
+
+
+def score_split(trainer: Trainer, scorer: Scorer, data: DataModule, split: str) -> dict[str, Any]:
+    """The content of `metrics.json`; the same in all processes."""
+    trainer.test(scorer, dataloaders=data.whole_images(split, trainer), verbose=False)
+    return score(scorer.totals, scorer.matrix, split, data.classes.names)
+
+
+def report_score(result: dict[str, Any], matrix: Tensor, data: DataModule, folder: Path) -> None:
+    """Print the table, and write the scores into `folder`."""
+    split = result["split"]
+    write_score(folder, result, matrix)
+    say(f"{split}: {result['images']} images\n{table(result)}")
+    if split == "val" and data.final_split == "val":
+        say("These data have no test split: val also chose the checkpoint, so this score flatters it.")
+    say(f"written: {folder / 'metrics.json'}, confusion.csv and confusion.png beside it")

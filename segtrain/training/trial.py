@@ -1,0 +1,135 @@
+"""What cannot be trained is refused here, before anything is written."""
+
+import copy
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..data import DataModule
+from ..errors import UserError, from_user
+from .learner import Learner
+
+OWN = {  # what the program decides, by the part of the settings whose target would take it
+    "data": {"augment", "seed"},
+    "trainer": {
+        *("max_steps", "max_epochs", "max_time", "val_check_interval", "check_val_every_n_epoch"),
+        *("num_sanity_val_steps", "use_distributed_sampler", "gradient_clip_algorithm", "default_root_dir"),
+        *("fast_dev_run", "overfit_batches", "limit_train_batches", "limit_val_batches", "limit_test_batches"),
+        *("min_steps", "min_epochs", "barebones", "reload_dataloaders_every_n_epochs", "log_every_n_steps"),
+        *("enable_progress_bar", "enable_model_summary", "enable_checkpointing", "logger", "callbacks", "plugins"),
+    },
+}
+
+
+def refuse_own(settings: Mapping[str, Any]) -> None:
+    """Raises UserError for settings that segtrain decides itself, and for a clip that is none."""
+    for part, names in OWN.items():
+        for name in names & settings[part].keys():
+            raise UserError(f"{part}.{name} is decided by segtrain: leave it out (train.* says how long)")
+    clip = settings["trainer"].get("gradient_clip_val")
+    if clip is not None and clip < 0:
+        raise UserError(f"trainer.gradient_clip_val={clip}: expected null, or 0 or more")
+
+
+def refuse_batch(data: DataModule, pieces: int, processes: int) -> None:
+    """Raises UserError for a batch that the images do not fill, or that cannot be shared out."""
+    images, batch = len(data.source("train")), data.batch_size
+    if batch > images:
+        raise UserError(f"data.batch_size={batch}: there are {images} training images; take {images} or fewer")
+    if pieces < 1 or batch % (pieces * processes):
+        shares = f"{pieces} equal pieces (trainer.accumulate_grad_batches)"
+        shares += f" in each of {processes} processes" if processes > 1 else ""
+        raise UserError(f"data.batch_size={batch} cannot be computed in {shares}")
+
+
+def refuse_crop(data: DataModule) -> None:
+    """Raises UserError for a crop that no training image fills, even as large as augmentation makes it."""
+    sizes = data.source("train").sizes
+    largest = [max(height for height, _ in sizes), max(width for _, width in sizes)]
+    enlarged = max(getattr(data.augment, "scale", (1, 1))[1], 1)
+    if any(crop > enlarged * side for crop, side in zip(data.crop, largest, strict=True)):
+        raise UserError(
+            f"data.crop={list(data.crop)}: the largest training image is {largest} (height, width), so most of "
+            "each crop would be empty; take a smaller crop"
+        )
+
+
+def try_network(network: nn.Module, data: DataModule, shares: int) -> None:
+    """One training step's forward pass without numbers.
+
+    Args:
+        shares: the number of pieces, over all processes, that a batch is computed in.
+
+    Raises:
+        UserError: if the network cannot be trained on the images.
+    """
+    images, channels, (height, width) = data.batch_size // shares, data.channels, data.crop
+    batch = torch.zeros(images, channels, height, width, dtype=torch.uint8, device="meta")
+    hollow = copy.deepcopy(network).to("meta").train()
+    try:
+        outputs = hollow(batch)
+    except NotImplementedError:  # a network with parts that cannot be computed without numbers
+        return
+    except (ValueError, RuntimeError) as error:
+        if "more than 1 value per channel" in str(error):
+            raise UserError(
+                f"batch norm has one value per channel from {images} image of {height} x {width} at a time: take a "
+                "larger data.batch_size or data.crop"
+            ) from None
+        size = f"{channels} channels, {height} x {width}"
+        raise UserError(f"model: it cannot be trained on images of {size} ({error})") from error
+    for logits in outputs if isinstance(outputs, tuple) else (outputs,):
+        refuse_logits(logits, (images, len(data.classes), height, width))
+
+
+def refuse_logits(logits: Tensor, shape: tuple[int, ...]) -> None:
+    """Raises UserError for logits of another shape (N, classes, H, W)."""
+    if logits.shape == shape:
+        return
+    if logits.ndim == 4 and logits.shape[1] != shape[1]:
+        raise UserError(f"model.num_classes={logits.shape[1]}: the data have {shape[1]} classes: leave it null")
+    raise UserError(f"model: its logits are {tuple(logits.shape)}, expected {shape} (images, classes, height, width)")
+
+
+def try_optimizer(learner: Learner) -> None:
+    """Build the optimiser, and ask the schedule for its first and its last factor.
+
+    Raises:
+        UserError: for settings that they do not take.
+    """
+    with from_user(TypeError, ValueError, RuntimeError, where="optimizer: "):
+        group_of_one(learner.make_optimizer)
+    with from_user(), from_user(TypeError, ArithmeticError, where="schedule: "):
+        factors = [learner.schedule(step, learner.steps) for step in (0, learner.steps)]
+    if not all(isinstance(factor, float | int) and 0 <= factor < math.inf for factor in factors):
+        raise UserError(f"schedule: factors {factors} on the learning rate: expected numbers of 0 or more")
+
+
+def group_of_one(make_optimizer: Callable[..., Any]) -> dict[str, Any]:
+    """The settings that an optimiser of one parameter has, and that parameter."""
+    parameter = nn.Parameter(torch.zeros(1))
+    return make_optimizer([{"params": [parameter]}]).param_groups[0]
+
+
+def refuse_misfit(learner: Learner, content: Mapping[str, Any]) -> None:
+    """Raises UserError if a training cannot go on from a checkpoint, whose parts belong to other settings."""
+    own, stored = shapes(learner.state_dict()), shapes(content["state_dict"])
+    differing = sorted(name for name in own.keys() | stored.keys() if own.get(name) != stored.get(name))
+    kept = group_of_one(learner.make_optimizer).keys()
+    for state in content.get("optimizer_states", ()):
+        if any(group.keys() - {"initial_lr"} != kept for group in state["param_groups"]):
+            differing.append("what the optimizer keeps")
+            break
+    if differing:
+        more = f" and {len(differing) - 1} more" if len(differing) > 1 else ""
+        raise UserError(
+            f"the checkpoint does not fit these settings ({differing[0]}{more} differ): leave out what was changed, or "
+            "start a new run from its weights with init="
+        )
+
+
+def shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in state.items()}

@@ -1,0 +1,61 @@
+import numpy as np
+
+from segtrain.data.classes import ClassTable
+from segtrain.report.pictures import colorize, displayable, mosaic, overlay, samples
+
+CLASSES = ClassTable.from_spec(
+    {
+        "ignore": 255,
+        "classes": [{"name": "sky", "color": [0, 0, 200]}, {"name": "road", "color": [100, 0, 0]}, {"name": "tree"}],
+    }
+)
+
+
+def test_colours_and_void():
+    assert colorize(np.array([[0, 1, 255]], np.uint8), CLASSES).tolist() == [[[0, 0, 200], [100, 0, 0], [0, 0, 0]]]
+
+
+def test_an_overlay_is_half_image_and_half_colour():
+    image = np.full((3, 1, 1), 100, np.uint8)
+    assert overlay(image, np.array([[1]]), CLASSES).tolist() == [[[100, 50, 50]]]
+
+
+def test_a_mosaic_shows_wrong_pixels_red_and_void_black():
+    image = np.full((3, 2, 2), 90, np.uint8)
+    truth, prediction = np.array([[0, 1], [255, 1]]), np.array([[0, 0], [0, 1]])
+    picture = mosaic([(image, truth, prediction)] * 2, CLASSES, gap=1)
+    assert picture.shape == (6, 12, 3)
+    assert picture[:2, 9:11].tolist() == [[[30, 30, 30], [255, 0, 0]], [[0, 0, 0], [30, 30, 30]]]
+
+
+def test_images_of_different_sizes_share_a_mosaic():
+    rows = [(np.zeros((3, h, 4), np.uint8), np.zeros((h, 4), int), np.zeros((h, 4), int)) for h in (2, 5)]
+    wide = (np.zeros((3, 2, 9), np.uint8), np.zeros((2, 9), int), np.zeros((2, 9), int))
+    assert mosaic([*rows, wide], CLASSES, gap=0).shape == (9, 36, 3)
+
+
+def test_samples_show_image_mask_and_both_under_the_names_of_the_classes():
+    mask = np.zeros((10, 20), np.uint8)
+    mask[:, 10:] = 1
+    picture = samples([("a.png", np.full((1, 10, 20), 7, np.uint8), mask)], CLASSES, side=40)
+    shown = np.asarray(picture)
+    assert shown.shape[1] == 3 * 40 + 2 * 4
+    assert (0, 0, 200) in set(map(tuple, shown.reshape(-1, 3).tolist()))
+    assert shown[-10, 5].tolist() == [7, 7, 7]
+    assert shown[-10, 44 + 5].tolist() == [0, 0, 200]
+    assert shown[-10, 44 + 35].tolist() == [100, 0, 0]
+
+
+def test_void_is_named_where_there_is_some():
+    mask = np.zeros((10, 20), np.uint8)
+    without = samples([("a.png", np.full((1, 10, 20), 7, np.uint8), mask)], CLASSES, side=200)
+    mask[0, 0] = CLASSES.void
+    with_void = samples([("a.png", np.full((1, 10, 20), 7, np.uint8), mask)], CLASSES, side=200)
+    names = [np.asarray(picture.crop((0, 0, picture.width, 14))) for picture in (without, with_void)]
+    assert (names[0] != names[1]).any()
+
+
+def test_any_channels_and_depth_can_be_shown():
+    assert displayable(np.full((1, 2, 3), 9, np.uint8)).shape == (3, 2, 3)
+    deep = np.array([[[0, 500], [1000, 250]]] * 5, np.uint16)
+    assert displayable(deep)[0].tolist() == [[0, 127], [255, 63]]

@@ -1,0 +1,58 @@
+import csv
+import json
+
+import pytest
+import torch
+from torch.nn.functional import one_hot
+
+from segtrain.metrics import ConfusionMatrix, summary
+from segtrain.report.scores import score, table, write_score
+
+NAMES = ("sky", "road", "tree")
+
+
+@pytest.fixture
+def confusion() -> ConfusionMatrix:
+    metric = ConfusionMatrix(3, 255)
+    truth = torch.tensor([0] * 4 + [1] * 6 + [255] * 3)
+    prediction = torch.tensor([0, 0, 1, 1, 0, 1, 1, 1, 1, 1, 2, 2, 2])
+    metric.update(one_hot(prediction, 3).float().T.reshape(1, 3, 1, 13), truth.view(1, 1, 13))
+    return metric  # [[2, 2, 0], [1, 5, 0], [0, 0, 0]] and three void pixels
+
+
+def scored(confusion: ConfusionMatrix) -> dict:
+    return score(summary(confusion), confusion.compute(), "val", NAMES)
+
+
+def test_metrics_json_is_fractions_with_null_for_what_never_occurs(tmp_path, confusion: ConfusionMatrix):
+    result = scored(confusion)
+    write_score(tmp_path / "evaluate", result, confusion.compute())
+    stored = json.loads((tmp_path / "evaluate/metrics.json").read_text())
+    assert (stored["split"], stored["images"], stored["pixels"], stored["void_pixels"]) == ("val", 1, 10, 3)
+    assert stored["classes"]["sky"] == {"iou": 0.4, "dice": 4 / 7, "precision": 2 / 3, "recall": 0.5, "pixels": 4}
+    assert stored["classes"]["tree"] == {"iou": None, "dice": None, "precision": None, "recall": None, "pixels": 0}
+    assert stored["miou"] == pytest.approx((0.4 + 5 / 8) / 2)
+    assert stored["accuracy"] == 0.7
+
+
+def test_confusion_csv_has_truth_in_rows_and_names_as_headers(tmp_path, confusion: ConfusionMatrix):
+    write_score(tmp_path, scored(confusion), confusion.compute())
+    with open(tmp_path / "confusion.csv", newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[0][1:] == ["sky", "road", "tree"]
+    assert rows[2] == ["road", "1", "5", "0"]
+
+
+def test_the_confusion_picture_is_written_and_not_empty(tmp_path, confusion: ConfusionMatrix):
+    from PIL import Image
+
+    write_score(tmp_path, scored(confusion), confusion.compute())
+    with Image.open(tmp_path / "confusion.png") as picture:
+        assert len(set(picture.convert("L").get_flattened_data())) > 10
+
+
+def test_the_table_names_every_class_and_marks_what_is_undefined(confusion: ConfusionMatrix):
+    lines = table(scored(confusion)).splitlines()
+    assert lines[1].split() == ["sky", "0.4000", "0.5714", "0.6667", "0.5000", "4"]
+    assert lines[3].split() == ["tree", "-", "-", "-", "-", "0"]
+    assert lines[4].split() == ["mIoU", "0.5125", "accuracy", "0.7000"]

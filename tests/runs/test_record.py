@@ -1,0 +1,82 @@
+import json
+from typing import Any
+
+import pytest
+
+from segtrain.runs.record import MOVED, Record, without_pretrained
+from tests.runs.conftest import CLASSES, MODEL, SETTINGS
+
+RECORD = Record(
+    run="some",
+    settings=SETTINGS,
+    model=MODEL,
+    loss={"_target_": "segtrain.losses.CrossEntropy"},
+    precision="32-true",
+    classes=CLASSES,
+    channels=1,
+    fingerprint="f",
+)
+
+
+def changed(**parts: Any) -> str:
+    return json.dumps({**json.loads(RECORD.to_json()), **parts})
+
+
+def test_a_record_comes_back_as_it_was() -> None:
+    assert Record.from_json(RECORD.to_json()) == RECORD
+
+
+@pytest.mark.parametrize("name", ["run", "settings", "model", "loss", "precision", "fingerprint"])
+@pytest.mark.parametrize("value", [None, 7, [1]])
+def test_a_part_that_is_missing_or_of_another_type_is_named(name: str, value: object) -> None:
+    with pytest.raises(ValueError, match=f"cannot be read \\({name} is missing, or no"):
+        Record.from_json(changed(**{name: value}))
+
+
+@pytest.mark.parametrize("text", [None, 7, "", "{", "[]", "null", "[" * 100_000])
+def test_what_is_no_record_is_refused(text: object) -> None:
+    with pytest.raises(ValueError, match="the checkpoint's record of its run cannot be read"):
+        Record.from_json(text)
+
+
+def test_settings_without_a_part_or_a_call_are_refused() -> None:
+    few = {name: value for name, value in SETTINGS.items() if name != "loss"}
+    with pytest.raises(ValueError, match="settings are not those of a training: loss are missing"):
+        Record.from_json(changed(settings=few))
+    with pytest.raises(ValueError, match="settings name no data"):
+        Record.from_json(changed(settings={**SETTINGS, "data": {"root": "x"}}))
+
+
+@pytest.mark.parametrize("part", ["settings", "model", "loss"])
+def test_a_nest_is_refused(part: str) -> None:
+    nest: Any = 1
+    for _ in range(100):
+        nest = [nest]
+    with pytest.raises(ValueError, match="nested deeper than 64 levels"):
+        Record.from_json(changed(**{part: {**SETTINGS, "_target_": "x.y", "deep": nest}}))
+
+
+@pytest.mark.parametrize("value", [0, -1, True, "3", 1.0])
+def test_channels_are_a_number(value: object) -> None:
+    with pytest.raises(ValueError, match="channels is no number of channels"):
+        Record.from_json(changed(channels=value))
+
+
+@pytest.mark.parametrize(("noted", "channels"), [(4, 4), (None, 3), ("x", 3)])
+def test_older_records_have_their_channels_in_the_encoder(noted: object, channels: int) -> None:
+    parts = json.loads(changed(model={**MODEL, "encoder": {**MODEL["encoder"], "in_channels": noted}}))
+    del parts["channels"]
+    assert Record.from_json(json.dumps(parts)).channels == channels
+
+
+@pytest.mark.parametrize(("old", "new"), MOVED.items())
+def test_names_that_moved_are_read_as_what_they_are_now(old: str, new: str) -> None:
+    inner = [{"_target_": old, "_partial_": True}]
+    settings = Record.from_json(changed(settings={**SETTINGS, "schedule": {"_target_": old, "parts": inner}})).settings
+    assert settings["schedule"] == {"_target_": new, "parts": [{"_target_": new, "_partial_": True}]}
+
+
+def test_only_networks_that_take_pretrained_weights_lose_them() -> None:
+    resnet = {"_target_": "segtrain.models.resnet", "layers": 50, "weights": "IMAGENET1K_V2"}
+    mine = {"_target_": "my.Network", "encoders": [resnet], "fusion": {"weights": [1, 2]}, "weights": "mine"}
+    assert without_pretrained(mine) == {**mine, "encoders": [{**resnet, "weights": None}]}

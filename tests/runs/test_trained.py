@@ -1,0 +1,46 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from segtrain import build
+from segtrain.data import ClassTable
+from segtrain.runs import trained
+from tests.runs.conftest import CLASSES, MODEL, SETTINGS
+
+
+def test_a_network_comes_back_with_its_classes_and_settings(stored: Callable[..., Path]):
+    network, classes, settings = trained.load(stored())
+    torch.manual_seed(0)
+    expected = build.build(MODEL).state_dict()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in network.state_dict().items())
+    assert not network.training
+    assert classes.names == ClassTable.from_spec(CLASSES).names
+    assert settings == SETTINGS
+
+
+def test_the_average_is_preferred_since_it_was_scored(stored: Callable[..., Path]):
+    plain = trained.load(stored()).network.state_dict()
+    averaged = trained.load(stored(average=True)).network.state_dict()
+    assert all(torch.equal(averaged[name], tensor + 1) for name, tensor in plain.items())
+
+
+def test_a_run_folder_means_its_best_checkpoint(stored: Callable[..., Path], tmp_path: Path):
+    (tmp_path / "run/checkpoints").mkdir(parents=True)
+    stored().rename(tmp_path / "run/checkpoints/best.ckpt")
+    assert trained.load(tmp_path / "run").classes.names == ("a", "b")
+
+
+def test_a_stored_configuration_may_not_name_what_is_not_shipped(stored: Callable[..., Path]):
+    path = stored(model={"_target_": "torch.nn.Conv2d", "in_channels": 3, "out_channels": 2, "kernel_size": 1})
+    with pytest.raises(ValueError, match=r"'torch.nn.Conv2d' is not a shipped one"):
+        trained.load(path)
+
+
+def test_what_the_user_allows_is_built(stored: Callable[..., Path]):
+    path = stored(model={"_target_": "torch.nn.Conv2d", "in_channels": 3, "out_channels": 2, "kernel_size": 1})
+    with pytest.raises(
+        ValueError, match="the weights are not those of the network described"
+    ):  # built, and then the weights do not fit
+        trained.load(path, allow=["torch.nn.Conv2d"])

@@ -1,0 +1,61 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from segtrain.build import Trust
+from segtrain.data import ShapesData
+from segtrain.errors import UserError
+from segtrain.training import parts
+
+TRAIN = {"epochs": 1, "steps": None, "validate_epochs": 1, "log_steps": 1, "save_minutes": 0, "ema": None}
+TRAIN |= {"auxiliary_weight": 0.4, "compile": False}
+RESNET = {"_target_": "segtrain.models.resnet", "layers": 50, "weights": "IMAGENET1K_V2", "in_channels": None}
+MODEL = {"_target_": "segtrain.models.FCN", "encoder": RESNET, "num_classes": None, "mean": None, "std": None}
+
+
+@pytest.fixture
+def data() -> ShapesData:
+    return ShapesData(size=[16, 16], train=4, val=2, test=2, variant=0, crop=[16, 16], batch_size=2, workers=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("epochs", 0), ("steps", math.inf), ("log_steps", -1), ("save_minutes", -1), ("ema", 1.0), ("ema", -0.1)],
+)
+def test_how_long_and_how_often_are_numbers_that_mean_something(name: str, value: float) -> None:
+    with pytest.raises(UserError, match=rf"train.{name}={value}: expected"):
+        parts.TrainSettings(**{**TRAIN, name: value})
+
+
+def test_typed_pretrained_weights_stay_and_stored_ones_are_refused(data: ShapesData) -> None:
+    known = parts.network_spec(MODEL, data, None, None)
+    assert known == {**MODEL, "encoder": {**RESNET, "in_channels": 3}, "num_classes": 6}
+    with pytest.raises(UserError, match=r"start the run anew with the words in its overrides.txt"):
+        parts.network_spec(MODEL, data, Trust(), None)
+
+
+def test_without_pretrained_weights_mean_and_deviation_are_those_of_the_data(data: ShapesData) -> None:
+    known = parts.network_spec({**MODEL, "encoder": {**RESNET, "weights": None}, "std": [1, 1, 1]}, data, Trust(), None)
+    assert known["mean"] == data.statistics()[0]
+    assert known["std"] == [1, 1, 1]
+
+
+def test_a_loss_has_one_weight_per_class_and_the_void_of_the_data(data: ShapesData) -> None:
+    known = parts.loss_spec({"_target_": "x.y", "weights": "none", "ignore_index": None}, data, None)
+    assert known == {"_target_": "x.y", "weights": None, "ignore_index": data.classes.void}
+    with pytest.raises(UserError, match=r"loss.weights has 2 numbers, but the data have 6 classes"):
+        parts.loss_spec({"_target_": "x.y", "weights": [1, 2]}, data, None)
+    with pytest.raises(UserError, match=r"loss.ignore_index=7: void is 255"):
+        parts.loss_spec({"_target_": "x.y", "ignore_index": 7}, data, None)
+
+
+def test_weights_of_another_network_are_taken_where_they_fit(capsys: pytest.CaptureFixture[str]) -> None:
+    network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 3))
+    other = {"0.weight": torch.ones(2, 2), "1.weight": torch.ones(9, 9), "2.bias": torch.ones(1)}
+    parts.begin_with(network, other)
+    assert network[0].weight.tolist() == [[1, 1], [1, 1]]
+    assert capsys.readouterr().out == "init: 1 of 4 tensors loaded; fresh: 0.bias, 1.weight, 1.bias\n"
+    with pytest.raises(UserError, match=r"hardly anything of that checkpoint fits"):
+        parts.begin_with(network, {"2.bias": torch.ones(1)})

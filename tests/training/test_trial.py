@@ -1,0 +1,60 @@
+import pytest
+import torch
+from torch import nn
+
+from segtrain.data import Augment, ShapesData
+from segtrain.errors import UserError
+from segtrain.training import trial
+
+
+def data(**settings: object) -> ShapesData:
+    words = {"size": [16, 16], "train": 8, "val": 2, "test": 2, "variant": 0, "crop": [16, 16], "batch_size": 4}
+    words |= {"workers": 0, "augment": Augment(scale=[0.5, 2.0], flip=0, brightness=0, contrast=0, saturation=0, hue=0)}
+    return ShapesData(**{**words, **settings})
+
+
+class Network(nn.Module):
+    """Logits of so many classes, at 1 / `stride` of the image's size."""
+
+    def __init__(self, classes: int, stride: int = 1) -> None:
+        super().__init__()
+        self.score = nn.Conv2d(3, classes, 1, stride)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.score(image.float())
+
+
+def test_what_segtrain_decides_may_not_be_set() -> None:
+    trainer = {"gradient_clip_val": 1.0}
+    trial.refuse_own({"data": {}, "trainer": trainer})
+    with pytest.raises(UserError, match=r"data.seed is decided by segtrain"):
+        trial.refuse_own({"data": {"seed": 1}, "trainer": trainer})
+    with pytest.raises(UserError, match=r"trainer.gradient_clip_val=-1: expected null, or 0 or more"):
+        trial.refuse_own({"data": {}, "trainer": {"gradient_clip_val": -1}})
+
+
+def test_a_batch_is_filled_and_shared_out_equally() -> None:
+    trial.refuse_batch(data(), 2, 2)
+    with pytest.raises(UserError, match=r"there are 8 training images; take 8 or fewer"):
+        trial.refuse_batch(data(batch_size=9), 1, 1)
+    with pytest.raises(UserError, match=r"batch_size=4 cannot be computed in 3 equal pieces"):
+        trial.refuse_batch(data(), 3, 1)
+    with pytest.raises(UserError, match=r"in 2 equal pieces .* in each of 4 processes"):
+        trial.refuse_batch(data(), 2, 4)
+
+
+@pytest.mark.parametrize(("crop", "fits"), [([32, 32], True), ([32, 33], False)])
+def test_a_crop_may_be_as_large_as_augmentation_makes_an_image(crop: list[int], fits: bool) -> None:
+    if fits:
+        trial.refuse_crop(data(crop=crop))
+    else:
+        with pytest.raises(UserError, match=r"data.crop=\[32, 33\]: the largest training image is \[16, 16\]"):
+            trial.refuse_crop(data(crop=crop))
+
+
+def test_logits_have_the_size_of_the_image_and_a_channel_per_class() -> None:
+    trial.try_network(Network(6), data(), 1)
+    with pytest.raises(UserError, match=r"model.num_classes=5: the data have 6 classes"):
+        trial.try_network(Network(5), data(), 1)
+    with pytest.raises(UserError, match=r"its logits are \(4, 6, 8, 8\), expected \(4, 6, 16, 16\)"):
+        trial.try_network(Network(6, stride=2), data(), 1)
