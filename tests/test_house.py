@@ -171,7 +171,7 @@ def test_a_room_imports_what_its_door_lets_through(file: Path) -> None:
             ["segtrain.losses"],
         ),
         ("training.learner", "import importlib\nimportlib.import_module(name)", ["?"]),
-        ("training.parts", "from ..inspection import inspect", ["segtrain.inspection"]),
+        ("training.parts", "from ..inspection import inspect", ["segtrain.inspection.inspect"]),
         ("commands.train", "from .. import runs\nfrom omegaconf import DictConfig", []),
         ("commands.train", "from .evaluate import evaluate", ["segtrain.commands.evaluate"]),
         ("commands.train", "from hydra.utils import get_class", ["hydra.utils"]),
