@@ -3,8 +3,7 @@
 import csv
 import json
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,8 +13,7 @@ import yaml
 from ...errors import UserError
 from ...text import UNPRINTABLE
 from ..classes import MAX_BYTES, MAX_CLASSES, MAX_NAME, ClassTable
-from ..color import Color, hex_of, number_of
-from ..survey.facts import MaskFacts
+from ..color import Color
 
 # Our own, what people call theirs, and those of CVAT, CamVid, RUGD, fast.ai, ADE20K, Roboflow, Supervisely, WoodScape.
 FILES = re.compile(
@@ -51,22 +49,6 @@ class Listed(NamedTuple):
 class ClassFile(NamedTuple):
     path: Path
     entries: list[Listed]
-
-
-class Held(NamedTuple):
-    """What becomes of a class file when it is held against the masks.
-
-    Attributes:
-        found: entries with the pixels that they own.
-        absent: entries of which no mask has a pixel.
-        unlisted: values or colours that occur and that no entry names, with their pixels.
-        coloured: whether these are 24-bit colours.
-    """
-
-    found: list[tuple[Listed, int]]
-    absent: list[Listed]
-    unlisted: dict[int, int]
-    coloured: bool
 
 
 def read_class_file(root: Path) -> ClassFile | None:
@@ -278,51 +260,3 @@ def parse_color(value: Any) -> Color | None:
         return None
     red, green, blue = (int(c) for c in value[:3])
     return (red, green, blue) if max(red, green, blue) < 256 else None
-
-
-# --- held against the masks -------------------------------------------------------------------------------------------
-
-
-def hold(entries: Sequence[Listed], masks: Sequence[MaskFacts]) -> Held:
-    """By colours where the masks or their palettes have colours that the file lists, else by values."""
-    colours, values = Counter[int](), Counter[int]()
-    for facts in masks:
-        for code, pixels in facts.counts.items():
-            if facts.channels >= 3:
-                colours[code] += pixels
-            else:
-                values[code] += pixels
-                if facts.colours:
-                    colours[facts.colours[code]] += pixels
-    by_colour = {number_of(entry.color): entry for entry in entries if entry.color is not None}
-    coloured = bool(colours) and (not values or bool(set(by_colour) & set(colours) - {0}))
-    if coloured:
-        found = [(entry, colours[code]) for code, entry in by_colour.items() if code in colours]
-        unlisted = {code: pixels for code, pixels in colours.most_common() if code not in by_colour}
-    else:
-        owned = [(entry, entry.values or (i,)) for i, entry in enumerate(entries)]
-        found = [(entry, n) for entry, its in owned if (n := sum(values[v] for v in its))]
-        listed = {value for _, its in owned for value in its}
-        unlisted = {value: pixels for value, pixels in values.most_common() if value not in listed}
-    there = [entry for entry, _ in found]
-    return Held(found, [entry for entry in entries if entry not in there], unlisted, coloured)
-
-
-def differences(held: Held) -> list[str]:
-    """Sentences on what the class file lists and the masks lack, and the other way round."""
-    total = sum(held.unlisted.values()) + sum(pixels for _, pixels in held.found)
-    what, notes = "colours" if held.coloured else "values", []
-    if held.absent:
-        shown = [f"{e.name} {hex_of(number_of(e.color))}" if held.coloured and e.color else e.name for e in held.absent]
-        notes.append(f"Of the class file's {what}, these never occur in the masks: {some(shown)}.")
-    if held.unlisted:
-        shown = [
-            f"{hex_of(code) if held.coloured else code} ({pixels} pixels, {100 * pixels / total:.2f} %)"
-            for code, pixels in held.unlisted.items()
-        ]
-        notes.append(f"These {what} occur, and the class file does not list them: {some(shown)}.")
-    return notes
-
-
-def some(texts: Sequence[str], most: int = 12) -> str:
-    return ", ".join(texts[:most]) + (f" and {len(texts) - most} more" if len(texts) > most else "")

@@ -2,8 +2,6 @@
 
 import colorsys
 from collections.abc import Iterable, Sequence
-from itertools import count
-from typing import Any
 
 from ..color import Color, color_of
 
@@ -56,31 +54,6 @@ def colour_word(color: Color) -> str:
         return "grey"
     word = next(word for end, word in HUES if hue * 360 <= end)
     return "brown" if lightness < 0.35 and word == "orange" else word
-
-
-def fresh(word: str, taken: Any) -> str:
-    """The word, with a number behind it if others have it."""
-    names, n = set(taken), 2
-    if word not in names:
-        return word
-    while f"{word}_{n}" in names:
-        n += 1
-    return f"{word}_{n}"
-
-
-def joined(classes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Classes with names and colours that are their own; of those with one colour, the first keeps it."""
-    names: list[str] = []
-    wanted = {tuple(entry["color"]) for entry in classes}
-    colors: set[tuple[int, ...]] = set()
-    spares = (color for color in map(spare_color, count(1)) if color not in wanted and color not in colors)
-    for entry in classes:
-        entry["name"] = fresh(entry["name"], names)
-        names.append(entry["name"])
-        if tuple(entry["color"]) in colors:
-            entry["color"] = list(next(spares))
-        colors.add(tuple(entry["color"]))
-    return classes
 
 
 def spare_color(index: int) -> Color:
