@@ -1,27 +1,29 @@
 """What colours are called, and colours that are easily told apart."""
 
 import colorsys
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from ..color import Color, color_of
 
 # degrees of the colour circle up to which a word goes
-HUES = (12, "red"), (42, "orange"), (68, "yellow"), (160, "green"), (195, "cyan"), (255, "blue"), (290, "purple")
-HUES += (335, "pink"), (360, "red")
+HUES = {12: "red", 42: "orange", 68: "yellow", 160: "green", 195: "cyan", 255: "blue", 290: "purple", 335: "pink"}
 EASY = 400  # colours beyond which the circle of hues is used up
 PALETTE = ((230, 60, 60), (70, 130, 230), (250, 200, 50), (90, 200, 110), (190, 100, 220), (250, 140, 40))
 
 
 def colour_words(codes: Sequence[int]) -> dict[int, str]:
     """Names for colours, black being the background. Of two of one word, one is dark; more are numbered."""
-    words = {code: "background" if code == 0 else colour_word(color_of(code)) for code in codes}
-    for word in set(words.values()):
-        same = sorted((code for code in codes if words[code] == word), key=lambda code: -brightness(color_of(code)))
+    groups: dict[str, list[int]] = defaultdict(list)  # from bright to dark
+    for code in sorted(codes, key=lambda code: -brightness(color_of(code))):
+        groups[colour_word(color_of(code)) if code else "background"].append(code)
+    names = {}
+    for word, same in groups.items():
+        for number, code in enumerate(same, 1):
+            names[code] = f"{word}_{number}" if len(same) > 1 else word
         if len(same) == 2 and word not in ("black", "white"):
-            words[same[1]] = f"dark_{word}"
-        elif len(same) > 1:
-            words |= {code: f"{word}_{i}" for i, code in enumerate(same, 1)}
-    return words
+            names |= {same[0]: word, same[1]: f"dark_{word}"}
+    return names
 
 
 def in_one_channel(codes: Iterable[int]) -> dict[int, int]:
@@ -52,7 +54,7 @@ def colour_word(color: Color) -> str:
         return "white"
     if saturation < 0.12:
         return "grey"
-    word = next(word for end, word in HUES if hue * 360 <= end)
+    word = next((word for end, word in HUES.items() if hue * 360 <= end), "red")
     return "brown" if lightness < 0.35 and word == "orange" else word
 
 

@@ -32,11 +32,16 @@ def without_few_lossy(masks: Sequence[MaskFacts]) -> Sequence[MaskFacts]:
 
 def coding_of(masks: Sequence[MaskFacts]) -> Coding:
     """Whether values (or palette indices) or colours tell the classes apart in all of the masks."""
-    codes = {code for facts in masks if facts.channels >= 3 for code in facts.counts}
-    palettes = {pair for facts in masks for pair in facts.colours.items()}  # of an index and its colour
+    codes: set[int] = set()
+    palette: dict[int, int] = {}
+    for facts in masks:
+        if facts.channels >= 3:
+            codes.update(facts.counts)
+        for index, code in facts.colours.items():
+            if palette.setdefault(index, code) != code:
+                return "colors"
     if not codes:
-        one_meaning = len(palettes) == len({index for index, _ in palettes})
-        return "values" if one_meaning else "colors"
-    if in_one_channel(codes) or any(grey_level(code) is None for code in codes):
-        return "colors"
-    return "values" if all(code == index * GREY_STEP for index, code in palettes) else "colors"
+        return "values"
+    grey = all(grey_level(code) is not None for code in codes) and not in_one_channel(codes)
+    same = all(code == index * GREY_STEP for index, code in palette.items())
+    return "values" if grey and same else "colors"

@@ -43,12 +43,10 @@ def propose_values(masks: Sequence[MaskFacts], listed: Sequence[Listed]) -> Prop
 
 def palette_of(masks: Sequence[MaskFacts]) -> dict[int, Color]:
     """Index -> colour, but for indices that are shown as the grey of their own value."""
-    palette = {}
+    codes: dict[int, int] = {}
     for facts in masks:
-        for index, code in facts.colours.items():
-            if code != index * GREY_STEP:
-                palette[index] = color_of(code)
-    return palette
+        codes.update(facts.colours)
+    return {index: color_of(code) for index, code in codes.items() if code != index * GREY_STEP}
 
 
 def is_small(values: Sequence[int] | Mapping[int, int]) -> bool:
@@ -82,9 +80,7 @@ def is_numbered(masks: Sequence[MaskFacts], number: int) -> bool:
 
 def is_bits_and_greys(masks: Sequence[MaskFacts], histogram: Histogram) -> bool:
     """Whether masks of 1 bit, which hold 0 and 1, stand beside masks of 8 bits, which hold 0 and 255."""
-    if histogram.pixels.keys() != {0, 1, 255}:
-        return False
-    return {facts.bits == 1 for facts in masks if 1 in facts.counts} == {True}
+    return histogram.pixels.keys() == {0, 1, 255} and all(facts.bits == 1 for facts in masks if 1 in facts.counts)
 
 
 def cut_in_two(histogram: Histogram, listed: Sequence[Listed], *, lossy: bool) -> Proposal:
@@ -112,7 +108,7 @@ def class_per_value(histogram: Histogram, palette: Mapping[int, Color], listed: 
     """A class for each value, but for the one that means no class."""
     values = sorted(histogram.pixels)
     owners = by_value(values, palette, listed)
-    ignore, notes = void_value(values, palette, owners)
+    ignore, notes = void_value(values, owners)
     kept = [value for value in values if value != ignore]
     kind = "palette" if palette else "class index" if is_index(values) else "grey levels"
     if owners:
@@ -145,24 +141,14 @@ def classes_of(
     return classes
 
 
-def void_value(
-    values: Sequence[int], palette: Mapping[int, Color], owners: Mapping[int, Listed]
-) -> tuple[int | None, list[str]]:
-    """The value that means no class, with a note where it was guessed.
-
-    It is known by its name; it is 255 beside class indices, or the last index of a palette if that is black.
-    """
+def void_value(values: Sequence[int], owners: Mapping[int, Listed]) -> tuple[int | None, list[str]]:
+    """The value that means no class, by its name, or since it is 255 beside class indices; with a note on the guess."""
     for value, entry in owners.items():
         if is_void(entry.name):
             return value, []
     last, others = values[-1], values[:-1]
-    if len(others) < 2:
-        return None, []
-    if last in VOID_VALUES and last not in owners and is_index(others):
+    if last in VOID_VALUES and last not in owners and len(others) > 1 and is_index(others):
         return last, [f"Value {last} stands beside class indices: it is taken for 'no class' (ignore: {last})."]
-    black = (0, 0, 0)
-    if not owners and palette.get(last) == black and palette.get(0, black) != black:
-        return last, [f"Value {last}, the last one, is black in the palette: it is taken for 'no class'."]
     return None, []
 
 
