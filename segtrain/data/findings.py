@@ -31,7 +31,7 @@ class Finding(NamedTuple):
     """Something wrong: errors make a pair unusable, warnings do not.
 
     Attributes:
-        file: as the survey names it: an image, a mask, or a split.
+        file: An image or a mask, as the survey names it, or a split.
     """
 
     severity: Literal["error", "warning"]
@@ -41,7 +41,7 @@ class Finding(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """A pair in its split, with what is known of its image."""
+    """A pair, its split, and the facts of its image."""
 
     split: str
     pair: Pair
@@ -51,19 +51,22 @@ class Sample(NamedTuple):
 def find(reading: Reading, facts: Survey, table: ClassTable | None) -> list[Finding]:
     """Errors first, then warnings; each kind in the order of the files. Faults across splits are sought between the
     splits of `reading`, so data without splits have to be split before."""
-    found = [Finding("error", "no mask", str(path), "an image without a mask") for path in reading.images]
-    found += [Finding("error", "no image", str(path), "a mask without an image") for path in reading.masks]
-    placed = [Sample(split, pair, facts.image(pair)) for split, pairs in reading.splits.items() for pair in pairs]
-    for _, pair, image in placed:
-        found += in_pair(pair, image, facts.mask(pair), table)
-    found += odd_images(placed)
-    found += odd_masks({p.pair.mask.name: facts.mask(p.pair) for p in placed}, table)
+    findings = [Finding("error", "no mask", str(path), "an image without a mask") for path in reading.images]
+    findings += [Finding("error", "no image", str(path), "a mask without an image") for path in reading.masks]
+    samples, masks = [], {}
+    for split, pairs in reading.splits.items():
+        for pair in pairs:
+            samples.append(Sample(split, pair, facts.image(pair)))
+            masks[pair.mask.name] = facts.mask(pair)
+            findings += in_pair(pair, facts.image(pair), facts.mask(pair), table)
+    findings += odd_images(samples)
+    findings += odd_masks(masks, table)
     if table is not None:
-        found += absent_classes(reading.splits, facts, table)
-    found += across_splits(placed)
-    found = list(dict.fromkeys(found))  # a file may belong to several pairs
-    kinds = list(dict.fromkeys(finding.kind for finding in found))
-    return sorted(found, key=lambda finding: (finding.severity != "error", kinds.index(finding.kind)))
+        findings += absent_classes(reading.splits, facts, table)
+    findings += across_splits(samples)
+    findings = list(dict.fromkeys(findings))  # a file may belong to several pairs
+    kinds = list(dict.fromkeys(finding.kind for finding in findings))
+    return sorted(findings, key=lambda finding: (finding.severity != "error", kinds.index(finding.kind)))
 
 
 # --- one pair ---------------------------------------------------------------------------------------------------------
@@ -111,64 +114,76 @@ def pixels(file: str, mask: MaskFacts, table: ClassTable | None) -> Iterator[Fin
         yield Finding("error", "lossy", file, f"{mask.format} changes the numbers in a mask: save it as PNG")
         return
     if table is None:
-        only = len(mask.counts) == 1 and not mask.rest
-    else:
-        share = tally(mask, table)
-        uncounted = mask.rest if table.other != "error" else 0  # the table covers these, whatever they are
-        lost = sum(share.unowned.values()) + share.rest - uncounted
-        if lost:
-            kind = "lossy" if mask.lossy else "values"
-            yield Finding("error", kind, file, unowned_text(mask, share.unowned, lost, table))
-        if share.void and not share.classes and not lost:
-            yield Finding("warning", "all void", file, "no pixel of the mask belongs to a class")
-            return
-        only = len(share.classes) + len(share.unowned) == 1 and not share.void and not share.rest
-    if only:
-        codes, _ = in_coding(mask, table.coding if table else None)
-        yield Finding("warning", "one value", file, f"all pixels are {shown_codes(mask, codes, table)}")
+        if len(mask.counts) == 1 and not mask.rest:
+            yield one_value(file, mask, table)
+        return
+    share = tally(mask, table)
+    unowned = sum(share.unowned.values()) + share.rest
+    if table.other != "error":
+        unowned -= mask.rest  # which the table covers, whatever they are
+    if unowned:
+        kind = "lossy" if mask.lossy else "values"
+        yield Finding("error", kind, file, unowned_text(mask, share.unowned, unowned, table))
+    if share.void and not share.classes and not unowned:
+        yield Finding("warning", "all void", file, "no pixel of the mask belongs to a class")
+    elif len(share.classes) + len(share.unowned) == 1 and not share.void and not share.rest:
+        yield one_value(file, mask, table)
+
+
+def one_value(file: str, mask: MaskFacts, table: ClassTable | None) -> Finding:
+    codes, _ = in_coding(mask, table.coding if table else None)
+    text = ", ".join(code_text(code, mask, table) for code in codes)
+    if len(codes) > 3:
+        text = f"of {len(codes)} values of one class"
+    return Finding("warning", "one value", file, f"all pixels are {text}")
 
 
 def covers(table: ClassTable) -> bool:
-    """Whether a table says what every value means, those too that a lossy format puts in place of others."""
+    """Whether a table says what every value means, those too that a lossy format puts in sample of others."""
     return table.other != "error" or all(value in table.values for value in range(256))
 
 
-def unowned_text(mask: MaskFacts, unowned: Mapping[int, int], lost: int, table: ClassTable) -> str:
-    why = f": {mask.format} has changed the numbers, save the mask as PNG" if mask.lossy else ""
-    first = dict(sorted(unowned.items(), key=lambda item: -item[1])[:5])
-    codes = shown_codes(mask, first, table, pixels=True)
-    more = f" and {len(unowned) - len(first)} more" if len(unowned) > len(first) else ""
-    return (
-        f"{lost} pixels belong to no class: {codes}{more}{why}" if codes else f"{lost} pixels belong to no class{why}"
-    )
+def unowned_text(mask: MaskFacts, unowned: Mapping[int, int], total: int, table: ClassTable) -> str:
+    """What belongs to no class: the values or colours with the most pixels, and how many others there are.
+
+    Args:
+        total: Pixels of no class, those too whose values were not counted singly.
+    """
+    most = sorted(unowned, key=lambda code: -unowned[code])[:5]
+    text = f"{total} pixels belong to no class"
+    if most:
+        text += ": " + ", ".join(f"{code_text(code, mask, table)} ({unowned[code]})" for code in most)
+    if len(unowned) > len(most):
+        text += f" and {len(unowned) - len(most)} more"
+    if mask.lossy:
+        text += f": {mask.format} has changed the numbers, save the mask as PNG"
+    return text
 
 
-def shown_codes(mask: MaskFacts, codes: Mapping[int, int], table: ClassTable | None, *, pixels: bool = False) -> str:
-    """Values, or colours such as #3C1098, with their pixels if wanted."""
-    reading = table.coding if table is not None else None
-    coloured = reading == "colors" or (reading is None and mask.channels >= 3)
-    if pixels is False and len(codes) > 3:
-        return f"of {len(codes)} values of one class"
-    names = [hex_of(code) if coloured else str(code) for code in codes]
-    counts = codes.values()
-    return ", ".join(f"{name} ({n})" if pixels else name for name, n in zip(names, counts, strict=True))
+def code_text(code: int, mask: MaskFacts, table: ClassTable | None) -> str:
+    """A value, or a colour such as #3C1098."""
+    coding = table.coding if table is not None else None
+    colors = coding == "colors" or (coding is None and mask.channels >= 3)
+    return hex_of(code) if colors else str(code)
 
 
 # --- one among others -------------------------------------------------------------------------------------------------
 
 
-def odd_images(placed: Sequence[Sample]) -> Iterator[Finding]:
-    """Images of other channels or bit depth than most."""
-    kinds = {str(p.pair.image): (p.image.channels, max(p.image.bits, 8)) for p in placed if not p.image.problem}
-    for file, kind, most in odd(kinds):
-        for name, has, usual in (("channels", kind[0], most[0]), ("bit depth", kind[1], most[1])):
-            if has != usual:
-                unit = "bits a channel" if name == "bit depth" else "channels" if has > 1 else "channel"
-                yield Finding("warning", name, file, f"{has} {unit}, most images have {usual}")
+def odd_images(samples: Sequence[Sample]) -> Iterator[Finding]:
+    """Images whose channels or bit depth are not those of most images."""
+    whole = [sample for sample in samples if not sample.image.problem]
+    kinds = {str(sample.pair.image): (sample.image.channels, max(sample.image.bits, 8)) for sample in whole}
+    for file, (channels, bits), (most_channels, most_bits) in odd(kinds):
+        if channels != most_channels:
+            unit = "channels" if channels > 1 else "channel"
+            yield Finding("warning", "channels", file, f"{channels} {unit}, most images have {most_channels}")
+        if bits != most_bits:
+            yield Finding("warning", "bit depth", file, f"{bits} bits a channel, most images have {most_bits}")
 
 
 def odd_masks(masks: Mapping[str, MaskFacts], table: ClassTable | None) -> Iterator[Finding]:
-    """Masks that say their classes otherwise than most; nothing where the table reads all of them alike."""
+    """Masks that store classes in another way than most; nothing where the table reads all of them alike."""
     if table is not None and table.coding is not None:
         return
     kinds = {file: (written(facts), max(facts.bits, 8)) for file, facts in masks.items() if not facts.problem}
@@ -178,7 +193,10 @@ def odd_masks(masks: Mapping[str, MaskFacts], table: ClassTable | None) -> Itera
 
 
 def written(facts: MaskFacts) -> str:
-    return "a palette" if facts.colours else "colours" if facts.channels >= 3 else "grey"
+    """How a mask stores its classes."""
+    if facts.colours:
+        return "a palette"
+    return "colours" if facts.channels >= 3 else "grey"
 
 
 def odd(kinds: Mapping[str, tuple[Any, int]]) -> Iterator[tuple[str, tuple[Any, int], tuple[Any, int]]]:
@@ -201,44 +219,42 @@ def absent_classes(splits: Mapping[str, Sequence[Pair]], facts: Survey, table: C
                 yield Finding("warning", "absent class", split or "all", f"no mask has a pixel of {name!r}")
 
 
-def across_splits(placed: Sequence[Sample]) -> Iterator[Finding]:
+def across_splits(samples: Sequence[Sample]) -> Iterator[Finding]:
     """Images that are the same, in one split too; nearly the same, or neighbouring frames, in two splits."""
-    whole = [p for p in placed if not p.image.problem]
-    splits = list(dict.fromkeys(p.split for p in whole))
-    told: set[str] = set()
+    whole = [sample for sample in samples if not sample.image.problem]
+    splits = list(dict.fromkeys(sample.split for sample in whole))
+    copies: dict[str, Finding] = {}
     for finding in (*duplicates(whole, splits), *near_duplicates(whole, splits)):
-        if finding.file not in told:
-            told.add(finding.file)
-            yield finding
+        copies.setdefault(finding.file, finding)
+    yield from copies.values()
     yield from neighbours(whole)
 
 
-def duplicates(placed: Sequence[Sample], splits: Sequence[str]) -> Iterator[Finding]:
+def duplicates(samples: Sequence[Sample], splits: Sequence[str]) -> Iterator[Finding]:
     """Files of the same bytes: first those in two splits, of which the later is named; then those in one."""
     first: dict[str, Sample] = {}
     within = []
-    for place in sorted(placed, key=lambda p: splits.index(p.split)):
-        other = first.setdefault(place.image.digest, place)
-        if other.split != place.split:
+    for sample in sorted(samples, key=lambda sample: splits.index(sample.split)):
+        image = sample.pair.image
+        other = first.setdefault(sample.image.digest, sample)
+        if other.split != sample.split:
             detail = f"the same file as {other.pair.image} in {other.split}"
-            yield Finding("warning", "duplicate", str(place.pair.image), detail)
-        elif other.pair.image != place.pair.image:
-            within.append(
-                Finding("warning", "duplicate", str(place.pair.image), f"the same image as {other.pair.image}")
-            )
+            yield Finding("warning", "duplicate", str(image), detail)
+        elif other.pair.image != image:
+            within.append(Finding("warning", "duplicate", str(image), f"the same image as {other.pair.image}"))
     yield from within
 
 
-def near_duplicates(placed: Sequence[Sample], splits: Sequence[str]) -> Iterator[Finding]:
+def near_duplicates(samples: Sequence[Sample], splits: Sequence[str]) -> Iterator[Finding]:
     """Images that look the same in 16 x 16 grey pixels; the same bytes are left to `duplicates`."""
-    looks = {split: [p for p in placed if p.split == split and p.image.look] for split in splits}
-    for later in range(1, len(splits)):
-        earlier = [p for split in splits[:later] for p in looks[split]]
-        here = looks[splits[later]]
-        for place, other, likeness in nearest(here, earlier):
-            if likeness >= SAME and same_shape(place.image, other.image) and same_detail(place, other):
+    earlier: list[Sample] = []
+    for split in splits:
+        here = [sample for sample in samples if sample.split == split and sample.image.look]
+        for sample, other, likeness in nearest(here, earlier):
+            if likeness >= SAME and same_shape(sample.image, other.image) and same_detail(sample, other):
                 detail = f"looks like {other.pair.image} in {other.split} (correlation {likeness:.3f})"
-                yield Finding("warning", "near-duplicate", str(place.pair.image), detail)
+                yield Finding("warning", "near-duplicate", str(sample.pair.image), detail)
+        earlier += here
 
 
 def same_shape(a: ImageFacts, b: ImageFacts) -> bool:
@@ -261,20 +277,22 @@ def nearest(here: Sequence[Sample], others: Sequence[Sample]) -> Iterator[tuple[
     for start in range(0, len(here), CHUNK):
         part = here[start : start + CHUNK]
         likeness = vectors(part) @ against
-        best = likeness.argmax(1)
-        yield from ((place, others[i], float(row[i])) for place, i, row in zip(part, best, likeness, strict=True))
+        for sample, row in zip(part, likeness, strict=True):
+            best = row.argmax()
+            yield sample, others[best], float(row[best])
 
 
-def vectors(placed: Sequence[Sample]) -> np.ndarray:
+def vectors(samples: Sequence[Sample]) -> np.ndarray:
     """(N, 256): the looks, centred and of length one, so that products are correlations."""
-    looks = np.frombuffer(b"".join(p.image.look for p in placed), np.uint8).reshape(len(placed), -1).astype(np.float32)
+    pixels = b"".join(sample.image.look for sample in samples)
+    looks = np.frombuffer(pixels, np.uint8).reshape(len(samples), -1).astype(np.float32)
     looks -= looks.mean(1, keepdims=True)
     return looks / np.linalg.norm(looks, axis=1, keepdims=True)
 
 
-def neighbours(placed: Sequence[Sample]) -> Iterator[Finding]:
+def neighbours(samples: Sequence[Sample]) -> Iterator[Finding]:
     """Consecutive numbers of one series of names in two splits, where the images are alike or the name says frame."""
-    for prefix, frames in numbered(placed):
+    for prefix, frames in numbered(samples):
         filmed = bool(SEQUENCE.search(prefix))
         for a, b in pairwise(frames) if filmed or is_sequence(frames) else ():
             if a.split != b.split and a.image.digest != b.image.digest and (filmed or alike(a, b)):
@@ -282,34 +300,43 @@ def neighbours(placed: Sequence[Sample]) -> Iterator[Finding]:
                 yield Finding("warning", "sequence", str(b.pair.image), detail)
 
 
-def numbered(placed: Sequence[Sample]) -> Iterator[tuple[str, list[Sample]]]:
+def numbered(samples: Sequence[Sample]) -> Iterator[tuple[str, list[Sample]]]:
     """Series of names that differ in their last number alone, with what stands before it, in that order.
 
     Where a number stands twice, these are several series: one in each folder, and for each suffix.
     """
     series = defaultdict(list)
-    for place in placed:
-        match = re.fullmatch(r"(.*?)(\d+)(\D*)", place.pair.image.stem)
+    for sample in samples:
+        match = re.fullmatch(r"(.*?)(\d+)(\D*)", sample.pair.image.stem)
         if match:
-            series[match[1], match[3]].append((int(match[2]), place))
+            prefix, number, rest = match.groups()
+            series[prefix, rest].append((int(number), sample))
     for (prefix, _), frames in series.items():
         frames.sort(key=lambda frame: frame[0])
-        twice = len({number for number, _ in frames}) < len(frames)
-        folders = defaultdict(list)
-        for _, place in frames:
-            path = place.pair.image
-            folders[(path.parent, path.suffix) if twice else ()].append(place)
-        yield from ((prefix, places) for places in folders.values())
+        numbers = {number for number, _ in frames}
+        ordered = [sample for _, sample in frames]
+        groups = [ordered] if len(numbers) == len(frames) else by_folder(ordered)
+        for group in groups:
+            yield prefix, group
+
+
+def by_folder(samples: Sequence[Sample]) -> list[list[Sample]]:
+    """The samples of each folder and suffix, in their order."""
+    groups = defaultdict(list)
+    for sample in samples:
+        path = sample.pair.image
+        groups[path.parent, path.suffix].append(sample)
+    return list(groups.values())
 
 
 def is_sequence(frames: Sequence[Sample]) -> bool:
     """Whether neighbours are more alike than frames far apart; numbered photographs of one kind are alike anyhow."""
-    seen = [frame for frame in frames if frame.image.look]
-    if len(seen) < 4:
+    varied = [frame for frame in frames if frame.image.look]
+    if len(varied) < 4:
         return True
-    looks = vectors(seen)
+    looks = vectors(varied)
     near = (looks[1:] * looks[:-1]).sum(1)
-    far = np.concatenate([(looks * np.roll(looks, len(seen) // parts, 0)).sum(1) for parts in (2, 3)])
+    far = np.concatenate([(looks * np.roll(looks, len(varied) // parts, 0)).sum(1) for parts in (2, 3)])
     return bool(np.median(near) > np.percentile(far, FAR))
 
 

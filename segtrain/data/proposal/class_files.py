@@ -3,8 +3,7 @@
 import csv
 import json
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,8 +13,7 @@ import yaml
 from ...errors import UserError
 from ...text import UNPRINTABLE
 from ..classes import MAX_BYTES, MAX_CLASSES, MAX_NAME, ClassTable
-from ..color import Color, hex_of, number_of
-from ..survey.facts import MaskFacts
+from ..color import Color
 
 # Our own, what people call theirs, and those of CVAT, CamVid, RUGD, fast.ai, ADE20K, Roboflow, Supervisely, WoodScape.
 FILES = re.compile(
@@ -27,10 +25,10 @@ FILES = re.compile(
 MIXED = re.compile(r"meta\.json|dataset\.json|config(_v[\d.]+)?\.json")
 HEX = re.compile(r"#?([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})")
 BELOW = ("classes", "labels", "categories", "items", "id2label")  # keys of a JSON file that hold the classes
-COLUMNS = {  # keys of lists that belong together -> what they list
-    **dict.fromkeys(("names", "class_names", "classes", "labels"), "name"),
-    **dict.fromkeys(("colors", "class_colors", "palette"), "color"),
-    **dict.fromkeys(("ids", "class_ids", "class_indexes", "class_indices"), "id"),
+COLUMNS = {  # what is listed -> keys of the list; of lists that belong together
+    "name": ("names", "class_names", "classes", "labels"),
+    "color": ("colors", "class_colors", "palette"),
+    "id": ("ids", "class_ids", "class_indexes", "class_indices"),
 }
 FILE_KEYS = {"image", "image_id", "img", "file", "file_name", "filename", "path", "image_path", "mask", "mask_path"}
 FILE_NAME = re.compile(r".*\.(png|jpe?g|tiff?|bmp|gif|webp|nii|gz|npy|txt|json|xml)", re.IGNORECASE)
@@ -38,6 +36,17 @@ NAME_KEYS = ("readable", "name", "title", "label", "class", "class_name", "class
 VALUE_KEYS = ("id", "idx", "value", "index", "class_id", "label_id", "mask_value", "pixel_value", "pixel")
 COLOR_KEYS = ("color", "colour", "rgb", "hex", "rgb_color", "color_rgb")
 RED_GREEN_BLUE = (("r", "g", "b"), ("red", "green", "blue"))
+RGB = r"(?P<color>\d+[\s,]+\d+[\s,]+\d+)"
+LINES = (  # of lists of classes
+    rf"(?P<name>[^:]+):{RGB}:.*",  # CVAT
+    r"(?P<name>[^:]+):::?",
+    rf"{RGB}[\s,]+(?P<name>\D.*)",  # CamVid
+    rf"(?P<value>\d+)[\s,:]+(?P<name>\D.*?)[\s,:]+{RGB}",  # RUGD
+    rf"(?P<name>\D.*?)[\s,:]+{RGB}",
+    r"(?P<value>\d+)[\s,:]+(?P<name>\D.*)",
+    r"(?P<name>\D.*?)[\s,:]+(?P<value>\d+)",
+)
+BEST_KNOWN = ("classes.y", "classes.json", "class_dict", "labelmap.txt", "label_colors.txt", "label")
 
 
 class Listed(NamedTuple):
@@ -53,30 +62,14 @@ class ClassFile(NamedTuple):
     entries: list[Listed]
 
 
-class Held(NamedTuple):
-    """What becomes of a class file when it is held against the masks.
-
-    Attributes:
-        found: entries with the pixels that they own.
-        absent: entries of which no mask has a pixel.
-        unlisted: values or colours that occur and that no entry names, with their pixels.
-        coloured: whether these are 24-bit colours.
-    """
-
-    found: list[tuple[Listed, int]]
-    absent: list[Listed]
-    unlisted: dict[int, int]
-    coloured: bool
-
-
 def read_class_file(root: Path) -> ClassFile | None:
     """The first file that names classes: in `root`, or else in one of the folders below it, two levels deep."""
-    for folder in (root, *(path for level in ("*/", "*/*/") for path in sorted(root.glob(level)))):
+    for folder in (root, *sorted(root.glob("*/")), *sorted(root.glob("*/*/"))):
         if any(part.startswith(".") for part in folder.relative_to(root).parts):
             continue
         with suppress(OSError):
-            found = [path for path in folder.iterdir() if is_class_file(path.name.lower()) and path.is_file()]
-            for path in sorted(found, key=rank):
+            paths = [path for path in folder.iterdir() if is_class_file(path.name.lower()) and path.is_file()]
+            for path in sorted(paths, key=rank):
                 entries = entries_in(path)
                 if entries:
                     return ClassFile(path, entries)
@@ -88,9 +81,11 @@ def is_class_file(name: str) -> bool:
 
 
 def rank(path: Path) -> tuple[int, str]:
-    """The best known names first."""
-    firsts = ("classes.y", "classes.json", "class_dict", "labelmap.txt", "label_colors.txt", "label")
-    return next((i for i, start in enumerate(firsts) if path.name.lower().startswith(start)), len(firsts)), path.name
+    """Sorts files by how well known their names are."""
+    for place, start in enumerate(BEST_KNOWN):
+        if path.name.lower().startswith(start):
+            return place, path.name
+    return len(BEST_KNOWN), path.name
 
 
 def entries_in(path: Path) -> list[Listed]:
@@ -100,19 +95,23 @@ def entries_in(path: Path) -> list[Listed]:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             return []
-        suffix, text = path.suffix.lower(), content.decode("utf-8-sig")
-        if suffix in (".yaml", ".yml"):
+        text = content.decode("utf-8-sig")
+        if path.suffix.lower() in (".yaml", ".yml"):
             return from_table(path)
-        mixed = bool(MIXED.fullmatch(path.name.lower()))
-        entries = list(from_json(json.loads(text), mixed) if suffix == ".json" else from_text(text))
+        if path.suffix.lower() == ".json":
+            mixed = bool(MIXED.fullmatch(path.name.lower()))
+            entries = list(from_json(json.loads(text), mixed))
+        else:
+            entries = list(from_text(text))
     except (ValueError, TypeError, KeyError, OSError, RecursionError, csv.Error, yaml.YAMLError):
         return []
-    good = 0 < len(entries) <= MAX_CLASSES and all(printable(entry.name) for entry in entries)
-    return merged(entries) if good else []
+    if len(entries) > MAX_CLASSES or not all(printable(entry.name) for entry in entries):
+        return []
+    return merged(entries)
 
 
 def printable(name: str) -> bool:
-    """Whether it can be the name of a class; names of files are none."""
+    """Whether this can be the name of a class, which the name of a file cannot."""
     return 0 < len(name.strip()) <= MAX_NAME and not UNPRINTABLE.search(name) and not FILE_NAME.fullmatch(name)
 
 
@@ -130,17 +129,13 @@ def merged(entries: Iterable[Listed]) -> list[Listed]:
 
 
 def from_table(path: Path) -> list[Listed]:
-    """`classes.yaml`"""
+    """The entries of a `classes.yaml`."""
     table = ClassTable.from_file(path)
-    owned: dict[int, list[int]] = {i: [] for i in range(len(table))}
-    for value, index in table.values.items():
-        if index in owned:
-            owned[index].append(value)
-    colors = [tuple(int(c) for c in color) for color in table.colors]
-    return [
-        Listed(name, (color[0], color[1], color[2]), tuple(owned[i]))
-        for i, (name, color) in enumerate(zip(table.names, colors, strict=True))
-    ]
+    entries = []
+    for index, (name, color) in enumerate(zip(table.names, table.colors.tolist(), strict=True)):
+        values = [value for value, owner in table.values.items() if owner == index]
+        entries.append(Listed(name, tuple(color), tuple(values)))
+    return entries
 
 
 def from_json(content: Any, mixed: bool = False) -> Iterator[Listed]:
@@ -150,11 +145,12 @@ def from_json(content: Any, mixed: bool = False) -> Iterator[Listed]:
         mixed: whether the file holds more than classes, which are then below such a key.
     """
     if isinstance(content, dict):
-        below = [content[key] for key in content if str(key).lower() in BELOW]
-        if rows := from_columns(lowered(content)):
+        below = next((value for key, value in content.items() if str(key).lower() in BELOW), None)
+        rows = from_columns(lowered(content))
+        if rows:
             yield from map(from_mapping, rows)
-        elif below and isinstance(below[0], dict | list):
-            yield from from_json(below[0])
+        elif isinstance(below, dict | list):
+            yield from from_json(below)
         elif not mixed:
             yield from alike([from_item(str(key), value) for key, value in content.items()])
     elif isinstance(content, list):
@@ -164,13 +160,17 @@ def from_json(content: Any, mixed: bool = False) -> Iterator[Listed]:
 
 def from_columns(content: dict[str, Any]) -> list[dict[str, Any]]:
     """{names: [...], colors: [...]} -> [{name, color}]; nothing where no lists belong together."""
-    lists = {COLUMNS[key]: value for key, value in content.items() if key in COLUMNS and isinstance(value, list)}
-    names = lists.get("name", [])
-    if len(lists) < 2 or not names or not all(isinstance(name, str) for name in names):
+    columns = {}
+    for name, keys in COLUMNS.items():
+        for key in keys:
+            if isinstance(content.get(key), list):
+                columns[name] = content[key]
+    names = columns.get("name", [])
+    if len(columns) < 2 or not all(isinstance(name, str) for name in names):
         return []
-    if any(len(each) != len(names) for each in lists.values()):
+    if any(len(column) != len(names) for column in columns.values()):
         return []
-    return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def alike(entries: list[Listed]) -> list[Listed]:
@@ -183,19 +183,15 @@ def alike(entries: list[Listed]) -> list[Listed]:
 def from_item(key: str, value: Any) -> Listed:
     """One of {name: color}, {name: number}, {number: name}, {color: name}, {number or name: {name, color}}"""
     if isinstance(value, dict):
-        entry = from_mapping({"id" if key.isdecimal() else "name": key} | lowered(value))
-        if entry.color is None and entry.values is None:
-            raise UserError(f"{key}: neither a colour nor a number")
-        return entry
-    if key.isdecimal() and isinstance(value, str):
-        return Listed(value, None, (int(key),))
-    if color := parse_color(value):
-        return Listed(key, color)
-    if isinstance(value, str) and (color := parse_color(key)):
-        return Listed(value.strip(), color)
-    if type(value) is not int:
+        item = {"id" if key.isdecimal() else "name": key} | lowered(value)
+    elif isinstance(value, str) and (key.isdecimal() or parse_color(value) is None):
+        item = {"name": value, "id": key, "color": key}
+    else:
+        item = {"name": key, "id": value, "color": value}
+    entry = from_mapping(item)
+    if entry.color is None and entry.values is None and type(value) is not int:
         raise UserError(f"{key}: neither a colour nor a number")
-    return Listed(key, None, (value,))
+    return entry
 
 
 def lowered(item: Any) -> dict[str, Any]:
@@ -211,13 +207,11 @@ def from_mapping(item: dict[str, Any]) -> Listed:
     name = next((item[key] for key in NAME_KEYS if isinstance(item.get(key), str)), None)
     if name is None:
         raise UserError("a class without a name")
-    color = next((c for key in COLOR_KEYS if (c := parse_color(item.get(key)))), None)
-    for keys in RED_GREEN_BLUE:
-        if color is None and all(key in item for key in keys):
-            color = parse_color([item[key] for key in keys])
-    value = next((item[key] for key in VALUE_KEYS if key in item), None)
-    number = int(value) if isinstance(value, int | str) and str(value).strip().isdecimal() else None
-    return Listed(name.strip(), color, None if number is None or number >= 1 << 16 else (number,))
+    channels = [[item.get(key) for key in keys] for keys in RED_GREEN_BLUE]
+    colors = [parse_color(color) for color in (*map(item.get, COLOR_KEYS), *channels)]
+    value = str(next((item[key] for key in VALUE_KEYS if key in item), "")).strip()
+    values = (int(value),) if value.isdecimal() and int(value) < 1 << 16 else None
+    return Listed(name.strip(), next(filter(None, colors), None), values)
 
 
 def from_text(text: str) -> Iterator[Listed]:
@@ -226,45 +220,33 @@ def from_text(text: str) -> Iterator[Listed]:
     labelme's list of names begins with `__ignore__`, which its masks have as 255; the next is 0.
     """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    rows = csv.reader(lines, delimiter="\t" if "\t" in "".join(lines[:1]) else ",", skipinitialspace=True)
+    tabs = any("\t" in line for line in lines[:1])
+    rows = csv.reader(lines, delimiter="\t" if tabs else ",", skipinitialspace=True)
     header = [re.sub(r"[\s-]+", "_", cell.strip().lower()) for cell in next(rows, [])]
     if set(header) & set(NAME_KEYS):
         for row in rows:
-            yield from_mapping(dict(zip(header, (cell.strip() for cell in row), strict=False)))
+            yield from_mapping(dict(zip(header, map(str.strip, row), strict=False)))
         return
-    lines = [line for line in lines if not line.startswith("#")]
-    for i, line in enumerate(lines, -1 if lines[:1] == ["__ignore__"] else 0):
-        yield from_line(line, i if i >= 0 else 255)
+    names = [line for line in lines if not line.startswith("#")]
+    if names[:1] == ["__ignore__"]:
+        yield Listed(names.pop(0), None, (255,))
+    for number, line in enumerate(names):
+        yield from_line(line, number)
 
 
 def from_line(line: str, number: int) -> Listed:
     """A line of a list: a name with its colour or value before or behind it; else its number is the value."""
-    forms: tuple[tuple[str, Callable[[re.Match[str]], Listed]], ...] = (
-        (r"([^:]+):(\d+),(\d+),(\d+):.*", lambda m: Listed(m[1], rgb(m[2], m[3], m[4]))),
-        (r"([^:]+):::?", lambda m: Listed(m[1], None)),
-        (r"(\d+)[\s,]+(\d+)[\s,]+(\d+)[\s,]+(\D.*)", lambda m: Listed(m[4], rgb(m[1], m[2], m[3]))),
-        (
-            r"(\d+)[\s,:]+(\D.*?)[\s,:]+(\d+)[\s,]+(\d+)[\s,]+(\d+)",
-            lambda m: Listed(m[2], rgb(m[3], m[4], m[5]), (int(m[1]),)),
-        ),
-        (r"(\D.*?)[\s,:]+(\d+)[\s,]+(\d+)[\s,]+(\d+)", lambda m: Listed(m[1], rgb(m[2], m[3], m[4]))),
-        (r"(\d+)[\s,:]+(\D.*)", lambda m: Listed(m[2], None, (int(m[1]),))),
-        (r"(\D.*?)[\s,:]+(\d+)", lambda m: Listed(m[1], None, (int(m[2]),))),
-        (r"([^,;:/\\]+)", lambda m: Listed(m[1], None, (number,))),
-    )
-    for pattern, entry in forms:
-        match = re.fullmatch(pattern, line)
+    for form in LINES:
+        match = re.fullmatch(form, line)
         if match:
-            found = entry(match)
-            return found._replace(name=found.name.strip())
-    raise UserError(f"{line}: no class")
-
-
-def rgb(*numbers: str) -> Color:
-    color = parse_color(list(numbers))
-    if color is None:
-        raise UserError(f"{numbers}: no colour")
-    return color
+            parts = match.groupdict()
+            color = parse_color(parts.get("color"))
+            if "color" in parts and color is None:
+                raise UserError(f"{line}: no colour")
+            return Listed(parts["name"].strip(), color, (int(parts["value"]),) if "value" in parts else None)
+    if re.search(r"[,;:/\\]", line):
+        raise UserError(f"{line}: no class")
+    return Listed(line, None, (number,))
 
 
 def parse_color(value: Any) -> Color | None:
@@ -276,53 +258,5 @@ def parse_color(value: Any) -> Color | None:
         value = value.strip(" ()[]").replace(",", " ").split()
     if not isinstance(value, list | tuple) or len(value) not in (3, 4) or not all(str(c).isdecimal() for c in value):
         return None
-    red, green, blue = (int(c) for c in value[:3])
+    red, green, blue = map(int, value[:3])
     return (red, green, blue) if max(red, green, blue) < 256 else None
-
-
-# --- held against the masks -------------------------------------------------------------------------------------------
-
-
-def hold(entries: Sequence[Listed], masks: Sequence[MaskFacts]) -> Held:
-    """By colours where the masks or their palettes have colours that the file lists, else by values."""
-    colours, values = Counter[int](), Counter[int]()
-    for facts in masks:
-        for code, pixels in facts.counts.items():
-            if facts.channels >= 3:
-                colours[code] += pixels
-            else:
-                values[code] += pixels
-                if facts.colours:
-                    colours[facts.colours[code]] += pixels
-    by_colour = {number_of(entry.color): entry for entry in entries if entry.color is not None}
-    coloured = bool(colours) and (not values or bool(set(by_colour) & set(colours) - {0}))
-    if coloured:
-        found = [(entry, colours[code]) for code, entry in by_colour.items() if code in colours]
-        unlisted = {code: pixels for code, pixels in colours.most_common() if code not in by_colour}
-    else:
-        owned = [(entry, entry.values or (i,)) for i, entry in enumerate(entries)]
-        found = [(entry, n) for entry, its in owned if (n := sum(values[v] for v in its))]
-        listed = {value for _, its in owned for value in its}
-        unlisted = {value: pixels for value, pixels in values.most_common() if value not in listed}
-    there = [entry for entry, _ in found]
-    return Held(found, [entry for entry in entries if entry not in there], unlisted, coloured)
-
-
-def differences(held: Held) -> list[str]:
-    """Sentences on what the class file lists and the masks lack, and the other way round."""
-    total = sum(held.unlisted.values()) + sum(pixels for _, pixels in held.found)
-    what, notes = "colours" if held.coloured else "values", []
-    if held.absent:
-        shown = [f"{e.name} {hex_of(number_of(e.color))}" if held.coloured and e.color else e.name for e in held.absent]
-        notes.append(f"Of the class file's {what}, these never occur in the masks: {some(shown)}.")
-    if held.unlisted:
-        shown = [
-            f"{hex_of(code) if held.coloured else code} ({pixels} pixels, {100 * pixels / total:.2f} %)"
-            for code, pixels in held.unlisted.items()
-        ]
-        notes.append(f"These {what} occur, and the class file does not list them: {some(shown)}.")
-    return notes
-
-
-def some(texts: Sequence[str], most: int = 12) -> str:
-    return ", ".join(texts[:most]) + (f" and {len(texts) - most} more" if len(texts) > most else "")

@@ -1,29 +1,29 @@
 """What colours are called, and colours that are easily told apart."""
 
 import colorsys
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import count
-from typing import Any
 
 from ..color import Color, color_of
 
 # degrees of the colour circle up to which a word goes
-HUES = (12, "red"), (42, "orange"), (68, "yellow"), (160, "green"), (195, "cyan"), (255, "blue"), (290, "purple")
-HUES += (335, "pink"), (360, "red")
+HUES = {12: "red", 42: "orange", 68: "yellow", 160: "green", 195: "cyan", 255: "blue", 290: "purple", 335: "pink"}
 EASY = 400  # colours beyond which the circle of hues is used up
 PALETTE = ((230, 60, 60), (70, 130, 230), (250, 200, 50), (90, 200, 110), (190, 100, 220), (250, 140, 40))
 
 
 def colour_words(codes: Sequence[int]) -> dict[int, str]:
     """Names for colours, black being the background. Of two of one word, one is dark; more are numbered."""
-    words = {code: "background" if code == 0 else colour_word(color_of(code)) for code in codes}
-    for word in set(words.values()):
-        same = sorted((code for code in codes if words[code] == word), key=lambda code: -brightness(color_of(code)))
+    groups: dict[str, list[int]] = defaultdict(list)  # from bright to dark
+    for code in sorted(codes, key=lambda code: -brightness(color_of(code))):
+        groups[colour_word(color_of(code)) if code else "background"].append(code)
+    names = {}
+    for word, same in groups.items():
+        for number, code in enumerate(same, 1):
+            names[code] = f"{word}_{number}" if len(same) > 1 else word
         if len(same) == 2 and word not in ("black", "white"):
-            words[same[1]] = f"dark_{word}"
-        elif len(same) > 1:
-            words |= {code: f"{word}_{i}" for i, code in enumerate(same, 1)}
-    return words
+            names |= {same[0]: word, same[1]: f"dark_{word}"}
+    return names
 
 
 def in_one_channel(codes: Iterable[int]) -> dict[int, int]:
@@ -54,33 +54,8 @@ def colour_word(color: Color) -> str:
         return "white"
     if saturation < 0.12:
         return "grey"
-    word = next(word for end, word in HUES if hue * 360 <= end)
+    word = next((word for end, word in HUES.items() if hue * 360 <= end), "red")
     return "brown" if lightness < 0.35 and word == "orange" else word
-
-
-def fresh(word: str, taken: Any) -> str:
-    """The word, with a number behind it if others have it."""
-    names, n = set(taken), 2
-    if word not in names:
-        return word
-    while f"{word}_{n}" in names:
-        n += 1
-    return f"{word}_{n}"
-
-
-def joined(classes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Classes with names and colours that are their own; of those with one colour, the first keeps it."""
-    names: list[str] = []
-    wanted = {tuple(entry["color"]) for entry in classes}
-    colors: set[tuple[int, ...]] = set()
-    spares = (color for color in map(spare_color, count(1)) if color not in wanted and color not in colors)
-    for entry in classes:
-        entry["name"] = fresh(entry["name"], names)
-        names.append(entry["name"])
-        if tuple(entry["color"]) in colors:
-            entry["color"] = list(next(spares))
-        colors.add(tuple(entry["color"]))
-    return classes
 
 
 def spare_color(index: int) -> Color:

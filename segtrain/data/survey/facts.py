@@ -9,14 +9,14 @@ class ImageFacts:
     """An image file. Height and width are those shown, after the EXIF orientation; 0 where the header is damaged.
 
     Attributes:
-        channels: that are stored, alpha among them; a palette counts as 3.
-        bits: of a channel.
-        mode: Pillow's, such as L, P, RGB, I;16.
-        orientation: EXIF's, 1 to 8.
-        digest: of the file's bytes.
-        look: the image in 16 x 16 grey pixels, stretched to 0..255; empty if it is of one grey.
-        mean: per channel without alpha, as a fraction of white; `square` is the mean of the squares.
-        problem: why it cannot be used; then what lies behind the header is unknown.
+        channels: Channels that are stored, alpha among them; a palette counts as 3.
+        bits: Bits of a channel.
+        mode: Pillow's mode, such as L, P, RGB, I;16.
+        orientation: The EXIF orientation, 1 to 8.
+        digest: A hash of the file's bytes.
+        look: The image in 16 x 16 grey pixels, stretched to 0..255; empty if it is of one grey.
+        mean: The mean of each channel but alpha, as a fraction of white; `square` is the mean of the squares.
+        problem: Why the image cannot be used; then what lies behind the header is unknown.
     """
 
     height: int = 0
@@ -35,14 +35,14 @@ class ImageFacts:
 
 @dataclass(frozen=True)
 class MaskFacts:
-    """A mask file. As `ImageFacts`, and:
+    """A mask file, with what `ImageFacts` holds of an image, and the numbers of its pixels.
 
     Attributes:
-        channels: 1 for values and palette indices; 3 or more for colours.
-        lossy: whether the file format changes numbers when it is written.
-        colours: of a palette mask: index -> 24-bit colour, for the indices that occur.
-        counts: value, palette index or 24-bit colour -> pixels, for up to `MAX_VALUES` or `MAX_COLOURS` of them.
-        solid: the pixels among them that equal their neighbours to the right, below and across, or nearly if `lossy`.
+        channels: Channels as they are read: 1 for values and palette indices; 3 or more for colours.
+        lossy: Whether the file format changes numbers when it is written.
+        colours: Index -> 24-bit colour of a palette mask, for the indices that occur.
+        counts: Value, palette index or 24-bit colour -> pixels, for up to `MAX_VALUES` or `MAX_COLOURS` of them.
+        solid: The pixels among them that equal their neighbours to the right, below and across, or nearly if `lossy`.
     """
 
     height: int = 0

@@ -34,14 +34,14 @@ def examine_image(path: Path, max_pixels: int) -> ImageFacts:
             facts["digest"] = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
         if plain.channels not in (1, 3):  # beyond Pillow
             return ImageFacts(
-                **facts, **of_array(read_image(path, max_pixels, channels=plain.channels, bits=plain.bits))
+                **facts, **array_statistics(read_image(path, max_pixels, channels=plain.channels, bits=plain.bits))
             )
         with opened(path, max_pixels) as image:
-            facts.update(stored(image, path))
+            facts.update(header_facts(image, path))
             if plain.bits == 8:
-                facts.update(of_bytes(loaded(image)))
+                facts.update(byte_statistics(loaded(image)))
         if plain.bits != 8:
-            facts.update(of_array(read_image(path, max_pixels, channels=plain.channels, bits=plain.bits)))
+            facts.update(array_statistics(read_image(path, max_pixels, channels=plain.channels, bits=plain.bits)))
     except (UserError, OSError) as error:
         facts["problem"] = problem(error, path)
     return ImageFacts(**facts)
@@ -54,8 +54,8 @@ def examine_mask(pair: Pair, max_pixels: int) -> MaskFacts:
     try:
         if isinstance(pair.mask, MaskFile):
             with opened(path, max_pixels) as image:
-                facts.update(stored(image, path), lossy=lossy(image, path))
-            facts.update(numbers(path, max_pixels, loose=facts["lossy"]))
+                facts.update(header_facts(image, path), lossy=is_lossy(image, path))
+            facts.update(number_facts(path, max_pixels, loose=facts["lossy"]))
         else:
             values = pair.mask.read(max_pixels, None)
             facts.update(height=values.shape[0], width=values.shape[1], channels=1, bits=8 * values.itemsize)
@@ -74,7 +74,7 @@ def problem(error: Exception, path: Path) -> str:
     return text.removeprefix(f"{path}: ")
 
 
-def stored(image: Image.Image, path: Path) -> dict[str, Any]:
+def header_facts(image: Image.Image, path: Path) -> dict[str, Any]:
     """What is known of an image before its pixels are decoded."""
     width, height = image.size
     turn = orientation(image)
@@ -82,14 +82,14 @@ def stored(image: Image.Image, path: Path) -> dict[str, Any]:
         "height": width if turn in TRANSPOSED else height,
         "width": height if turn in TRANSPOSED else width,
         "channels": 3 if image.mode in ("P", "PA") else len(image.getbands()),
-        "bits": depth(image, path),
+        "bits": bits_of(image, path),
         "mode": image.mode,
         "format": image.format or "",
         "orientation": turn,
     }
 
 
-def depth(image: Image.Image, path: Path) -> int:
+def bits_of(image: Image.Image, path: Path) -> int:
     """Bits per channel as stored; Pillow's modes do not tell those of 2 or 4 bits, nor of colours of 16."""
     if image.format == "PNG":
         with path.open("rb") as file:
@@ -100,7 +100,7 @@ def depth(image: Image.Image, path: Path) -> int:
     return DEPTHS.get(image.mode, 8)
 
 
-def lossy(image: Image.Image, path: Path) -> bool:
+def is_lossy(image: Image.Image, path: Path) -> bool:
     """Whether the format is one that changes numbers: JPEG, WebP unless it is lossless, a TIFF with JPEG inside."""
     if image.format == "WEBP":
         with path.open("rb") as file:
@@ -110,34 +110,36 @@ def lossy(image: Image.Image, path: Path) -> bool:
     return image.format == "JPEG"
 
 
-def of_bytes(image: Image.Image) -> dict[str, Any]:
+def byte_statistics(image: Image.Image) -> dict[str, Any]:
     """Mean and mean square of each channel but alpha, and the look, of an image of 8 bits."""
     image = image.convert("L" if is_grey(image) else "RGB")
     shares = np.array(image.histogram(), np.float64).reshape(-1, 256) / (image.width * image.height)
     levels = np.arange(256) / 255
     mean, square = tuple((shares @ levels).tolist()), tuple((shares @ levels**2).tolist())
-    return {"mean": mean, "square": square, "look": look(image if image.mode == "L" else image.convert("L"))}
+    return {"mean": mean, "square": square, "look": thumbnail(image if image.mode == "L" else image.convert("L"))}
 
 
-def of_array(image: Tensor) -> dict[str, Any]:
-    """As `of_bytes`, of (C, H, W) uint8 or uint16."""
+def array_statistics(image: Tensor) -> dict[str, Any]:
+    """Mean and mean square of each channel, and the look, of an image (C, H, W) of uint8 or uint16."""
     pixels = image.numpy()
     shares = pixels.astype(np.float64) / np.iinfo(pixels.dtype).max
     mean, square = tuple(shares.mean((1, 2)).tolist()), tuple((shares**2).mean((1, 2)).tolist())
-    return {"mean": mean, "square": square, "look": look(Image.fromarray(shares.mean(0).astype(np.float32)))}
+    return {"mean": mean, "square": square, "look": thumbnail(Image.fromarray(shares.mean(0).astype(np.float32)))}
 
 
-def look(grey: Image.Image) -> bytes:
+def thumbnail(grey: Image.Image) -> bytes:
     """16 x 16 means of an image of one channel, stretched to 0..255, row by row; nothing where all are the same."""
     side = 4 * LOOK  # Pillow rounds its means to whole numbers: those of a dark image are taken in two steps
     small = grey.resize((side, side), Image.Resampling.BOX, reducing_gap=3)
     means = np.asarray(small, np.float32).reshape(LOOK, 4, LOOK, 4).mean((1, 3))
     low, high = float(means.min()), float(means.max())
     flat = high - low < (1 if grey.mode == "L" else 1 / 255)
-    return b"" if flat else ((means - low) * (255 / (high - low))).round().astype(np.uint8).tobytes()
+    if flat:
+        return b""
+    return ((means - low) * (255 / (high - low))).round().astype(np.uint8).tobytes()
 
 
-def numbers(path: Path, max_pixels: int, *, loose: bool) -> dict[str, Any]:
+def number_facts(path: Path, max_pixels: int, *, loose: bool) -> dict[str, Any]:
     """The numbers in a mask file with their pixels, and the colours of a palette.
 
     Args:
@@ -145,11 +147,14 @@ def numbers(path: Path, max_pixels: int, *, loose: bool) -> dict[str, Any]:
     """
     mask = read_mask(path, max_pixels)
     if mask.ndim == 3:
-        return counted(pack(mask, np.uint32), MAX_COLOURS, like(mask) if loose else None)
+        return counted(pack(mask, np.uint32), MAX_COLOURS, nearly_equal(mask) if loose else None)
     low, high = mask.min(initial=0), mask.max(initial=0)
     if low < 0 or high >= 1 << 16:
         raise UserError(f"numbers from {low} to {high}: a mask holds whole numbers from 0 to 65535")
-    facts: dict[str, Any] = {"channels": 1, **counted(mask, MAX_VALUES, like(mask[..., None]) if loose else None)}
+    facts: dict[str, Any] = {
+        "channels": 1,
+        **counted(mask, MAX_VALUES, nearly_equal(mask[..., None]) if loose else None),
+    }
     with opened(path, max_pixels) as image:
         if image.mode in ("P", "PA"):
             palette = np.array(image.getpalette("RGB") or [0, 0, 0], np.uint8).reshape(-1, 3)
@@ -158,7 +163,7 @@ def numbers(path: Path, max_pixels: int, *, loose: bool) -> dict[str, Any]:
     return facts
 
 
-def like(mask: np.ndarray) -> np.ndarray:
+def nearly_equal(mask: np.ndarray) -> np.ndarray:
     """(H-1, W-1): whether a pixel of (H, W, C) is nearly that to the right, below and across."""
     mask = mask.astype(np.int16)
     here = mask[:-1, :-1]
@@ -173,15 +178,19 @@ def counted(codes: np.ndarray, most: int, alike: np.ndarray | None = None) -> di
         alike: (H-1, W-1): which pixels are solid, if it is not those that equal their neighbours.
     """
     here = codes[:-1, :-1]
-    same = (here == codes[1:, :-1]) & (here == codes[:-1, 1:]) & (here == codes[1:, 1:]) if alike is None else alike
-    solid = np.zeros(codes.shape, np.uint32)
-    solid[:-1, :-1] = same
-    both, number = pixels_of((codes.astype(np.uint32) << 1 | solid).ravel())  # a code, with and without its last bit
-    codes, starts = np.unique(both >> 1, return_index=True)
-    pixels, whole = np.add.reduceat(number, starts), np.add.reduceat(number * (both & 1), starts)
-    order = np.argsort(-pixels, kind="stable")[:most]
-    counts = dict(zip(codes[order].tolist(), pixels[order].tolist(), strict=True))
-    return {"counts": counts, "solid": dict(zip(counts, whole[order].tolist(), strict=True))}
+    equal = (here == codes[1:, :-1]) & (here == codes[:-1, 1:]) & (here == codes[1:, 1:])
+    is_solid = np.zeros(codes.shape, np.uint32)
+    is_solid[:-1, :-1] = equal if alike is None else alike
+    keys, number = pixels_of((codes.astype(np.uint32) << 1 | is_solid).ravel())  # the last bit: whether it is solid
+    codes, starts = np.unique(keys >> 1, return_index=True)
+    pixels = np.add.reduceat(number, starts)
+    solid = np.add.reduceat(number * (keys & 1), starts)
+    first = np.argsort(-pixels, kind="stable")[:most]
+    names = codes[first].tolist()
+    return {
+        "counts": dict(zip(names, pixels[first].tolist(), strict=True)),
+        "solid": dict(zip(names, solid[first].tolist(), strict=True)),
+    }
 
 
 def pixels_of(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -189,5 +198,6 @@ def pixels_of(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     starts = np.flatnonzero(np.concatenate([[True], codes[1:] != codes[:-1]]))
     if 4 * len(starts) > len(codes):
         return np.unique(codes, return_counts=True)
-    found, which = np.unique(codes[starts], return_inverse=True)
-    return found, np.bincount(which.ravel(), weights=np.diff(starts, append=codes.size)).astype(np.int64)
+    numbers, which = np.unique(codes[starts], return_inverse=True)
+    lengths = np.diff(starts, append=codes.size)
+    return numbers, np.bincount(which.ravel(), weights=lengths).astype(np.int64)

@@ -49,9 +49,9 @@ def survey(
     """The facts of all files. Those that have not changed since they were put into `cache` are not read.
 
     Args:
-        workers: processes that read.
-        cache: a file that is made if it is not there; without it nothing is remembered.
-        advance: called with the number of pairs that are done since it was called last.
+        workers: Processes that read.
+        cache: A file that is made if it is not there; without it nothing is remembered.
+        advance: Called with the number of pairs that are done since it was called last.
     """
     with Memory(cache) as memory:
         facts = [memory.recall(pair) for pair in pairs]

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from segtrain.data.proposal.class_files import Listed, differences, hold, read_class_file
-from segtrain.data.survey.facts import MaskFacts
+from segtrain.data.proposal.class_files import Listed, read_class_file
 
 SKY, CAR = Listed("sky", (128, 128, 128)), Listed("car", (64, 0, 128))
 FILES: dict[str, tuple[str, str, list[Listed]]] = {
@@ -154,20 +153,3 @@ def test_our_own_file_wins(tmp_path: Path):
 def test_what_is_no_class_file_is_passed_over(tmp_path: Path, name: str, text: str):
     (tmp_path / name).write_bytes(text.encode("latin-1"))
     assert read_class_file(tmp_path) is None
-
-
-def test_entries_are_held_against_colours():
-    mask = MaskFacts(height=2, width=5, channels=3, counts={0x808080: 7, 0x010203: 3})
-    held = hold([SKY, CAR], [mask, mask])
-    assert held == ([(SKY, 14)], [CAR], {0x010203: 6}, True)
-    assert differences(held) == [
-        "Of the class file's colours, these never occur in the masks: car #400080.",
-        "These colours occur, and the class file does not list them: #010203 (6 pixels, 30.00 %).",
-    ]
-
-
-def test_entries_are_held_against_values_and_against_palettes():
-    grey = MaskFacts(height=2, width=5, channels=1, counts={0: 7, 1: 2, 9: 1})
-    assert hold([SKY, CAR], [grey]) == ([(SKY, 7), (CAR, 2)], [], {9: 1}, False)
-    palette = MaskFacts(height=2, width=5, channels=1, counts={4: 7, 1: 3}, colours={4: 0x400080, 1: 0})
-    assert hold([SKY, CAR], [palette]) == ([(CAR, 7)], [SKY], {0: 3}, True)

@@ -1,0 +1,70 @@
+"""What is proposed: the content of a `classes.yaml`, in which each class has a name and a colour of its own."""
+
+from collections.abc import Collection
+from itertools import count
+from typing import Any, NamedTuple
+
+from ..color import Color
+from .color_names import spare_color
+
+YELLOW = (255, 200, 0)
+
+
+class Proposal(NamedTuple):
+    """What masks look like.
+
+    Attributes:
+        kind: How they say their classes, in words.
+        spec: The content of a `classes.yaml`; `None` where no table can describe the masks.
+        notes: Sentences on what was assumed, and on what a person has to decide.
+    """
+
+    kind: str
+    spec: dict[str, Any] | None
+    notes: list[str]
+
+
+def table(classes: list[dict[str, Any]], ignore: Any = None, other: str = "error", masks: str = "") -> dict[str, Any]:
+    """The content of a `classes.yaml`, with names and colours made distinct.
+
+    Args:
+        ignore: The value or the colours that mean no class.
+        masks: How masks of any kind are read, values or colors; without it, as they are stored.
+    """
+    spec: dict[str, Any] = {"ignore": ignore}
+    if masks:
+        spec["masks"] = masks
+    return spec | {"classes": distinct(classes), "other": other}
+
+
+def two_classes(
+    background: list[Any], foreground: list[Any], names: tuple[str, str], color: Color = YELLOW
+) -> dict[str, Any]:
+    """A table of two classes: the values of each, which may be ranges such as "128-255"."""
+    return table(
+        [
+            {"name": names[0], "color": [0, 0, 0], "values": background},
+            {"name": names[1], "color": list(color), "values": foreground},
+        ]
+    )
+
+
+def distinct(classes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Classes that share neither a name nor a colour; the first of those that do keeps it."""
+    names: set[str] = set()
+    taken: set[tuple[int, ...]] = set()
+    wanted = {tuple(entry["color"]) for entry in classes}
+    spares = (spare_color(index) for index in count(1))
+    for entry in classes:
+        entry["name"] = with_number(entry["name"], names)
+        names.add(entry["name"])
+        if tuple(entry["color"]) in taken:
+            entry["color"] = list(next(color for color in spares if color not in wanted))
+        taken.add(tuple(entry["color"]))
+    return classes
+
+
+def with_number(name: str, taken: Collection[str]) -> str:
+    """The name, with the first number from 2 on behind it that makes it a new one, if it is taken."""
+    numbered = (f"{name}_{number}" for number in count(2))
+    return name if name not in taken else next(other for other in numbered if other not in taken)

@@ -1,0 +1,161 @@
+"""The class table that masks of values or palette indices ask for."""
+
+from collections.abc import Mapping, Sequence
+
+from ..color import GREY_STEP, Color, color_of
+from ..survey.facts import MaskFacts
+from ..survey.tally import in_coding
+from .class_files import Listed
+from .color_names import spare_color
+from .levels import INDICES, Histogram, crowds_both_ends, is_soft
+from .matching import VOID_VALUES, by_value, differences, is_void
+from .table import YELLOW, Proposal, table, two_classes
+
+MANY = 256  # values beyond which they are no classes
+ALPHA = {"LA", "PA", "RGBA"}  # Pillow's modes
+PAIR = ("background", "foreground")
+
+
+def propose_values(masks: Sequence[MaskFacts], listed: Sequence[Listed]) -> Proposal:
+    """The proposal for masks whose values, or palette indices, tell the classes apart."""
+    histogram = Histogram.of(masks, "values")
+    palette = palette_of(masks)
+    lossy = any(facts.lossy for facts in masks)
+    number = len(histogram.pixels)
+    if not lossy and is_numbered(masks, number):
+        note = "The values number the objects of each mask; all objects become one class."
+        proposal = Proposal("instance numbers", two_classes([0], ["1-65535"], ("background", "object")), [note])
+    elif lossy or (not palette and is_soft(histogram) and not is_small(histogram.pixels)):
+        proposal = cut_in_two(histogram, listed, lossy=lossy)
+    elif number > MANY:
+        proposal = Proposal("unknown", None, [f"The masks hold {number} different values: these are no classes."])
+    elif is_bits_and_greys(masks, histogram):
+        proposal = Proposal("grey 0/255 and 1-bit", two_classes([0], [1, 255], pair_of_names(listed)), [])
+    else:
+        proposal = class_per_value(histogram, palette, listed)
+        proposal.notes.extend(notes_on_one_value(masks, histogram))
+    if any(facts.channels >= 3 for facts in masks) and proposal.spec is not None:
+        proposal.notes.insert(0, "The masks are stored as RGB, but grey: their grey is read as the value.")
+        spec = table(proposal.spec["classes"], proposal.spec["ignore"], masks="values")
+        return proposal._replace(spec=spec)
+    return proposal
+
+
+def palette_of(masks: Sequence[MaskFacts]) -> dict[int, Color]:
+    """Index -> colour, but for indices that are shown as the grey of their own value."""
+    codes: dict[int, int] = {}
+    for facts in masks:
+        codes.update(facts.colours)
+    return {index: color_of(code) for index, code in codes.items() if code != index * GREY_STEP}
+
+
+def is_small(values: Sequence[int] | Mapping[int, int]) -> bool:
+    return max((value for value in values if value not in VOID_VALUES), default=0) <= INDICES
+
+
+def is_index(values: Sequence[int]) -> bool:
+    """Whether values are class indices: small numbers, or most of all up to the largest; 255 may be beside them."""
+    indices = [value for value in values if value not in VOID_VALUES]
+    return bool(indices) and (is_small(indices) or max(indices) < min(2 * len(indices), MANY))
+
+
+def is_numbered(masks: Sequence[MaskFacts], number: int) -> bool:
+    """Whether values number objects: each mask holds 1, 2, ... up to a number of its own, or there are too many.
+
+    Args:
+        number: How many different values there are in all masks.
+    """
+    tops, gapless, filled = set(), 0, 0
+    for facts in masks:
+        objects = in_coding(facts, "values")[0].keys() - {0}
+        if objects:
+            filled += 1
+            gapless += len(objects) == max(objects)
+            tops.add(max(objects))
+    if not tops:
+        return False
+    counted = gapless >= 0.9 * filled and len(tops) >= 4 and max(tops) >= 12
+    return counted or (number > MANY and max(tops) > 255)
+
+
+def is_bits_and_greys(masks: Sequence[MaskFacts], histogram: Histogram) -> bool:
+    """Whether masks of 1 bit, which hold 0 and 1, stand beside masks of 8 bits, which hold 0 and 255."""
+    return histogram.pixels.keys() == {0, 1, 255} and all(facts.bits == 1 for facts in masks if 1 in facts.counts)
+
+
+def cut_in_two(histogram: Histogram, listed: Sequence[Listed], *, lossy: bool) -> Proposal:
+    """Two classes for JPEG or soft grey masks, cut at 128 as DeepGlobe's README says; no table if there are others."""
+    kind = "JPEG" if lossy else "soft"
+    if not crowds_both_ends(histogram):
+        why = "JPEG has changed the numbers" if lossy else "Soft edges, or noise, have added numbers"
+        text = (
+            "and which were meant cannot be told: save the masks without loss, as PNG, with one number for each class"
+        )
+        return Proposal(kind, None, [f"{why}, {text}."])
+    note = "Nearly all values are near 0 or near 255: those from 128 on become the foreground."
+    return Proposal(kind, two_classes(["0-127"], ["128-255"], pair_of_names(listed)), [note])
+
+
+def pair_of_names(listed: Sequence[Listed]) -> tuple[str, str]:
+    """The two names of a class file of two, that of the darker colour first; else background and foreground."""
+    if len(listed) != 2:
+        return PAIR
+    dark, bright = sorted(listed, key=lambda entry: sum(entry.color or ()))
+    return dark.name, bright.name
+
+
+def class_per_value(histogram: Histogram, palette: Mapping[int, Color], listed: Sequence[Listed]) -> Proposal:
+    """A class for each value, but for the one that means no class."""
+    values = sorted(histogram.pixels)
+    owners = by_value(values, palette, listed)
+    ignore, notes = void_value(values, owners)
+    kept = [value for value in values if value != ignore]
+    kind = "palette" if palette else "class index" if is_index(values) else "grey levels"
+    if owners:
+        pixels = {value: histogram.pixels[value] for value in values if value in kept or value in owners}
+        notes += differences(listed, owners, pixels, colors=False)
+    elif len(kept) == 2 and kept[0] == 0:
+        color = palette.get(kept[1], YELLOW)
+        spec = two_classes([0], kept[1:], PAIR, color) | {"ignore": ignore}
+        return Proposal("grey 0/255" if kept[1] == 255 else kind, spec, notes)
+    else:
+        notes.append("The names of the classes are not known: give them yours.")
+    if len(owners) >= len(kept):  # the file fits: classes that no mask shows are classes too
+        kept = sorted({*kept, *owners} - {ignore})
+    return Proposal(kind, table(classes_of(kept, palette, owners), ignore), notes)
+
+
+def classes_of(
+    values: Sequence[int], palette: Mapping[int, Color], owners: Mapping[int, Listed]
+) -> list[dict[str, object]]:
+    """Classes with the names of their entries, with which a file from 1 on leaves 0 to all else."""
+    unnamed = [value for value in values if value not in owners]
+    classes = []
+    for i, value in enumerate(values):
+        name = "other" if owners and unnamed == [0] else f"class_{value}"
+        entry = owners.get(value, Listed(name))
+        color = entry.color or palette.get(value) or spare_color(i)
+        classes.append({"name": entry.name, "color": list(color)})
+        if value != i:
+            classes[-1]["values"] = [value]
+    return classes
+
+
+def void_value(values: Sequence[int], owners: Mapping[int, Listed]) -> tuple[int | None, list[str]]:
+    """The value that means no class, by its name, or since it is 255 beside class indices; with a note on the guess."""
+    for value, entry in owners.items():
+        if is_void(entry.name):
+            return value, []
+    last, others = values[-1], values[:-1]
+    if last in VOID_VALUES and last not in owners and len(others) > 1 and is_index(others):
+        return last, [f"Value {last} stands beside class indices: it is taken for 'no class' (ignore: {last})."]
+    return None, []
+
+
+def notes_on_one_value(masks: Sequence[MaskFacts], histogram: Histogram) -> list[str]:
+    if len(histogram.pixels) > 1:
+        return []
+    notes = [f"All masks hold only the value {next(iter(histogram.pixels))}."]
+    if any(facts.mode in ALPHA for facts in masks):
+        notes.append("They have an alpha channel, which is not read: if it is the mask, save it alone as a PNG.")
+    return notes
