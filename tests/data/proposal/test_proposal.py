@@ -350,6 +350,20 @@ def test_255_beside_class_indices_is_no_class(tmp_path: Path):
     assert proposal.spec["ignore"] == 255
 
 
+@pytest.mark.parametrize(("first", "ignore"), [((200, 30, 90), 3), ((0, 0, 0), None)])
+def test_the_last_index_is_no_class_if_it_alone_is_black_in_the_palette(
+    tmp_path: Path, first: tuple[int, int, int], ignore: int | None
+):
+    def save(path: Path, mask: np.ndarray, _: int) -> Path:
+        image = Image.fromarray(mask)
+        image.putpalette(bytes([*first, 0, 90, 0, 70, 70, 200, 0, 0, 0]))
+        return png(path, image)
+
+    proposal = proposed(written(tmp_path, scenes(4), save))
+    assert proposal.spec
+    assert proposal.spec["ignore"] == ignore
+
+
 def test_names_come_from_a_class_file_by_colour_and_by_position(tmp_path: Path):
     masks = scenes(3)
     listed = [Listed(name, tuple(COLORS[i].tolist())) for i, name in enumerate(("ground", "house", "tree"))]
