@@ -1,4 +1,4 @@
-"""A data folder is opened: listed once, read in every layout that finds pairs, and one of the readings is chosen."""
+"""A data folder is opened: listed once, paired by every layout that fits, and one of the readings is chosen."""
 
 import posixpath
 import shlex

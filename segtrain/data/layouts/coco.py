@@ -3,7 +3,7 @@
 import json
 import posixpath
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -42,10 +42,12 @@ def holds_objects(path: Path) -> bool:
         return False
     missing, before = set(MARKS), b""
     with path.open("rb") as file:
-        while missing and (piece := file.read(1 << 22)):
+        for piece in iter(lambda: file.read(1 << 22), b""):
             missing = {word for word in missing if word not in before + piece}
             before = piece[-16:]
-    return not missing
+            if not missing:
+                return True
+    return False
 
 
 def from_files(tree: Tree, paths: Sequence[str]) -> Reading:
@@ -66,7 +68,8 @@ def from_files(tree: Tree, paths: Sequence[str]) -> Reading:
             drawn = objects.get(hashable(entry.get("id")), [])
             mask = CocoMask(tree.path(path), tree.path(image), stated_size(entry), drawn, tree.order)
             splits[split].append((Placed(image, split, telling_folders(tree, image), ""), mask))
-    classes = [{"name": name} for name in (background(names), *names)]
+    background = NOTHING if NOTHING not in names else "no object"  # the class without objects, which no category has
+    classes = [{"name": name} for name in (background, *names)]
     return Reading("coco_json", in_order(as_pairs(splits)), missing, [], {"classes": classes})
 
 
@@ -128,11 +131,6 @@ def category_values(content: Mapping[str, Any], names: dict[str, int]) -> dict[A
 def number_of_id(entry: Mapping[str, Any]) -> int:
     number = entry.get("id")
     return number if type(number) is int else 0
-
-
-def background(names: Iterable[str]) -> str:
-    """The name of the class without objects, which no category has."""
-    return NOTHING if NOTHING not in names else "no object"
 
 
 def hashable(value: Any) -> Any:

@@ -132,7 +132,7 @@ def by_stem(tree: Tree) -> list[Reading]:
 
 
 def outside_of_splits(images: list[Placed], masks: list[Placed]) -> list[Match]:
-    """Matches of masks that may lie outside the folders of the splits; a pair has the split of its image."""
+    """Matches of images with masks that may lie outside the folders of the splits; the image's split is the pair's."""
     splits = {image.path: image.split for image in images}
     images = [image._replace(split="") for image in images]
     masks = [mask._replace(split="") for mask in masks]
@@ -184,7 +184,7 @@ def in_folders(tree: Tree, layout: str, divide: Callable[[Spot], Place | None]) 
 def readings(
     tree: Tree, layout: str, matches: Iterable[Match], images: Sequence[Path] = (), masks: Sequence[Path] = ()
 ) -> list[Reading]:
-    """One for each match that has pairs; `images` and `masks` are what the layout has no place for."""
+    """A reading for each match that has pairs; `images` and `masks` are what the layout has no place for."""
     return [as_reading(tree, layout, match, images, masks) for match in matches if match.pairs]
 
 
@@ -194,7 +194,7 @@ def inner_split(parts: tuple[str, ...]) -> str:
 
 
 def without_split(parts: tuple[str, ...]) -> Place:
-    """The split that the first of these folders names, and the others."""
+    """The split that the first folder to name one names, and the other folders."""
     for i, part in enumerate(parts):
         if split := split_named(part):
             return split, parts[:i] + parts[i + 1 :]

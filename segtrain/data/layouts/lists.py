@@ -48,25 +48,22 @@ def csv_table(tree: Tree) -> list[Reading]:
 
 
 def with_lists(tree: Tree, reading: Reading) -> Reading:
-    """A reading without splits with those of lists that name no images for training: valid.txt; the rest is train."""
+    """A reading without splits gets those of lists that name no images for training: valid.txt; the rest is train."""
     if reading.splits.keys() != {""}:
         return reading
-    listed: dict[Path, str] = {}
+    split_of: dict[Path, str] = {}
     for files in lists_of_splits(tree).values():
         if not {"train", "trainval"} & files.keys():
-            listed |= {tree.path(row.image): row.split for row in rows_of_lists(tree, files) if row.image}
-    rest = "train" if "val" in listed.values() else "trainval"
+            split_of |= {tree.path(row.image): row.split for row in rows_of_lists(tree, files) if row.image}
+    rest = "train" if "val" in split_of.values() else "trainval"
     splits: dict[str, list[Pair]] = defaultdict(list)
     for pair in reading.pairs:
-        splits[listed.get(pair.image, rest)].append(pair)
+        splits[split_of.get(pair.image, rest)].append(pair)
     return reading._replace(splits=in_order(splits)) if len(splits) > 1 and rest in splits else reading
 
 
-# --- files ------------------------------------------------------------------------------------------------------------
-
-
 def text_of(path: Path) -> str:
-    """Raises UserError for what is no text, or too much of it."""
+    """The text of a list or table; UserError for what is no text, or too much of it."""
     if not path.is_file():  # opening a pipe would wait for ever
         raise UserError(f"{path}: expected a file, or a link to one")
     with path.open("rb") as file:
@@ -97,13 +94,13 @@ def lines(tree: Tree, path: str) -> Iterator[str]:
 
 
 def rows_of_lists(tree: Tree, files: Mapping[str, str]) -> Iterator[Row]:
-    """The lines of several lists, each by its split."""
+    """A row for each line of several lists, given by their splits."""
     for split, path in files.items():
         yield from rows_of_list(tree, path, split)
 
 
 def rows_of_list(tree: Tree, path: str, split: str) -> Iterator[Row]:
-    """The lines of a list: one name, or the paths of an image and of its mask."""
+    """A row for each line of a list, which is one name, or the paths of an image and of its mask."""
     folder = posixpath.dirname(path)
     for line in lines(tree, path):
         two_names = [pair(tree, folder, image, mask, split) for image, mask in halves(line)]
@@ -152,8 +149,13 @@ def named(tree: Tree, name: str, role: Role) -> str:
     paths = by_name(tree).get((role, stem)) or by_name(tree).get((role, bare(stem)), [])
     above = [folder for folder in above if not parse_name(folder).role]
     if len(paths) > 1 and above:
-        paths = [path for path in paths if [folder for folder in folders_of(path) if folder in above] == above]
+        paths = [path for path in paths if leads_through(above, path)]
     return paths[0] if len(paths) == 1 else ""
+
+
+def leads_through(folders: list[str], path: str) -> bool:
+    """Whether a path leads through these folders in this order; others may lie between."""
+    return [folder for folder in folders_of(path) if folder in folders] == folders
 
 
 @lru_cache(maxsize=2)
@@ -183,10 +185,10 @@ def parse_table(tree: Tree, text: str, path: str, *, united: bool = False) -> li
     """The rows of a table.
 
     Args:
-        united: whether a folder may stand for the mask that all files in it are together.
+        united: Whether a folder may stand for the mask that all files in it are together.
 
     Raises:
-        UserError: for a table that cannot be understood, naming its line.
+        UserError: For a table that cannot be understood, naming its line.
     """
     header, content = header_and_rows(text, path)
     image = column(tree, "image", header, content[:20], path)

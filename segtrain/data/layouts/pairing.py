@@ -22,9 +22,9 @@ class Spot(NamedTuple):
     """A picture below a folder that is named after images or masks.
 
     Attributes:
-        folder: the name of that folder.
-        above: the folders that lead to it.
-        below: those between it and the picture.
+        folder: The name of that folder.
+        above: The folders that lead to that folder.
+        below: The folders between that folder and the picture.
     """
 
     path: str
@@ -35,11 +35,11 @@ class Spot(NamedTuple):
 
 
 class Placed(NamedTuple):
-    """A picture with what decides on its partner.
+    """An image or a mask with what decides which mask or image belongs to it.
 
     Attributes:
-        parts: the folders that it shares with its partner.
-        variant: the name of its folder for images or masks.
+        parts: The folders that image and mask share.
+        variant: The name of the folder for images or masks, or the word in the file's name that says so.
     """
 
     path: str
@@ -57,7 +57,7 @@ Key = Callable[[Placed], Hashable]
 
 
 class Match(NamedTuple):
-    """Pairs, and what is left over on both sides; `variant` is not empty where there are several ways to pair."""
+    """Images and masks in pairs, and those left over; `variant` tells several ways to pair the same files apart."""
 
     pairs: Pairs
     images: list[Placed]
@@ -93,7 +93,7 @@ def bare(stem: str) -> str:
 
 
 def variant_key(picture: Placed) -> Hashable:
-    """What the folder is called besides image or mask decides too: images_day3/0.jpg and masks_day3/0.png."""
+    """The name, and what the folder is called besides image or mask: images_day3/0.jpg and masks_day3/0.png."""
     return picture.split, picture.parts, parse_name(picture.variant).rest, picture.stem
 
 
@@ -106,7 +106,7 @@ def bare_key(picture: Placed) -> Hashable:
 
 
 def loose_key(picture: Placed) -> Hashable:
-    """Folders that say image or mask do not count: x/images/1.jpg and masks/x/1.png."""
+    """The bare name, and the folders that say neither image nor mask: x/images/1.jpg and masks/x/1.png."""
     parts = tuple(part for part in picture.parts if not parse_name(part).role)
     return picture.split, parts, bare(picture.stem)
 
@@ -115,16 +115,17 @@ KEYS: tuple[Key, ...] = (variant_key, name_key, bare_key, loose_key)  # a later 
 
 
 def match(images: Sequence[Placed], masks: Sequence[Placed]) -> Match:
-    """Pairs of pictures that share a key which nothing else has; ways of naming that are learned come last."""
+    """Pairs of pictures that share a key which nothing else has; where there are none, by a learned way of naming."""
     pairs: Pairs = []
     for key in KEYS:
         images, masks = joined(images, masks, key, key, pairs)
-    if not pairs:
-        for image_key, mask_key in learned(images, masks):
-            named_alike = paired(images, masks, image_key, mask_key)
-            if 2 * len(named_alike.pairs) >= len(images):  # a way of naming, and no accident
-                return named_alike
-    return Match(pairs, list(images), list(masks))
+    if pairs:
+        return Match(pairs, list(images), list(masks))
+    for image_key, mask_key in learned(images, masks):
+        match = paired(images, masks, image_key, mask_key)
+        if 2 * len(match.pairs) >= len(images):  # a way of naming, and no accident
+            return match
+    return Match([], list(images), list(masks))
 
 
 def paired(images: Sequence[Placed], masks: Sequence[Placed], image_key: Key, mask_key: Key) -> Match:
@@ -137,7 +138,7 @@ def paired(images: Sequence[Placed], masks: Sequence[Placed], image_key: Key, ma
 def joined(
     images: Sequence[Placed], masks: Sequence[Placed], image_key: Key, mask_key: Key, pairs: Pairs
 ) -> tuple[Sequence[Placed], Sequence[Placed]]:
-    """Moves images and masks whose keys are equal into `pairs`, and returns those that are left."""
+    """Moves images and masks whose keys are equal, and those of nothing else, into `pairs`; returns those left."""
     if not images or not masks:
         return images, masks
     mask_by_key = single(masks, mask_key)
@@ -150,7 +151,7 @@ def joined(
 
 
 def single(pictures: Iterable[Placed], key: Key) -> dict[Hashable, Placed]:
-    """Key -> picture, for pictures that share theirs with no other."""
+    """Key -> picture, for keys that only one picture has."""
     groups: dict[Hashable, list[Placed]] = defaultdict(list)
     for picture in pictures:
         groups[key(picture)].append(picture)
@@ -173,13 +174,13 @@ def learned(images: Sequence[Placed], masks: Sequence[Placed]) -> Iterator[tuple
 
 
 def without(affix: tuple[str, str]) -> Key:
-    """The name without a prefix and a suffix."""
+    """A key: the name without a prefix and a suffix."""
     prefix, suffix = affix
     return lambda picture: (picture.split, picture.parts, picture.stem.removeprefix(prefix).removesuffix(suffix))
 
 
 def distinct(pictures: Sequence[Placed]) -> Key:
-    """The name without the letters that all of its split begin and end with: 21_training -> 21, t007 -> 007."""
+    """A key: the name without what all names of its split begin and end with: 21_training -> 21, t007 -> 007."""
     stems: dict[str, list[str]] = defaultdict(list)
     for picture in pictures:
         stems[picture.split].append(picture.stem)
@@ -188,7 +189,7 @@ def distinct(pictures: Sequence[Placed]) -> Key:
 
 
 def shared_affix(names: Sequence[str]) -> tuple[str, str]:
-    """(prefix, suffix) that all names have; digits at their inner ends belong to a number: t001, t002 -> t."""
+    """(prefix, suffix) that all names have, without digits that are part of a number: t001, t002 -> t and nothing."""
     prefix = re.sub(r"\d+$", "", shared_start(names))
     suffix = shared_tail([name.removeprefix(prefix) for name in names])
     return prefix, re.sub(r"^\d+", "", suffix)
@@ -223,7 +224,7 @@ def most_frequent_affix(longer: Sequence[Placed], shorter: Sequence[Placed]) -> 
     counts: Counter[tuple[str, str]] = Counter()
     for picture in longer:
         for affix in affixes(picture.stem):
-            if without(affix)(picture) in known:
+            if LETTER.search("".join(affix)) and without(affix)(picture) in known:  # a number alone is no affix
                 counts[affix] += 1
     for affix, number in counts.most_common(1):
         if 2 * number >= max(len(longer), len(shorter)):
@@ -232,13 +233,10 @@ def most_frequent_affix(longer: Sequence[Placed], shorter: Sequence[Placed]) -> 
 
 
 def affixes(stem: str) -> Iterator[tuple[str, str]]:
-    """(prefix, suffix) that may have been added to a name, of which one is empty; a number alone is none."""
+    """(prefix, suffix) that may have been added to a name, of which one is empty."""
     for mark in MARK.finditer(stem):
-        prefix, suffix = stem[: mark.end()], stem[mark.start() :]
-        if LETTER.search(prefix):
-            yield prefix, ""
-        if LETTER.search(suffix):
-            yield "", suffix
+        yield stem[: mark.end()], ""
+        yield "", stem[mark.start() :]
 
 
 # --- folders for images, folders for masks ----------------------------------------------------------------------------
@@ -300,7 +298,7 @@ def by_likeness(tree: Tree, folders: Mapping[str, str], roles: Mapping[str, str]
 
 
 def held_in(tree: Tree, folder: str) -> tuple[frozenset[str], str]:
-    """The pictures below a folder, without their suffix, and the most frequent suffix."""
+    """The pictures below a folder as paths without suffix, and their most frequent suffix."""
     pictures = tree.below(folder)
     stems = frozenset(path[len(folder) + 1 :].rpartition(".")[0] for path in pictures)
     suffixes = Counter(map(suffix_of, pictures))
@@ -332,7 +330,7 @@ def matches(images: Sequence[Placed], masks: Sequence[Placed], whole: Match | No
 
 
 def rival_names(pictures: Iterable[Placed]) -> set[str]:
-    """The folders of which several lie side by side."""
+    """The names of folders for images, or for masks, of which several lie side by side."""
     variants: dict[Hashable, set[str]] = defaultdict(set)
     for picture in pictures:
         if picture.variant:
@@ -341,7 +339,7 @@ def rival_names(pictures: Iterable[Placed]) -> set[str]:
 
 
 def told_apart(tree: Tree, pictures: Sequence[Placed]) -> list[Placed]:
-    """With the folders and words as variants by which pictures of one name differ: v1.2/labels and v2.0/labels."""
+    """Pictures whose variant is what tells those of one name apart, folders or words: v1.2/labels and v2.0/labels."""
     words_by_picture = {picture: (*tree.parts(picture.path), picture.variant) for picture in pictures}
     namesakes: dict[Hashable, list[set[str]]] = defaultdict(list)
     for picture, words in words_by_picture.items():
@@ -357,10 +355,11 @@ def told_apart(tree: Tree, pictures: Sequence[Placed]) -> list[Placed]:
 
 
 def by_variant(images: list[Placed], masks: list[Placed]) -> list[Match]:
-    """Matches, where the variant tells pictures of one name apart."""
-    named_alike = any(picture.variant for picture in (*images, *masks))
-    whole = of_one_variant(images, masks) if named_alike else None
-    return [choice for choice in matches(images, masks, whole) if choice.pairs]
+    """Matches of pictures of one variant, where variants tell pictures of one name apart; else of all."""
+    whole = None
+    if any(picture.variant for picture in (*images, *masks)):
+        whole = of_one_variant(images, masks)
+    return [match for match in matches(images, masks, whole) if match.pairs]
 
 
 def of_one_variant(images: Sequence[Placed], masks: Sequence[Placed]) -> Match:
@@ -392,7 +391,7 @@ def by_endings(images: Sequence[Placed], masks: Sequence[Placed]) -> list[Match]
 
 
 def pairs_by_ending(images: Sequence[Placed], masks: Sequence[Placed]) -> dict[str, Pairs]:
-    """Ending -> images with masks of their name and this ending. What all images end with does not count: x_rgb.png."""
+    """Ending -> images with masks of their name and this ending; what all images end with does not count: x_rgb.png."""
     end = shared_end(images) if masks else ""
     image_by_name = {(image.split, image.parts, image.stem.removesuffix(end)): image for image in images}
     endings: dict[str, Pairs] = defaultdict(list)

@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from ..files.pair import Pair
 from ..files.sbd import MatMask
@@ -32,16 +32,16 @@ def voc_sbd(tree: Tree) -> list[Reading]:
     return numbered(mostly_found(readings))
 
 
-def sbd_pairs(tree: Tree, masks: Mapping[str, str], listed: Collection[str]) -> Iterator[Pair]:
-    """The images of SBD with their masks, by the stems of these, without those that VOC lists."""
-    for stem, path in sorted(masks.items()):
-        image = tree.find(f"../img/{stem}.jpg", posixpath.dirname(path))
-        if image and stem not in listed:
-            yield Pair(f"SBD/{stem}", tree.path(image), MatMask(tree.path(path)))
+def sbd_pairs(tree: Tree, masks: Mapping[str, str], listed: set[str]) -> Iterator[Pair]:
+    """The images of SBD with `masks`, by their stems, but for those that a list of VOC names."""
+    for stem in sorted(masks.keys() - listed):
+        image = tree.find(f"../img/{stem}.jpg", posixpath.dirname(masks[stem]))
+        if image:
+            yield Pair(f"SBD/{stem}", tree.path(image), MatMask(tree.path(masks[stem])))
 
 
 def voc_rows(tree: Tree) -> Iterator[list[Row]]:
-    """The lines of the lists of each VOC tree."""
+    """A row for each line in the lists of each VOC tree."""
     end = "ImageSets/Segmentation/train.txt"
     for path in tree.with_suffix(end):
         top, folder = path[: -len(end)], posixpath.dirname(path)
@@ -73,7 +73,7 @@ def cityscapes_with(tree: Tree, layout: str, kind: str) -> list[Reading]:
 
 
 def in_cities(tree: Tree, pattern: re.Pattern[str]) -> list[Placed]:
-    """The pictures whose path is (folder above), (split), (city/name)."""
+    """The pictures of a city, by a pattern whose groups are folders above, split, and city with name."""
     matches = filter(None, map(pattern.fullmatch, tree.pictures))
     return [Placed(match[0], match[2], (match[1] + match[3],), "") for match in matches]
 

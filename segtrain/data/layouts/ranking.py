@@ -47,7 +47,7 @@ def drawn(reading: Reading) -> bool:
 
 
 def best_first(readings: Sequence[Reading]) -> list[Reading]:
-    """By rank; of those that are as good as the first one, by what their masks hold."""
+    """The readings by rank; those that are as good as the first one, by what their masks hold."""
     ordered = sorted(readings, key=rank)
     first = [reading for reading in ordered if as_good(reading, ordered[0])]
     others = [reading for reading in ordered if reading not in first]

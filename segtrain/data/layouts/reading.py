@@ -22,13 +22,13 @@ class Reading(NamedTuple):
     """What one layout makes of a folder.
 
     Attributes:
-        layout: its name, as typed in data.layout=NAME.
-        splits: the pairs by train, val, test or trainval; by "" where the layout has no splits.
-        images: that have no mask in this reading; files among them that are not there stand in a list.
-        masks: that have no image in it.
-        unlabelled: images of a test or val split that has no masks at all, as benchmarks publish it; left out.
-        classes: the content of a `classes.yaml`, where the layout itself knows it.
-        sure: whether the layout was made for data like these, or a list tells most of what is there.
+        layout: The name of the layout, as typed in data.layout=NAME.
+        splits: The pairs by train, val, test or trainval; by "" where the layout has no splits.
+        images: Images that have no mask in this reading; a file among them that is not there stands in a list.
+        masks: Masks that have no image in this reading.
+        unlabelled: Images of a test or val split that has no masks at all, as benchmarks publish it; left out.
+        classes: The content of a `classes.yaml`, where the layout itself knows it.
+        sure: Whether the layout was made for data like these, or a list tells most of what is there.
     """
 
     layout: str
@@ -41,7 +41,7 @@ class Reading(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """The layout without what chooses among its folders."""
+        """The name of the layout without what chooses among its folders."""
         return self.layout.partition(":")[0]
 
     @property
@@ -70,7 +70,8 @@ def as_reading(
     apart = [pair for pair in match.pairs if not pair[0].split]
     if not pairs:
         pairs, apart = apart, []
-    unlabelled = without_masks(pairs, match)
+    labelled = {picture.split for picture in (*chain(*pairs), *match.masks)}
+    unlabelled = {image for image in match.images if image.split in {"val", "test"} - labelled}
     left_out = unlabelled | beyond(pairs, [image for image in match.images if image not in unlabelled], match.masks)
     left_images = [image for image in (*match.images, *images_of(apart)) if image not in left_out]
     left_masks = [mask for mask in (*match.masks, *masks_of(apart)) if mask not in left_out]
@@ -85,12 +86,6 @@ def as_reading(
 
 def paths_of(tree: Tree, pictures: Iterable[Placed]) -> list[Path]:
     return [tree.path(picture.path) for picture in pictures]
-
-
-def without_masks(pairs: Pairs, match: Match) -> set[Placed]:
-    """The images that are left over of a val or test split without any masks."""
-    labelled = {picture.split for picture in (*images_of(pairs), *masks_of(pairs), *match.masks)}
-    return {image for image in match.images if image.split in {"val", "test"} - labelled}
 
 
 def named_pairs(tree: Tree, pairs: Pairs) -> dict[str, list[Pair]]:
@@ -108,14 +103,14 @@ def mask_at(tree: Tree, path: str) -> Mask:
 
 
 def with_named_splits(match: Match) -> Match:
-    """With the splits that the names of all images begin with, where no folder tells them: train_1.bmp, testA_1.bmp."""
-    images, masks = [*images_of(match.pairs), *match.images], [*masks_of(match.pairs), *match.masks]
-    splits = {with_named_split(image).split for image in images}
-    if any(picture.split for picture in (*images, *masks)) or "" in splits or not {"train", "test"} <= splits:
+    """A match with the splits that the names of all images begin with, if no folder tells them: train_1, testA_1."""
+    pictures = [*chain(*match.pairs), *match.images, *match.masks]
+    splits = {with_named_split(image).split for image in (*images_of(match.pairs), *match.images)}
+    if any(picture.split for picture in pictures) or "" in splits or not {"train", "test"} <= splits:
         return match
+    images, masks = map(with_named_split, match.images), map(with_named_split, match.masks)
     pairs = [(with_named_split(image), with_named_split(mask)) for image, mask in match.pairs]
-    left_images, left_masks = map(with_named_split, match.images), map(with_named_split, match.masks)
-    return match._replace(pairs=pairs, images=list(left_images), masks=list(left_masks))
+    return match._replace(pairs=pairs, images=list(images), masks=list(masks))
 
 
 def with_named_split(picture: Placed) -> Placed:
@@ -123,12 +118,12 @@ def with_named_split(picture: Placed) -> Placed:
 
 
 def beyond(pairs: Pairs, images: Sequence[Placed], masks: Sequence[Placed]) -> set[Placed]:
-    """Those left over that belong to an image which has its mask: masks of its name, and pictures that are named like
-    it or its mask, with the same ending as many others: x_superpixels.png."""
+    """The pictures left over that belong to an image which has its mask: masks of its name, and pictures that are named
+    like it or its mask, with the same ending as many others: x_superpixels.png."""
     if not images and not masks:
         return set()
     known: set[tuple[str, str]] = set()
-    for picture in (*images_of(pairs), *masks_of(pairs)):
+    for picture in chain(*pairs):
         known |= {(picture.split, picture.stem), (picture.split, bare(picture.stem))}
     further = {mask for mask in masks if (mask.split, bare(mask.stem)) in known}
     endings: dict[str, list[Placed]] = defaultdict(list)
@@ -188,5 +183,5 @@ def numbered(readings: Sequence[Reading]) -> list[Reading]:
 
 
 def mostly_found(readings: Sequence[Reading]) -> list[Reading]:
-    """Without those of lists of which not half is there: they list something else than images."""
+    """The readings of lists of which at least half is there; others list something else than images."""
     return [reading for reading in readings if len(reading.pairs) > len(reading.images) + len(reading.masks)]

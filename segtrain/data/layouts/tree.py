@@ -25,14 +25,14 @@ class Tree:
     """What lies below `root`; hidden files and folders are passed over.
 
     Attributes:
-        files: paths below the root, with forward slashes, sorted.
-        folders: likewise, the root itself being "".
-        outside: whether lists may name files outside the root.
-        order: in which the objects of a COCO file are painted over one another.
+        files: Paths of files below the root, with forward slashes, sorted.
+        folders: Paths of folders below the root, the root itself being "".
+        outside: Whether lists may name files outside the root.
+        order: The order in which the objects of a COCO file are painted over one another.
 
     Raises:
-        FileNotFoundError: for a missing root.
-        UserError: for more files than any data set has, and for pictures whose names a terminal would obey.
+        FileNotFoundError: If there is no such root.
+        UserError: For more files than any data set has, and for pictures whose names a terminal would obey.
     """
 
     def __init__(self, root: Path, *, outside: bool = False, order: Order = "area") -> None:
@@ -148,7 +148,7 @@ class Tree:
 
 
 def no_folder(root: Path) -> str:
-    """Why there is nothing to list, and what may have been meant."""
+    """Why there is no folder to list at this path, and what may have been meant."""
     if root.is_file():
         unpack = "unpack it, and " if root.suffix.lower() in PACKED else ""
         return f"this is a file: {unpack}name the folder"
@@ -184,5 +184,5 @@ def leads_up(link: Path) -> bool:
 
 
 def beside_root(root: Path) -> Path:
-    """Where the description of a folder stands that cannot be written to."""
+    """The place for the description of a data folder that cannot be written to: data/set -> data/set.segtrain"""
     return root.resolve().with_name(f"{root.resolve().name}.segtrain")

@@ -46,12 +46,12 @@ FIRST_WORD = re.compile(r"(?P<word>[^\W_]+?)[\W_]+(?P<base>.+)")  # gt-x
 
 
 class Words(NamedTuple):
-    """What a name says.
+    """What the name of a folder or file says.
 
     Attributes:
-        role: image or mask, if it names one.
-        split: train, val, test or trainval, if it names one.
-        rest: its other words and numbers.
+        role: Image or mask, if the name says so.
+        split: Train, val, test or trainval, if the name says so.
+        rest: The other words and numbers.
     """
 
     role: Role
@@ -70,7 +70,7 @@ def first_word(name: str) -> str:
 
 
 def parted(word: str) -> tuple[str, ...]:
-    """A split and a role that are written as one word, in two."""
+    """A word in two, if it is a split and a role written as one: `trainannot` -> train, annot"""
     for split in SPLIT_WORDS:
         rest = word.removeprefix(split)
         if rest != word and rest in IMAGE_WORDS | MASK_WORDS:
@@ -90,7 +90,7 @@ def parse_name(name: str) -> Words:
     if not role:
         role, telling = role_in(words, WEAK_MASK_WORDS, WEAK_IMAGE_WORDS), WEAK_MASK_WORDS | WEAK_IMAGE_WORDS
     passed_over = telling | FILLERS | SPLIT_WORDS.keys()
-    return Words(role, split_in(words), tuple(word for word in words if word not in passed_over))
+    return Words(role, split_among(words), tuple(word for word in words if word not in passed_over))
 
 
 def role_in(words: Iterable[str], mask_words: frozenset[str], image_words: frozenset[str]) -> Role:
@@ -100,7 +100,7 @@ def role_in(words: Iterable[str], mask_words: frozenset[str], image_words: froze
     return "image" if image_words.intersection(words) else ""
 
 
-def split_in(words: Iterable[str]) -> str:
+def split_among(words: Iterable[str]) -> str:
     """The split that these words name, if it is one; train and val together are trainval."""
     splits = {SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS}
     if splits == {"train", "val"}:
