@@ -63,15 +63,11 @@ class OpenFolder(NamedTuple):
 
     def not_used(self) -> list[str]:
         """The pictures of which the reading says nothing, as paths below the root."""
-        reading = self.reading
-        masks = {pair.mask.path for pair in reading.pairs}
-        images = {pair.image for pair in reading.pairs}
-        said = {*masks, *images, *reading.images, *reading.masks, *reading.unlabelled}
-        return [picture for picture in self.tree.pictures if not self._is_said(picture, said)]
-
-    def _is_said(self, picture: str, said: set[Path]) -> bool:
-        """Whether a picture, or the folder that is one mask with it, is among these."""
-        return self.tree.path(picture) in said or self.tree.path(posixpath.dirname(picture)) in said
+        named = {*self.reading.images, *self.reading.masks, *self.reading.unlabelled}
+        for pair in self.reading.pairs:
+            named |= {pair.image, pair.mask.path}  # the path of a mask may be a folder, with all that lies in it
+        path = self.tree.path
+        return [name for name in self.tree.pictures if not {path(name), path(posixpath.dirname(name))} & named]
 
 
 def open_folder(

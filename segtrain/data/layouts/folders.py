@@ -159,7 +159,8 @@ def sides_of(tree: Tree) -> tuple[list[Placed], list[Placed]]:
     sides: dict[Role, list[Placed]] = {"image": [], "mask": []}
     for path in tree.pictures:
         parts = tree.parts(path)
-        role, placed = by_affix(path, inner_split(parts), ())
+        inner_split = next(filter(None, map(split_told, reversed(parts))), "")  # TrainVal_images/train_images is train
+        role, placed = by_affix(path, inner_split, ())
         if innermost_role(parts) == "mask":
             role = "mask"
         sides[role].append(placed)
@@ -186,11 +187,6 @@ def readings(
 ) -> list[Reading]:
     """A reading for each match that has pairs; `images` and `masks` are what the layout has no place for."""
     return [as_reading(tree, layout, match, images, masks) for match in matches if match.pairs]
-
-
-def inner_split(parts: tuple[str, ...]) -> str:
-    """The split that the innermost of these folders names: TrainVal_images/train_images is train."""
-    return next(filter(None, map(split_told, reversed(parts))), "")
 
 
 def without_split(parts: tuple[str, ...]) -> Place:

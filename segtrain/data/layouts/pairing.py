@@ -69,10 +69,6 @@ def images_of(pairs: Pairs) -> list[Placed]:
     return [image for image, _ in pairs]
 
 
-def masks_of(pairs: Pairs) -> list[Placed]:
-    return [mask for _, mask in pairs]
-
-
 def stem_of(path: str) -> str:
     name = path[path.rfind("/") + 1 :]
     dot = name.rfind(".")
@@ -156,9 +152,6 @@ def single(pictures: Iterable[Placed], key: Key) -> dict[Hashable, Placed]:
     for picture in pictures:
         groups[key(picture)].append(picture)
     return {name: group[0] for name, group in groups.items() if len(group) == 1}
-
-
-# --- ways of naming that are learned ----------------------------------------------------------------------------------
 
 
 def learned(images: Sequence[Placed], masks: Sequence[Placed]) -> Iterator[tuple[Key, Key]]:
@@ -267,11 +260,8 @@ def names_beside(tree: Tree) -> dict[str, Role]:
 
 
 def roles_beside(tree: Tree, parent: str) -> dict[str, Role]:
-    """Name -> role of the folders in a folder.
-
-    A folder that is named after a split alone holds images where one beside it holds the split's masks: train and
-    trainannot.
-    """
+    """Name -> role of the folders in a folder. One that is named after a split alone holds images, if one beside it is
+    named after the split's masks: train and trainannot."""
     paths = [posixpath.join(parent, name) for name in tree.children[parent]]
     folders = {tree.parts_of_folder(path)[-1]: path for path in paths}
     roles: dict[str, Role] = {name: parse_name(name).role for name in folders}
@@ -309,10 +299,7 @@ def matches(images: Sequence[Placed], masks: Sequence[Placed], whole: Match | No
     """One match; or, where several folders for images or for masks lie side by side, one for each choice of them.
 
     If all of them belong to one another, as days do, nothing is left over, and one match it is; likewise if no choice
-    finds as many pairs.
-
-    Args:
-        whole: The match if nothing is chosen; `None` for all that `match` finds.
+    finds as many pairs. `whole` is the match if nothing is chosen, by default that of `match`.
     """
     whole = whole or match(images, masks)
     image_rivals, mask_rivals = rival_names(images), rival_names(masks)
@@ -372,11 +359,8 @@ def of_one_variant(images: Sequence[Placed], masks: Sequence[Placed]) -> Match:
 
 
 def by_endings(images: Sequence[Placed], masks: Sequence[Placed]) -> list[Match]:
-    """Matches of masks that are named like their image with an ending behind it, x_1stHO.png and x_2ndHO.png for
-    x.jpg: one for each ending that at least half of the images with such masks have.
-
-    Without masks, these are among the images.
-    """
+    """Matches of masks that are named like their image with an ending behind it, x_1stHO.png and x_2ndHO.png for x.jpg:
+    one for each ending that at least half of the images with such masks have. Masks may be among the images instead."""
     endings: dict[str, Pairs] = {}
     for ending, pairs in pairs_by_ending(images, masks).items():
         numbers = Counter(images_of(pairs))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ..files.masks import Mask, MaskFile
 from ..files.pair import Pair
 from ..files.united import UnitedMask
-from .pairing import Match, Pairs, Placed, bare, images_of, masks_of
+from .pairing import Match, Pairs, Placed, bare, images_of
 from .tree import Tree
 from .words import SPLIT_WORDS, SPLITS, first_word, parse_name, split_named
 
@@ -61,10 +61,8 @@ class Row(NamedTuple):
 def as_reading(
     tree: Tree, layout: str, match: Match, images: Iterable[Path] = (), masks: Iterable[Path] = ()
 ) -> Reading:
-    """The reading that a match is; `images` and `masks` are left over besides those of the match.
-
-    Where some pairs have a split, those that have none are left over: they may be of any.
-    """
+    """The reading that a match is, with `images` and `masks` that are left over besides those of the match. Where some
+    pairs have a split, those that have none are left over: they may be of any."""
     match = with_named_splits(match)
     pairs = [pair for pair in match.pairs if pair[0].split]
     apart = [pair for pair in match.pairs if not pair[0].split]
@@ -74,7 +72,8 @@ def as_reading(
     unlabelled = {image for image in match.images if image.split in {"val", "test"} - labelled}
     left_out = unlabelled | beyond(pairs, [image for image in match.images if image not in unlabelled], match.masks)
     left_images = [image for image in (*match.images, *images_of(apart)) if image not in left_out]
-    left_masks = [mask for mask in (*match.masks, *masks_of(apart)) if mask not in left_out]
+    masks_apart = [mask for _, mask in apart]
+    left_masks = [mask for mask in (*match.masks, *masks_apart) if mask not in left_out]
     return Reading(
         f"{layout}:{match.variant}" if match.variant else layout,
         named_pairs(tree, pairs),

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Literal, NamedTuple
 
 Role = Literal["image", "mask", ""]
@@ -62,7 +63,7 @@ class Words(NamedTuple):
 @lru_cache(maxsize=1 << 16)
 def tokens(name: str) -> tuple[str, ...]:
     """The words and numbers of a name: `train_JPEGImages-2` -> train, jpeg, images, 2; `trainannot` -> train, annot"""
-    return tuple(part for word in TOKEN.findall(name) for part in parted(word.lower()))
+    return tuple(chain.from_iterable(parted(word.lower()) for word in TOKEN.findall(name)))
 
 
 def first_word(name: str) -> str:
