@@ -1,4 +1,4 @@
-"""A data folder is opened: listed once, read in every layout that finds pairs, and one of the readings is chosen."""
+"""A data folder is opened: listed once, paired by every layout that fits, and one of the readings is chosen."""
 
 import posixpath
 import shlex
@@ -63,15 +63,11 @@ class OpenFolder(NamedTuple):
 
     def not_used(self) -> list[str]:
         """The pictures of which the reading says nothing, as paths below the root."""
-        reading = self.reading
-        masks = {pair.mask.path for pair in reading.pairs}
-        images = {pair.image for pair in reading.pairs}
-        said = {*masks, *images, *reading.images, *reading.masks, *reading.unlabelled}
-        return [picture for picture in self.tree.pictures if not self._is_said(picture, said)]
-
-    def _is_said(self, picture: str, said: set[Path]) -> bool:
-        """Whether a picture, or the folder that is one mask with it, is among these."""
-        return self.tree.path(picture) in said or self.tree.path(posixpath.dirname(picture)) in said
+        named = {*self.reading.images, *self.reading.masks, *self.reading.unlabelled}
+        for pair in self.reading.pairs:
+            named |= {pair.image, pair.mask.path}  # the path of a mask may be a folder, with all that lies in it
+        path = self.tree.path
+        return [name for name in self.tree.pictures if not {path(name), path(posixpath.dirname(name))} & named]
 
 
 def open_folder(
@@ -96,8 +92,7 @@ def open_folder(
         UserError: For an unknown layout, and for several readings that are equally good.
     """
     tree = Tree(root, outside=outside, order=order)
-    readings = best_first(all_readings(tree))
-    readings = [lists.with_lists(tree, reading) for reading in readings]
+    readings = [lists.with_lists(tree, reading) for reading in best_first(all_readings(tree))]
     if not readings:
         raise FileNotFoundError(nothing_found(tree))
     return OpenFolder(tree, chosen(root, readings, layout, ties=ties), readings)
@@ -105,22 +100,23 @@ def open_folder(
 
 def all_readings(tree: Tree) -> list[Reading]:
     """What every layout makes of the files. Of layouts that find the same, the best stands for all."""
-    found: dict[frozenset[tuple[str, str, str]], Reading] = {}
+    readings: dict[frozenset[tuple[str, str, str]], Reading] = {}
     for name, layout in LAYOUTS.items():
-        if name in LOOSE and any(2 * len(reading.pairs) == len(tree.pictures) for reading in found.values()):
+        if name in LOOSE and any(2 * len(reading.pairs) == len(tree.pictures) for reading in readings.values()):
             break  # folders tell all
         for reading in layout(tree):
             files = files_of(reading)
-            if files and (files not in found or rank(reading) < rank(found[files])):
-                found[files] = reading
-    return list(found.values())
+            if files and (files not in readings or rank(reading) < rank(readings[files])):
+                readings[files] = reading
+    return list(readings.values())
 
 
 def files_of(reading: Reading) -> frozenset[tuple[str, str, str]]:
     """(split, image, mask) of each pair."""
-    return frozenset(
-        (split, str(pair.image), pair.mask.name) for split, pairs in reading.splits.items() for pair in pairs
-    )
+    files: set[tuple[str, str, str]] = set()
+    for split, pairs in reading.splits.items():
+        files.update((split, str(pair.image), pair.mask.name) for pair in pairs)
+    return frozenset(files)
 
 
 def chosen(root: Path, readings: Sequence[Reading], layout: str | None, *, ties: bool) -> Reading:
@@ -146,8 +142,8 @@ def nothing_found(tree: Tree) -> str:
     if not tree.pictures:
         return f"{root}: no images found{held_instead(tree)}; {expected}"
     folders = Counter(posixpath.dirname(path) or "." for path in tree.pictures).most_common(SHOWN)
-    held = ", ".join(f"{number} in {folder}" for folder, number in folders)
-    message = f"{root}: no image has a mask: {len(tree.pictures)} pictures ({held}); {expected}, or list them in "
+    places = ", ".join(f"{number} in {folder}" for folder, number in folders)
+    message = f"{root}: no image has a mask: {len(tree.pictures)} pictures ({places}); {expected}, or list them in "
     message += f"{root}/splits.csv with the header image,mask,split"
     if parse_name(root.resolve().name).role:
         message += f"; or do images and masks lie in {root.resolve().parent}?"
@@ -160,5 +156,5 @@ def held_instead(tree: Tree) -> str:
     if not kinds:
         return ""
     held = ", ".join(f"{number} {kind or 'files'}" for kind, number in kinds)
-    packed = any(kind in PACKED for kind, _ in kinds)
-    return f", but {held}" + (": unpack them" if packed else "")
+    hint = ": unpack them" if PACKED & dict(kinds).keys() else ""
+    return f", but {held}{hint}"

@@ -3,7 +3,7 @@
 import json
 import posixpath
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from ...errors import UserError
 from ..files.coco import CocoMask, CocoObject, compact
 from ..files.pair import Pair
 from .pairing import Placed, folders_of, stem_of
-from .reading import Reading, in_order, numbered, unique_names
+from .reading import Reading, in_order, numbered, telling_folders, unique_names
 from .tree import Tree
 from .words import parse_name, split_named
 
@@ -40,17 +40,19 @@ def holds_objects(path: Path) -> bool:
     """Whether the words of COCO's format stand in a file; it is searched piece by piece, and not parsed."""
     if not path.is_file() or path.stat().st_size > MAX_BYTES:
         return False
-    wanted, before = set(MARKS), b""
+    missing, before = set(MARKS), b""
     with path.open("rb") as file:
-        while wanted and (piece := file.read(1 << 22)):
-            wanted = {word for word in wanted if word not in before + piece}
+        for piece in iter(lambda: file.read(1 << 22), b""):
+            missing = {word for word in missing if word not in before + piece}
             before = piece[-16:]
-    return not wanted
+            if not missing:
+                return True
+    return False
 
 
 def from_files(tree: Tree, paths: Sequence[str]) -> Reading:
     """The images of all files, in the splits that these or their folders are named after, with one table of classes."""
-    names: dict[str, int] = {}
+    names: dict[str, int] = {}  # of a category -> value in the masks
     splits: dict[str, list[tuple[Placed, CocoMask]]] = defaultdict(list)
     missing: list[Path] = []
     for path in paths:
@@ -63,12 +65,12 @@ def from_files(tree: Tree, paths: Sequence[str]) -> Reading:
                 file_name = str(entry.get("file_name"))[:200]
                 missing.append(tree.path(posixpath.join(posixpath.dirname(path), file_name)))
                 continue
-            own = objects.get(hashable(entry.get("id")), [])
-            mask = CocoMask(tree.path(path), tree.path(image), stated_size(entry), own, tree.order)
-            parts = tuple(part for part in tree.parts(image) if not parse_name(part).role and not split_named(part))
-            splits[split].append((Placed(image, split, parts, ""), mask))
-    classes = [{"name": name} for name in (background(names), *names)]
-    return Reading("coco_json", in_order(as_pairs(tree, splits)), missing, [], {"classes": classes})
+            drawn = objects.get(hashable(entry.get("id")), [])
+            mask = CocoMask(tree.path(path), tree.path(image), stated_size(entry), drawn, tree.order)
+            splits[split].append((Placed(image, split, telling_folders(tree, image), ""), mask))
+    background = NOTHING if NOTHING not in names else "no object"  # the class without objects, which no category has
+    classes = [{"name": name} for name in (background, *names)]
+    return Reading("coco_json", in_order(as_pairs(splits)), missing, [], {"classes": classes})
 
 
 def painted(tree: Tree, reading: Reading) -> Reading:
@@ -76,8 +78,8 @@ def painted(tree: Tree, reading: Reading) -> Reading:
     files = {pair.mask.path for pair in reading.pairs if pair.mask.path.suffix.lower() == ".json"}
     if not files:
         return reading
-    found = from_files(tree, sorted(file.relative_to(tree.root).as_posix() for file in files))
-    masks = {(pair.mask.path, pair.image): pair.mask for pair in found.pairs}
+    stored = from_files(tree, sorted(file.relative_to(tree.root).as_posix() for file in files))
+    masks = {(pair.mask.path, pair.image): pair.mask for pair in stored.pairs}
     splits: dict[str, list[Pair]] = {split: [] for split in reading.splits}
     lacking = []
     for split, pairs in reading.splits.items():
@@ -88,15 +90,15 @@ def painted(tree: Tree, reading: Reading) -> Reading:
                 splits[split].append(pair._replace(mask=mask))
             else:
                 lacking.append(pair.image)
-    return reading._replace(splits=splits, images=reading.images + lacking, classes=found.classes)
+    return reading._replace(splits=splits, images=reading.images + lacking, classes=stored.classes)
 
 
-def as_pairs(tree: Tree, splits: Mapping[str, Sequence[tuple[Placed, CocoMask]]]) -> dict[str, list[Pair]]:
+def as_pairs(splits: Mapping[str, Sequence[tuple[Placed, CocoMask]]]) -> dict[str, list[Pair]]:
     """Images and masks as pairs, with names that tell the images of a split apart."""
     pairs: dict[str, list[Pair]] = {}
-    for split, found in splits.items():
-        names = unique_names([image for image, _ in found])
-        pairs[split] = [Pair(name, mask.image, mask) for name, (_, mask) in zip(names, found, strict=True)]
+    for split, entries in splits.items():
+        names = unique_names([image for image, _ in entries])
+        pairs[split] = [Pair(name, mask.image, mask) for name, (_, mask) in zip(names, entries, strict=True)]
     return pairs
 
 
@@ -131,11 +133,6 @@ def number_of_id(entry: Mapping[str, Any]) -> int:
     return number if type(number) is int else 0
 
 
-def background(names: Iterable[str]) -> str:
-    """The name of the class without objects, which no category has."""
-    return NOTHING if NOTHING not in names else "no object"
-
-
 def hashable(value: Any) -> Any:
     return value if isinstance(value, int | str) else str(value)
 
@@ -165,7 +162,7 @@ def stated_size(entry: Mapping[str, Any]) -> tuple[int, int] | None:
 
 
 def split_of_file(path: str) -> str:
-    """instances_train2017.json, or train/_annotations.coco.json -> train"""
+    """The split that a JSON file is named after, or its folder: instances_train2017.json, train/_annotations.json"""
     splits = [parse_name(stem_of(path)).split, *map(split_named, reversed(folders_of(path)))]
     return next(filter(None, splits), "")
 
@@ -178,11 +175,11 @@ def located(tree: Tree, path: str, entry: Mapping[str, Any], split: str) -> str 
     if exact := tree.find(name, posixpath.dirname(path)):
         return exact
     name = posixpath.normpath(name.replace("\\", "/"))
-    candidates = by_file_name(tree).get(posixpath.basename(name), [])
-    found = [image for image in candidates if f"/{image}".endswith(f"/{name}")]
-    if len(found) > 1:
-        found = [image for image in found if split in map(split_named, folders_of(image))]
-    return found[0] if len(found) == 1 else None
+    namesakes = by_file_name(tree).get(posixpath.basename(name), [])
+    images = [image for image in namesakes if f"/{image}".endswith(f"/{name}")]
+    if len(images) > 1:
+        images = [image for image in images if split in map(split_named, folders_of(image))]
+    return images[0] if len(images) == 1 else None
 
 
 @lru_cache(maxsize=2)

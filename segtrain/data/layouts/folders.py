@@ -2,34 +2,25 @@
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 
-from .pairing import (
-    Match,
-    Placed,
-    Spot,
-    by_affix,
-    by_endings,
-    by_suffix,
-    by_variant,
-    matches,
-    spots,
-    told_apart,
-)
+from .pairing import Match, Pairs, Placed, Spot, by_affix, by_endings, by_suffix, by_variant, matches, spots, told_apart
 from .reading import Reading, as_reading
 from .tree import Tree
-from .words import Role, parse_name, split_named, split_told
+from .words import Role, innermost_role, parse_name, split_named, split_told
 
-Divide = Callable[[Spot], tuple[str, tuple[str, ...]] | None]  # -> split, folders shared with the partner
+Place = tuple[str, tuple[str, ...]]  # split, folders shared with the partner
 
 
 def home(tree: Tree) -> list[Reading]:
     """images/SPLIT + masks/SPLIT"""
 
-    def divide(spot: Spot) -> tuple[str, tuple[str, ...]] | None:
-        split = split_named(spot.below[0]) if spot.below else ""
-        return (split, spot.above + spot.below[1:]) if split else None
+    def divide(spot: Spot) -> Place | None:
+        if not spot.below or not split_named(spot.below[0]):
+            return None
+        return split_named(spot.below[0]), spot.above + spot.below[1:]
 
     return in_folders(tree, "home", divide)
 
@@ -37,9 +28,10 @@ def home(tree: Tree) -> list[Reading]:
 def by_split(tree: Tree) -> list[Reading]:
     """SPLIT/images + SPLIT/masks"""
 
-    def divide(spot: Spot) -> tuple[str, tuple[str, ...]] | None:
-        split = split_named(spot.above[-1]) if spot.above else ""
-        return (split, spot.above[:-1] + spot.below) if split else None
+    def divide(spot: Spot) -> Place | None:
+        if not spot.above or not split_named(spot.above[-1]):
+            return None
+        return split_named(spot.above[-1]), spot.above[:-1] + spot.below
 
     return in_folders(tree, "by_split", divide)
 
@@ -47,7 +39,7 @@ def by_split(tree: Tree) -> list[Reading]:
 def split_names(tree: Tree) -> list[Reading]:
     """train + trainannot, or train_images + train_masks, and likewise val and test"""
 
-    def divide(spot: Spot) -> tuple[str, tuple[str, ...]] | None:
+    def divide(spot: Spot) -> Place | None:
         split = parse_name(spot.folder).split
         return (split, spot.above + spot.below) if split else None
 
@@ -57,7 +49,7 @@ def split_names(tree: Tree) -> list[Reading]:
 def flat(tree: Tree) -> list[Reading]:
     """images + masks"""
 
-    def divide(spot: Spot) -> tuple[str, tuple[str, ...]] | None:
+    def divide(spot: Spot) -> Place | None:
         split = parse_name(spot.folder).split or without_split(spot.below)[0]
         return None if spot.above or split else ("", spot.below)
 
@@ -67,7 +59,7 @@ def flat(tree: Tree) -> list[Reading]:
 def repeated(tree: Tree) -> list[Reading]:
     """PARENT/images + PARENT/masks below any number of parents, of which one may be a split"""
 
-    def divide(spot: Spot) -> tuple[str, tuple[str, ...]]:
+    def divide(spot: Spot) -> Place:
         split, parts = without_split(spot.above + spot.below)
         return parse_name(spot.folder).split or split, parts
 
@@ -76,50 +68,48 @@ def repeated(tree: Tree) -> list[Reading]:
 
 def objects(tree: Tree) -> list[Reading]:
     """PARENT/images/x + PARENT/masks/*, one image and a mask for each object in it, which become one mask"""
-    pairs, masks = [], 0
-    for parent, names in tree.children.items():
-        roles: dict[str, list[str]] = {"image": [], "mask": []}
-        for name in names:
-            roles.setdefault(parse_name(name).role, []).append(posixpath.join(parent, name))
-        images = [path for folder in roles["image"] for path in tree.below(folder)]
-        if len(images) == len(roles["mask"]) == 1 and (number := len(tree.below(roles["mask"][0]))):
-            split, parts = without_split(tree.parts(posixpath.join(parent, "")))
-            pairs.append((Placed(images[0], split, parts, ""), Placed(roles["mask"][0], split, parts, "")))
-            masks += number
-    return [as_reading(tree, "objects", Match(pairs, [], []))] if masks > len(pairs) else []
+    pairs: Pairs = []
+    number = 0
+    for parent in tree.children:
+        images = list(chain.from_iterable(map(tree.below, tree.named_after("image", parent))))
+        mask_folders = tree.named_after("mask", parent)
+        masks = tree.below(mask_folders[0]) if mask_folders else []
+        if len(images) == len(mask_folders) == 1 and masks:
+            image = Placed(images[0], *without_split(tree.parts_of_folder(parent)), "")
+            pairs.append((image, image._replace(path=mask_folders[0])))
+            number += len(masks)
+    return [as_reading(tree, "objects", Match(pairs, [], []))] if number > len(pairs) else []
 
 
 def beside(tree: Tree) -> list[Reading]:
     """A folder for masks; the images lie beside it, or in one folder beside it, whatever its name."""
-    homes = set()
-    for parent, names in tree.children.items():
-        roles = {parse_name(name).role for name in names}
-        if "mask" in roles and "image" not in roles:
-            homes.add(tree.parts(posixpath.join(parent, "")))
-    images, masks, apart = [], [], []
+    homes: set[tuple[str, ...]] = set()
+    for parent in tree.children:
+        if tree.named_after("mask", parent) and not tree.named_after("image", parent):
+            homes.add(tree.parts_of_folder(parent))
+    sides: dict[Role, list[Placed]] = {"image": [], "mask": []}
+    apart: list[Path] = []
     for path in tree.pictures:
         parts = tree.parts(path)
-        home = next((i for i in range(len(parts), -1, -1) if parts[:i] in homes), None)
-        if home is None:
+        depth = next((i for i in range(len(parts), -1, -1) if parts[:i] in homes), None)
+        if depth is None:
             apart.append(tree.path(path))
             continue
-        below, name = parts[home:], ""
+        below, folder = parts[depth:], ""
         if below and not split_named(below[0]):
-            below, name = below[1:], below[0]
-        side = masks if parse_name(name).role == "mask" else images
-        side.append(Placed(path, *without_split(parts[:home] + below), name))
-    return [as_reading(tree, "beside", found, apart) for found in matches(images, masks) if found.pairs]
+            folder, *below = below
+        role = "mask" if parse_name(folder).role == "mask" else "image"
+        sides[role].append(Placed(path, *without_split((*parts[:depth], *below)), folder))
+    return readings(tree, "beside", matches(sides["image"], sides["mask"]), apart)
 
 
 def one_folder(tree: Tree) -> list[Reading]:
     """Image and mask in one folder: x.jpg + x_mask.png, x.png + x_L.png, mask_x.png, or x.jpg + x.png"""
     sides: dict[Role, list[Placed]] = {"image": [], "mask": []}
     for path in tree.pictures:
-        parts = tree.parts(path)
-        role, placed = by_affix(path, *without_split(parts))
+        role, placed = by_affix(path, *without_split(tree.parts(path)))
         sides[role].append(placed)
-    found = [each for each in matches(sides["image"], sides["mask"]) if each.pairs]
-    return [as_reading(tree, "one_folder", each) for each in found] or same_stem(tree)
+    return readings(tree, "one_folder", matches(sides["image"], sides["mask"])) or same_stem(tree)
 
 
 def same_stem(tree: Tree) -> list[Reading]:
@@ -127,41 +117,41 @@ def same_stem(tree: Tree) -> list[Reading]:
     folders: dict[str, list[Placed]] = defaultdict(list)
     for path in tree.pictures:
         folders[posixpath.dirname(path)].append(Placed(path, *without_split(tree.parts(path)), ""))
-    found = [by_suffix(pictures) for pictures in folders.values()]
-    whole = Match(
-        [pair for each in found for pair in each.pairs],
-        [image for each in found for image in each.images],
-        [mask for each in found for mask in each.masks],
-    )
-    return [as_reading(tree, "one_folder", whole)] if whole.pairs else []
+    whole = Match([], [], [])
+    for match in map(by_suffix, folders.values()):
+        whole.pairs.extend(match.pairs)
+        whole.images.extend(match.images)
+        whole.masks.extend(match.masks)
+    return readings(tree, "one_folder", [whole])
 
 
 def by_stem(tree: Tree) -> list[Reading]:
     """Image and mask anywhere; the name of a file or of a folder says which is a mask, the rest is shared"""
-    sides = sides_of(tree)
-    found = by_variant(*sides)
-    if not found:  # the masks may lie outside the folders of the splits
-        splits = {image.path: image.split for image in sides[0]}
-        found = by_variant(*([picture._replace(split="") for picture in side] for side in sides))
-        for each in found:
-            each.pairs[:] = [(image._replace(split=splits[image.path]), mask) for image, mask in each.pairs]
-    return [as_reading(tree, "by_stem", each) for each in found]
+    images, masks = sides_of(tree)
+    return readings(tree, "by_stem", by_variant(images, masks) or outside_of_splits(images, masks))
+
+
+def outside_of_splits(images: list[Placed], masks: list[Placed]) -> list[Match]:
+    """Matches of images with masks that may lie outside the folders of the splits; the image's split is the pair's."""
+    splits = {image.path: image.split for image in images}
+    images = [image._replace(split="") for image in images]
+    masks = [mask._replace(split="") for mask in masks]
+    in_splits: list[Match] = []
+    for match in by_variant(images, masks):
+        pairs = [(image._replace(split=splits[image.path]), mask) for image, mask in match.pairs]
+        in_splits.append(match._replace(pairs=pairs))
+    return in_splits
 
 
 def by_ending(tree: Tree) -> list[Reading]:
     """Image and mask anywhere; a mask is named like its image, with anything behind it"""
     images, masks = sides_of(tree)
-    sides = (images, masks), ([*images, *masks], [])
-    placed = ([[scene(tree, picture) for picture in side] for side in both] for both in sides)
-    ways = [by_endings(*both) for both in (*placed, *sides)]
-    found = max(ways, key=lambda way: max((len(each.pairs) for each in way), default=0))
-    return [as_reading(tree, "by_ending", each) for each in found]
+    apart, among = by_endings(images, masks), by_endings([*images, *masks], [])
+    return readings(tree, "by_ending", max(apart, among, key=most_pairs))
 
 
-def scene(tree: Tree, picture: Placed) -> Placed:
-    """With the folders that say neither image nor mask nor split."""
-    parts = tree.parts(picture.path)
-    return picture._replace(parts=tuple(part for part in parts if not parse_name(part).role and not split_told(part)))
+def most_pairs(matches: list[Match]) -> int:
+    return max((len(match.pairs) for match in matches), default=0)
 
 
 def sides_of(tree: Tree) -> tuple[list[Placed], list[Placed]]:
@@ -169,36 +159,38 @@ def sides_of(tree: Tree) -> tuple[list[Placed], list[Placed]]:
     sides: dict[Role, list[Placed]] = {"image": [], "mask": []}
     for path in tree.pictures:
         parts = tree.parts(path)
-        role, placed = by_affix(path, inner_split(parts), ())
-        named = next((part for part in reversed(parts) if parse_name(part).role), "")
-        sides["mask" if parse_name(named).role == "mask" else role].append(placed)
+        inner_split = next(filter(None, map(split_told, reversed(parts))), "")  # TrainVal_images/train_images is train
+        role, placed = by_affix(path, inner_split, ())
+        if innermost_role(parts) == "mask":
+            role = "mask"
+        sides[role].append(placed)
     return told_apart(tree, sides["image"]), told_apart(tree, sides["mask"])
 
 
 # --- what they share --------------------------------------------------------------------------------------------------
 
 
-def in_folders(tree: Tree, layout: str, divide: Divide) -> list[Reading]:
-    """The readings of a layout with folders for images and folders for masks."""
-    sides: dict[str, list[Placed]] = {"image": [], "mask": []}
-    apart: dict[str, list[Path]] = {"image": [], "mask": []}  # what the layout has no place for
+def in_folders(tree: Tree, layout: str, divide: Callable[[Spot], Place | None]) -> list[Reading]:
+    """The readings of a layout with folders for images and folders for masks, where `divide` has a place for them."""
+    sides: dict[Role, list[Placed]] = {"image": [], "mask": []}
+    apart: dict[Role, list[Path]] = {"image": [], "mask": []}
     for spot in spots(tree):
-        place = divide(spot)
-        if place:
+        if place := divide(spot):
             sides[spot.role].append(Placed(spot.path, *place, spot.folder))
         else:
             apart[spot.role].append(tree.path(spot.path))
-    found = matches(sides["image"], sides["mask"])
-    return [as_reading(tree, layout, each, apart["image"], apart["mask"]) for each in found if each.pairs]
+    return readings(tree, layout, matches(sides["image"], sides["mask"]), apart["image"], apart["mask"])
 
 
-def inner_split(parts: tuple[str, ...]) -> str:
-    """The split that the innermost of these folders names: TrainVal_images/train_images is train."""
-    return next(filter(None, map(split_told, reversed(parts))), "")
+def readings(
+    tree: Tree, layout: str, matches: Iterable[Match], images: Sequence[Path] = (), masks: Sequence[Path] = ()
+) -> list[Reading]:
+    """A reading for each match that has pairs; `images` and `masks` are what the layout has no place for."""
+    return [as_reading(tree, layout, match, images, masks) for match in matches if match.pairs]
 
 
-def without_split(parts: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    """The split that the first of these folders names, and the others."""
+def without_split(parts: tuple[str, ...]) -> Place:
+    """The split that the first folder to name one names, and the other folders."""
     for i, part in enumerate(parts):
         if split := split_named(part):
             return split, parts[:i] + parts[i + 1 :]

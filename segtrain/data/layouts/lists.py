@@ -4,17 +4,18 @@ import csv
 import posixpath
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 from ...errors import UserError
 from ..files.images import SUFFIXES
+from ..files.pair import Pair
 from . import coco
 from .pairing import bare, folders_of, stem_of, suffix_of
 from .reading import Reading, Row, from_rows, in_order, mostly_found, numbered
 from .tree import Tree, beside_root
-from .words import SPLIT_WORDS, SPLITS, Role, file_role, parse_name, split_named
+from .words import SPLIT_WORDS, SPLITS, Role, file_role, innermost_role, parse_name, split_named
 
 MAX_BYTES = 100_000_000  # of a list
 SPLIT_COLUMNS = {"split", "subset", "set", "partition", "phase", "usage"}
@@ -22,12 +23,12 @@ SPLIT_COLUMNS = {"split", "subset", "set", "partition", "phase", "usage"}
 
 def listed(tree: Tree) -> list[Reading]:
     """train.txt, val.txt and test.txt, with the name of an image, or an image and its mask, in each line"""
-    found = []
+    readings: list[Reading] = []
     for files in lists_of_splits(tree).values():
         if {"train", "val"} <= files.keys():
-            files = {split: path for split, path in files.items() if split != "trainval"}
-        found.append([row for split, path in files.items() for row in rows_of_list(tree, path, split)])
-    return numbered(mostly_found([from_rows(tree, "listed", rows) for rows in found]))
+            files.pop("trainval", None)
+        readings.append(from_rows(tree, "listed", rows_of_lists(tree, files)))
+    return numbered(mostly_found(readings))
 
 
 def splits_csv(tree: Tree) -> list[Reading]:
@@ -42,29 +43,27 @@ def splits_csv(tree: Tree) -> list[Reading]:
 def csv_table(tree: Tree) -> list[Reading]:
     """A table with the columns image, mask and perhaps split"""
     paths = [path for path in tree.with_suffix(".csv") if path != "splits.csv"]
-    found = numbered(mostly_found([from_rows(tree, "csv", rows_of_table(tree, path)) for path in paths]))
-    return [each._replace(sure=4 * len(each.pairs) >= len(tree.pictures)) for each in found]
+    readings = numbered(mostly_found([from_rows(tree, "csv", rows_of_table(tree, path)) for path in paths]))
+    return [reading._replace(sure=4 * len(reading.pairs) >= len(tree.pictures)) for reading in readings]
 
 
 def with_lists(tree: Tree, reading: Reading) -> Reading:
-    """A reading without splits with those of lists that name no images for training: valid.txt; the rest is train."""
-    lone = [files for files in lists_of_splits(tree).values() if not {"train", "trainval"} & files.keys()]
-    if reading.splits.keys() != {""} or not lone:
+    """A reading without splits gets those of lists that name no images for training: valid.txt; the rest is train."""
+    if reading.splits.keys() != {""}:
         return reading
-    rows = (row for files in lone for split, path in files.items() for row in rows_of_list(tree, path, split))
-    listed = {tree.path(row.image): row.split for row in rows if row.image}
-    rest = "train" if "val" in listed.values() else "trainval"
-    splits = defaultdict(list)
+    split_of: dict[Path, str] = {}
+    for files in lists_of_splits(tree).values():
+        if not {"train", "trainval"} & files.keys():
+            split_of |= {tree.path(row.image): row.split for row in rows_of_lists(tree, files) if row.image}
+    rest = "train" if "val" in split_of.values() else "trainval"
+    splits: dict[str, list[Pair]] = defaultdict(list)
     for pair in reading.pairs:
-        splits[listed.get(pair.image, rest)].append(pair)
+        splits[split_of.get(pair.image, rest)].append(pair)
     return reading._replace(splits=in_order(splits)) if len(splits) > 1 and rest in splits else reading
 
 
-# --- files ------------------------------------------------------------------------------------------------------------
-
-
 def text_of(path: Path) -> str:
-    """Raises UserError for what is no text, or too much of it."""
+    """The text of a list or table; UserError for what is no text, or too much of it."""
     if not path.is_file():  # opening a pipe would wait for ever
         raise UserError(f"{path}: expected a file, or a link to one")
     with path.open("rb") as file:
@@ -82,23 +81,31 @@ def text_of(path: Path) -> str:
 
 def lists_of_splits(tree: Tree) -> dict[str, dict[str, str]]:
     """Folder -> split -> the list in it that is named after the split."""
-    found: dict[str, dict[str, str]] = defaultdict(dict)
+    lists: dict[str, dict[str, str]] = defaultdict(dict)
     for path in (*tree.with_suffix(".txt"), *tree.with_suffix(".lst")):
         if split := split_named(stem_of(path)):
-            found[posixpath.dirname(path)].setdefault(split, path)
-    return found
+            lists[posixpath.dirname(path)].setdefault(split, path)
+    return lists
 
 
 def lines(tree: Tree, path: str) -> Iterator[str]:
-    return filter(None, (line.strip() for line in text_of(tree.path(path)).splitlines()))
+    """The lines of a list that are not blank."""
+    return filter(None, map(str.strip, text_of(tree.path(path)).splitlines()))
+
+
+def rows_of_lists(tree: Tree, files: Mapping[str, str]) -> Iterator[Row]:
+    """A row for each line of several lists, given by their splits."""
+    for split, path in files.items():
+        yield from rows_of_list(tree, path, split)
 
 
 def rows_of_list(tree: Tree, path: str, split: str) -> Iterator[Row]:
-    """The lines of a list: one name, or the paths of an image and of its mask."""
+    """A row for each line of a list, which is one name, or the paths of an image and of its mask."""
     folder = posixpath.dirname(path)
     for line in lines(tree, path):
-        both = next((row for fields in halves(line) if (row := pair(tree, folder, *fields, split)).image), None)
-        yield both or alone(tree, folder, line, split) or Row("", "", split, line)
+        two_names = [pair(tree, folder, image, mask, split) for image, mask in halves(line)]
+        row = next((row for row in two_names if row.image), None)
+        yield row or alone(tree, folder, line, split) or Row("", "", split, line)
 
 
 def halves(line: str) -> Iterator[tuple[str, str]]:
@@ -110,6 +117,7 @@ def halves(line: str) -> Iterator[tuple[str, str]]:
 
 
 def pair(tree: Tree, folder: str, image: str, mask: str, split: str) -> Row:
+    """The row for two entries in a line of a list."""
     return Row(picture(tree, folder, image, "image"), picture(tree, folder, mask, "mask"), split, image)
 
 
@@ -126,33 +134,40 @@ def alone(tree: Tree, folder: str, line: str, split: str) -> Row | None:
 def picture(tree: Tree, folder: str, entry: str, role: Role) -> str:
     """The file that an entry of a list names, by its path or by its name without suffix; empty if there is none."""
     entry = entry.strip()
-    found = tree.find(entry, folder) if suffix_of(entry) in SUFFIXES | {".json"} else ""
-    stem = posixpath.splitext(entry)[0] if suffix_of(entry) in SUFFIXES else entry
-    return found or (named(tree, stem, role) if "/" not in stem or stem == entry else "")
+    name, suffix = posixpath.splitext(entry)
+    if suffix.lower() not in SUFFIXES:
+        name = entry
+    path = tree.find(entry, folder) if suffix.lower() in SUFFIXES | {".json"} else None
+    if path or ("/" in name and name != entry):
+        return path or ""
+    return named(tree, name, role)
 
 
 def named(tree: Tree, name: str, role: Role) -> str:
     """The one image or mask of a name without suffix; of several, the one whose folders are named too."""
-    name = name.strip().replace("\\", "/")
-    stem = name.rpartition("/")[2]
-    found = by_name(tree).get((role, stem), []) or by_name(tree).get((role, bare(stem)), [])
-    if len(found) > 1:
-        above = [part for part in name.split("/")[:-1] if not parse_name(part).role]
-        found = [path for path in found if [p for p in folders_of(path) if p in above] == above] if above else []
-    return found[0] if len(found) == 1 else ""
+    *above, stem = name.strip().replace("\\", "/").split("/")
+    paths = by_name(tree).get((role, stem)) or by_name(tree).get((role, bare(stem)), [])
+    above = [folder for folder in above if not parse_name(folder).role]
+    if len(paths) > 1 and above:
+        paths = [path for path in paths if leads_through(above, path)]
+    return paths[0] if len(paths) == 1 else ""
+
+
+def leads_through(folders: list[str], path: str) -> bool:
+    """Whether a path leads through these folders in this order; others may lie between."""
+    return [folder for folder in folders_of(path) if folder in folders] == folders
 
 
 @lru_cache(maxsize=2)
 def by_name(tree: Tree) -> dict[tuple[Role, str], list[str]]:
     """(image or mask, name of the file with or without the word that says so) -> paths."""
-    found: dict[tuple[Role, str], list[str]] = defaultdict(list)
+    paths: dict[tuple[Role, str], list[str]] = defaultdict(list)
     for path in tree.pictures:
         stem = stem_of(path)
-        inside = next((parse_name(part).role for part in reversed(folders_of(path)) if parse_name(part).role), "")
-        role: Role = "mask" if "mask" in (inside, file_role(stem)[0]) else "image"
+        role: Role = "mask" if "mask" in (innermost_role(folders_of(path)), file_role(stem)[0]) else "image"
         for name in {stem, bare(stem)}:
-            found[role, name].append(path)
-    return found
+            paths[role, name].append(path)
+    return paths
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
@@ -170,40 +185,49 @@ def parse_table(tree: Tree, text: str, path: str, *, united: bool = False) -> li
     """The rows of a table.
 
     Args:
-        united: whether a folder may stand for the mask that all files in it are together.
+        united: Whether a folder may stand for the mask that all files in it are together.
 
     Raises:
-        UserError: for a table that cannot be understood, naming its line.
+        UserError: For a table that cannot be understood, naming its line.
     """
-    first = text.partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)
-    try:
-        header, *content = csv.reader(text.splitlines(), delimiter=delimiter, strict=True)
-    except (ValueError, csv.Error) as error:
-        raise UserError(f"{path}: not a table of images and masks: {error}") from None
-    image, mask = (column(tree, role, header, content[:20], path) for role in ("image", "mask"))
+    header, content = header_and_rows(text, path)
+    image = column(tree, "image", header, content[:20], path)
+    mask = column(tree, "mask", header, content[:20], path)
     split = next((i for i, name in enumerate(header) if name.strip().lower() in SPLIT_COLUMNS), None)
-    found, folder = [], posixpath.dirname(path)
+    folder, rows = posixpath.dirname(path), []
     for number, fields in enumerate(content, 2):
         if not any(fields):
             continue
         if len(fields) != len(header):
             raise UserError(f"{path}, line {number}: {len(fields)} fields, but {len(header)} columns")
-        where = "" if split is None else split_in(fields[split], f"{path}, line {number}")
-        together = tree.find_folder(fields[mask], folder) if united else None
-        its = together or picture(tree, folder, fields[mask], "mask")
-        found.append(Row(picture(tree, folder, fields[image], "image"), its, where, fields[image].strip()))
-    return found
+        row_split = split_in(fields[split], f"{path}, line {number}") if split is not None else ""
+        mask_folder = tree.find_folder(fields[mask], folder) if united else None
+        mask_path = mask_folder or picture(tree, folder, fields[mask], "mask")
+        rows.append(Row(picture(tree, folder, fields[image], "image"), mask_path, row_split, fields[image].strip()))
+    return rows
+
+
+def header_and_rows(text: str, path: str) -> tuple[list[str], list[list[str]]]:
+    """The fields of each line of a table."""
+    first = text.partition("\n")[0]
+    delimiter = max(",;\t", key=first.count)
+    try:
+        header, *rows = csv.reader(text.splitlines(), delimiter=delimiter, strict=True)
+    except (ValueError, csv.Error) as error:  # the first for an empty table
+        raise UserError(f"{path}: not a table of images and masks: {error}") from None
+    return header, rows
 
 
 def column(tree: Tree, role: Role, header: Sequence[str], content: Sequence[Sequence[str]], path: str) -> int:
     """The column whose name says image or mask; of several, the first in which files are named."""
-    found = [i for i, name in enumerate(header) if parse_name(name).role == role]
-    if not found:
+    columns = [i for i, name in enumerate(header) if parse_name(name).role == role]
+    if not columns:
         raise UserError(f"{path}: no column for the {role}: expected the header image,mask,split")
-    folder = posixpath.dirname(path)
-    files = (i for i in found if any(picture(tree, folder, fields[i], role) for fields in content if i < len(fields)))
-    return next(files, found[0])
+    for i in columns:
+        entries = [fields[i] for fields in content if i < len(fields)]
+        if any(picture(tree, posixpath.dirname(path), entry, role) for entry in entries):
+            return i
+    return columns[0]
 
 
 def split_in(field: str, where: str) -> str:

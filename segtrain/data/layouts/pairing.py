@@ -12,30 +12,34 @@ from .tree import Tree
 from .words import Role, file_role, parse_name, split_named
 
 MAX_VARIANTS = 16
+LOSSLESS = {".png", ".bmp", ".gif", ".tif", ".tiff"}
+IMAGE_LIKE = (".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".ppm", ".pgm", ".png", ".gif")
+MARK = re.compile(r"[\W_]+")  # what stands between the words of a name
+LETTER = re.compile(r"[^\W\d_]")
 
 
 class Spot(NamedTuple):
     """A picture below a folder that is named after images or masks.
 
     Attributes:
-        folder: the name of that folder.
-        above: the folders that lead to it.
-        below: those between it and the picture.
+        folder: The name of that folder.
+        above: The folders that lead to that folder.
+        below: The folders between that folder and the picture.
     """
 
     path: str
-    role: str
+    role: Role
     folder: str
     above: tuple[str, ...]
     below: tuple[str, ...]
 
 
 class Placed(NamedTuple):
-    """A picture with what decides on its partner.
+    """An image or a mask with what decides which mask or image belongs to it.
 
     Attributes:
-        parts: the folders that it shares with its partner.
-        variant: the name of its folder for images or masks.
+        parts: The folders that image and mask share.
+        variant: The name of the folder for images or masks, or the word in the file's name that says so.
     """
 
     path: str
@@ -48,22 +52,31 @@ class Placed(NamedTuple):
         return stem_of(self.path)
 
 
-class Match(NamedTuple):
-    """Pairs, and what is left over on both sides; `variant` is not empty where there are several ways to pair."""
+Pairs = list[tuple[Placed, Placed]]  # of an image and its mask
+Key = Callable[[Placed], Hashable]
 
-    pairs: list[tuple[Placed, Placed]]
+
+class Match(NamedTuple):
+    """Images and masks in pairs, and those left over; `variant` tells several ways to pair the same files apart."""
+
+    pairs: Pairs
     images: list[Placed]
     masks: list[Placed]
     variant: str = ""
 
 
-Key = Callable[[Placed], Hashable]
+def images_of(pairs: Pairs) -> list[Placed]:
+    return [image for image, _ in pairs]
 
 
 def stem_of(path: str) -> str:
     name = path[path.rfind("/") + 1 :]
     dot = name.rfind(".")
     return name[:dot] if dot > 0 else name
+
+
+def suffix_of(path: str) -> str:
+    return posixpath.splitext(path)[1].lower()
 
 
 def folders_of(path: str) -> tuple[str, ...]:
@@ -75,110 +88,148 @@ def bare(stem: str) -> str:
     return file_role(stem)[1]
 
 
-# From strict to loose: a later key pairs what the earlier ones left.
-KEYS: tuple[Key, ...] = (
-    lambda p: (p.split, p.parts, parse_name(p.variant).rest, p.stem),
-    lambda p: (p.split, p.parts, p.stem),
-    lambda p: (p.split, p.parts, bare(p.stem)),
-    lambda p: (p.split, tuple(part for part in p.parts if not parse_name(part).role), bare(p.stem)),
-)
+def variant_key(picture: Placed) -> Hashable:
+    """The name, and what the folder is called besides image or mask: images_day3/0.jpg and masks_day3/0.png."""
+    return picture.split, picture.parts, parse_name(picture.variant).rest, picture.stem
+
+
+def name_key(picture: Placed) -> Hashable:
+    return picture.split, picture.parts, picture.stem
+
+
+def bare_key(picture: Placed) -> Hashable:
+    return picture.split, picture.parts, bare(picture.stem)
+
+
+def loose_key(picture: Placed) -> Hashable:
+    """The bare name, and the folders that say neither image nor mask: x/images/1.jpg and masks/x/1.png."""
+    parts = tuple(part for part in picture.parts if not parse_name(part).role)
+    return picture.split, parts, bare(picture.stem)
+
+
+KEYS: tuple[Key, ...] = (variant_key, name_key, bare_key, loose_key)  # a later key pairs what the earlier ones left
 
 
 def match(images: Sequence[Placed], masks: Sequence[Placed]) -> Match:
-    """Pairs of pictures that share a key which nothing else has; ways of naming that are learned come last."""
-    pairs: list[tuple[Placed, Placed]] = []
+    """Pairs of pictures that share a key which nothing else has; where there are none, by a learned way of naming."""
+    pairs: Pairs = []
     for key in KEYS:
         images, masks = joined(images, masks, key, key, pairs)
-    for key, other in learned(images, masks) if not pairs else ():
-        found: list[tuple[Placed, Placed]] = []
-        rest = joined(images, masks, key, other, found)
-        if 2 * len(found) >= len(images):  # a way of naming, and no accident
-            pairs, (images, masks) = found, rest
-            break
+    if pairs:
+        return Match(pairs, list(images), list(masks))
+    for image_key, mask_key in learned(images, masks):
+        match = paired(images, masks, image_key, mask_key)
+        if 2 * len(match.pairs) >= len(images):  # a way of naming, and no accident
+            return match
+    return Match([], list(images), list(masks))
+
+
+def paired(images: Sequence[Placed], masks: Sequence[Placed], image_key: Key, mask_key: Key) -> Match:
+    """Pairs of an image and a mask whose keys are equal, and belong to no other image or mask."""
+    pairs: Pairs = []
+    images, masks = joined(images, masks, image_key, mask_key, pairs)
     return Match(pairs, list(images), list(masks))
 
 
 def joined(
-    images: Sequence[Placed], masks: Sequence[Placed], key: Key, other: Key, pairs: list[tuple[Placed, Placed]]
+    images: Sequence[Placed], masks: Sequence[Placed], image_key: Key, mask_key: Key, pairs: Pairs
 ) -> tuple[Sequence[Placed], Sequence[Placed]]:
-    """Moves what fits into `pairs`, and returns what is left."""
+    """Moves images and masks whose keys are equal, and those of nothing else, into `pairs`; returns those left."""
     if not images or not masks:
         return images, masks
-    firsts, seconds = single(images, key), single(masks, other)
-    both = [(image, seconds[name]) for name, image in firsts.items() if name in seconds]
-    pairs += both
-    done = {picture.path for pair in both for picture in pair}
-    return [i for i in images if i.path not in done], [m for m in masks if m.path not in done]
+    mask_by_key = single(masks, mask_key)
+    taken: set[str] = set()
+    for key, image in single(images, image_key).items():
+        if mask := mask_by_key.get(key):
+            pairs.append((image, mask))
+            taken |= {image.path, mask.path}
+    return [image for image in images if image.path not in taken], [mask for mask in masks if mask.path not in taken]
 
 
 def single(pictures: Iterable[Placed], key: Key) -> dict[Hashable, Placed]:
-    """By key, those that share theirs with no other."""
-    found: dict[Hashable, list[Placed]] = defaultdict(list)
+    """Key -> picture, for keys that only one picture has."""
+    groups: dict[Hashable, list[Placed]] = defaultdict(list)
     for picture in pictures:
-        found[key(picture)].append(picture)
-    return {name: same[0] for name, same in found.items() if len(same) == 1}
+        groups[key(picture)].append(picture)
+    return {name: group[0] for name, group in groups.items() if len(group) == 1}
 
 
 def learned(images: Sequence[Placed], masks: Sequence[Placed]) -> Iterator[tuple[Key, Key]]:
     """Keys for names that no word explains: without what most masks add to the name of an image, or most images to
-    that of a mask; without what all names of a side begin and end with; the numbers alone."""
+    that of a mask; without what all names of a side begin and end with."""
     if affix := most_frequent_affix(masks, images):
-        yield KEYS[1], without(affix)
+        yield name_key, without(affix)
     if affix := most_frequent_affix(images, masks):
-        yield without(affix), KEYS[1]
+        yield without(affix), name_key
+    # DRIVE, https://drive.grand-challenge.org: 21_training.tif with 21_manual1.gif; NYUv2 as in the loader of
+    # https://github.com/meetps/pytorch-semseg: nyu_rgb_0016.png with new_nyu_class13_0016.png
     yield distinct(images), distinct(masks)
-    yield numbers, numbers
 
 
 def without(affix: tuple[str, str]) -> Key:
-    return lambda p: (p.split, p.parts, p.stem.removeprefix(affix[0]).removesuffix(affix[1]))
+    """A key: the name without a prefix and a suffix."""
+    prefix, suffix = affix
+    return lambda picture: (picture.split, picture.parts, picture.stem.removeprefix(prefix).removesuffix(suffix))
 
 
 def distinct(pictures: Sequence[Placed]) -> Key:
-    """The name without the letters that all of its split begin and end with: 21_training -> 21, t007 -> 007."""
+    """A key: the name without what all names of its split begin and end with: 21_training -> 21, t007 -> 007."""
     stems: dict[str, list[str]] = defaultdict(list)
     for picture in pictures:
         stems[picture.split].append(picture.stem)
-    ends = {}
-    for split, names in stems.items():
-        start = re.sub(r"\d+$", "", shared_start(names))
-        end = re.sub(r"\d+$", "", shared_start([name[len(start) :][::-1] for name in names]))
-        ends[split] = start, end[::-1]
-    return lambda p: (p.split, p.parts, p.stem.removeprefix(ends[p.split][0]).removesuffix(ends[p.split][1]))
+    keys = {split: without(shared_affix(names)) for split, names in stems.items()}
+    return lambda picture: keys[picture.split](picture)
+
+
+def shared_affix(names: Sequence[str]) -> tuple[str, str]:
+    """(prefix, suffix) that all names have, without digits that are part of a number: t001, t002 -> t and nothing."""
+    prefix = re.sub(r"\d+$", "", shared_start(names))
+    suffix = shared_tail([name.removeprefix(prefix) for name in names])
+    return prefix, re.sub(r"^\d+", "", suffix)
 
 
 def shared_start(names: Sequence[str]) -> str:
+    """What all names begin with."""
     first, last = min(names), max(names)  # all others lie between them
-    return first[: next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
+    for i, (one, other) in enumerate(zip(first, last, strict=False)):
+        if one != other:
+            return first[:i]
+    return first
+
+
+def shared_tail(names: Sequence[str]) -> str:
+    """What all names end with."""
+    return shared_start([name[::-1] for name in names])[::-1]
 
 
 def shared_end(pictures: Sequence[Placed]) -> str:
-    """What the names of all end with, from a mark such as _ on: _leftImg8bit"""
+    """What the names of all pictures end with, from a mark such as _ on: _leftImg8bit"""
     if len(pictures) < 2:
         return ""
-    found = re.search(r"[\W_].*", shared_start([picture.stem[::-1] for picture in pictures])[::-1])
-    return found[0] if found else ""
+    tail = shared_tail([picture.stem for picture in pictures])
+    mark = MARK.search(tail)
+    return tail[mark.start() :] if mark else ""
 
 
 def most_frequent_affix(longer: Sequence[Placed], shorter: Sequence[Placed]) -> tuple[str, str] | None:
     """(prefix, suffix) which at least half of `longer` add to the name of one of `shorter`."""
-    known = {KEYS[1](picture) for picture in shorter}
-    found: Counter[tuple[str, str]] = Counter()
+    known = {name_key(picture) for picture in shorter}
+    counts: Counter[tuple[str, str]] = Counter()
     for picture in longer:
-        stem = picture.stem
-        for cut in re.finditer(r"[\W_]+", stem):
-            for affix in ((stem[: cut.end()], ""), ("", stem[cut.start() :])):
-                rest = stem.removeprefix(affix[0]).removesuffix(affix[1])
-                if (picture.split, picture.parts, rest) in known and re.search(r"[^\W\d_]", "".join(affix)):
-                    found[affix] += 1
-    affix, number = max(found.items(), key=lambda item: item[1], default=(None, 0))
-    return affix if 2 * number >= max(len(longer), len(shorter)) else None
+        for affix in affixes(picture.stem):
+            if LETTER.search("".join(affix)) and without(affix)(picture) in known:  # a number alone is no affix
+                counts[affix] += 1
+    for affix, number in counts.most_common(1):
+        if 2 * number >= max(len(longer), len(shorter)):
+            return affix
+    return None
 
 
-def numbers(picture: Placed) -> Hashable:
-    """frame_0012 and gt12 have the same; a name without any has only itself."""
-    found = tuple(int(number) for number in re.findall(r"\d{1,18}", picture.stem))
-    return (picture.split, picture.parts, found or picture.stem)
+def affixes(stem: str) -> Iterator[tuple[str, str]]:
+    """(prefix, suffix) that may have been added to a name, of which one is empty."""
+    for mark in MARK.finditer(stem):
+        yield stem[: mark.end()], ""
+        yield "", stem[mark.start() :]
 
 
 # --- folders for images, folders for masks ----------------------------------------------------------------------------
@@ -187,151 +238,159 @@ def numbers(picture: Placed) -> Hashable:
 @lru_cache(maxsize=2)
 def spots(tree: Tree) -> list[Spot]:
     """The pictures below folders that are named after images or masks and stand side by side somewhere in the tree."""
-    named = names_beside(tree)
-    places: dict[tuple[str, ...], int | None] = {}
-    found = []
+    roles = names_beside(tree)
+    spots: list[Spot] = []
     for path in tree.pictures:
         parts = tree.parts(path)
-        if parts not in places:
-            places[parts] = next((i for i, part in enumerate(parts) if part in named), None)
-        if (place := places[parts]) is not None:
-            name = parts[place]
-            found.append(Spot(path, named[name], name, parts[:place], parts[place + 1 :]))
-    return found
+        for i, part in enumerate(parts):
+            if part in roles:
+                spots.append(Spot(path, roles[part], part, parts[:i], parts[i + 1 :]))
+                break
+    return spots
 
 
-def names_beside(tree: Tree) -> dict[str, str]:
-    """Name of a folder -> image or mask, for those that somewhere have the other kind beside them.
-
-    A folder that is named after a split alone holds images where one beside it holds the split's masks: train and
-    trainannot.
-    """
-    found: dict[str, str] = {}
-    for parent in tree.folders:
-        paths = [posixpath.join(parent, name) for name in tree.children.get(parent, ())]
-        folders = {tree.parts(posixpath.join(path, ""))[-1]: path for path in paths}
-        roles = {name: parse_name(name).role for name in folders}
-        masked = {parse_name(name).split for name, role in roles.items() if role == "mask"} - {""}
-        roles |= {name: "image" for name in folders if not roles[name] and split_named(name) in masked}
-        if "mask" not in roles.values():
-            roles |= by_likeness(tree, folders, roles)
+def names_beside(tree: Tree) -> dict[str, Role]:
+    """Name of a folder -> image or mask, for those that somewhere have the other kind beside them."""
+    named: dict[str, Role] = {}
+    for parent in tree.children:
+        roles = roles_beside(tree, parent)
         if {"image", "mask"} <= set(roles.values()):
-            found |= {name: role for name, role in roles.items() if role}
-    return found
+            named |= {name: role for name, role in roles.items() if role}
+    return named
+
+
+def roles_beside(tree: Tree, parent: str) -> dict[str, Role]:
+    """Name -> role of the folders in a folder. One that is named after a split alone holds images, if one beside it is
+    named after the split's masks: train and trainannot."""
+    paths = [posixpath.join(parent, name) for name in tree.children[parent]]
+    folders = {tree.parts_of_folder(path)[-1]: path for path in paths}
+    roles: dict[str, Role] = {name: parse_name(name).role for name in folders}
+    splits_of_masks = {parse_name(name).split for name, role in roles.items() if role == "mask"} - {""}
+    for name in folders:
+        if not roles[name] and split_named(name) in splits_of_masks:
+            roles[name] = "image"
+    if "mask" not in roles.values():
+        roles |= by_likeness(tree, folders, roles)
+    return roles
 
 
 def by_likeness(tree: Tree, folders: Mapping[str, str], roles: Mapping[str, str]) -> dict[str, Role]:
     """Of folders beside each other with files of the same names, two have the images and masks though no word says it:
     sat and map, where one is called after images; else those where the files are stored as photos are the images."""
-    held = {name: held_in(tree, path) for name, path in folders.items() if not split_named(name)}
-    for one, other in permutations(sorted(held), 2):
-        (stems, suffix), (others, its) = held[one], held[other]
-        alike = 2 * len(stems & others) > max(len(stems), len(others))
-        photos = not roles[one] and its in LOSSLESS and suffix not in LOSSLESS
-        if alike and not roles[other] and (roles[one] == "image" or photos):
-            return {one: "image", other: "mask"}
+    contents = {name: held_in(tree, path) for name, path in folders.items() if not split_named(name)}
+    for image, mask in permutations(sorted(contents), 2):
+        (image_stems, image_suffix), (mask_stems, mask_suffix) = contents[image], contents[mask]
+        alike = 2 * len(image_stems & mask_stems) > max(len(image_stems), len(mask_stems))
+        photos = not roles[image] and image_suffix not in LOSSLESS and mask_suffix in LOSSLESS
+        if alike and not roles[mask] and (roles[image] == "image" or photos):
+            return {image: "image", mask: "mask"}
     return {}
 
 
 def held_in(tree: Tree, folder: str) -> tuple[frozenset[str], str]:
-    """The pictures below a folder, without their suffix, and the most frequent suffix."""
-    start = len(folder) + 1
-    inside = tree.below(folder)
-    suffixes = Counter(map(suffix_of, inside))
-    return frozenset(path[start:].rpartition(".")[0] for path in inside), max(
-        suffixes, key=suffixes.__getitem__, default=""
-    )
+    """The pictures below a folder as paths without suffix, and their most frequent suffix."""
+    pictures = tree.below(folder)
+    stems = frozenset(path[len(folder) + 1 :].rpartition(".")[0] for path in pictures)
+    suffixes = Counter(map(suffix_of, pictures))
+    return stems, max(suffixes, key=suffixes.__getitem__, default="")
 
 
 def matches(images: Sequence[Placed], masks: Sequence[Placed], whole: Match | None = None) -> list[Match]:
     """One match; or, where several folders for images or for masks lie side by side, one for each choice of them.
 
     If all of them belong to one another, as days do, nothing is left over, and one match it is; likewise if no choice
-    finds as many pairs.
-
-    Args:
-        whole: the match if nothing is chosen; `None` for all that `match` finds.
+    finds as many pairs. `whole` is the match if nothing is chosen, by default that of `match`.
     """
     whole = whole or match(images, masks)
-    if not (whole.images or whole.masks):
+    image_rivals, mask_rivals = rival_names(images), rival_names(masks)
+    choices = list(product(sorted(image_rivals) or [""], sorted(mask_rivals) or [""]))[:MAX_VARIANTS]
+    if len(choices) < 2 or not (whole.images or whole.masks):
         return [whole]
-    rivals = rival_names(images), rival_names(masks)
-    choices = list(product(sorted(rivals[0]) or [""], sorted(rivals[1]) or [""]))[:MAX_VARIANTS]
-    if len(choices) < 2:
-        return [whole]
-    found = [whole._replace(variant="")]
-    for first, second in choices:
-        chosen = match(
-            [image for image in images if image.variant == first or image.variant not in rivals[0]],
-            [mask for mask in masks if mask.variant == second or mask.variant not in rivals[1]],
-        )
-        found.append(chosen._replace(variant="+".join(filter(None, (first, second)))))
-    most = max(len(each.pairs) for each in found[1:])
-    return found[:1] if len(whole.pairs) > most else found[1:]
+    chosen: list[Match] = []
+    for image_folder, mask_folder in choices:
+        some_images = [image for image in images if image.variant not in image_rivals - {image_folder}]
+        some_masks = [mask for mask in masks if mask.variant not in mask_rivals - {mask_folder}]
+        variant = "+".join(filter(None, (image_folder, mask_folder)))
+        chosen.append(match(some_images, some_masks)._replace(variant=variant))
+    most = max(len(choice.pairs) for choice in chosen)
+    return chosen if most >= len(whole.pairs) else [whole]
 
 
 def rival_names(pictures: Iterable[Placed]) -> set[str]:
-    """The folders of which several lie side by side."""
+    """The names of folders for images, or for masks, of which several lie side by side."""
     variants: dict[Hashable, set[str]] = defaultdict(set)
     for picture in pictures:
-        variants[picture.split, picture.parts].add(picture.variant)
-    return {name for names in variants.values() if len(names - {""}) > 1 for name in names - {""}}
+        if picture.variant:
+            variants[picture.split, picture.parts].add(picture.variant)
+    return set().union(*(names for names in variants.values() if len(names) > 1))
 
 
 def told_apart(tree: Tree, pictures: Sequence[Placed]) -> list[Placed]:
-    """With the folders and words as variants by which pictures of one name differ: v1.2/labels and v2.0/labels."""
-    same: dict[Hashable, list[Placed]] = defaultdict(list)
-    for picture in pictures:
-        same[picture.split, bare(picture.stem)].append(picture)
-    marks = {picture: (*tree.parts(picture.path), picture.variant) for picture in pictures}
-    telling = set[str]()
-    for group in same.values():
-        found = [set(marks[picture]) for picture in group]
-        telling |= set.union(*found) - set.intersection(*found)
-    return [p._replace(variant="/".join(mark for mark in marks[p] if mark in telling)) for p in pictures]
+    """Pictures whose variant is what tells those of one name apart, folders or words: v1.2/labels and v2.0/labels."""
+    words_by_picture = {picture: (*tree.parts(picture.path), picture.variant) for picture in pictures}
+    namesakes: dict[Hashable, list[set[str]]] = defaultdict(list)
+    for picture, words in words_by_picture.items():
+        namesakes[picture.split, bare(picture.stem)].append(set(words))
+    telling: set[str] = set()
+    for sets in namesakes.values():
+        telling |= set.union(*sets) - set.intersection(*sets)
+    apart: list[Placed] = []
+    for picture, words in words_by_picture.items():
+        variant = "/".join(word for word in words if word in telling)
+        apart.append(picture._replace(variant=variant))
+    return apart
+
+
+def by_variant(images: list[Placed], masks: list[Placed]) -> list[Match]:
+    """Matches of pictures of one variant, where variants tell pictures of one name apart; else of all."""
+    whole = None
+    if any(picture.variant for picture in (*images, *masks)):
+        whole = of_one_variant(images, masks)
+    return [match for match in matches(images, masks, whole) if match.pairs]
 
 
 def of_one_variant(images: Sequence[Placed], masks: Sequence[Placed]) -> Match:
     """Pairs of pictures that `told_apart` gave the same variant: ground_truth/crack/0_mask.png for test/crack/0.png."""
-    pairs: list[tuple[Placed, Placed]] = []
-    key: Key = lambda p: (p.split, parse_name(p.variant).rest, bare(p.stem))  # noqa: E731
-    images, masks = joined(images, masks, key, key, pairs)
-    return Match(pairs, list(images), list(masks))
 
+    def key(picture: Placed) -> Hashable:
+        return picture.split, parse_name(picture.variant).rest, bare(picture.stem)
 
-def by_variant(images: list[Placed], masks: list[Placed]) -> list[Match]:
-    """Matches, where the variant tells pictures of one name apart."""
-    several = any(picture.variant for picture in (*images, *masks))
-    return [each for each in matches(images, masks, of_one_variant(images, masks) if several else None) if each.pairs]
+    return paired(images, masks, key, key)
 
 
 def by_endings(images: Sequence[Placed], masks: Sequence[Placed]) -> list[Match]:
-    """Masks named like images with something behind it, one match for each ending that at least half of the images
-    have: x_1stHO.png and x_2ndHO.png for x.jpg. What all images end with does not count: x_rgb.png.
+    """Matches of masks that are named like their image with an ending behind it, x_1stHO.png and x_2ndHO.png for x.jpg:
+    one for each ending that at least half of the images with such masks have. Masks may be among the images instead."""
+    endings: dict[str, Pairs] = {}
+    for ending, pairs in pairs_by_ending(images, masks).items():
+        numbers = Counter(images_of(pairs))
+        endings[ending] = [(image, mask) for image, mask in pairs if numbers[image] == 1]
+    labelled = set[Placed]().union(*map(images_of, endings.values()))
+    usual = {ending: pairs for ending, pairs in endings.items() if 0 < len(labelled) <= 2 * len(pairs)}
+    matches: list[Match] = []
+    for ending, pairs in sorted(usual.items()):
+        variant = ending if len(usual) > 1 else ""
+        matches.append(Match(pairs, sorted(labelled.difference(images_of(pairs))), [], variant))
+    return matches
 
-    Without masks, these are among the images.
-    """
+
+def pairs_by_ending(images: Sequence[Placed], masks: Sequence[Placed]) -> dict[str, Pairs]:
+    """Ending -> images with masks of their name and this ending; what all images end with does not count: x_rgb.png."""
     end = shared_end(images) if masks else ""
-    start = {(image.split, image.parts, image.stem.removesuffix(end)): image for image in images}
-    found: dict[str, dict[Placed, list[Placed]]] = defaultdict(lambda: defaultdict(list))
+    image_by_name = {(image.split, image.parts, image.stem.removesuffix(end)): image for image in images}
+    endings: dict[str, Pairs] = defaultdict(list)
     for mask in masks or images:
-        cuts = (cut.start() for cut in re.finditer(r"[\W_]+", mask.stem))
-        known = next((key for cut in cuts if (key := (mask.split, mask.parts, mask.stem[:cut])) in start), None)
-        if known and re.search(r"[^\W\d_]", ending := mask.stem[len(known[2]) :]):
-            found[ending][start[known]].append(mask)
-    pairs = {e: [(image, its[0]) for image, its in same.items() if len(its) == 1] for e, same in found.items()}
-    with_masks = {image for both in pairs.values() for image, _ in both}
-    usual = sorted(ending for ending, both in pairs.items() if both and 2 * len(both) >= len(with_masks))
-    return [
-        Match(pairs[e], sorted(with_masks - {image for image, _ in pairs[e]}), [], e if len(usual) > 1 else "")
-        for e in usual
-    ]
+        for mark in MARK.finditer(mask.stem):
+            name, ending = mask.stem[: mark.start()], mask.stem[mark.start() :]
+            image = image_by_name.get((mask.split, mask.parts, name))
+            if image and LETTER.search(ending):
+                endings[ending].append((image, mask))
+            if image:
+                break
+    return endings
 
 
 # --- one folder for both ----------------------------------------------------------------------------------------------
-
-LOSSLESS = {".png", ".bmp", ".gif", ".tif", ".tiff"}
-IMAGE_LIKE = (".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".ppm", ".pgm", ".png", ".gif")
 
 
 def by_affix(path: str, split: str, parts: tuple[str, ...]) -> tuple[Role, Placed]:
@@ -344,15 +403,13 @@ def by_affix(path: str, split: str, parts: tuple[str, ...]) -> tuple[Role, Place
 
 def by_suffix(pictures: Sequence[Placed]) -> Match:
     """Pairs of one name with two suffixes, of which the one that is more usual for photographs is the image."""
-    suffixes = sorted({suffix_of(picture.path) for picture in pictures}, key=IMAGE_LIKE.index)
-    if len(suffixes) < 2:
+    groups: dict[str, list[Placed]] = defaultdict(list)
+    for picture in pictures:
+        groups[suffix_of(picture.path)].append(picture)
+    if len(groups) < 2:
         return Match([], list(pictures), [])
-    sides = ([picture for picture in pictures if suffix_of(picture.path) == suffix] for suffix in suffixes[:2])
-    images, masks, pairs = *sides, []
-    images, masks = joined(images, masks, KEYS[1], KEYS[1], pairs)
-    others = [picture for picture in pictures if suffix_of(picture.path) in suffixes[2:]]
-    return Match(pairs, [*images, *others], list(masks))
-
-
-def suffix_of(path: str) -> str:
-    return posixpath.splitext(path)[1].lower()
+    first, second, *others = sorted(groups, key=IMAGE_LIKE.index)
+    match = paired(groups[first], groups[second], name_key, name_key)
+    for suffix in others:
+        match.images.extend(groups[suffix])
+    return match

@@ -2,17 +2,12 @@
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ..files.pair import Pair
 from ..files.sbd import MatMask
 from .lists import lines
-from .pairing import (
-    Match,
-    Placed,
-    joined,
-    stem_of,
-)
+from .pairing import Placed, paired, stem_of
 from .reading import Reading, Row, as_reading, from_rows, mostly_found, numbered
 from .tree import Tree
 from .words import SPLITS
@@ -25,32 +20,37 @@ def voc(tree: Tree) -> list[Reading]:
 
 def voc_sbd(tree: Tree) -> list[Reading]:
     """Pascal VOC with the images of SBD (img/x.jpg + cls/x.mat) that are not for validation there added to train"""
-    stems = {stem_of(path): path for path in tree.with_suffix(".mat") if posixpath.dirname(path).endswith("cls")}
-    found = []
-    for rows in voc_rows(tree) if stems else ():
+    masks = {stem_of(path): path for path in tree.with_suffix(".mat") if posixpath.dirname(path).endswith("cls")}
+    if not masks:
+        return []
+    readings: list[Reading] = []
+    for rows in voc_rows(tree):
         reading = from_rows(tree, "voc_sbd", rows)._replace(sure=True)
-        listed_there = {stem_of(row.text) for row in rows}
-        added = [
-            Pair(f"SBD/{stem}", tree.path(image), MatMask(tree.path(path)))
-            for stem, path in sorted(stems.items())
-            if stem not in listed_there and (image := tree.find(f"../img/{stem}.jpg", posixpath.dirname(path)))
-        ]
+        added = sbd_pairs(tree, masks, {stem_of(row.text) for row in rows})
         reading.splits.setdefault("train", []).extend(added)
-        found.append(reading)
-    return numbered(mostly_found(found))
+        readings.append(reading)
+    return numbered(mostly_found(readings))
+
+
+def sbd_pairs(tree: Tree, masks: Mapping[str, str], listed: set[str]) -> Iterator[Pair]:
+    """The images of SBD with `masks`, by their stems, but for those that a list of VOC names."""
+    for stem in sorted(masks.keys() - listed):
+        image = tree.find(f"../img/{stem}.jpg", posixpath.dirname(masks[stem]))
+        if image:
+            yield Pair(f"SBD/{stem}", tree.path(image), MatMask(tree.path(masks[stem])))
 
 
 def voc_rows(tree: Tree) -> Iterator[list[Row]]:
-    """The lines of the lists of each VOC tree."""
+    """A row for each line in the lists of each VOC tree."""
     end = "ImageSets/Segmentation/train.txt"
     for path in tree.with_suffix(end):
-        top, rows = path[: -len(end)], []
-        for split in SPLITS:
-            listing = f"{path[: -len('train.txt')]}{split}.txt"
-            for stem in lines(tree, listing) if listing in tree.known else ():
-                names = f"{top}JPEGImages/{stem}.jpg", f"{top}SegmentationClass/{stem}.png"
-                image, mask = (tree.find(name) or "" for name in names)
-                rows.append(Row(image, mask, split, names[0]))
+        top, folder = path[: -len(end)], posixpath.dirname(path)
+        rows: list[Row] = []
+        listed = [split for split in SPLITS if f"{folder}/{split}.txt" in tree.known]
+        for split in listed:
+            for stem in lines(tree, f"{folder}/{split}.txt"):
+                image, mask = f"{top}JPEGImages/{stem}.jpg", f"{top}SegmentationClass/{stem}.png"
+                rows.append(Row(tree.find(image) or "", tree.find(mask) or "", split, image))
         yield rows
 
 
@@ -66,15 +66,16 @@ def cityscapes_train_ids(tree: Tree) -> list[Reading]:
 
 def cityscapes_with(tree: Tree, layout: str, kind: str) -> list[Reading]:
     """Cityscapes with one of the kinds of masks that it has for an image."""
-    pattern = re.compile(rf"(.*?)(leftImg8bit|gtFine)/(train|val)/(.+)_(?:leftImg8bit|gtFine_{kind})\.png")
-    sides: dict[str, list[Placed]] = {"leftImg8bit": [], "gtFine": []}
-    for path in tree.pictures:
-        if (found := pattern.fullmatch(path)) and (found[2] == "gtFine") == path.endswith(f"{kind}.png"):
-            sides[found[2]].append(Placed(path, found[3], (found[1] + found[4],), ""))
-    pairs: list[tuple[Placed, Placed]] = []
-    images, masks = joined(sides["leftImg8bit"], sides["gtFine"], same_place, same_place, pairs)
-    found = Match(pairs, list(images), list(masks))
-    return [as_reading(tree, layout, found)._replace(sure=True)] if pairs else []
+    images = in_cities(tree, re.compile(r"(.*?)leftImg8bit/(train|val)/(.+)_leftImg8bit\.png"))
+    masks = in_cities(tree, re.compile(rf"(.*?)gtFine/(train|val)/(.+)_gtFine_{kind}\.png"))
+    match = paired(images, masks, same_place, same_place)
+    return [as_reading(tree, layout, match)._replace(sure=True)] if match.pairs else []
+
+
+def in_cities(tree: Tree, pattern: re.Pattern[str]) -> list[Placed]:
+    """The pictures of a city, by a pattern whose groups are folders above, split, and city with name."""
+    matches = filter(None, map(pattern.fullmatch, tree.pictures))
+    return [Placed(match[0], match[2], (match[1] + match[3],), "") for match in matches]
 
 
 def same_place(picture: Placed) -> tuple[str, tuple[str, ...]]:

@@ -2,15 +2,16 @@
 
 import posixpath
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..files.masks import Mask, MaskFile
 from ..files.pair import Pair
 from ..files.united import UnitedMask
-from .pairing import Match, Placed, bare
+from .pairing import Match, Pairs, Placed, bare, images_of
 from .tree import Tree
 from .words import SPLIT_WORDS, SPLITS, first_word, parse_name, split_named
 
@@ -21,13 +22,13 @@ class Reading(NamedTuple):
     """What one layout makes of a folder.
 
     Attributes:
-        layout: its name, as typed in data.layout=NAME.
-        splits: the pairs by train, val, test or trainval; by "" where the layout has no splits.
-        images: that have no mask in this reading; files among them that are not there stand in a list.
-        masks: that have no image in it.
-        unlabelled: images of a test or val split that has no masks at all, as benchmarks publish it; left out.
-        classes: the content of a `classes.yaml`, where the layout itself knows it.
-        sure: whether the layout was made for data like these, or a list tells most of what is there.
+        layout: The name of the layout, as typed in data.layout=NAME.
+        splits: The pairs by train, val, test or trainval; by "" where the layout has no splits.
+        images: Images that have no mask in this reading; a file among them that is not there stands in a list.
+        masks: Masks that have no image in this reading.
+        unlabelled: Images of a test or val split that has no masks at all, as benchmarks publish it; left out.
+        classes: The content of a `classes.yaml`, where the layout itself knows it.
+        sure: Whether the layout was made for data like these, or a list tells most of what is there.
     """
 
     layout: str
@@ -40,16 +41,16 @@ class Reading(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """The layout without what chooses among its folders."""
+        """The name of the layout without what chooses among its folders."""
         return self.layout.partition(":")[0]
 
     @property
     def pairs(self) -> list[Pair]:
-        return [pair for pairs in self.splits.values() for pair in pairs]
+        return list(chain.from_iterable(self.splits.values()))
 
 
 class Row(NamedTuple):
-    """A line of a list: paths below the root, empty where there is no such file; the split; what stands there."""
+    """A line of a list: paths below the root, empty where there is no such file; the split; the entry as written."""
 
     image: str
     mask: str
@@ -58,71 +59,81 @@ class Row(NamedTuple):
 
 
 def as_reading(
-    tree: Tree, layout: str, found: Match, images: Iterable[Path] = (), masks: Iterable[Path] = ()
+    tree: Tree, layout: str, match: Match, images: Iterable[Path] = (), masks: Iterable[Path] = ()
 ) -> Reading:
-    """A match with names: the folders shared by image and mask and the image's own name, if that tells all apart.
-
-    Where some pairs have a split, those that have none are left over: they may be of any.
-    """
-    found = with_named_splits(found)
-    named = [both for both in found.pairs if both[0].split]
-    apart = [both for both in found.pairs if named and not both[0].split]  # belongs to no split, and to none here
-    pairs = named or found.pairs
-    splits: dict[str, list[Pair]] = defaultdict(list)
-    for name, (image, mask) in zip(unique_names([image for image, _ in pairs]), pairs, strict=True):
-        splits[image.split].append(Pair(name, tree.path(image.path), mask_at(tree, mask.path)))
-    labelled = {picture.split for pair in pairs for picture in pair} | {mask.split for mask in found.masks}
-    unlabelled = {image for image in found.images if image.split in {"val", "test"} - labelled}
-    further = beyond(pairs, [image for image in found.images if image not in unlabelled], found.masks)
-    left_out = unlabelled | further
-
-    def left(more: Iterable[Path], side: Iterable[Placed]) -> list[Path]:
-        return sorted([*more, *(tree.path(picture.path) for picture in side if picture not in left_out)])
-
+    """The reading that a match is, with `images` and `masks` that are left over besides those of the match. Where some
+    pairs have a split, those that have none are left over: they may be of any."""
+    match = with_named_splits(match)
+    pairs = [pair for pair in match.pairs if pair[0].split]
+    apart = [pair for pair in match.pairs if not pair[0].split]
+    if not pairs:
+        pairs, apart = apart, []
+    labelled = {picture.split for picture in (*chain(*pairs), *match.masks)}
+    unlabelled = {image for image in match.images if image.split in {"val", "test"} - labelled}
+    left_out = unlabelled | beyond(pairs, [image for image in match.images if image not in unlabelled], match.masks)
+    left_images = [image for image in (*match.images, *images_of(apart)) if image not in left_out]
+    masks_apart = [mask for _, mask in apart]
+    left_masks = [mask for mask in (*match.masks, *masks_apart) if mask not in left_out]
     return Reading(
-        f"{layout}:{found.variant}" if found.variant else layout,
-        in_order(splits),
-        left(images, [*found.images, *(image for image, _ in apart)]),
-        left(masks, [*found.masks, *(mask for _, mask in apart)]),
-        unlabelled=sorted(tree.path(image.path) for image in unlabelled),
+        f"{layout}:{match.variant}" if match.variant else layout,
+        named_pairs(tree, pairs),
+        sorted([*images, *paths_of(tree, left_images)]),
+        sorted([*masks, *paths_of(tree, left_masks)]),
+        unlabelled=sorted(paths_of(tree, unlabelled)),
     )
+
+
+def paths_of(tree: Tree, pictures: Iterable[Placed]) -> list[Path]:
+    return [tree.path(picture.path) for picture in pictures]
+
+
+def named_pairs(tree: Tree, pairs: Pairs) -> dict[str, list[Pair]]:
+    """Split -> pairs with names: the folders shared by image and mask and the image's own, if that tells all apart."""
+    splits: dict[str, list[Pair]] = defaultdict(list)
+    for name, (image, mask) in zip(unique_names(images_of(pairs)), pairs, strict=True):
+        splits[image.split].append(Pair(name, tree.path(image.path), mask_at(tree, mask.path)))
+    return in_order(splits)
 
 
 def mask_at(tree: Tree, path: str) -> Mask:
     """The mask in a file, which need not be there if a list names it, or in all files of a folder together."""
-    files = tuple(tree.path(file) for file in tree.below(path)) if path not in tree.known else ()
-    return UnitedMask(tree.path(path), files) if files else MaskFile(tree.path(path))
+    files = tree.below(path) if path not in tree.known else []
+    return UnitedMask(tree.path(path), tuple(map(tree.path, files))) if files else MaskFile(tree.path(path))
 
 
-def with_named_splits(found: Match) -> Match:
-    """With the splits that the names of all images begin with, where no folder tells them: train_1.bmp, testA_1.bmp."""
-    pictures = [*(picture for pair in found.pairs for picture in pair), *found.images, *found.masks]
-    splits = {picture.path: SPLIT_WORDS.get(first_word(picture.stem), "") for picture in pictures}
-    of_images = {splits[image.path] for image in (*(image for image, _ in found.pairs), *found.images)}
-    if any(picture.split for picture in pictures) or "" in of_images or not {"train", "test"} <= of_images:
-        return found
-
-    def placed(picture: Placed) -> Placed:
-        return picture._replace(split=splits[picture.path])
-
-    pairs = [(placed(image), placed(mask)) for image, mask in found.pairs]
-    return found._replace(pairs=pairs, images=[*map(placed, found.images)], masks=[*map(placed, found.masks)])
+def with_named_splits(match: Match) -> Match:
+    """A match with the splits that the names of all images begin with, if no folder tells them: train_1, testA_1."""
+    pictures = [*chain(*match.pairs), *match.images, *match.masks]
+    splits = {with_named_split(image).split for image in (*images_of(match.pairs), *match.images)}
+    if any(picture.split for picture in pictures) or "" in splits or not {"train", "test"} <= splits:
+        return match
+    images, masks = map(with_named_split, match.images), map(with_named_split, match.masks)
+    pairs = [(with_named_split(image), with_named_split(mask)) for image, mask in match.pairs]
+    return match._replace(pairs=pairs, images=list(images), masks=list(masks))
 
 
-def beyond(pairs: Sequence[tuple[Placed, Placed]], images: Sequence[Placed], masks: Sequence[Placed]) -> set[Placed]:
-    """Those left over that belong to an image which has its mask: masks of its name, and pictures that are named like
-    it or its mask, with the same ending as many others: x_superpixels.png."""
+def with_named_split(picture: Placed) -> Placed:
+    return picture._replace(split=SPLIT_WORDS.get(first_word(picture.stem), ""))
+
+
+def beyond(pairs: Pairs, images: Sequence[Placed], masks: Sequence[Placed]) -> set[Placed]:
+    """The pictures left over that belong to an image which has its mask: masks of its name, and pictures that are named
+    like it or its mask, with the same ending as many others: x_superpixels.png."""
     if not images and not masks:
         return set()
-    known = {(picture.split, name) for pair in pairs for picture in pair for name in (picture.stem, bare(picture.stem))}
-    found = {mask for mask in masks if (mask.split, bare(mask.stem)) in known}
+    known: set[tuple[str, str]] = set()
+    for picture in chain(*pairs):
+        known |= {(picture.split, picture.stem), (picture.split, bare(picture.stem))}
+    further = {mask for mask in masks if (mask.split, bare(mask.stem)) in known}
     endings: dict[str, list[Placed]] = defaultdict(list)
     for picture in (*images, *masks):
-        for cut in re.finditer(r"[\W_]+(?=[^\W\d_])", picture.stem):
-            if (picture.split, picture.stem[: cut.start()]) in known:
-                endings[picture.stem[cut.start() :]].append(picture)
-    usual = (same for same in endings.values() if len(same) >= max(3, 0.2 * len(pairs)))
-    return found.union(*usual)
+        for mark in re.finditer(r"[\W_]+(?=[^\W\d_])", picture.stem):
+            if (picture.split, picture.stem[: mark.start()]) in known:
+                endings[picture.stem[mark.start() :]].append(picture)
+    for pictures in endings.values():
+        if len(pictures) >= max(3, 0.2 * len(pairs)):
+            further.update(pictures)
+    return further
 
 
 def in_order(splits: Mapping[str, Iterable[Pair]]) -> dict[str, list[Pair]]:
@@ -130,39 +141,46 @@ def in_order(splits: Mapping[str, Iterable[Pair]]) -> dict[str, list[Pair]]:
 
 
 def unique_names(images: Sequence[Placed]) -> list[str]:
-    """Of the shared folders and the stem; of the whole path, without suffix or with it, where that is not unique."""
-    names: list[str] = []
-    for name in (lambda i: "/".join((*i.parts, i.stem)), lambda i: posixpath.splitext(i.path)[0], lambda i: i.path):
-        names = [name(image).lstrip("/") for image in images]
-        if max(Counter(zip((image.split for image in images), names, strict=True)).values(), default=1) == 1:
-            break
-    return names
+    """Names that tell the images of a split apart: of the shared folders and the stem; where that is not enough, of the
+    whole path without suffix, or with it."""
+    shared = ["/".join((*image.parts, image.stem)).lstrip("/") for image in images]
+    paths = [image.path.lstrip("/") for image in images]
+    splits = [image.split for image in images]
+    for names in (shared, [posixpath.splitext(path)[0] for path in paths]):
+        if len(set(zip(splits, names, strict=True))) == len(images):
+            return names
+    return paths
 
 
 def from_rows(tree: Tree, layout: str, rows: Iterable[Row]) -> Reading:
     """What a list makes of a folder; a line that names the same image again in its split counts once."""
-    found: dict[tuple[str, str], tuple[Placed, Placed]] = {}
+    pairs: dict[tuple[str, str], tuple[Placed, Placed]] = {}
     alone: list[Placed] = []
     images, masks = [], []
     for row in rows:
-        parts = tuple(part for part in tree.parts(row.image) if not parse_name(part).role and not split_named(part))
-        image, mask = (Placed(path, row.split, parts, "") for path in (row.image, row.mask))
+        image = Placed(row.image, row.split, telling_folders(tree, row.image), "")
         if row.image and row.mask:
-            found[row.split, row.image] = image, mask
+            pairs[row.split, row.image] = image, image._replace(path=row.mask)
         elif row.image:
             alone.append(image)
         elif row.mask:
             masks.append(tree.path(row.mask))
         else:
             images.append(tree.path(row.text))
-    return as_reading(tree, layout, Match(list(found.values()), alone, []), images, masks)
+    return as_reading(tree, layout, Match(list(pairs.values()), alone, []), images, masks)
+
+
+def telling_folders(tree: Tree, path: str) -> tuple[str, ...]:
+    """The folders of a picture that say neither image nor mask nor split, and so are a part of its name."""
+    return tuple(part for part in tree.parts(path) if not parse_name(part).role and not split_named(part))
 
 
 def numbered(readings: Sequence[Reading]) -> list[Reading]:
     """Several readings of one layout, under names of their own: voc, voc:1, voc:2."""
-    return [reading._replace(layout=f"{reading.layout}:{i}") if i else reading for i, reading in enumerate(readings)]
+    further = [reading._replace(layout=f"{reading.layout}:{i}") for i, reading in enumerate(readings[1:], 1)]
+    return [*readings[:1], *further]
 
 
 def mostly_found(readings: Sequence[Reading]) -> list[Reading]:
-    """Without those of lists of which not half is there: they list something else than images."""
+    """The readings of lists of which at least half is there; others list something else than images."""
     return [reading for reading in readings if len(reading.pairs) > len(reading.images) + len(reading.masks)]

@@ -14,19 +14,22 @@ def with_splits(splits: Mapping[str, Sequence[Pair]], group: re.Pattern[str] | N
     """Train, val and test as they are; what has no split is split by `split_of`, and trainval into train and val.
 
     Args:
-        group: what it matches in a name, its first group if it has one, decides instead of the name.
+        group: What this pattern matches in a name, its first group if it has one, decides instead of the name.
     """
-    found: dict[str, list[Pair]] = {split: list(pairs) for split, pairs in splits.items() if split in SPLITS}
+    shares: dict[str, list[Pair]] = {split: list(pairs) for split, pairs in splits.items() if split in SPLITS}
     for pair in splits.get("", ()):
-        found.setdefault(split_of(group_of(pair.name, group)), []).append(pair)
+        shares.setdefault(split_of(group_of(pair.name, group)), []).append(pair)
     for pair in splits.get("trainval", ()):
-        found.setdefault(train_or_val(group_of(pair.name, group)), []).append(pair)
-    return {split: found[split] for split in SPLITS if split in found}
+        shares.setdefault(train_or_val(group_of(pair.name, group)), []).append(pair)
+    return {split: shares[split] for split in SPLITS if split in shares}
 
 
 def group_of(name: str, group: re.Pattern[str] | None) -> str:
-    found = group.search(name) if group else None
-    return name if found is None else next((text for text in found.groups() if text is not None), found[0])
+    """What decides on the split of a name: what `group` matches in it, or all of it."""
+    match = group.search(name) if group else None
+    if match is None:
+        return name
+    return next((text for text in match.groups() if text is not None), match[0])
 
 
 def split_of(name: str) -> str:
@@ -35,10 +38,10 @@ def split_of(name: str) -> str:
 
 
 def train_or_val(name: str) -> str:
-    """85 / 15, with the same images in val as without any split."""
+    """Train or val for an image of trainval, 85 / 15, with the same images in val as without any split."""
     return "val" if split_of(name) == "val" else "train"
 
 
 def place(name: str) -> float:
-    """0 to 1 by a stable hash."""
+    """A number from 0 to 1 for a name, by a stable hash."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64

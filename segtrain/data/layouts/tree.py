@@ -13,7 +13,7 @@ from ...errors import UserError
 from ...text import UNPRINTABLE
 from ..files.coco import Order
 from ..files.images import SUFFIXES
-from .words import splits_beside
+from .words import Role, parse_name, splits_beside
 
 MAX_FILES = 5_000_000
 LINK_DEPTH = 3  # links to folders are followed down to here, as in photos/images/train
@@ -25,14 +25,14 @@ class Tree:
     """What lies below `root`; hidden files and folders are passed over.
 
     Attributes:
-        files: paths below the root, with forward slashes, sorted.
-        folders: likewise, the root itself being "".
-        outside: whether lists may name files outside the root.
-        order: in which the objects of a COCO file are painted over one another.
+        files: Paths of files below the root, with forward slashes, sorted.
+        folders: Paths of folders below the root, the root itself being "".
+        outside: Whether lists may name files outside the root.
+        order: The order in which the objects of a COCO file are painted over one another.
 
     Raises:
-        FileNotFoundError: for a missing root.
-        UserError: for more files than any data set has, and for pictures whose names a terminal would obey.
+        FileNotFoundError: If there is no such root.
+        UserError: For more files than any data set has, and for pictures whose names a terminal would obey.
     """
 
     def __init__(self, root: Path, *, outside: bool = False, order: Order = "area") -> None:
@@ -44,7 +44,8 @@ class Tree:
         self.paths: dict[str, Path] = {}
         self.folders = [""]
         for path, is_folder in walk(root, "", 0):
-            (self.folders if is_folder else self.files).append(path)
+            paths = self.folders if is_folder else self.files
+            paths.append(path)
             if len(self.files) > MAX_FILES:
                 raise UserError(f"{root}: more than {MAX_FILES} files: name the folder of the images alone")
         self.files.sort()
@@ -60,46 +61,64 @@ class Tree:
 
     def below(self, folder: str) -> list[str]:
         """The pictures in a folder and in those below it."""
-        start, end = (bisect_left(self.pictures, f"{folder}{after}") for after in "/0") if folder else (0, None)
+        if not folder:
+            return self.pictures
+        start = bisect_left(self.pictures, f"{folder}/")
+        end = bisect_left(self.pictures, f"{folder}0")  # 0 is what follows / in the order of characters
         return self.pictures[start:end]
 
     @cached_property
     def children(self) -> dict[str, list[str]]:
         """Folder -> the names of the folders in it."""
-        found: dict[str, list[str]] = defaultdict(list)
+        children: dict[str, list[str]] = defaultdict(list)
         for folder in self.folders[1:]:
             parent, _, name = folder.rpartition("/")
-            found[parent].append(name)
-        return found
+            children[parent].append(name)
+        return children
+
+    def named_after(self, role: Role, parent: str) -> list[str]:
+        """The folders in a folder whose names say image, or mask, as paths below the root."""
+        names = self.children.get(parent, ())
+        return [posixpath.join(parent, name) for name in names if parse_name(name).role == role]
 
     @cached_property
     def _parts(self) -> dict[str, tuple[str, ...]]:
-        found: dict[str, tuple[str, ...]] = {"": ()}
+        parts: dict[str, tuple[str, ...]] = {"": ()}
         for folder in self.folders:  # sorted: each comes after the one that it lies in
-            splits = splits_beside(tuple(self.children.get(folder, ())))
-            for name in self.children.get(folder, ()):
-                found[posixpath.join(folder, name)] = (*found[folder], splits.get(name, name))
-        return found
+            names = self.children.get(folder, ())
+            splits = splits_beside(names)
+            for name in names:
+                parts[posixpath.join(folder, name)] = (*parts[folder], splits.get(name, name))
+        return parts
 
     def parts(self, path: str) -> tuple[str, ...]:
         """The folders of a file; `uavid_train`, which stands beside `uavid_val`, is called `train`."""
-        folder = posixpath.dirname(path)
+        return self.parts_of_folder(posixpath.dirname(path))
+
+    def parts_of_folder(self, folder: str) -> tuple[str, ...]:
+        """The folders that lead to a folder, and itself, called as in `parts`."""
         return self._parts[folder] if folder in self._parts else tuple(folder.split("/"))
 
     def find_folder(self, entry: str, base: str = "") -> str | None:
         """The folder that a list in the folder `base` names."""
-        paths = (posixpath.normpath(posixpath.join(folder, entry.strip())) for folder in (base, ""))
-        return next((path for path in paths if path in self._parts), None) if entry.strip() else None
+        entry = entry.strip()
+        for folder in (base, ""):
+            path = posixpath.normpath(posixpath.join(folder, entry))
+            if entry and path in self._parts:
+                return path
+        return None
 
     @cached_property
     def known(self) -> frozenset[str]:
+        """The files, in a set that answers at once whether it has one."""
         return frozenset(self.files)
 
     def with_suffix(self, suffix: str) -> list[str]:
+        """The files whose path ends like this, in any case."""
         return [path for path in self.files if path.lower().endswith(suffix.lower())]
 
     def path(self, below: str) -> Path:
-        """One and the same object whenever it is asked for, since making them takes longer than pairing them."""
+        """A path below the root as an object, which is made once, since that takes longer than pairing."""
         if below not in self.paths:
             self.paths[below] = self.root / below
         return self.paths[below]
@@ -119,32 +138,38 @@ class Tree:
                 return path
         if self.outside:
             path = Path(os.path.abspath(self.root / base / entry))
-            return path.as_posix() if path.is_file() else None
+            if path.is_file():
+                return path.as_posix()
         if entry.startswith("/") or entry[1:3] == ":/":
-            return next((end for end in map("/".join, ends(entry.split("/")[1:])) if end in self.known), None)
+            for end in map("/".join, ends(entry.split("/")[1:])):
+                if end in self.known:
+                    return end
         return None
 
 
 def no_folder(root: Path) -> str:
-    """Why there is nothing to list, and what may have been meant."""
+    """Why there is no folder to list at this path, and what may have been meant."""
     if root.is_file():
-        packed = root.suffix.lower() in PACKED
-        return "this is a file: unpack it, and name the folder" if packed else "this is a file: name the folder"
-    beside = [path.name for path in root.parent.iterdir() if path.is_dir()] if root.parent.is_dir() else []
-    near = get_close_matches(root.name, beside, n=1)
-    hint = f"; did you mean {root.parent / near[0]}?" if near else ""
-    return f"there is no such folder (seen from {Path.cwd()}){hint}"
+        unpack = "unpack it, and " if root.suffix.lower() in PACKED else ""
+        return f"this is a file: {unpack}name the folder"
+    reason = f"there is no such folder (seen from {Path.cwd()})"
+    if root.parent.is_dir():
+        siblings = [path.name for path in root.parent.iterdir() if path.is_dir()]
+        for name in get_close_matches(root.name, siblings, n=1):
+            reason += f"; did you mean {root.parent / name}?"
+    return reason
 
 
 def ends(parts: list[str]) -> Iterator[list[str]]:
+    """All ends of a path, from the longest to the shortest: a/b/c, b/c, c."""
     return (parts[start:] for start in range(len(parts)))
 
 
 def walk(root: Path, below: str, depth: int) -> Iterator[tuple[str, bool]]:
     """(path below the root, whether it is a folder) of all that is not hidden, depth first."""
     with os.scandir(root / below) as entries:
-        found = [entry for entry in entries if not entry.name.startswith(".") and entry.name not in PASSED_OVER]
-    for entry in found:
+        shown = [entry for entry in entries if not entry.name.startswith(".") and entry.name not in PASSED_OVER]
+    for entry in shown:
         path = f"{below}/{entry.name}" if below else entry.name
         if not entry.is_dir():
             yield path, False
@@ -159,5 +184,5 @@ def leads_up(link: Path) -> bool:
 
 
 def beside_root(root: Path) -> Path:
-    """Where the description of a folder stands that cannot be written to."""
+    """The place for the description of a data folder that cannot be written to: data/set -> data/set.segtrain"""
     return root.resolve().with_name(f"{root.resolve().name}.segtrain")

@@ -1,8 +1,9 @@
 """What the names of folders and files say: image or mask, train or val or test."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Literal, NamedTuple
 
 Role = Literal["image", "mask", ""]
@@ -21,7 +22,8 @@ MASK_WORDS = listed("""
     ann anns gt gts groundtruth groundtruths truth truths seg segs segment segments segmentation segmentations segmented
     target targets trimap trimaps matte mattes manual semantic semantics parsing roi rois boundary boundaries
 """)
-FOLDER_WORDS = {"x": "image", "y": "mask", "output": "mask", "outputs": "mask", "instances": "mask", "panoptic": "mask"}
+WEAK_IMAGE_WORDS = frozenset(("x",))  # these say something where no word of the above does
+WEAK_MASK_WORDS = listed("y output outputs instances panoptic")
 DRAWN_WORDS = listed("""
     color colour colors colours colormask colormap colormaps viz vis visualization overlay instanceids
 """)  # x_color.png
@@ -37,16 +39,20 @@ SPLIT_WORDS = {
     "trainval": "trainval",
 }
 FILLERS = frozenset(("set", "sets", "data", "dataset", "split", "subset", "part", "dir", "folder", "files"))
+SHORT_SPLITS = {"tr": "train", "va": "val", "te": "test", "ts": "test"}  # DUTS-TE
 TOKEN = re.compile(r"[A-Z]{2,}s?(?![a-z])|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]|\d+|[^\W\d_]+")
+NUMBERED = re.compile(r"(.+[\W_][^\W\d_]+)[\W_]\d{1,3}")  # x_mask_2
+LAST_WORD = re.compile(r"(?P<base>.+?)[\W_]+(?P<word>[^\W_]+(?:[\W_]truth)?)")  # x_mask, x_ground_truth
+FIRST_WORD = re.compile(r"(?P<word>[^\W_]+?)[\W_]+(?P<base>.+)")  # gt-x
 
 
 class Words(NamedTuple):
-    """What a name says.
+    """What the name of a folder or file says.
 
     Attributes:
-        role: image or mask, if it names one.
-        split: train, val, test or trainval, if it names one.
-        rest: its other words and numbers.
+        role: Image or mask, if the name says so.
+        split: Train, val, test or trainval, if the name says so.
+        rest: The other words and numbers.
     """
 
     role: Role
@@ -56,8 +62,8 @@ class Words(NamedTuple):
 
 @lru_cache(maxsize=1 << 16)
 def tokens(name: str) -> tuple[str, ...]:
-    """`train_JPEGImages-2` -> train, jpeg, images, 2; `trainannot` -> train, annot"""
-    return tuple(part for word in TOKEN.findall(name) for part in parted(word.lower()))
+    """The words and numbers of a name: `train_JPEGImages-2` -> train, jpeg, images, 2; `trainannot` -> train, annot"""
+    return tuple(chain.from_iterable(parted(word.lower()) for word in TOKEN.findall(name)))
 
 
 def first_word(name: str) -> str:
@@ -65,7 +71,7 @@ def first_word(name: str) -> str:
 
 
 def parted(word: str) -> tuple[str, ...]:
-    """A split and a role that are written as one word, in two."""
+    """A word in two, if it is a split and a role written as one: `trainannot` -> train, annot"""
     for split in SPLIT_WORDS:
         rest = word.removeprefix(split)
         if rest != word and rest in IMAGE_WORDS | MASK_WORDS:
@@ -75,55 +81,68 @@ def parted(word: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1 << 16)
 def parse_name(name: str) -> Words:
-    """What the name of a folder says. Any word for masks counts more than one for images: `label_images`, but not
-    `frames-with-labels`."""
-    found = tokens(name)
-    if "with" in found[1:]:
-        found = found[: found.index("with")]
-    whole = "".join(found)
-    masks = [word for word in found if word in MASK_WORDS]
-    images = [word for word in found if word in IMAGE_WORDS]
-    splits = {SPLIT_WORDS[word]: None for word in found if word in SPLIT_WORDS}
-    if splits.keys() == {"train", "val"}:
-        splits = {"trainval": None}
-    rest = tuple(word for word in found if word not in {*masks, *images, *FILLERS, *SPLIT_WORDS})
-    if not masks and not images and found:
-        masks, images = [whole] * (whole in MASK_WORDS), [whole] * (whole in IMAGE_WORDS)
-        rest = () if masks or images else rest
-    if not masks and not images:
-        own = [word for word in found if word in FOLDER_WORDS]
-        masks, images = ([word for word in own if FOLDER_WORDS[word] == role] for role in ("mask", "image"))
-        rest = tuple(word for word in rest if word not in own)
-    return Words("mask" if masks else "image" if images else "", next(iter(splits)) if len(splits) == 1 else "", rest)
+    """What the name of a folder says; what stands behind `with` does not count: `frames-with-labels`."""
+    words = tokens(name)
+    if "with" in words[1:]:
+        words = words[: words.index("with")]
+    role, telling = role_in(words, MASK_WORDS, IMAGE_WORDS), MASK_WORDS | IMAGE_WORDS
+    if not role:  # a word that is written as several: RoI
+        role, telling = role_in(["".join(words)], MASK_WORDS, IMAGE_WORDS), frozenset(words)
+    if not role:
+        role, telling = role_in(words, WEAK_MASK_WORDS, WEAK_IMAGE_WORDS), WEAK_MASK_WORDS | WEAK_IMAGE_WORDS
+    passed_over = telling | FILLERS | SPLIT_WORDS.keys()
+    return Words(role, split_among(words), tuple(word for word in words if word not in passed_over))
 
 
-SHORT_SPLITS = {"tr": "train", "va": "val", "te": "test", "ts": "test"}
+def role_in(words: Iterable[str], mask_words: frozenset[str], image_words: frozenset[str]) -> Role:
+    """Image or mask; any word for masks counts more than one for images: `label_images`."""
+    if mask_words.intersection(words):
+        return "mask"
+    return "image" if image_words.intersection(words) else ""
+
+
+def split_among(words: Iterable[str]) -> str:
+    """The split that these words name, if it is one; train and val together are trainval."""
+    splits = {SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS}
+    if splits == {"train", "val"}:
+        return "trainval"
+    return splits.pop() if len(splits) == 1 else ""
 
 
 def splits_beside(names: Iterable[str]) -> dict[str, str]:
-    """Of folders side by side, those that differ in the word for a split alone: uavid_train, uavid_val, DUTS-TE."""
-    alike: dict[tuple[str, ...], dict[str, str]] = {}
+    """Name -> split, for folders side by side that differ in the word for a split alone: uavid_train, uavid_val."""
+    groups: dict[tuple[str, ...], dict[str, str]] = {}
     for name in names:
-        words = parse_name(name)
-        split, rest = words.split, words.rest
+        role, split, rest = parse_name(name)
         if not split and rest:
             split, rest = SHORT_SPLITS.get(rest[-1], ""), rest[:-1]
-        if split and not words.role:
-            alike.setdefault(rest, {})[name] = split
-    sets = (found for found in alike.values() if len(set(found.values())) == len(found) > 1)
-    return {name: split for found in sets for name, split in found.items()}
+        if split and not role:
+            groups.setdefault(rest, {})[name] = split
+    splits: dict[str, str] = {}
+    for group in groups.values():
+        if len(set(group.values())) == len(group) > 1:
+            splits |= group
+    return splits
 
 
 @lru_cache(maxsize=1 << 16)
 def split_named(name: str) -> str:
     """The split that a folder or list is named after: `training_set`, `val2017`, but not `train station`."""
-    return "" if parse_name(name).role else split_told(name)
+    return split_told(name) if not parse_name(name).role else ""
+
+
+def innermost_role(folders: Sequence[str]) -> Role:
+    """Image or mask, as the innermost of these folders that names one says."""
+    for folder in reversed(folders):
+        if role := parse_name(folder).role:
+            return role
+    return ""
 
 
 def split_told(name: str) -> str:
     """The split in a name that says nothing else but, perhaps, image or mask: `train_images`."""
     words = parse_name(name)
-    return "" if [word for word in words.rest if not is_year(word)] else words.split
+    return words.split if all(map(is_year, words.rest)) else ""
 
 
 def is_year(word: str) -> bool:
@@ -132,28 +151,32 @@ def is_year(word: str) -> bool:
 
 @lru_cache(maxsize=1 << 18)
 def file_role(stem: str) -> tuple[Role, str]:
-    """Image or mask by the first or the last word of a file's name, and the name without it: `x_mask`, `gt-x`,
+    """Image or mask by the last or the first word of a file's name, and the name without it: `x_mask`, `gt-x`,
     `x_mask_2`; nothing is left of `mask` and `image`, which need a folder of their own."""
-    whole = set(tokens(stem))
-    if whole <= MASK_WORDS or whole <= IMAGE_WORDS:
-        return ("mask" if whole <= MASK_WORDS else "image") if whole else "", "" if whole else stem
-    if numbered := re.fullmatch(r"(.+[\W_][^\W\d_]+)[\W_]\d{1,3}", stem):
-        role, base = file_role(numbered[1])
-        if role == "mask":
-            return role, base
-    for at_end in (True, False):
-        pattern = r"(.+?)[\W_]+([^\W_]+(?:[\W_]truth)?)" if at_end else r"([^\W_]+?)[\W_]+(.+)"
-        match = re.fullmatch(pattern, stem)
-        if not match:
-            continue
-        base, word = match.groups() if at_end else reversed(match.groups())
-        found = set(tokens(word)) - FILLERS
-        short = at_end and word.lower() in SHORT_MASK_WORDS | DRAWN_WORDS
-        if found & MASK_WORDS or short:
-            return "mask", file_role(base)[1] if found & {"truth"} else base
-        if found and found <= IMAGE_WORDS:
-            return "image", base
+    words = frozenset(tokens(stem))
+    if words and (words <= MASK_WORDS or words <= IMAGE_WORDS):
+        return role_in(words, MASK_WORDS, IMAGE_WORDS), ""
+    numbered = NUMBERED.fullmatch(stem)
+    if numbered and file_role(numbered[1])[0] == "mask":
+        return file_role(numbered[1])
+    for pattern in (LAST_WORD, FIRST_WORD):
+        if match := pattern.fullmatch(stem):
+            word, base = match["word"], match["base"]
+            if pattern is LAST_WORD and word.lower() in SHORT_MASK_WORDS | DRAWN_WORDS:
+                return "mask", base
+            if "truth" in tokens(word):  # the word before it belongs to it: x_image_truth
+                return "mask", file_role(base)[1]
+            if role := role_of_word(word):
+                return role, base
     return "", stem
+
+
+def role_of_word(word: str) -> Role:
+    """Image or mask, as a word in the name of a file says: any word for masks in it, or only words for images."""
+    words = frozenset(tokens(word)) - FILLERS
+    if words & MASK_WORDS:
+        return "mask"
+    return "image" if words and words <= IMAGE_WORDS else ""
 
 
 def is_second(name: str) -> bool:

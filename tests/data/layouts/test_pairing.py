@@ -25,7 +25,6 @@ from segtrain.data.layouts.pairing import (
     matches,
     most_frequent_affix,
     names_beside,
-    numbers,
     of_one_variant,
     rival_names,
     shared_end,
@@ -245,28 +244,17 @@ def test_each_split_has_a_start_and_an_end_of_its_own():
     assert [key(picture) for picture in (train[0], test[1])] == [("train", (), "21"), ("test", (), "02")]
 
 
-@pytest.mark.parametrize(("stem", "key"), [("frame_0012", (12,)), ("gt12", (12,)), ("a1_2", (1, 2)), ("abc", "abc")])
-def test_the_numbers_of_a_name(stem: str, key: object):
-    assert numbers(placed(f"{stem}.png", split="val", parts=("x",))) == ("val", ("x",), key)
-
-
 def test_names_of_which_only_the_middle_differs_are_paired():
     """DRIVE."""
     found = match(several("21_training.tif", "22_training.tif"), several("21_manual1.gif", "22_manual1.gif"))
     assert pairs(found) == [("21_training.tif", "21_manual1.gif"), ("22_training.tif", "22_manual1.gif")]
 
 
-def test_numbers_alone_come_last():
-    images, masks = several("frame_0012.jpg", "clip_0003.jpg"), several("gt12.png", "no3.png")
-    assert pairs(match(images, masks)) == [("frame_0012.jpg", "gt12.png"), ("clip_0003.jpg", "no3.png")]
-    assert list(learned(images, masks))[-1] == (numbers, numbers)
-
-
 def test_ways_of_naming_are_tried_in_order():
     images, masks = several("1.jpg", "2.jpg"), several("1_P.png", "2_P.png")
-    assert len(list(learned(images, masks))) == 3
-    assert len(list(learned(masks, images))) == 3
-    assert len(list(learned(several("a.jpg"), several("b.png")))) == 2
+    assert len(list(learned(images, masks))) == 2
+    assert len(list(learned(masks, images))) == 2
+    assert len(list(learned(several("a.jpg"), several("b.png")))) == 1
 
 
 # --- folders for images, folders for masks ----------------------------------------------------------------------------

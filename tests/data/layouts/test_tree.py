@@ -117,6 +117,12 @@ def test_what_lies_outside_is_found_on_request_alone(grow: Grow, tmp_path: Path)
     assert outside.find("..") is None
 
 
+@pytest.mark.parametrize(("entry", "path"), FOUND.items())
+def test_where_lists_may_name_files_outside_they_name_those_inside_as_well(grow: Grow, entry: str, path: str | None):
+    """A list that was written on another computer names files by absolute paths, and is understood either way."""
+    assert grow("1.png", "2.png", "a/1.png", outside=True).find(entry, "a") == path
+
+
 def test_all_ends_of_a_path_from_long_to_short():
     assert list(ends(["a", "b", "c"])) == [["a", "b", "c"], ["b", "c"], ["c"]]
 
