@@ -71,25 +71,18 @@ class OpenFolder(NamedTuple):
 
 
 def open_folder(
-    root: Path,
-    layout: str | None = None,
-    *,
-    outside: bool = False,
-    order: Order = "area",
-    ties: bool = False,
+    root: Path, layout: str | None = None, *, outside: bool = False, order: Order = "area", ties: bool = False
 ) -> OpenFolder:
     """List a folder, and choose how its images and masks belong together.
 
     Args:
         layout: A name in `LAYOUTS`, and after a colon which of its folders where several would do; `None` takes the
             best reading.
-        outside: Whether lists may name files outside the root.
-        order: In which the objects of a COCO file are painted over one another.
+        outside, order: As in `Tree`.
         ties: Whether the first of several readings that are equally good is taken, rather than refused.
 
     Raises:
         FileNotFoundError: If there is no such folder, or no layout (or not the given one) finds pairs in it.
-        UserError: For an unknown layout, and for several readings that are equally good.
     """
     tree = Tree(root, outside=outside, order=order)
     readings = [lists.with_lists(tree, reading) for reading in best_first(all_readings(tree))]

@@ -146,12 +146,7 @@ def outside_of_splits(images: list[Placed], masks: list[Placed]) -> list[Match]:
 def by_ending(tree: Tree) -> list[Reading]:
     """Image and mask anywhere; a mask is named like its image, with anything behind it"""
     images, masks = sides_of(tree)
-    apart, among = by_endings(images, masks), by_endings([*images, *masks], [])
-    return readings(tree, "by_ending", max(apart, among, key=most_pairs))
-
-
-def most_pairs(matches: list[Match]) -> int:
-    return max((len(match.pairs) for match in matches), default=0)
+    return readings(tree, "by_ending", by_endings([*images, *masks]))
 
 
 def sides_of(tree: Tree) -> tuple[list[Placed], list[Placed]]:
@@ -165,9 +160,6 @@ def sides_of(tree: Tree) -> tuple[list[Placed], list[Placed]]:
             role = "mask"
         sides[role].append(placed)
     return told_apart(tree, sides["image"]), told_apart(tree, sides["mask"])
-
-
-# --- what they share --------------------------------------------------------------------------------------------------
 
 
 def in_folders(tree: Tree, layout: str, divide: Callable[[Spot], Place | None]) -> list[Reading]:

@@ -96,16 +96,21 @@ def lines(tree: Tree, path: str) -> Iterator[str]:
 def rows_of_lists(tree: Tree, files: Mapping[str, str]) -> Iterator[Row]:
     """A row for each line of several lists, given by their splits."""
     for split, path in files.items():
-        yield from rows_of_list(tree, path, split)
+        for line in lines(tree, path):
+            yield row_of_line(tree, posixpath.dirname(path), line, split)
 
 
-def rows_of_list(tree: Tree, path: str, split: str) -> Iterator[Row]:
-    """A row for each line of a list, which is one name, or the paths of an image and of its mask."""
-    folder = posixpath.dirname(path)
-    for line in lines(tree, path):
-        two_names = [pair(tree, folder, image, mask, split) for image, mask in halves(line)]
-        row = next((row for row in two_names if row.image), None)
-        yield row or alone(tree, folder, line, split) or Row("", "", split, line)
+def row_of_line(tree: Tree, folder: str, line: str, split: str) -> Row:
+    """The image and the mask that a line names; or the image that it, or its first word, names with its mask."""
+    for first, second in halves(line):
+        if image := picture(tree, folder, first, "image"):
+            return Row(image, picture(tree, folder, second, "mask"), split, first)
+    for name in (line, re.split(r"[\s,;]", line)[0]):
+        image = picture(tree, folder, name, "image")
+        mask = named(tree, posixpath.splitext(image or name)[0], "mask")
+        if image or mask:
+            return Row(image, "" if mask == image else mask, split, name)
+    return Row("", "", split, line)
 
 
 def halves(line: str) -> Iterator[tuple[str, str]]:
@@ -114,21 +119,6 @@ def halves(line: str) -> Iterator[tuple[str, str]]:
         first, second = line[: cut.start()], line[cut.end() :]
         if suffix_of(first) in SUFFIXES and suffix_of(second) in SUFFIXES:
             yield first, second
-
-
-def pair(tree: Tree, folder: str, image: str, mask: str, split: str) -> Row:
-    """The row for two entries in a line of a list."""
-    return Row(picture(tree, folder, image, "image"), picture(tree, folder, mask, "mask"), split, image)
-
-
-def alone(tree: Tree, folder: str, line: str, split: str) -> Row | None:
-    """The image that a line names, or its first word, with the mask of the same name."""
-    for name in (line, re.split(r"[\s,;]", line)[0]):
-        image = picture(tree, folder, name, "image")
-        mask = named(tree, posixpath.splitext(image or name)[0], "mask")
-        if image or mask:
-            return Row(image, "" if mask == image else mask, split, name)
-    return None
 
 
 def picture(tree: Tree, folder: str, entry: str, role: Role) -> str:
@@ -182,14 +172,7 @@ def rows_of_table(tree: Tree, path: str) -> list[Row]:
 
 
 def parse_table(tree: Tree, text: str, path: str, *, united: bool = False) -> list[Row]:
-    """The rows of a table.
-
-    Args:
-        united: Whether a folder may stand for the mask that all files in it are together.
-
-    Raises:
-        UserError: For a table that cannot be understood, naming its line.
-    """
+    """The rows of a table; with `united` a folder may stand for the mask that all files in it are together."""
     header, content = header_and_rows(text, path)
     image = column(tree, "image", header, content[:20], path)
     mask = column(tree, "mask", header, content[:20], path)

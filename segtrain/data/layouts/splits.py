@@ -12,10 +12,7 @@ SHARES = {"train": 0.70, "val": 0.85, "test": 1.0}  # upper ends, for data witho
 
 def with_splits(splits: Mapping[str, Sequence[Pair]], group: re.Pattern[str] | None = None) -> dict[str, list[Pair]]:
     """Train, val and test as they are; what has no split is split by `split_of`, and trainval into train and val.
-
-    Args:
-        group: What this pattern matches in a name, its first group if it has one, decides instead of the name.
-    """
+    What `group` matches in a name, its first group if it has one, decides instead of the name."""
     shares: dict[str, list[Pair]] = {split: list(pairs) for split, pairs in splits.items() if split in SPLITS}
     for pair in splits.get("", ()):
         shares.setdefault(split_of(group_of(pair.name, group)), []).append(pair)

@@ -19,7 +19,8 @@ from ..color import Color
 FILES = re.compile(
     r"classes\.ya?ml|(label_)?class_dict.*\.csv|label_?map\.txt|label_?colou?rs\.txt|(.*[_-])?colou?r_?map\.(json|txt|csv)|"
     r"(labels?|class(es)?|class_?(names|list|mapping)|categories|category_ids?)\.(json|txt|csv)|(codes|names)\.(txt|csv)|"
-    r"objectinfo\d*\.(txt|csv)|_classes\.csv|(label_?map|id2label|obj_class_to_machine_color|seg_annotation_info)\.json"
+    r"objectinfo\d*\.(txt|csv)|_classes\.csv|(label_?map|id2label|obj_class_to_machine_color|seg_annotation_info)\.json|"
+    r"meta\.json|dataset\.json|config(_v[\d.]+)?\.json"
 )
 # Supervisely's, nnU-Net's and Mapillary's hold much else: the classes stand below a key of their own.
 MIXED = re.compile(r"meta\.json|dataset\.json|config(_v[\d.]+)?\.json")
@@ -46,7 +47,7 @@ LINES = (  # of lists of classes
     r"(?P<value>\d+)[\s,:]+(?P<name>\D.*)",
     r"(?P<name>\D.*?)[\s,:]+(?P<value>\d+)",
 )
-BEST_KNOWN = ("classes.y", "classes.json", "class_dict", "labelmap.txt", "label_colors.txt", "label")
+TABLES = (".yaml", ".yml")
 
 
 class Listed(NamedTuple):
@@ -68,24 +69,12 @@ def read_class_file(root: Path) -> ClassFile | None:
         if any(part.startswith(".") for part in folder.relative_to(root).parts):
             continue
         with suppress(OSError):
-            paths = [path for path in folder.iterdir() if is_class_file(path.name.lower()) and path.is_file()]
-            for path in sorted(paths, key=rank):
+            paths = [path for path in folder.iterdir() if FILES.fullmatch(path.name.lower()) and path.is_file()]
+            for path in sorted(paths, key=lambda path: (path.suffix not in TABLES, path.name)):
                 entries = entries_in(path)
                 if entries:
                     return ClassFile(path, entries)
     return None
-
-
-def is_class_file(name: str) -> bool:
-    return bool(FILES.fullmatch(name) or MIXED.fullmatch(name))
-
-
-def rank(path: Path) -> tuple[int, str]:
-    """Sorts files by how well known their names are."""
-    for place, start in enumerate(BEST_KNOWN):
-        if path.name.lower().startswith(start):
-            return place, path.name
-    return len(BEST_KNOWN), path.name
 
 
 def entries_in(path: Path) -> list[Listed]:
@@ -96,11 +85,10 @@ def entries_in(path: Path) -> list[Listed]:
         if len(content) > MAX_BYTES:
             return []
         text = content.decode("utf-8-sig")
-        if path.suffix.lower() in (".yaml", ".yml"):
+        if path.suffix.lower() in TABLES:
             return from_table(path)
         if path.suffix.lower() == ".json":
-            mixed = bool(MIXED.fullmatch(path.name.lower()))
-            entries = list(from_json(json.loads(text), mixed))
+            entries = list(from_json(json.loads(text), bool(MIXED.fullmatch(path.name.lower()))))
         else:
             entries = list(from_text(text))
     except (ValueError, TypeError, KeyError, OSError, RecursionError, csv.Error, yaml.YAMLError):
@@ -125,9 +113,6 @@ def merged(entries: Iterable[Listed]) -> list[Listed]:
     return list(names.values())
 
 
-# --- formats ----------------------------------------------------------------------------------------------------------
-
-
 def from_table(path: Path) -> list[Listed]:
     """The entries of a `classes.yaml`."""
     table = ClassTable.from_file(path)
@@ -139,11 +124,8 @@ def from_table(path: Path) -> list[Listed]:
 
 
 def from_json(content: Any, mixed: bool = False) -> Iterator[Listed]:
-    """[names], [{name, color, id}], {name: color or number}, {number or color: name}; also below one of `BELOW`.
-
-    Args:
-        mixed: whether the file holds more than classes, which are then below such a key.
-    """
+    """[names], [{name, color, id}], {name: color or number}, {number or color: name}; also below one of `BELOW`, where
+    the classes of a `mixed` file are."""
     if isinstance(content, dict):
         below = next((value for key, value in content.items() if str(key).lower() in BELOW), None)
         rows = from_columns(lowered(content))
@@ -215,13 +197,10 @@ def from_mapping(item: dict[str, Any]) -> Listed:
 
 
 def from_text(text: str) -> Iterator[Listed]:
-    """A table with a header; `name:r,g,b:parts:actions` of CVAT; `r g b name` of CamVid; or a name a line.
-
-    labelme's list of names begins with `__ignore__`, which its masks have as 255; the next is 0.
-    """
+    """A table with a header; or a class a line, as in `LINES`; labelme's begin with `__ignore__`, which is 255."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    tabs = any("\t" in line for line in lines[:1])
-    rows = csv.reader(lines, delimiter="\t" if tabs else ",", skipinitialspace=True)
+    delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
+    rows = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
     header = [re.sub(r"[\s-]+", "_", cell.strip().lower()) for cell in next(rows, [])]
     if set(header) & set(NAME_KEYS):
         for row in rows:

@@ -41,10 +41,6 @@ class Histogram(NamedTuple):
             histogram.masks.update(pixels.keys())
         return histogram
 
-    @property
-    def total(self) -> int:
-        return self.pixels.total()
-
 
 def is_soft(histogram: Histogram) -> bool:
     """Whether most numbers are shades of soft edges or noise: such a pixel hardly ever equals its neighbours."""

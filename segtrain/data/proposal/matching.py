@@ -36,13 +36,7 @@ def by_value(values: Sequence[int], palette: Mapping[int, Color], listed: Sequen
 def differences(
     listed: Sequence[Listed], owners: Mapping[int, Listed], pixels: Mapping[int, int], *, colors: bool
 ) -> list[str]:
-    """Sentences on entries of which no mask has a pixel, and on values or colours that have no entry.
-
-    Args:
-        owners: The entries of values or colours.
-        pixels: Pixels of each value or colour in all masks.
-        colors: Whether these are 24-bit colours.
-    """
+    """Sentences on entries of which no mask has a pixel, and on values, or 24-bit `colors`, that have no entry."""
     notes = []
     what = "colours" if colors else "values"
     present = [owners[code] for code in pixels if code in owners]

@@ -25,12 +25,8 @@ class Proposal(NamedTuple):
 
 
 def table(classes: list[dict[str, Any]], ignore: Any = None, other: str = "error", masks: str = "") -> dict[str, Any]:
-    """The content of a `classes.yaml`, with names and colours made distinct.
-
-    Args:
-        ignore: The value or the colours that mean no class.
-        masks: How masks of any kind are read, values or colors; without it, as they are stored.
-    """
+    """The content of a `classes.yaml`, with names and colours made distinct; `ignore` means no class, and
+    `masks` is how masks of any kind are read, values or colors, if not as they are stored."""
     spec: dict[str, Any] = {"ignore": ignore}
     if masks:
         spec["masks"] = masks
@@ -41,12 +37,8 @@ def two_classes(
     background: list[Any], foreground: list[Any], names: tuple[str, str], color: Color = YELLOW
 ) -> dict[str, Any]:
     """A table of two classes: the values of each, which may be ranges such as "128-255"."""
-    return table(
-        [
-            {"name": names[0], "color": [0, 0, 0], "values": background},
-            {"name": names[1], "color": list(color), "values": foreground},
-        ]
-    )
+    first = {"name": names[0], "color": [0, 0, 0], "values": background}
+    return table([first, {"name": names[1], "color": list(color), "values": foreground}])
 
 
 def distinct(classes: list[dict[str, Any]]) -> list[dict[str, Any]]:

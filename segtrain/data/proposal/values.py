@@ -13,7 +13,6 @@ from .table import YELLOW, Proposal, table, two_classes
 
 MANY = 256  # values beyond which they are no classes
 ALPHA = {"LA", "PA", "RGBA"}  # Pillow's modes
-PAIR = ("background", "foreground")
 
 
 def propose_values(masks: Sequence[MaskFacts], listed: Sequence[Listed]) -> Proposal:
@@ -60,11 +59,7 @@ def is_index(values: Sequence[int]) -> bool:
 
 
 def is_numbered(masks: Sequence[MaskFacts], number: int) -> bool:
-    """Whether values number objects: each mask holds 1, 2, ... up to a number of its own, or there are too many.
-
-    Args:
-        number: How many different values there are in all masks.
-    """
+    """Whether values number objects: each mask holds 1, 2, ... up to a number of its own, or there are too many."""
     tops, gapless, filled = set(), 0, 0
     for facts in masks:
         objects = in_coding(facts, "values")[0].keys() - {0}
@@ -88,10 +83,8 @@ def cut_in_two(histogram: Histogram, listed: Sequence[Listed], *, lossy: bool) -
     kind = "JPEG" if lossy else "soft"
     if not crowds_both_ends(histogram):
         why = "JPEG has changed the numbers" if lossy else "Soft edges, or noise, have added numbers"
-        text = (
-            "and which were meant cannot be told: save the masks without loss, as PNG, with one number for each class"
-        )
-        return Proposal(kind, None, [f"{why}, {text}."])
+        text = "cannot be told: save the masks without loss, as PNG, with one number for each class"
+        return Proposal(kind, None, [f"{why}, and which were meant {text}."])
     note = "Nearly all values are near 0 or near 255: those from 128 on become the foreground."
     return Proposal(kind, two_classes(["0-127"], ["128-255"], pair_of_names(listed)), [note])
 
@@ -99,7 +92,7 @@ def cut_in_two(histogram: Histogram, listed: Sequence[Listed], *, lossy: bool) -
 def pair_of_names(listed: Sequence[Listed]) -> tuple[str, str]:
     """The two names of a class file of two, that of the darker colour first; else background and foreground."""
     if len(listed) != 2:
-        return PAIR
+        return "background", "foreground"
     dark, bright = sorted(listed, key=lambda entry: sum(entry.color or ()))
     return dark.name, bright.name
 
@@ -116,7 +109,7 @@ def class_per_value(histogram: Histogram, palette: Mapping[int, Color], listed: 
         notes += differences(listed, owners, pixels, colors=False)
     elif len(kept) == 2 and kept[0] == 0:
         color = palette.get(kept[1], YELLOW)
-        spec = two_classes([0], kept[1:], PAIR, color) | {"ignore": ignore}
+        spec = two_classes([0], kept[1:], pair_of_names(()), color) | {"ignore": ignore}
         return Proposal("grey 0/255" if kept[1] == 255 else kind, spec, notes)
     else:
         notes.append("The names of the classes are not known: give them yours.")

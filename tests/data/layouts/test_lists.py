@@ -7,17 +7,16 @@ import pytest
 
 from segtrain.data.layouts import lists as module
 from segtrain.data.layouts.lists import (
-    alone,
     by_name,
     column,
     halves,
     lines,
     lists_of_splits,
     named,
-    pair,
     parse_table,
     picture,
-    rows_of_list,
+    row_of_line,
+    rows_of_lists,
     rows_of_table,
     split_in,
     text_of,
@@ -129,25 +128,19 @@ LINES = {
 def test_a_line_names_an_image_and_its_mask(grow: Grow, line: str, row: tuple[str, str, str], folder: str):
     path = f"{folder}train.txt"
     tree = grow(*PAIRS, "images/a b.jpg", "masks/a b.png", **{path: f"{line}\n"})
-    assert list(rows_of_list(tree, path, "train")) == [Row(row[0], row[1], "train", row[2])]
+    assert list(rows_of_lists(tree, {"train": path})) == [Row(row[0], row[1], "train", row[2])]
 
 
 def test_a_name_is_sought_beside_the_list_first(grow: Grow):
     tree = grow("1.jpg", "a/1.jpg", "a/1_mask.png", **{"a/val.txt": "1.jpg 1_mask.png"})
-    assert list(rows_of_list(tree, "a/val.txt", "val")) == [Row("a/1.jpg", "a/1_mask.png", "val", "1.jpg")]
-
-
-def test_two_names_are_a_pair_of_what_is_there(grow: Grow):
-    tree = grow(*PAIRS)
-    assert pair(tree, "", "1", "2", "val") == Row("images/1.jpg", "masks/2.png", "val", "1")
-    assert pair(tree, "", "9", "2", "val") == Row("", "masks/2.png", "val", "9")
+    assert list(rows_of_lists(tree, {"val": "a/val.txt"})) == [Row("a/1.jpg", "a/1_mask.png", "val", "1.jpg")]
 
 
 def test_one_name_is_an_image_a_mask_or_nothing(grow: Grow):
     tree = grow(*PAIRS, "masks/3.png", "images/4.jpg")
-    assert alone(tree, "", "3", "val") == Row("", "masks/3.png", "val", "3")
-    assert alone(tree, "", "4", "val") == Row("images/4.jpg", "", "val", "4")
-    assert alone(tree, "", "5", "val") is None
+    assert row_of_line(tree, "", "3", "val") == Row("", "masks/3.png", "val", "3")
+    assert row_of_line(tree, "", "4", "val") == Row("images/4.jpg", "", "val", "4")
+    assert row_of_line(tree, "", "5", "val") == Row("", "", "val", "5")
 
 
 ENTRIES: dict[str, tuple[Role, str]] = {
