@@ -59,7 +59,7 @@ def from_files(tree: Tree, paths: Sequence[str]) -> Reading:
                 file_name = str(entry.get("file_name"))[:200]
                 missing.append(tree.path(posixpath.join(posixpath.dirname(path), file_name)))
                 continue
-            drawn = objects.get(hashable(entry.get("id")), [])
+            drawn = objects.get(str(entry.get("id")), [])
             mask = CocoMask(tree.path(path), tree.path(image), stated_size(entry), drawn, tree.order)
             splits[split].append((Placed(image, split, telling_folders(tree, image), ""), mask))
     pairs: dict[str, list[Pair]] = {}
@@ -104,12 +104,12 @@ def parsed(path: Path) -> dict[str, Any]:
     return content
 
 
-def category_values(content: Mapping[str, Any], names: dict[str, int]) -> dict[Any, int]:
+def category_values(content: Mapping[str, Any], names: dict[str, int]) -> dict[str, int]:
     """Id of a category -> value in the masks, from 1; categories of one name are one. New ones are added to `names`."""
     values = {}
     for entry in sorted(content["categories"], key=number_of_id):
         name = str(entry.get("name", entry.get("id")))
-        values[hashable(entry.get("id"))] = names.setdefault(name, len(names) + 1)
+        values[str(entry.get("id"))] = names.setdefault(name, len(names) + 1)
     return values
 
 
@@ -118,19 +118,15 @@ def number_of_id(entry: Mapping[str, Any]) -> int:
     return number if type(number) is int else 0
 
 
-def hashable(value: Any) -> Any:
-    return value if isinstance(value, int | str) else str(value)
-
-
-def objects_by_image(content: Mapping[str, Any], values: Mapping[Any, int], path: str) -> dict[Any, list[CocoObject]]:
+def objects_by_image(content: Mapping[str, Any], values: Mapping[str, int], path: str) -> dict[str, list[CocoObject]]:
     """Id of an image -> its objects; UserError for an object of a category that is not listed."""
-    objects: dict[Any, list[CocoObject]] = defaultdict(list)
+    objects: dict[str, list[CocoObject]] = defaultdict(list)
     for entry in content["annotations"]:
         category = entry.get("category_id")
-        value = values.get(hashable(category))
+        value = values.get(str(category))
         if value is None:
             raise UserError(f"{path}: an annotation has the category {str(category)[:40]}, which is not listed")
-        objects[hashable(entry.get("image_id"))].append(CocoObject(value, compact(entry.get("segmentation"))))
+        objects[str(entry.get("image_id"))].append(CocoObject(value, compact(entry.get("segmentation"))))
     return objects
 
 

@@ -73,11 +73,10 @@ def objects(tree: Tree) -> list[Reading]:
     for parent in tree.children:
         images = list(chain.from_iterable(map(tree.below, tree.named_after("image", parent))))
         mask_folders = tree.named_after("mask", parent)
-        masks = tree.below(mask_folders[0]) if mask_folders else []
-        if len(images) == len(mask_folders) == 1 and masks:
+        if len(images) == len(mask_folders) == 1 and tree.below(mask_folders[0]):
             image = Placed(images[0], *without_split(tree.parts_of_folder(parent)), "")
             pairs.append((image, image._replace(path=mask_folders[0])))
-            number += len(masks)
+            number += len(tree.below(mask_folders[0]))
     return [as_reading(tree, "objects", Match(pairs, [], []))] if number > len(pairs) else []
 
 

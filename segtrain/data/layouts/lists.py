@@ -5,6 +5,7 @@ import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -43,7 +44,11 @@ def splits_csv(tree: Tree) -> list[Reading]:
 def csv_table(tree: Tree) -> list[Reading]:
     """A table with the columns image, mask and perhaps split"""
     paths = [path for path in tree.with_suffix(".csv") if path != "splits.csv"]
-    readings = numbered(mostly_found([from_rows(tree, "csv", rows_of_table(tree, path)) for path in paths]))
+    readings: list[Reading] = []
+    for path in paths:
+        with suppress(UserError):  # a table of other things
+            readings.append(from_rows(tree, "csv", parse_table(tree, text_of(tree.path(path)), path)))
+    readings = numbered(mostly_found(readings))
     return [reading._replace(sure=4 * len(reading.pairs) >= len(tree.pictures)) for reading in readings]
 
 
@@ -74,9 +79,6 @@ def text_of(path: Path) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise UserError(f"{path}: not a list: it is no UTF-8 text") from None
-
-
-# --- train.txt --------------------------------------------------------------------------------------------------------
 
 
 def lists_of_splits(tree: Tree) -> dict[str, dict[str, str]]:
@@ -160,20 +162,13 @@ def by_name(tree: Tree) -> dict[tuple[Role, str], list[str]]:
     return paths
 
 
-# --- tables -----------------------------------------------------------------------------------------------------------
-
-
-def rows_of_table(tree: Tree, path: str) -> list[Row]:
-    """The rows of a table that has columns for images and masks; otherwise nothing."""
-    try:
-        return parse_table(tree, text_of(tree.path(path)), path)
-    except UserError:
-        return []
-
-
 def parse_table(tree: Tree, text: str, path: str, *, united: bool = False) -> list[Row]:
     """The rows of a table; with `united` a folder may stand for the mask that all files in it are together."""
-    header, content = header_and_rows(text, path)
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    try:
+        header, *content = csv.reader(text.splitlines(), delimiter=delimiter, strict=True)
+    except (ValueError, csv.Error) as error:  # the first for an empty table
+        raise UserError(f"{path}: not a table of images and masks: {error}") from None
     image = column(tree, "image", header, content[:20], path)
     mask = column(tree, "mask", header, content[:20], path)
     split = next((i for i, name in enumerate(header) if name.strip().lower() in SPLIT_COLUMNS), None)
@@ -188,17 +183,6 @@ def parse_table(tree: Tree, text: str, path: str, *, united: bool = False) -> li
         mask_path = mask_folder or picture(tree, folder, fields[mask], "mask")
         rows.append(Row(picture(tree, folder, fields[image], "image"), mask_path, row_split, fields[image].strip()))
     return rows
-
-
-def header_and_rows(text: str, path: str) -> tuple[list[str], list[list[str]]]:
-    """The fields of each line of a table."""
-    first = text.partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)
-    try:
-        header, *rows = csv.reader(text.splitlines(), delimiter=delimiter, strict=True)
-    except (ValueError, csv.Error) as error:  # the first for an empty table
-        raise UserError(f"{path}: not a table of images and masks: {error}") from None
-    return header, rows
 
 
 def column(tree: Tree, role: Role, header: Sequence[str], content: Sequence[Sequence[str]], path: str) -> int:

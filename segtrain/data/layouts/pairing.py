@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain, permutations, product
+from posixpath import commonprefix
 from typing import NamedTuple
 
 from .tree import Tree
@@ -29,12 +30,8 @@ class Spot(NamedTuple):
 
 
 class Placed(NamedTuple):
-    """An image or a mask with what decides which mask or image belongs to it.
-
-    Attributes:
-        parts: The folders that image and mask share.
-        variant: The name of the folder for images or masks, or the word in the file's name that says so.
-    """
+    """An image or a mask with what decides on its partner: the folders that both share, and, to choose among several,
+    the name of the folder for images or masks, or the word in its own name that says so."""
 
     path: str
     split: str
@@ -105,11 +102,9 @@ KEYS: tuple[Key, ...] = (variant_key, name_key, bare_key, loose_key)  # a later 
 
 
 def match(images: Sequence[Placed], masks: Sequence[Placed]) -> Match:
-    """Pairs of pictures that share a key which nothing else has; where there are none, by what differs in their names.
-
-    DRIVE, https://drive.grand-challenge.org: 21_training.tif with 21_manual1.gif; NYUv2 as in the loader of
-    https://github.com/meetps/pytorch-semseg: nyu_rgb_0016.png with new_nyu_class13_0016.png.
-    """
+    """Pairs of pictures that share a key which nothing else has; where there are none, by what differs in their names,
+    as in DRIVE (https://drive.grand-challenge.org: 21_training.tif with 21_manual1.gif) and NYUv2
+    (https://github.com/meetps/pytorch-semseg: nyu_rgb_0016.png with new_nyu_class13_0016.png)."""
     whole = Match([], list(images), list(masks))
     for key in KEYS:
         found = paired(whole.images, whole.masks, key, key)
@@ -156,21 +151,9 @@ def distinct(pictures: Sequence[Placed]) -> Key:
 
 def shared_affix(names: Sequence[str]) -> tuple[str, str]:
     """(prefix, suffix) that all names have, without digits that are part of a number: t001, t002 -> t and nothing."""
-    prefix = re.sub(r"\d+$", "", shared_start(names))
+    prefix = re.sub(r"\d+$", "", commonprefix(names))
     ends = [name.removeprefix(prefix)[::-1] for name in names]
-    return prefix, re.sub(r"^\d+", "", shared_start(ends)[::-1])
-
-
-def shared_start(names: Sequence[str]) -> str:
-    """What all names begin with."""
-    first, last = min(names), max(names)  # all others lie between them
-    for i, (one, other) in enumerate(zip(first, last, strict=False)):
-        if one != other:
-            return first[:i]
-    return first
-
-
-# --- folders for images, folders for masks ----------------------------------------------------------------------------
+    return prefix, re.sub(r"^\d+", "", commonprefix(ends)[::-1])
 
 
 @lru_cache(maxsize=2)

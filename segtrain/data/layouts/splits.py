@@ -17,7 +17,8 @@ def with_splits(splits: Mapping[str, Sequence[Pair]], group: re.Pattern[str] | N
     for pair in splits.get("", ()):
         shares.setdefault(split_of(group_of(pair.name, group)), []).append(pair)
     for pair in splits.get("trainval", ()):
-        shares.setdefault(train_or_val(group_of(pair.name, group)), []).append(pair)
+        split = split_of(group_of(pair.name, group))  # 85 / 15, with the same images in val as without any split
+        shares.setdefault("val" if split == "val" else "train", []).append(pair)
     return {split: shares[split] for split in SPLITS if split in shares}
 
 
@@ -32,11 +33,6 @@ def group_of(name: str, group: re.Pattern[str] | None) -> str:
 def split_of(name: str) -> str:
     """70 / 15 / 15 by a stable hash of the name, so that adding images moves no other."""
     return next(split for split, end in SHARES.items() if place(name) < end)
-
-
-def train_or_val(name: str) -> str:
-    """Train or val for an image of trainval, 85 / 15, with the same images in val as without any split."""
-    return "val" if split_of(name) == "val" else "train"
 
 
 def place(name: str) -> float:

@@ -116,11 +116,8 @@ class Tree:
         return self.paths[below]
 
     def find(self, entry: str, base: str = "") -> str | None:
-        """The file that a list in the folder `base` names: relative to it or to the root, or by an absolute path.
-
-        An absolute path from another computer is found by its end. What lies outside the root is found with `outside`
-        alone, and is given as an absolute path.
-        """
+        """The file that a list in the folder `base` names: relative to it or to the root, or by an absolute path,
+        of which the end counts if it is of another computer. What lies outside is found with `outside` alone."""
         entry = entry.strip().replace("\\", "/")
         if UNPRINTABLE.search(entry):
             return None

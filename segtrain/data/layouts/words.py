@@ -61,10 +61,6 @@ def tokens(name: str) -> tuple[str, ...]:
     return tuple(chain.from_iterable(parted(word.lower()) for word in TOKEN.findall(name)))
 
 
-def first_word(name: str) -> str:
-    return next(iter(tokens(name)), "")
-
-
 def parted(word: str) -> tuple[str, ...]:
     """A word in two, if it is a split and a role written as one: `trainannot` -> train, annot"""
     for split in SPLIT_WORDS:

@@ -15,28 +15,21 @@ from ...text import UNPRINTABLE
 from ..classes import MAX_BYTES, MAX_CLASSES, MAX_NAME, ClassTable
 from ..color import Color
 
-# Our own, what people call theirs, and those of CVAT, CamVid, RUGD, fast.ai, ADE20K, Roboflow, Supervisely, WoodScape.
+# Supervisely's, nnU-Net's and Mapillary's hold much else: the classes stand below a key of their own.
+MIXED = r"meta\.json|dataset\.json|config(_v[\d.]+)?\.json"
+# Our own, what people call theirs, and those of CVAT, CamVid, RUGD, fast.ai, ADE20K, Roboflow, Supervisely.
 FILES = re.compile(
     r"classes\.ya?ml|(label_)?class_dict.*\.csv|label_?map\.txt|label_?colou?rs\.txt|(.*[_-])?colou?r_?map\.(json|txt|csv)|"
     r"(labels?|class(es)?|class_?(names|list|mapping)|categories|category_ids?)\.(json|txt|csv)|(codes|names)\.(txt|csv)|"
-    r"objectinfo\d*\.(txt|csv)|_classes\.csv|(label_?map|id2label|obj_class_to_machine_color|seg_annotation_info)\.json|"
-    r"meta\.json|dataset\.json|config(_v[\d.]+)?\.json"
+    rf"objectinfo\d*\.(txt|csv)|_classes\.csv|(label_?map|id2label|obj_class_to_machine_color)\.json|{MIXED}"
 )
-# Supervisely's, nnU-Net's and Mapillary's hold much else: the classes stand below a key of their own.
-MIXED = re.compile(r"meta\.json|dataset\.json|config(_v[\d.]+)?\.json")
 HEX = re.compile(r"#?([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})")
 BELOW = ("classes", "labels", "categories", "items", "id2label")  # keys of a JSON file that hold the classes
-COLUMNS = {  # what is listed -> keys of the list; of lists that belong together
-    "name": ("names", "class_names", "classes", "labels"),
-    "color": ("colors", "class_colors", "palette"),
-    "id": ("ids", "class_ids", "class_indexes", "class_indices"),
-}
 FILE_KEYS = {"image", "image_id", "img", "file", "file_name", "filename", "path", "image_path", "mask", "mask_path"}
 FILE_NAME = re.compile(r".*\.(png|jpe?g|tiff?|bmp|gif|webp|nii|gz|npy|txt|json|xml)", re.IGNORECASE)
 NAME_KEYS = ("readable", "name", "title", "label", "class", "class_name", "classname", "category")
 VALUE_KEYS = ("id", "idx", "value", "index", "class_id", "label_id", "mask_value", "pixel_value", "pixel")
 COLOR_KEYS = ("color", "colour", "rgb", "hex", "rgb_color", "color_rgb")
-RED_GREEN_BLUE = (("r", "g", "b"), ("red", "green", "blue"))
 RGB = r"(?P<color>\d+[\s,]+\d+[\s,]+\d+)"
 LINES = (  # of lists of classes
     rf"(?P<name>[^:]+):{RGB}:.*",  # CVAT
@@ -88,7 +81,7 @@ def entries_in(path: Path) -> list[Listed]:
         if path.suffix.lower() in TABLES:
             return from_table(path)
         if path.suffix.lower() == ".json":
-            entries = list(from_json(json.loads(text), bool(MIXED.fullmatch(path.name.lower()))))
+            entries = list(from_json(json.loads(text), bool(re.fullmatch(MIXED, path.name.lower()))))
         else:
             entries = list(from_text(text))
     except (ValueError, TypeError, KeyError, OSError, RecursionError, csv.Error, yaml.YAMLError):
@@ -128,38 +121,16 @@ def from_json(content: Any, mixed: bool = False) -> Iterator[Listed]:
     the classes of a `mixed` file are."""
     if isinstance(content, dict):
         below = next((value for key, value in content.items() if str(key).lower() in BELOW), None)
-        rows = from_columns(lowered(content))
-        if rows:
-            yield from map(from_mapping, rows)
-        elif isinstance(below, dict | list):
+        if isinstance(below, dict | list):
             yield from from_json(below)
         elif not mixed:
-            yield from alike([from_item(str(key), value) for key, value in content.items()])
+            entries = [from_item(str(key), value) for key, value in content.items()]
+            if any(entry.color and not entry.values for entry in entries) and not all(e.color for e in entries):
+                raise UserError("colours and numbers mixed")  # [1, 2, 3] is no colour then, but a region
+            yield from entries
     elif isinstance(content, list):
         for i, item in enumerate(content):
             yield Listed(item, None, (i,)) if isinstance(item, str) else from_mapping(lowered(item))
-
-
-def from_columns(content: dict[str, Any]) -> list[dict[str, Any]]:
-    """{names: [...], colors: [...]} -> [{name, color}]; nothing where no lists belong together."""
-    columns = {}
-    for name, keys in COLUMNS.items():
-        for key in keys:
-            if isinstance(content.get(key), list):
-                columns[name] = content[key]
-    names = columns.get("name", [])
-    if len(columns) < 2 or not all(isinstance(name, str) for name in names):
-        return []
-    if any(len(column) != len(names) for column in columns.values()):
-        return []
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-
-
-def alike(entries: list[Listed]) -> list[Listed]:
-    """Raises UserError where some have a colour and others a number: [1, 2, 3] is no colour then, but a region."""
-    if any(entry.color and not entry.values for entry in entries) and not all(entry.color for entry in entries):
-        raise UserError("colours and numbers mixed")
-    return entries
 
 
 def from_item(key: str, value: Any) -> Listed:
@@ -189,7 +160,7 @@ def from_mapping(item: dict[str, Any]) -> Listed:
     name = next((item[key] for key in NAME_KEYS if isinstance(item.get(key), str)), None)
     if name is None:
         raise UserError("a class without a name")
-    channels = [[item.get(key) for key in keys] for keys in RED_GREEN_BLUE]
+    channels = [list(map(item.get, keys)) for keys in (("r", "g", "b"), ("red", "green", "blue"))]
     colors = [parse_color(color) for color in (*map(item.get, COLOR_KEYS), *channels)]
     value = str(next((item[key] for key in VALUE_KEYS if key in item), "")).strip()
     values = (int(value),) if value.isdecimal() and int(value) < 1 << 16 else None
@@ -199,7 +170,7 @@ def from_mapping(item: dict[str, Any]) -> Listed:
 def from_text(text: str) -> Iterator[Listed]:
     """A table with a header; or a class a line, as in `LINES`; labelme's begin with `__ignore__`, which is 255."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
+    delimiter = max(",\t", key=text.partition("\n")[0].count)
     rows = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
     header = [re.sub(r"[\s-]+", "_", cell.strip().lower()) for cell in next(rows, [])]
     if set(header) & set(NAME_KEYS):

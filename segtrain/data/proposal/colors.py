@@ -10,7 +10,7 @@ from ..survey.facts import MaskFacts
 from .class_files import Listed
 from .color_names import channel_numbers, colour_words, spare_color
 from .levels import NOISE, Histogram, is_soft, peaks
-from .matching import by_color, by_value, differences, is_void
+from .matching import Owners, by_color, by_value, differences, is_void
 from .table import Proposal, table
 
 MANY = 256  # colours beyond which they are no classes
@@ -117,9 +117,7 @@ def numbered_classes(numbers: Mapping[int, int], listed: Sequence[Listed], notes
     return named
 
 
-def void_colors(
-    codes: Sequence[int], owners: Mapping[int, Listed], histogram: Histogram, masks: int
-) -> tuple[list[int], list[str]]:
+def void_colors(codes: Sequence[int], owners: Owners, histogram: Histogram, masks: int) -> tuple[list[int], list[str]]:
     """The colours that mean no class: by their names, Pascal VOC's border, and black that is rare; with notes."""
     ignore, notes = [], []
     for code in codes:

@@ -7,6 +7,7 @@ from .class_files import Listed
 
 VOID_VALUES = (255, 65535)  # beside class indices
 VOID_NAMES = {"void", "ignore", "ignored", "dontcare", "don't care"}
+Owners = Mapping[int, Listed]  # value, or 24-bit colour -> entry
 MOST = 12  # entries, values or colours that a sentence names
 
 
@@ -33,9 +34,7 @@ def by_value(values: Sequence[int], palette: Mapping[int, Color], listed: Sequen
     return dict(enumerate(listed)) if indices and max(indices) < len(listed) else {}
 
 
-def differences(
-    listed: Sequence[Listed], owners: Mapping[int, Listed], pixels: Mapping[int, int], *, colors: bool
-) -> list[str]:
+def differences(listed: Sequence[Listed], owners: Owners, pixels: Mapping[int, int], *, colors: bool) -> list[str]:
     """Sentences on entries of which no mask has a pixel, and on values, or 24-bit `colors`, that have no entry."""
     notes = []
     what = "colours" if colors else "values"

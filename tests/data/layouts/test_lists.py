@@ -9,6 +9,7 @@ from segtrain.data.layouts import lists as module
 from segtrain.data.layouts.lists import (
     by_name,
     column,
+    csv_table,
     halves,
     lines,
     lists_of_splits,
@@ -17,7 +18,6 @@ from segtrain.data.layouts.lists import (
     picture,
     row_of_line,
     rows_of_lists,
-    rows_of_table,
     split_in,
     text_of,
 )
@@ -248,12 +248,12 @@ def test_paths_in_a_table_start_where_it_lies(grow: Grow):
 def test_a_table_that_cannot_be_understood_is_an_error_that_names_its_line(grow: Grow, text: str, problem: str):
     with pytest.raises(UserError, match=problem):
         parse_table(grow(), text, "t.csv")
-    assert rows_of_table(grow(**{"t.csv": text}), "t.csv") == []
+    assert csv_table(grow(**{"t.csv": text})) == []
 
 
 def test_a_table_in_the_folder_is_read(grow: Grow):
     tree = grow(*PAIRS, **{"t.csv": "\ufeffimage,mask,split\nimages/1.jpg,masks/1.png,train\n"})
-    assert rows_of_table(tree, "t.csv") == FIRST
+    assert parse_table(tree, text_of(tree.root / "t.csv"), "t.csv") == FIRST
 
 
 def test_a_folder_stands_for_a_mask_on_request_alone(grow: Grow):

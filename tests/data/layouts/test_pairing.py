@@ -24,7 +24,6 @@ from segtrain.data.layouts.pairing import (
     names_beside,
     paired,
     rival_names,
-    shared_start,
     single,
     spots,
     stem_of,
@@ -77,14 +76,6 @@ def test_a_path_has_a_stem_a_suffix_and_folders(path: str, stem: str, suffix: st
 @pytest.mark.parametrize(("stem", "rest"), [("x_mask", "x"), ("img_7", "7"), ("x", "x"), ("mask", "")])
 def test_a_bare_name_lacks_the_word_for_its_role(stem: str, rest: str):
     assert bare(stem) == rest
-
-
-@pytest.mark.parametrize(
-    ("stems", "start"),
-    [(["ab1", "ab2", "abc"], "ab"), (["ab", "abc"], "ab"), (["x"], "x"), (["a", "b"], ""), (["a", "a"], "a")],
-)
-def test_what_all_names_begin_with(stems: list[str], start: str):
-    assert shared_start(stems) == start
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ import pytest
 
 from segtrain.data.layouts.words import (
     file_role,
-    first_word,
     is_second,
     parse_name,
     parted,
@@ -34,7 +33,6 @@ TOKENS = {
 @pytest.mark.parametrize(("name", "words"), TOKENS.items())
 def test_a_name_falls_into_words_and_numbers(name: str, words: list[str]):
     assert list(tokens(name)) == words
-    assert first_word(name) == (words[0] if words else "")
 
 
 PARTED = {
