@@ -43,11 +43,11 @@ def splits_csv(tree: Tree) -> list[Reading]:
 
 def csv_table(tree: Tree) -> list[Reading]:
     """A table with the columns image, mask and perhaps split"""
-    paths = [path for path in tree.with_suffix(".csv") if path != "splits.csv"]
     readings: list[Reading] = []
-    for path in paths:
-        with suppress(UserError):  # a table of other things
-            readings.append(from_rows(tree, "csv", parse_table(tree, text_of(tree.path(path)), path)))
+    for path in tree.with_suffix(".csv"):
+        if path != "splits.csv":
+            with suppress(UserError):  # a table of other things
+                readings.append(from_rows(tree, "csv", parse_table(tree, text_of(tree.path(path)), path)))
     readings = numbered(mostly_found(readings))
     return [reading._replace(sure=4 * len(reading.pairs) >= len(tree.pictures)) for reading in readings]
 

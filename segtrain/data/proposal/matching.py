@@ -30,7 +30,7 @@ def by_value(values: Sequence[int], palette: Mapping[int, Color], listed: Sequen
         owners = {value: entries[code] for value, code in codes.items() if code in entries}
         if len(owners) > max(1, len(values) // 2):
             return owners
-    indices = [value for value in values if value not in VOID_VALUES]
+    indices = set(values).difference(VOID_VALUES)
     return dict(enumerate(listed)) if indices and max(indices) < len(listed) else {}
 
 

@@ -20,10 +20,11 @@ def propose_values(masks: Sequence[MaskFacts], listed: Sequence[Listed]) -> Prop
     palette = palette_of(masks)
     lossy = any(facts.lossy for facts in masks)
     number = len(histogram.pixels)
+    small = max(set(histogram.pixels).difference(VOID_VALUES), default=0) <= INDICES
     if not lossy and is_numbered(masks, number):
         note = "The values number the objects of each mask; all objects become one class."
         proposal = Proposal("instance numbers", two_classes([0], ["1-65535"], ("background", "object")), [note])
-    elif lossy or (not palette and is_soft(histogram) and not is_small(histogram.pixels)):
+    elif lossy or (not palette and not small and is_soft(histogram)):
         proposal = cut_in_two(histogram, listed, lossy=lossy)
     elif number > MANY:
         proposal = Proposal("unknown", None, [f"The masks hold {number} different values: these are no classes."])
@@ -47,14 +48,10 @@ def palette_of(masks: Sequence[MaskFacts]) -> dict[int, Color]:
     return {index: color_of(code) for index, code in codes.items() if code != index * GREY_STEP}
 
 
-def is_small(values: Sequence[int] | Mapping[int, int]) -> bool:
-    return max((value for value in values if value not in VOID_VALUES), default=0) <= INDICES
-
-
 def is_index(values: Sequence[int]) -> bool:
     """Whether values are class indices: small numbers, or most of all up to the largest; 255 may be beside them."""
-    indices = [value for value in values if value not in VOID_VALUES]
-    return bool(indices) and (is_small(indices) or max(indices) < min(2 * len(indices), MANY))
+    indices = set(values).difference(VOID_VALUES)
+    return bool(indices) and (max(indices) <= INDICES or max(indices) < min(2 * len(indices), MANY))
 
 
 def is_numbered(masks: Sequence[MaskFacts], number: int) -> bool:
@@ -102,7 +99,9 @@ def class_per_value(histogram: Histogram, palette: Mapping[int, Color], listed: 
     owners = by_value(values, palette, listed)
     ignore, notes = void_value(values, palette, owners)
     kept = [value for value in values if value != ignore]
-    kind = "palette" if palette else "class index" if is_index(values) else "grey levels"
+    kind = "class index" if is_index(values) else "grey levels"
+    if palette:
+        kind = "palette"
     if owners:
         pixels = {value: histogram.pixels[value] for value in values if value in kept or value in owners}
         notes += differences(listed, owners, pixels, colors=False)
@@ -119,10 +118,10 @@ def class_per_value(histogram: Histogram, palette: Mapping[int, Color], listed: 
 
 def classes_of(values: Sequence[int], palette: Mapping[int, Color], owners: Owners) -> list[dict[str, object]]:
     """Classes with the names of their entries, with which a file from 1 on leaves 0 to all else."""
-    unnamed = [value for value in values if value not in owners]
+    unnamed = set(values).difference(owners)
     classes = []
     for i, value in enumerate(values):
-        name = "other" if owners and unnamed == [0] else f"class_{value}"
+        name = "other" if owners and unnamed == {0} else f"class_{value}"
         entry = owners.get(value, Listed(name))
         color = entry.color or palette.get(value) or spare_color(i)
         classes.append({"name": entry.name, "color": list(color)})
