@@ -41,12 +41,7 @@ LAYOUTS: dict[str, Callable[[Tree], list[Reading]]] = {
 
 
 class OpenFolder(NamedTuple):
-    """A data folder whose files were listed once.
-
-    Attributes:
-        reading: The chosen way to pair its images with masks.
-        readings: All ways that find pairs, the best first.
-    """
+    """A data folder whose files were listed once, the chosen way to pair its images with masks, and all, best first."""
 
     tree: Tree
     reading: Reading
@@ -71,25 +66,15 @@ class OpenFolder(NamedTuple):
 
 
 def open_folder(
-    root: Path,
-    layout: str | None = None,
-    *,
-    outside: bool = False,
-    order: Order = "area",
-    ties: bool = False,
+    root: Path, layout: str | None = None, *, outside: bool = False, order: Order = "area", ties: bool = False
 ) -> OpenFolder:
     """List a folder, and choose how its images and masks belong together.
 
     Args:
         layout: A name in `LAYOUTS`, and after a colon which of its folders where several would do; `None` takes the
-            best reading.
-        outside: Whether lists may name files outside the root.
-        order: In which the objects of a COCO file are painted over one another.
+            best reading. FileNotFoundError if it finds nothing.
+        outside, order: As in `Tree`.
         ties: Whether the first of several readings that are equally good is taken, rather than refused.
-
-    Raises:
-        FileNotFoundError: If there is no such folder, or no layout (or not the given one) finds pairs in it.
-        UserError: For an unknown layout, and for several readings that are equally good.
     """
     tree = Tree(root, outside=outside, order=order)
     readings = [lists.with_lists(tree, reading) for reading in best_first(all_readings(tree))]

@@ -5,6 +5,7 @@ import posixpath
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from .tree import Tree
 from .words import parse_name, split_named
 
 MAX_BYTES = 1_000_000_000  # of a JSON file; that of COCO's 118,000 training images has 450 million
-NOTHING = "background"
 MARKS = (b'"images"', b'"annotations"', b'"segmentation"')  # words of the format
 
 
@@ -37,17 +37,11 @@ def kind_of(path: str) -> str:
 
 
 def holds_objects(path: Path) -> bool:
-    """Whether the words of COCO's format stand in a file; it is searched piece by piece, and not parsed."""
-    if not path.is_file() or path.stat().st_size > MAX_BYTES:
+    """Whether the words of COCO's format stand in a file, which is searched, and not parsed."""
+    if not path.is_file() or not 0 < path.stat().st_size <= MAX_BYTES:
         return False
-    missing, before = set(MARKS), b""
-    with path.open("rb") as file:
-        for piece in iter(lambda: file.read(1 << 22), b""):
-            missing = {word for word in missing if word not in before + piece}
-            before = piece[-16:]
-            if not missing:
-                return True
-    return False
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        return all(content.find(word) >= 0 for word in MARKS)
 
 
 def from_files(tree: Tree, paths: Sequence[str]) -> Reading:
@@ -65,12 +59,16 @@ def from_files(tree: Tree, paths: Sequence[str]) -> Reading:
                 file_name = str(entry.get("file_name"))[:200]
                 missing.append(tree.path(posixpath.join(posixpath.dirname(path), file_name)))
                 continue
-            drawn = objects.get(hashable(entry.get("id")), [])
+            drawn = objects.get(str(entry.get("id")), [])
             mask = CocoMask(tree.path(path), tree.path(image), stated_size(entry), drawn, tree.order)
             splits[split].append((Placed(image, split, telling_folders(tree, image), ""), mask))
-    background = NOTHING if NOTHING not in names else "no object"  # the class without objects, which no category has
+    pairs: dict[str, list[Pair]] = {}
+    for split, entries in splits.items():
+        unique = unique_names([image for image, _ in entries])
+        pairs[split] = [Pair(name, mask.image, mask) for name, (_, mask) in zip(unique, entries, strict=True)]
+    background = "no object" if "background" in names else "background"  # what no category has
     classes = [{"name": name} for name in (background, *names)]
-    return Reading("coco_json", in_order(as_pairs(splits)), missing, [], {"classes": classes})
+    return Reading("coco_json", in_order(pairs), missing, [], {"classes": classes})
 
 
 def painted(tree: Tree, reading: Reading) -> Reading:
@@ -93,21 +91,8 @@ def painted(tree: Tree, reading: Reading) -> Reading:
     return reading._replace(splits=splits, images=reading.images + lacking, classes=stored.classes)
 
 
-def as_pairs(splits: Mapping[str, Sequence[tuple[Placed, CocoMask]]]) -> dict[str, list[Pair]]:
-    """Images and masks as pairs, with names that tell the images of a split apart."""
-    pairs: dict[str, list[Pair]] = {}
-    for split, entries in splits.items():
-        names = unique_names([image for image, _ in entries])
-        pairs[split] = [Pair(name, mask.image, mask) for name, (_, mask) in zip(names, entries, strict=True)]
-    return pairs
-
-
 def parsed(path: Path) -> dict[str, Any]:
-    """The content of a JSON file with the lists that it must have.
-
-    Raises:
-        UserError: For what is no such file, or nested too deeply.
-    """
+    """The content of a JSON file with the lists that it must have; UserError for what is no such file."""
     try:
         content = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
@@ -119,12 +104,12 @@ def parsed(path: Path) -> dict[str, Any]:
     return content
 
 
-def category_values(content: Mapping[str, Any], names: dict[str, int]) -> dict[Any, int]:
+def category_values(content: Mapping[str, Any], names: dict[str, int]) -> dict[str, int]:
     """Id of a category -> value in the masks, from 1; categories of one name are one. New ones are added to `names`."""
     values = {}
     for entry in sorted(content["categories"], key=number_of_id):
         name = str(entry.get("name", entry.get("id")))
-        values[hashable(entry.get("id"))] = names.setdefault(name, len(names) + 1)
+        values[str(entry.get("id"))] = names.setdefault(name, len(names) + 1)
     return values
 
 
@@ -133,23 +118,15 @@ def number_of_id(entry: Mapping[str, Any]) -> int:
     return number if type(number) is int else 0
 
 
-def hashable(value: Any) -> Any:
-    return value if isinstance(value, int | str) else str(value)
-
-
-def objects_by_image(content: Mapping[str, Any], values: Mapping[Any, int], path: str) -> dict[Any, list[CocoObject]]:
-    """Id of an image -> its objects.
-
-    Raises:
-        UserError: For an object of a category that is not listed.
-    """
-    objects: dict[Any, list[CocoObject]] = defaultdict(list)
+def objects_by_image(content: Mapping[str, Any], values: Mapping[str, int], path: str) -> dict[str, list[CocoObject]]:
+    """Id of an image -> its objects; UserError for an object of a category that is not listed."""
+    objects: dict[str, list[CocoObject]] = defaultdict(list)
     for entry in content["annotations"]:
         category = entry.get("category_id")
-        value = values.get(hashable(category))
+        value = values.get(str(category))
         if value is None:
             raise UserError(f"{path}: an annotation has the category {str(category)[:40]}, which is not listed")
-        objects[hashable(entry.get("image_id"))].append(CocoObject(value, compact(entry.get("segmentation"))))
+        objects[str(entry.get("image_id"))].append(CocoObject(value, compact(entry.get("segmentation"))))
     return objects
 
 

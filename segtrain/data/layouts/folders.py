@@ -73,11 +73,10 @@ def objects(tree: Tree) -> list[Reading]:
     for parent in tree.children:
         images = list(chain.from_iterable(map(tree.below, tree.named_after("image", parent))))
         mask_folders = tree.named_after("mask", parent)
-        masks = tree.below(mask_folders[0]) if mask_folders else []
-        if len(images) == len(mask_folders) == 1 and masks:
+        if len(images) == len(mask_folders) == 1 and tree.below(mask_folders[0]):
             image = Placed(images[0], *without_split(tree.parts_of_folder(parent)), "")
             pairs.append((image, image._replace(path=mask_folders[0])))
-            number += len(masks)
+            number += len(tree.below(mask_folders[0]))
     return [as_reading(tree, "objects", Match(pairs, [], []))] if number > len(pairs) else []
 
 
@@ -146,12 +145,7 @@ def outside_of_splits(images: list[Placed], masks: list[Placed]) -> list[Match]:
 def by_ending(tree: Tree) -> list[Reading]:
     """Image and mask anywhere; a mask is named like its image, with anything behind it"""
     images, masks = sides_of(tree)
-    apart, among = by_endings(images, masks), by_endings([*images, *masks], [])
-    return readings(tree, "by_ending", max(apart, among, key=most_pairs))
-
-
-def most_pairs(matches: list[Match]) -> int:
-    return max((len(match.pairs) for match in matches), default=0)
+    return readings(tree, "by_ending", by_endings([*images, *masks]))
 
 
 def sides_of(tree: Tree) -> tuple[list[Placed], list[Placed]]:
@@ -165,9 +159,6 @@ def sides_of(tree: Tree) -> tuple[list[Placed], list[Placed]]:
             role = "mask"
         sides[role].append(placed)
     return told_apart(tree, sides["image"]), told_apart(tree, sides["mask"])
-
-
-# --- what they share --------------------------------------------------------------------------------------------------
 
 
 def in_folders(tree: Tree, layout: str, divide: Callable[[Spot], Place | None]) -> list[Reading]:

@@ -5,6 +5,7 @@ import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -42,8 +43,12 @@ def splits_csv(tree: Tree) -> list[Reading]:
 
 def csv_table(tree: Tree) -> list[Reading]:
     """A table with the columns image, mask and perhaps split"""
-    paths = [path for path in tree.with_suffix(".csv") if path != "splits.csv"]
-    readings = numbered(mostly_found([from_rows(tree, "csv", rows_of_table(tree, path)) for path in paths]))
+    readings: list[Reading] = []
+    for path in tree.with_suffix(".csv"):
+        if path != "splits.csv":
+            with suppress(UserError):  # a table of other things
+                readings.append(from_rows(tree, "csv", parse_table(tree, text_of(tree.path(path)), path)))
+    readings = numbered(mostly_found(readings))
     return [reading._replace(sure=4 * len(reading.pairs) >= len(tree.pictures)) for reading in readings]
 
 
@@ -76,9 +81,6 @@ def text_of(path: Path) -> str:
         raise UserError(f"{path}: not a list: it is no UTF-8 text") from None
 
 
-# --- train.txt --------------------------------------------------------------------------------------------------------
-
-
 def lists_of_splits(tree: Tree) -> dict[str, dict[str, str]]:
     """Folder -> split -> the list in it that is named after the split."""
     lists: dict[str, dict[str, str]] = defaultdict(dict)
@@ -96,16 +98,21 @@ def lines(tree: Tree, path: str) -> Iterator[str]:
 def rows_of_lists(tree: Tree, files: Mapping[str, str]) -> Iterator[Row]:
     """A row for each line of several lists, given by their splits."""
     for split, path in files.items():
-        yield from rows_of_list(tree, path, split)
+        for line in lines(tree, path):
+            yield row_of_line(tree, posixpath.dirname(path), line, split)
 
 
-def rows_of_list(tree: Tree, path: str, split: str) -> Iterator[Row]:
-    """A row for each line of a list, which is one name, or the paths of an image and of its mask."""
-    folder = posixpath.dirname(path)
-    for line in lines(tree, path):
-        two_names = [pair(tree, folder, image, mask, split) for image, mask in halves(line)]
-        row = next((row for row in two_names if row.image), None)
-        yield row or alone(tree, folder, line, split) or Row("", "", split, line)
+def row_of_line(tree: Tree, folder: str, line: str, split: str) -> Row:
+    """The image and the mask that a line names; or the image that it, or its first word, names with its mask."""
+    for first, second in halves(line):
+        if image := picture(tree, folder, first, "image"):
+            return Row(image, picture(tree, folder, second, "mask"), split, first)
+    for name in (line, re.split(r"[\s,;]", line)[0]):
+        image = picture(tree, folder, name, "image")
+        mask = named(tree, posixpath.splitext(image or name)[0], "mask")
+        if image or mask:
+            return Row(image, "" if mask == image else mask, split, name)
+    return Row("", "", split, line)
 
 
 def halves(line: str) -> Iterator[tuple[str, str]]:
@@ -114,21 +121,6 @@ def halves(line: str) -> Iterator[tuple[str, str]]:
         first, second = line[: cut.start()], line[cut.end() :]
         if suffix_of(first) in SUFFIXES and suffix_of(second) in SUFFIXES:
             yield first, second
-
-
-def pair(tree: Tree, folder: str, image: str, mask: str, split: str) -> Row:
-    """The row for two entries in a line of a list."""
-    return Row(picture(tree, folder, image, "image"), picture(tree, folder, mask, "mask"), split, image)
-
-
-def alone(tree: Tree, folder: str, line: str, split: str) -> Row | None:
-    """The image that a line names, or its first word, with the mask of the same name."""
-    for name in (line, re.split(r"[\s,;]", line)[0]):
-        image = picture(tree, folder, name, "image")
-        mask = named(tree, posixpath.splitext(image or name)[0], "mask")
-        if image or mask:
-            return Row(image, "" if mask == image else mask, split, name)
-    return None
 
 
 def picture(tree: Tree, folder: str, entry: str, role: Role) -> str:
@@ -170,27 +162,13 @@ def by_name(tree: Tree) -> dict[tuple[Role, str], list[str]]:
     return paths
 
 
-# --- tables -----------------------------------------------------------------------------------------------------------
-
-
-def rows_of_table(tree: Tree, path: str) -> list[Row]:
-    """The rows of a table that has columns for images and masks; otherwise nothing."""
-    try:
-        return parse_table(tree, text_of(tree.path(path)), path)
-    except UserError:
-        return []
-
-
 def parse_table(tree: Tree, text: str, path: str, *, united: bool = False) -> list[Row]:
-    """The rows of a table.
-
-    Args:
-        united: Whether a folder may stand for the mask that all files in it are together.
-
-    Raises:
-        UserError: For a table that cannot be understood, naming its line.
-    """
-    header, content = header_and_rows(text, path)
+    """The rows of a table; with `united` a folder may stand for the mask that all files in it are together."""
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    try:
+        header, *content = csv.reader(text.splitlines(), delimiter=delimiter, strict=True)
+    except (ValueError, csv.Error) as error:  # the first for an empty table
+        raise UserError(f"{path}: not a table of images and masks: {error}") from None
     image = column(tree, "image", header, content[:20], path)
     mask = column(tree, "mask", header, content[:20], path)
     split = next((i for i, name in enumerate(header) if name.strip().lower() in SPLIT_COLUMNS), None)
@@ -205,17 +183,6 @@ def parse_table(tree: Tree, text: str, path: str, *, united: bool = False) -> li
         mask_path = mask_folder or picture(tree, folder, fields[mask], "mask")
         rows.append(Row(picture(tree, folder, fields[image], "image"), mask_path, row_split, fields[image].strip()))
     return rows
-
-
-def header_and_rows(text: str, path: str) -> tuple[list[str], list[list[str]]]:
-    """The fields of each line of a table."""
-    first = text.partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)
-    try:
-        header, *rows = csv.reader(text.splitlines(), delimiter=delimiter, strict=True)
-    except (ValueError, csv.Error) as error:  # the first for an empty table
-        raise UserError(f"{path}: not a table of images and masks: {error}") from None
-    return header, rows
 
 
 def column(tree: Tree, role: Role, header: Sequence[str], content: Sequence[Sequence[str]], path: str) -> int:

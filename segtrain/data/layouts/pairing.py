@@ -3,9 +3,10 @@
 import posixpath
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from itertools import permutations, product
+from itertools import chain, permutations, product
+from posixpath import commonprefix
 from typing import NamedTuple
 
 from .tree import Tree
@@ -19,13 +20,7 @@ LETTER = re.compile(r"[^\W\d_]")
 
 
 class Spot(NamedTuple):
-    """A picture below a folder that is named after images or masks.
-
-    Attributes:
-        folder: The name of that folder.
-        above: The folders that lead to that folder.
-        below: The folders between that folder and the picture.
-    """
+    """A picture below a folder that is named after images or masks, with the folders above and below that one."""
 
     path: str
     role: Role
@@ -35,12 +30,8 @@ class Spot(NamedTuple):
 
 
 class Placed(NamedTuple):
-    """An image or a mask with what decides which mask or image belongs to it.
-
-    Attributes:
-        parts: The folders that image and mask share.
-        variant: The name of the folder for images or masks, or the word in the file's name that says so.
-    """
+    """An image or a mask with what decides on its partner: the folders that both share, and, to choose among several,
+    the name of the folder for images or masks, or the word in its own name that says so."""
 
     path: str
     split: str
@@ -111,39 +102,29 @@ KEYS: tuple[Key, ...] = (variant_key, name_key, bare_key, loose_key)  # a later 
 
 
 def match(images: Sequence[Placed], masks: Sequence[Placed]) -> Match:
-    """Pairs of pictures that share a key which nothing else has; where there are none, by a learned way of naming."""
-    pairs: Pairs = []
+    """Pairs of pictures that share a key which nothing else has; where there are none, by what differs in their names,
+    as in DRIVE (https://drive.grand-challenge.org: 21_training.tif with 21_manual1.gif) and NYUv2
+    (https://github.com/meetps/pytorch-semseg: nyu_rgb_0016.png with new_nyu_class13_0016.png)."""
+    whole = Match([], list(images), list(masks))
     for key in KEYS:
-        images, masks = joined(images, masks, key, key, pairs)
-    if pairs:
-        return Match(pairs, list(images), list(masks))
-    for image_key, mask_key in learned(images, masks):
-        match = paired(images, masks, image_key, mask_key)
-        if 2 * len(match.pairs) >= len(images):  # a way of naming, and no accident
-            return match
-    return Match([], list(images), list(masks))
+        found = paired(whole.images, whole.masks, key, key)
+        whole = found._replace(pairs=whole.pairs + found.pairs)
+    if whole.pairs:
+        return whole
+    found = paired(images, masks, distinct(images), distinct(masks))
+    return found if 2 * len(found.pairs) >= len(images) else whole  # fewer pairs are an accident
 
 
 def paired(images: Sequence[Placed], masks: Sequence[Placed], image_key: Key, mask_key: Key) -> Match:
     """Pairs of an image and a mask whose keys are equal, and belong to no other image or mask."""
-    pairs: Pairs = []
-    images, masks = joined(images, masks, image_key, mask_key, pairs)
-    return Match(pairs, list(images), list(masks))
-
-
-def joined(
-    images: Sequence[Placed], masks: Sequence[Placed], image_key: Key, mask_key: Key, pairs: Pairs
-) -> tuple[Sequence[Placed], Sequence[Placed]]:
-    """Moves images and masks whose keys are equal, and those of nothing else, into `pairs`; returns those left."""
-    if not images or not masks:
-        return images, masks
     mask_by_key = single(masks, mask_key)
-    taken: set[str] = set()
+    pairs: Pairs = []
     for key, image in single(images, image_key).items():
         if mask := mask_by_key.get(key):
             pairs.append((image, mask))
-            taken |= {image.path, mask.path}
-    return [image for image in images if image.path not in taken], [mask for mask in masks if mask.path not in taken]
+    taken = set(chain(*pairs))
+    left = [image for image in images if image not in taken]
+    return Match(pairs, left, [mask for mask in masks if mask not in taken])
 
 
 def single(pictures: Iterable[Placed], key: Key) -> dict[Hashable, Placed]:
@@ -154,85 +135,25 @@ def single(pictures: Iterable[Placed], key: Key) -> dict[Hashable, Placed]:
     return {name: group[0] for name, group in groups.items() if len(group) == 1}
 
 
-def learned(images: Sequence[Placed], masks: Sequence[Placed]) -> Iterator[tuple[Key, Key]]:
-    """Keys for names that no word explains: without what most masks add to the name of an image, or most images to
-    that of a mask; without what all names of a side begin and end with."""
-    if affix := most_frequent_affix(masks, images):
-        yield name_key, without(affix)
-    if affix := most_frequent_affix(images, masks):
-        yield without(affix), name_key
-    # DRIVE, https://drive.grand-challenge.org: 21_training.tif with 21_manual1.gif; NYUv2 as in the loader of
-    # https://github.com/meetps/pytorch-semseg: nyu_rgb_0016.png with new_nyu_class13_0016.png
-    yield distinct(images), distinct(masks)
-
-
-def without(affix: tuple[str, str]) -> Key:
-    """A key: the name without a prefix and a suffix."""
-    prefix, suffix = affix
-    return lambda picture: (picture.split, picture.parts, picture.stem.removeprefix(prefix).removesuffix(suffix))
-
-
 def distinct(pictures: Sequence[Placed]) -> Key:
     """A key: the name without what all names of its split begin and end with: 21_training -> 21, t007 -> 007."""
     stems: dict[str, list[str]] = defaultdict(list)
     for picture in pictures:
         stems[picture.split].append(picture.stem)
-    keys = {split: without(shared_affix(names)) for split, names in stems.items()}
-    return lambda picture: keys[picture.split](picture)
+    affixes = {split: shared_affix(names) for split, names in stems.items()}
+
+    def key(picture: Placed) -> Hashable:
+        prefix, suffix = affixes[picture.split]
+        return picture.split, picture.parts, picture.stem.removeprefix(prefix).removesuffix(suffix)
+
+    return key
 
 
 def shared_affix(names: Sequence[str]) -> tuple[str, str]:
     """(prefix, suffix) that all names have, without digits that are part of a number: t001, t002 -> t and nothing."""
-    prefix = re.sub(r"\d+$", "", shared_start(names))
-    suffix = shared_tail([name.removeprefix(prefix) for name in names])
-    return prefix, re.sub(r"^\d+", "", suffix)
-
-
-def shared_start(names: Sequence[str]) -> str:
-    """What all names begin with."""
-    first, last = min(names), max(names)  # all others lie between them
-    for i, (one, other) in enumerate(zip(first, last, strict=False)):
-        if one != other:
-            return first[:i]
-    return first
-
-
-def shared_tail(names: Sequence[str]) -> str:
-    """What all names end with."""
-    return shared_start([name[::-1] for name in names])[::-1]
-
-
-def shared_end(pictures: Sequence[Placed]) -> str:
-    """What the names of all pictures end with, from a mark such as _ on: _leftImg8bit"""
-    if len(pictures) < 2:
-        return ""
-    tail = shared_tail([picture.stem for picture in pictures])
-    mark = MARK.search(tail)
-    return tail[mark.start() :] if mark else ""
-
-
-def most_frequent_affix(longer: Sequence[Placed], shorter: Sequence[Placed]) -> tuple[str, str] | None:
-    """(prefix, suffix) which at least half of `longer` add to the name of one of `shorter`."""
-    known = {name_key(picture) for picture in shorter}
-    counts: Counter[tuple[str, str]] = Counter()
-    for picture in longer:
-        for affix in affixes(picture.stem):
-            if LETTER.search("".join(affix)) and without(affix)(picture) in known:  # a number alone is no affix
-                counts[affix] += 1
-    for affix, number in counts.most_common(1):
-        if 2 * number >= max(len(longer), len(shorter)):
-            return affix
-    return None
-
-
-def affixes(stem: str) -> Iterator[tuple[str, str]]:
-    """(prefix, suffix) that may have been added to a name, of which one is empty."""
-    for mark in MARK.finditer(stem):
-        yield stem[: mark.end()], ""
-        yield "", stem[mark.start() :]
-
-
-# --- folders for images, folders for masks ----------------------------------------------------------------------------
+    prefix = re.sub(r"\d+$", "", commonprefix(names))
+    ends = [name.removeprefix(prefix)[::-1] for name in names]
+    return prefix, re.sub(r"^\d+", "", commonprefix(ends)[::-1])
 
 
 @lru_cache(maxsize=2)
@@ -296,11 +217,8 @@ def held_in(tree: Tree, folder: str) -> tuple[frozenset[str], str]:
 
 
 def matches(images: Sequence[Placed], masks: Sequence[Placed], whole: Match | None = None) -> list[Match]:
-    """One match; or, where several folders for images or for masks lie side by side, one for each choice of them.
-
-    If all of them belong to one another, as days do, nothing is left over, and one match it is; likewise if no choice
-    finds as many pairs. `whole` is the match if nothing is chosen, by default that of `match`.
-    """
+    """One match; or, where several folders for images or for masks lie side by side, one for each choice of them,
+    unless nothing is left over, as where they are days that belong together, or no choice finds as many pairs."""
     whole = whole or match(images, masks)
     image_rivals, mask_rivals = rival_names(images), rival_names(masks)
     choices = list(product(sorted(image_rivals) or [""], sorted(mask_rivals) or [""]))[:MAX_VARIANTS]
@@ -327,42 +245,37 @@ def rival_names(pictures: Iterable[Placed]) -> set[str]:
 
 def told_apart(tree: Tree, pictures: Sequence[Placed]) -> list[Placed]:
     """Pictures whose variant is what tells those of one name apart, folders or words: v1.2/labels and v2.0/labels."""
-    words_by_picture = {picture: (*tree.parts(picture.path), picture.variant) for picture in pictures}
     namesakes: dict[Hashable, list[set[str]]] = defaultdict(list)
-    for picture, words in words_by_picture.items():
-        namesakes[picture.split, bare(picture.stem)].append(set(words))
+    for picture in pictures:
+        namesakes[picture.split, bare(picture.stem)].append({*tree.parts(picture.path), picture.variant})
     telling: set[str] = set()
     for sets in namesakes.values():
         telling |= set.union(*sets) - set.intersection(*sets)
     apart: list[Placed] = []
-    for picture, words in words_by_picture.items():
+    for picture in pictures:
+        words = (*tree.parts(picture.path), picture.variant)
         variant = "/".join(word for word in words if word in telling)
         apart.append(picture._replace(variant=variant))
     return apart
 
 
 def by_variant(images: list[Placed], masks: list[Placed]) -> list[Match]:
-    """Matches of pictures of one variant, where variants tell pictures of one name apart; else of all."""
-    whole = None
-    if any(picture.variant for picture in (*images, *masks)):
-        whole = of_one_variant(images, masks)
-    return [match for match in matches(images, masks, whole) if match.pairs]
-
-
-def of_one_variant(images: Sequence[Placed], masks: Sequence[Placed]) -> Match:
-    """Pairs of pictures that `told_apart` gave the same variant: ground_truth/crack/0_mask.png for test/crack/0.png."""
+    """Matches of pictures that `told_apart` gave the same variant: ground_truth/crack/0_mask.png for test/crack/0.png;
+    of all where it gave none."""
 
     def key(picture: Placed) -> Hashable:
         return picture.split, parse_name(picture.variant).rest, bare(picture.stem)
 
-    return paired(images, masks, key, key)
+    told = any(picture.variant for picture in (*images, *masks))
+    whole = paired(images, masks, key, key) if told else None
+    return [match for match in matches(images, masks, whole) if match.pairs]
 
 
-def by_endings(images: Sequence[Placed], masks: Sequence[Placed]) -> list[Match]:
+def by_endings(pictures: Sequence[Placed]) -> list[Match]:
     """Matches of masks that are named like their image with an ending behind it, x_1stHO.png and x_2ndHO.png for x.jpg:
-    one for each ending that at least half of the images with such masks have. Masks may be among the images instead."""
+    one for each ending that at least half of the images with such masks have."""
     endings: dict[str, Pairs] = {}
-    for ending, pairs in pairs_by_ending(images, masks).items():
+    for ending, pairs in pairs_by_ending(pictures).items():
         numbers = Counter(images_of(pairs))
         endings[ending] = [(image, mask) for image, mask in pairs if numbers[image] == 1]
     labelled = set[Placed]().union(*map(images_of, endings.values()))
@@ -374,23 +287,19 @@ def by_endings(images: Sequence[Placed], masks: Sequence[Placed]) -> list[Match]
     return matches
 
 
-def pairs_by_ending(images: Sequence[Placed], masks: Sequence[Placed]) -> dict[str, Pairs]:
-    """Ending -> images with masks of their name and this ending; what all images end with does not count: x_rgb.png."""
-    end = shared_end(images) if masks else ""
-    image_by_name = {(image.split, image.parts, image.stem.removesuffix(end)): image for image in images}
+def pairs_by_ending(pictures: Sequence[Placed]) -> dict[str, Pairs]:
+    """Ending -> images with masks of their name and this ending."""
+    image_by_name = {name_key(picture): picture for picture in pictures}
     endings: dict[str, Pairs] = defaultdict(list)
-    for mask in masks or images:
+    for mask in pictures:
         for mark in MARK.finditer(mask.stem):
-            name, ending = mask.stem[: mark.start()], mask.stem[mark.start() :]
-            image = image_by_name.get((mask.split, mask.parts, name))
+            image = image_by_name.get((mask.split, mask.parts, mask.stem[: mark.start()]))
+            ending = mask.stem[mark.start() :]
             if image and LETTER.search(ending):
                 endings[ending].append((image, mask))
             if image:
                 break
     return endings
-
-
-# --- one folder for both ----------------------------------------------------------------------------------------------
 
 
 def by_affix(path: str, split: str, parts: tuple[str, ...]) -> tuple[Role, Placed]:

@@ -14,10 +14,8 @@ LOOSE = ("by_stem", "by_ending")
 SAMPLES = 4  # masks that are looked at
 MANY = 256  # more numbers than these are no classes
 
-Rank = tuple[bool, bool, int, int, bool, bool, bool, bool, bool]
 
-
-def rank(reading: Reading) -> Rank:
+def rank(reading: Reading) -> tuple[int, ...]:
     """Lower is better: the most pairs, then the fewest files left over; what is drawn for people, and what no folder
     tells, comes last. What is sure comes before all if it leaves nothing over."""
     left = len(reading.images) + len(reading.masks)

@@ -13,7 +13,7 @@ from ..files.pair import Pair
 from ..files.united import UnitedMask
 from .pairing import Match, Pairs, Placed, bare, images_of
 from .tree import Tree
-from .words import SPLIT_WORDS, SPLITS, first_word, parse_name, split_named
+from .words import SPLITS, parse_name, split_among, split_named, tokens
 
 ORDER = (*SPLITS, "trainval", "")
 
@@ -113,7 +113,7 @@ def with_named_splits(match: Match) -> Match:
 
 
 def with_named_split(picture: Placed) -> Placed:
-    return picture._replace(split=SPLIT_WORDS.get(first_word(picture.stem), ""))
+    return picture._replace(split=split_among(tokens(picture.stem)[:1]))
 
 
 def beyond(pairs: Pairs, images: Sequence[Placed], masks: Sequence[Placed]) -> set[Placed]:

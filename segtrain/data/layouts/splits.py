@@ -12,15 +12,13 @@ SHARES = {"train": 0.70, "val": 0.85, "test": 1.0}  # upper ends, for data witho
 
 def with_splits(splits: Mapping[str, Sequence[Pair]], group: re.Pattern[str] | None = None) -> dict[str, list[Pair]]:
     """Train, val and test as they are; what has no split is split by `split_of`, and trainval into train and val.
-
-    Args:
-        group: What this pattern matches in a name, its first group if it has one, decides instead of the name.
-    """
+    What `group` matches in a name, its first group if it has one, decides instead of the name."""
     shares: dict[str, list[Pair]] = {split: list(pairs) for split, pairs in splits.items() if split in SPLITS}
     for pair in splits.get("", ()):
         shares.setdefault(split_of(group_of(pair.name, group)), []).append(pair)
     for pair in splits.get("trainval", ()):
-        shares.setdefault(train_or_val(group_of(pair.name, group)), []).append(pair)
+        split = split_of(group_of(pair.name, group))  # 85 / 15, with the same images in val as without any split
+        shares.setdefault("val" if split == "val" else "train", []).append(pair)
     return {split: shares[split] for split in SPLITS if split in shares}
 
 
@@ -35,11 +33,6 @@ def group_of(name: str, group: re.Pattern[str] | None) -> str:
 def split_of(name: str) -> str:
     """70 / 15 / 15 by a stable hash of the name, so that adding images moves no other."""
     return next(split for split, end in SHARES.items() if place(name) < end)
-
-
-def train_or_val(name: str) -> str:
-    """Train or val for an image of trainval, 85 / 15, with the same images in val as without any split."""
-    return "val" if split_of(name) == "val" else "train"
 
 
 def place(name: str) -> float:

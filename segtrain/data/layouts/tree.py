@@ -26,13 +26,10 @@ class Tree:
 
     Attributes:
         files: Paths of files below the root, with forward slashes, sorted.
+        known: The same in a set, which answers at once whether it has one.
         folders: Paths of folders below the root, the root itself being "".
         outside: Whether lists may name files outside the root.
         order: The order in which the objects of a COCO file are painted over one another.
-
-    Raises:
-        FileNotFoundError: If there is no such root.
-        UserError: For more files than any data set has, and for pictures whose names a terminal would obey.
     """
 
     def __init__(self, root: Path, *, outside: bool = False, order: Order = "area") -> None:
@@ -44,11 +41,11 @@ class Tree:
         self.paths: dict[str, Path] = {}
         self.folders = [""]
         for path, is_folder in walk(root, "", 0):
-            paths = self.folders if is_folder else self.files
-            paths.append(path)
+            (self.folders if is_folder else self.files).append(path)
             if len(self.files) > MAX_FILES:
                 raise UserError(f"{root}: more than {MAX_FILES} files: name the folder of the images alone")
         self.files.sort()
+        self.known = frozenset(self.files)
         self.folders.sort()
         for path in self.pictures:
             if UNPRINTABLE.search(path):
@@ -108,11 +105,6 @@ class Tree:
                 return path
         return None
 
-    @cached_property
-    def known(self) -> frozenset[str]:
-        """The files, in a set that answers at once whether it has one."""
-        return frozenset(self.files)
-
     def with_suffix(self, suffix: str) -> list[str]:
         """The files whose path ends like this, in any case."""
         return [path for path in self.files if path.lower().endswith(suffix.lower())]
@@ -124,11 +116,8 @@ class Tree:
         return self.paths[below]
 
     def find(self, entry: str, base: str = "") -> str | None:
-        """The file that a list in the folder `base` names: relative to it or to the root, or by an absolute path.
-
-        An absolute path from another computer is found by its end. What lies outside the root is found with `outside`
-        alone, and is given as an absolute path.
-        """
+        """The file that a list in the folder `base` names: relative to it or to the root, or by an absolute path,
+        of which the end counts if it is of another computer. What lies outside is found with `outside` alone."""
         entry = entry.strip().replace("\\", "/")
         if UNPRINTABLE.search(entry):
             return None
@@ -141,7 +130,9 @@ class Tree:
             if path.is_file():
                 return path.as_posix()
         if entry.startswith("/") or entry[1:3] == ":/":
-            for end in map("/".join, ends(entry.split("/")[1:])):
+            end = entry
+            while end:  # from long to short
+                end = end.partition("/")[2]
                 if end in self.known:
                     return end
         return None
@@ -158,11 +149,6 @@ def no_folder(root: Path) -> str:
         for name in get_close_matches(root.name, siblings, n=1):
             reason += f"; did you mean {root.parent / name}?"
     return reason
-
-
-def ends(parts: list[str]) -> Iterator[list[str]]:
-    """All ends of a path, from the longest to the shortest: a/b/c, b/c, c."""
-    return (parts[start:] for start in range(len(parts)))
 
 
 def walk(root: Path, below: str, depth: int) -> Iterator[tuple[str, bool]]:

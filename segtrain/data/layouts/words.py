@@ -41,19 +41,14 @@ SPLIT_WORDS = {
 FILLERS = frozenset(("set", "sets", "data", "dataset", "split", "subset", "part", "dir", "folder", "files"))
 SHORT_SPLITS = {"tr": "train", "va": "val", "te": "test", "ts": "test"}  # DUTS-TE
 TOKEN = re.compile(r"[A-Z]{2,}s?(?![a-z])|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]|\d+|[^\W\d_]+")
+YEAR = re.compile(r"\d{4}")
 NUMBERED = re.compile(r"(.+[\W_][^\W\d_]+)[\W_]\d{1,3}")  # x_mask_2
 LAST_WORD = re.compile(r"(?P<base>.+?)[\W_]+(?P<word>[^\W_]+(?:[\W_]truth)?)")  # x_mask, x_ground_truth
 FIRST_WORD = re.compile(r"(?P<word>[^\W_]+?)[\W_]+(?P<base>.+)")  # gt-x
 
 
 class Words(NamedTuple):
-    """What the name of a folder or file says.
-
-    Attributes:
-        role: Image or mask, if the name says so.
-        split: Train, val, test or trainval, if the name says so.
-        rest: The other words and numbers.
-    """
+    """What the name of a folder or file says of role and split, nothing if empty, and its other words and numbers."""
 
     role: Role
     split: str
@@ -64,10 +59,6 @@ class Words(NamedTuple):
 def tokens(name: str) -> tuple[str, ...]:
     """The words and numbers of a name: `train_JPEGImages-2` -> train, jpeg, images, 2; `trainannot` -> train, annot"""
     return tuple(chain.from_iterable(parted(word.lower()) for word in TOKEN.findall(name)))
-
-
-def first_word(name: str) -> str:
-    return next(iter(tokens(name)), "")
 
 
 def parted(word: str) -> tuple[str, ...]:
@@ -142,11 +133,7 @@ def innermost_role(folders: Sequence[str]) -> Role:
 def split_told(name: str) -> str:
     """The split in a name that says nothing else but, perhaps, image or mask: `train_images`."""
     words = parse_name(name)
-    return words.split if all(map(is_year, words.rest)) else ""
-
-
-def is_year(word: str) -> bool:
-    return word.isdigit() and len(word) == 4
+    return words.split if all(map(YEAR.fullmatch, words.rest)) else ""
 
 
 @lru_cache(maxsize=1 << 18)

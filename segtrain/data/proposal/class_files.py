@@ -15,27 +15,21 @@ from ...text import UNPRINTABLE
 from ..classes import MAX_BYTES, MAX_CLASSES, MAX_NAME, ClassTable
 from ..color import Color
 
-# Our own, what people call theirs, and those of CVAT, CamVid, RUGD, fast.ai, ADE20K, Roboflow, Supervisely, WoodScape.
+# Supervisely's, nnU-Net's and Mapillary's hold much else: the classes stand below a key of their own.
+MIXED = r"meta\.json|dataset\.json|config(_v[\d.]+)?\.json"
+# Our own, what people call theirs, and those of CVAT, CamVid, RUGD, fast.ai, ADE20K, Roboflow, Supervisely.
 FILES = re.compile(
     r"classes\.ya?ml|(label_)?class_dict.*\.csv|label_?map\.txt|label_?colou?rs\.txt|(.*[_-])?colou?r_?map\.(json|txt|csv)|"
     r"(labels?|class(es)?|class_?(names|list|mapping)|categories|category_ids?)\.(json|txt|csv)|(codes|names)\.(txt|csv)|"
-    r"objectinfo\d*\.(txt|csv)|_classes\.csv|(label_?map|id2label|obj_class_to_machine_color|seg_annotation_info)\.json"
+    rf"objectinfo\d*\.(txt|csv)|_classes\.csv|(label_?map|id2label|obj_class_to_machine_color)\.json|{MIXED}"
 )
-# Supervisely's, nnU-Net's and Mapillary's hold much else: the classes stand below a key of their own.
-MIXED = re.compile(r"meta\.json|dataset\.json|config(_v[\d.]+)?\.json")
 HEX = re.compile(r"#?([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})")
 BELOW = ("classes", "labels", "categories", "items", "id2label")  # keys of a JSON file that hold the classes
-COLUMNS = {  # what is listed -> keys of the list; of lists that belong together
-    "name": ("names", "class_names", "classes", "labels"),
-    "color": ("colors", "class_colors", "palette"),
-    "id": ("ids", "class_ids", "class_indexes", "class_indices"),
-}
 FILE_KEYS = {"image", "image_id", "img", "file", "file_name", "filename", "path", "image_path", "mask", "mask_path"}
 FILE_NAME = re.compile(r".*\.(png|jpe?g|tiff?|bmp|gif|webp|nii|gz|npy|txt|json|xml)", re.IGNORECASE)
 NAME_KEYS = ("readable", "name", "title", "label", "class", "class_name", "classname", "category")
 VALUE_KEYS = ("id", "idx", "value", "index", "class_id", "label_id", "mask_value", "pixel_value", "pixel")
 COLOR_KEYS = ("color", "colour", "rgb", "hex", "rgb_color", "color_rgb")
-RED_GREEN_BLUE = (("r", "g", "b"), ("red", "green", "blue"))
 RGB = r"(?P<color>\d+[\s,]+\d+[\s,]+\d+)"
 LINES = (  # of lists of classes
     rf"(?P<name>[^:]+):{RGB}:.*",  # CVAT
@@ -46,7 +40,7 @@ LINES = (  # of lists of classes
     r"(?P<value>\d+)[\s,:]+(?P<name>\D.*)",
     r"(?P<name>\D.*?)[\s,:]+(?P<value>\d+)",
 )
-BEST_KNOWN = ("classes.y", "classes.json", "class_dict", "labelmap.txt", "label_colors.txt", "label")
+TABLES = (".yaml", ".yml")
 
 
 class Listed(NamedTuple):
@@ -68,24 +62,12 @@ def read_class_file(root: Path) -> ClassFile | None:
         if any(part.startswith(".") for part in folder.relative_to(root).parts):
             continue
         with suppress(OSError):
-            paths = [path for path in folder.iterdir() if is_class_file(path.name.lower()) and path.is_file()]
-            for path in sorted(paths, key=rank):
+            paths = [path for path in folder.iterdir() if FILES.fullmatch(path.name.lower()) and path.is_file()]
+            for path in sorted(paths, key=lambda path: (path.suffix not in TABLES, path.name)):
                 entries = entries_in(path)
                 if entries:
                     return ClassFile(path, entries)
     return None
-
-
-def is_class_file(name: str) -> bool:
-    return bool(FILES.fullmatch(name) or MIXED.fullmatch(name))
-
-
-def rank(path: Path) -> tuple[int, str]:
-    """Sorts files by how well known their names are."""
-    for place, start in enumerate(BEST_KNOWN):
-        if path.name.lower().startswith(start):
-            return place, path.name
-    return len(BEST_KNOWN), path.name
 
 
 def entries_in(path: Path) -> list[Listed]:
@@ -96,11 +78,10 @@ def entries_in(path: Path) -> list[Listed]:
         if len(content) > MAX_BYTES:
             return []
         text = content.decode("utf-8-sig")
-        if path.suffix.lower() in (".yaml", ".yml"):
+        if path.suffix.lower() in TABLES:
             return from_table(path)
         if path.suffix.lower() == ".json":
-            mixed = bool(MIXED.fullmatch(path.name.lower()))
-            entries = list(from_json(json.loads(text), mixed))
+            entries = list(from_json(json.loads(text), bool(re.fullmatch(MIXED, path.name.lower()))))
         else:
             entries = list(from_text(text))
     except (ValueError, TypeError, KeyError, OSError, RecursionError, csv.Error, yaml.YAMLError):
@@ -125,9 +106,6 @@ def merged(entries: Iterable[Listed]) -> list[Listed]:
     return list(names.values())
 
 
-# --- formats ----------------------------------------------------------------------------------------------------------
-
-
 def from_table(path: Path) -> list[Listed]:
     """The entries of a `classes.yaml`."""
     table = ClassTable.from_file(path)
@@ -139,45 +117,20 @@ def from_table(path: Path) -> list[Listed]:
 
 
 def from_json(content: Any, mixed: bool = False) -> Iterator[Listed]:
-    """[names], [{name, color, id}], {name: color or number}, {number or color: name}; also below one of `BELOW`.
-
-    Args:
-        mixed: whether the file holds more than classes, which are then below such a key.
-    """
+    """[names], [{name, color, id}], {name: color or number}, {number or color: name}; also below one of `BELOW`, where
+    the classes of a `mixed` file are."""
     if isinstance(content, dict):
         below = next((value for key, value in content.items() if str(key).lower() in BELOW), None)
-        rows = from_columns(lowered(content))
-        if rows:
-            yield from map(from_mapping, rows)
-        elif isinstance(below, dict | list):
+        if isinstance(below, dict | list):
             yield from from_json(below)
         elif not mixed:
-            yield from alike([from_item(str(key), value) for key, value in content.items()])
+            entries = [from_item(str(key), value) for key, value in content.items()]
+            if any(entry.color and not entry.values for entry in entries) and not all(e.color for e in entries):
+                raise UserError("colours and numbers mixed")  # [1, 2, 3] is no colour then, but a region
+            yield from entries
     elif isinstance(content, list):
         for i, item in enumerate(content):
             yield Listed(item, None, (i,)) if isinstance(item, str) else from_mapping(lowered(item))
-
-
-def from_columns(content: dict[str, Any]) -> list[dict[str, Any]]:
-    """{names: [...], colors: [...]} -> [{name, color}]; nothing where no lists belong together."""
-    columns = {}
-    for name, keys in COLUMNS.items():
-        for key in keys:
-            if isinstance(content.get(key), list):
-                columns[name] = content[key]
-    names = columns.get("name", [])
-    if len(columns) < 2 or not all(isinstance(name, str) for name in names):
-        return []
-    if any(len(column) != len(names) for column in columns.values()):
-        return []
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-
-
-def alike(entries: list[Listed]) -> list[Listed]:
-    """Raises UserError where some have a colour and others a number: [1, 2, 3] is no colour then, but a region."""
-    if any(entry.color and not entry.values for entry in entries) and not all(entry.color for entry in entries):
-        raise UserError("colours and numbers mixed")
-    return entries
 
 
 def from_item(key: str, value: Any) -> Listed:
@@ -207,7 +160,7 @@ def from_mapping(item: dict[str, Any]) -> Listed:
     name = next((item[key] for key in NAME_KEYS if isinstance(item.get(key), str)), None)
     if name is None:
         raise UserError("a class without a name")
-    channels = [[item.get(key) for key in keys] for keys in RED_GREEN_BLUE]
+    channels = [list(map(item.get, keys)) for keys in (("r", "g", "b"), ("red", "green", "blue"))]
     colors = [parse_color(color) for color in (*map(item.get, COLOR_KEYS), *channels)]
     value = str(next((item[key] for key in VALUE_KEYS if key in item), "")).strip()
     values = (int(value),) if value.isdecimal() and int(value) < 1 << 16 else None
@@ -215,13 +168,10 @@ def from_mapping(item: dict[str, Any]) -> Listed:
 
 
 def from_text(text: str) -> Iterator[Listed]:
-    """A table with a header; `name:r,g,b:parts:actions` of CVAT; `r g b name` of CamVid; or a name a line.
-
-    labelme's list of names begins with `__ignore__`, which its masks have as 255; the next is 0.
-    """
+    """A table with a header; or a class a line, as in `LINES`; labelme's begin with `__ignore__`, which is 255."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    tabs = any("\t" in line for line in lines[:1])
-    rows = csv.reader(lines, delimiter="\t" if tabs else ",", skipinitialspace=True)
+    delimiter = max(",\t", key=text.partition("\n")[0].count)
+    rows = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
     header = [re.sub(r"[\s-]+", "_", cell.strip().lower()) for cell in next(rows, [])]
     if set(header) & set(NAME_KEYS):
         for row in rows:

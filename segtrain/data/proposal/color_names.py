@@ -8,8 +8,7 @@ from ..color import Color, color_of
 
 # degrees of the colour circle up to which a word goes
 HUES = {12: "red", 42: "orange", 68: "yellow", 160: "green", 195: "cyan", 255: "blue", 290: "purple", 335: "pink"}
-EASY = 400  # colours beyond which the circle of hues is used up
-PALETTE = ((230, 60, 60), (70, 130, 230), (250, 200, 50), (90, 200, 110), (190, 100, 220), (250, 140, 40))
+PALETTE = ((0, 0, 0), (230, 60, 60), (70, 130, 230), (250, 200, 50), (90, 200, 110), (190, 100, 220), (250, 140, 40))
 
 
 def colour_words(codes: Sequence[int]) -> dict[int, str]:
@@ -60,11 +59,9 @@ def colour_word(color: Color) -> str:
 
 def spare_color(index: int) -> Color:
     """Colours that are easily told apart, the first hundreds of them; black first."""
-    if index == 0:
-        return 0, 0, 0
-    if index <= len(PALETTE):
-        return PALETTE[index - 1]
-    if index > EASY:
+    if index < len(PALETTE):
+        return PALETTE[index]
+    if index > 400:  # the circle of hues is used up
         return color_of(index * 0x9E3779 & 0xFFFFFF)  # the factor is odd: no colour comes twice
     red, green, blue = colorsys.hsv_to_rgb(index * 0.618 % 1, 0.45 + 0.4 * (index % 2), 0.95 - 0.3 * (index % 3 == 0))
     return round(255 * red), round(255 * green), round(255 * blue)

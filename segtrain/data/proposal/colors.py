@@ -10,7 +10,7 @@ from ..survey.facts import MaskFacts
 from .class_files import Listed
 from .color_names import channel_numbers, colour_words, spare_color
 from .levels import NOISE, Histogram, is_soft, peaks
-from .matching import by_color, by_value, differences, is_void
+from .matching import Owners, by_color, by_value, differences, is_void
 from .table import Proposal, table
 
 MANY = 256  # colours beyond which they are no classes
@@ -50,13 +50,9 @@ def propose_colors(masks: Sequence[MaskFacts], listed: Sequence[Listed]) -> Prop
 
 
 def why_no_classes(codes: Sequence[int], histogram: Histogram, uncounted: int, *, lossy: bool) -> str:
-    """What is wrong with the colours that were found; nothing if they can be those of classes.
-
-    Args:
-        uncounted: Pixels of colours that were not counted singly.
-    """
+    """What is wrong with the colours of masks, of which `uncounted` pixels were not counted singly; or nothing."""
     most = 0.5 if lossy else 0.01
-    if len(codes) > MANY or uncounted > most * histogram.total:
+    if len(codes) > MANY or uncounted > most * histogram.pixels.total():
         return f"{MANY} colours and more are no classes (do they number objects, or are the masks photos?)"
     if lossy and len(codes) < 2:
         return "JPEG has changed the colours, and which were meant cannot be told"
@@ -79,11 +75,7 @@ def painted(histogram: Histogram, listed: Sequence[Listed]) -> list[int]:
 
 
 def named_classes(codes: Sequence[int], histogram: Histogram, listed: Sequence[Listed], masks: int) -> Named:
-    """Classes for the colours, those of the class file first.
-
-    Args:
-        masks: How many there are.
-    """
+    """Classes for the colours in so many masks, those of the class file first."""
     owners = by_color(listed)
     present = [code for code in owners if code in codes]
     notes = []
@@ -109,10 +101,8 @@ def named_classes(codes: Sequence[int], histogram: Histogram, listed: Sequence[L
 
 
 def numbered_classes(numbers: Mapping[int, int], listed: Sequence[Listed], notes: list[str]) -> Named:
-    """Classes for colours that are class numbers, which are shown in others, since they are all dark.
-
-    CARLA stores its classes so (https://carla.readthedocs.io/en/latest/ref_sensors/#semantic-segmentation-camera).
-    """
+    """Classes for colours that are class numbers, and all dark, so that they are shown in others, as those of CARLA
+    (https://carla.readthedocs.io/en/latest/ref_sensors/#semantic-segmentation-camera)."""
     notes = [*notes, "The colours are numbers in one channel: each is the class of that number."]
     owners = by_value(sorted(numbers.values()), {}, listed)
     named = Named([], [], notes)
@@ -127,9 +117,7 @@ def numbered_classes(numbers: Mapping[int, int], listed: Sequence[Listed], notes
     return named
 
 
-def void_colors(
-    codes: Sequence[int], owners: Mapping[int, Listed], histogram: Histogram, masks: int
-) -> tuple[list[int], list[str]]:
+def void_colors(codes: Sequence[int], owners: Owners, histogram: Histogram, masks: int) -> tuple[list[int], list[str]]:
     """The colours that mean no class: by their names, Pascal VOC's border, and black that is rare; with notes."""
     ignore, notes = [], []
     for code in codes:
@@ -142,7 +130,7 @@ def void_colors(
         elif code == VOC_BORDER and len(codes) > 2:
             ignore.append(code)
         elif code == 0 and len(codes) > 3 and histogram.masks[code] < 0.25 * masks:
-            share = histogram.pixels[code] / histogram.total
+            share = histogram.pixels[code] / histogram.pixels.total()
             if share < 0.02:
                 ignore.append(code)
                 text = f"Black is rare ({100 * share:.2f} % of the pixels, in {histogram.masks[code]} of {masks} masks)"

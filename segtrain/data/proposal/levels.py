@@ -18,13 +18,8 @@ NOISE = 48  # how far JPEG moves the colour of a flat place
 
 
 class Histogram(NamedTuple):
-    """The numbers in masks: values, palette indices or 24-bit colours.
-
-    Attributes:
-        pixels: Pixels of each number.
-        solid: Those of them that equal their neighbours, as in `MaskFacts`.
-        masks: Masks in which each number occurs.
-    """
+    """The values, palette indices or 24-bit colours in masks: pixels of each, those of them that equal their neighbours
+    as in `MaskFacts`, and the masks in which it occurs."""
 
     pixels: Counter[int]
     solid: Counter[int]
@@ -41,10 +36,6 @@ class Histogram(NamedTuple):
             histogram.masks.update(pixels.keys())
         return histogram
 
-    @property
-    def total(self) -> int:
-        return self.pixels.total()
-
 
 def is_soft(histogram: Histogram) -> bool:
     """Whether most numbers are shades of soft edges or noise: such a pixel hardly ever equals its neighbours."""
@@ -55,11 +46,9 @@ def is_soft(histogram: Histogram) -> bool:
 
 def crowds_both_ends(histogram: Histogram) -> bool:
     """Whether grey values are those of two classes, 0 and 255: few pixels, and no flat places, lie between the ends.
-
     Kvasir-SEG's JPEG masks hold 0-7 and 248-255 (https://github.com/DengPingFan/PraNet/issues/54); soft edges fill what
     lies between (DUTS, https://github.com/ArcherFMY/sal_eval_toolbox/issues/5; resized masks of ISIC,
-    https://github.com/JCruan519/EGE-UNet/issues/13).
-    """
+    https://github.com/JCruan519/EGE-UNet/issues/13)."""
     dark = bright = between = flat = 0
     for value, pixels in histogram.pixels.items():
         if value < 64:
@@ -74,11 +63,9 @@ def crowds_both_ends(histogram: Histogram) -> bool:
 
 def peaks(histogram: Histogram) -> list[int]:
     """The colours that masks had before JPEG changed them, the most frequent first.
-
     The colour with the most solid pixels stands for all within `NOISE`, then that with the most of the rest; what has
     hardly any solid pixels is edges. BKAI-IGH NeoPolyp has such masks, of three classes
-    (https://www.kaggle.com/competitions/bkai-igh-neopolyp/data).
-    """
+    (https://www.kaggle.com/competitions/bkai-igh-neopolyp/data)."""
     codes = np.array(sorted(histogram.solid, key=lambda code: (-histogram.solid[code], code)))
     pixels = np.array([histogram.pixels[code] for code in codes])
     solid = np.array([histogram.solid[code] for code in codes])

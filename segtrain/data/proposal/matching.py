@@ -7,6 +7,7 @@ from .class_files import Listed
 
 VOID_VALUES = (255, 65535)  # beside class indices
 VOID_NAMES = {"void", "ignore", "ignored", "dontcare", "don't care"}
+Owners = Mapping[int, Listed]  # value, or 24-bit colour -> entry
 MOST = 12  # entries, values or colours that a sentence names
 
 
@@ -29,20 +30,12 @@ def by_value(values: Sequence[int], palette: Mapping[int, Color], listed: Sequen
         owners = {value: entries[code] for value, code in codes.items() if code in entries}
         if len(owners) > max(1, len(values) // 2):
             return owners
-    indices = [value for value in values if value not in VOID_VALUES]
+    indices = set(values).difference(VOID_VALUES)
     return dict(enumerate(listed)) if indices and max(indices) < len(listed) else {}
 
 
-def differences(
-    listed: Sequence[Listed], owners: Mapping[int, Listed], pixels: Mapping[int, int], *, colors: bool
-) -> list[str]:
-    """Sentences on entries of which no mask has a pixel, and on values or colours that have no entry.
-
-    Args:
-        owners: The entries of values or colours.
-        pixels: Pixels of each value or colour in all masks.
-        colors: Whether these are 24-bit colours.
-    """
+def differences(listed: Sequence[Listed], owners: Owners, pixels: Mapping[int, int], *, colors: bool) -> list[str]:
+    """Sentences on entries of which no mask has a pixel, and on values, or 24-bit `colors`, that have no entry."""
     notes = []
     what = "colours" if colors else "values"
     present = [owners[code] for code in pixels if code in owners]

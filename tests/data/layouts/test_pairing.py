@@ -19,22 +19,16 @@ from segtrain.data.layouts.pairing import (
     distinct,
     folders_of,
     held_in,
-    joined,
-    learned,
     match,
     matches,
-    most_frequent_affix,
     names_beside,
-    of_one_variant,
+    paired,
     rival_names,
-    shared_end,
-    shared_start,
     single,
     spots,
     stem_of,
     suffix_of,
     told_apart,
-    without,
 )
 from segtrain.data.layouts.tree import Tree
 
@@ -84,29 +78,6 @@ def test_a_bare_name_lacks_the_word_for_its_role(stem: str, rest: str):
     assert bare(stem) == rest
 
 
-@pytest.mark.parametrize(
-    ("stems", "start"),
-    [(["ab1", "ab2", "abc"], "ab"), (["ab", "abc"], "ab"), (["x"], "x"), (["a", "b"], ""), (["a", "a"], "a")],
-)
-def test_what_all_names_begin_with(stems: list[str], start: str):
-    assert shared_start(stems) == start
-
-
-@pytest.mark.parametrize(
-    ("paths", "end"),
-    [
-        (["a_rgb.png", "b_rgb.png"], "_rgb"),
-        (["a_x_rgb.png", "b_x_rgb.png"], "_x_rgb"),
-        (["ax_rgb.png", "bx_rgb.png"], "_rgb"),  # from a mark on
-        (["argb.png", "brgb.png"], ""),
-        (["a_rgb.png"], ""),  # one alone shares nothing
-        (["a_rgb.png", "b.png"], ""),
-    ],
-)
-def test_what_all_names_end_with(paths: list[str], end: str):
-    assert shared_end(several(*paths)) == end
-
-
 # --- keys -------------------------------------------------------------------------------------------------------------
 
 
@@ -153,15 +124,13 @@ def test_a_key_that_two_have_pairs_nothing():
     assert list(single(images, lambda picture: picture.stem)) == ["2"]
 
 
-def test_what_fits_is_moved_and_the_rest_is_returned():
-    found: list[tuple[Placed, Placed]] = []
+def test_what_fits_is_paired_and_the_rest_is_left_over():
     images, masks = several("1.jpg", "2.jpg"), several("m/1.png", "m/3.png")
-    rest = joined(images, masks, KEYS[1], KEYS[1], found)
-    assert [(image.path, mask.path) for image, mask in found] == [("1.jpg", "m/1.png")]
-    assert (names(rest[0]), names(rest[1])) == (["2.jpg"], ["m/3.png"])
-    assert joined([], masks, KEYS[1], KEYS[1], found) == ([], masks)
-    assert joined(images, [], KEYS[1], KEYS[1], found) == (images, [])
-    assert len(found) == 1
+    found = paired(images, masks, KEYS[1], KEYS[1])
+    assert pairs(found) == [("1.jpg", "m/1.png")]
+    assert left(found) == (["2.jpg"], ["m/3.png"])
+    assert paired([], masks, KEYS[1], KEYS[1]) == Match([], [], masks)
+    assert paired(images, [], KEYS[1], KEYS[1]) == Match([], images, [])
 
 
 # --- ways of naming that are learned ----------------------------------------------------------------------------------
@@ -190,40 +159,6 @@ def test_nothing_is_learned_where_names_fit():
 
 
 @pytest.mark.parametrize(
-    ("longer", "shorter", "affix"),
-    [
-        (["1_P.png", "2_P.png"], ["1.jpg", "2.jpg"], ("", "_P")),
-        (["P-1.png", "P-2.png"], ["1.jpg", "2.jpg"], ("P-", "")),
-        (["1_a_b.png", "2_a_b.png"], ["1.jpg", "2.jpg"], ("", "_a_b")),
-        (["1_P.png", "2_P.png", "3_Q.png"], ["1.jpg", "2.jpg", "3.jpg"], ("", "_P")),
-        (["1_P.png", "2_Q.png", "3.png"], ["1.jpg", "2.jpg", "3.jpg"], None),  # neither is in half of them
-        (["1_P.png"], ["1.jpg", "2.jpg", "3.jpg"], None),
-        (["1_P.png", "7.png", "8.png"], ["1.jpg", "2.jpg"], None),  # half of the shorter names, not of the longer
-        (["1_P.png", "2_P.png"], ["1.jpg", "2.jpg", "3.jpg", "4.jpg"], ("", "_P")),
-        (["1_2.png", "2_2.png"], ["1.jpg", "2.jpg"], None),  # a number is no word
-        (["1P.png", "2P.png"], ["1.jpg", "2.jpg"], None),  # no mark between
-        ([], ["1.jpg"], None),
-    ],
-)
-def test_the_affix_that_half_of_the_names_have(longer: list[str], shorter: list[str], affix: tuple[str, str] | None):
-    assert most_frequent_affix(several(*longer), several(*shorter)) == affix
-
-
-def test_an_affix_counts_among_equal_splits_and_folders_alone():
-    train, val = placed("1.jpg", split="train"), placed("2.jpg", split="val")
-    masks = [placed("1_P.png", split="train"), placed("2_P.png", split="val")]
-    assert most_frequent_affix(masks, [train, val]) == ("", "_P")
-    assert most_frequent_affix(masks, [train._replace(split="val"), val._replace(split="train")]) is None
-    assert most_frequent_affix([masks[0]._replace(parts=("a",))], [train]) is None
-
-
-def test_a_key_without_an_affix():
-    key = without(("P_", "_Q"))
-    assert key(placed("P_1_Q.png", split="val", parts=("a",))) == ("val", ("a",), "1")
-    assert key(placed("2.png")) == ("", (), "2")
-
-
-@pytest.mark.parametrize(
     ("stems", "keys"),
     [
         (["21_training", "22_training"], ["21", "22"]),
@@ -248,13 +183,6 @@ def test_names_of_which_only_the_middle_differs_are_paired():
     """DRIVE."""
     found = match(several("21_training.tif", "22_training.tif"), several("21_manual1.gif", "22_manual1.gif"))
     assert pairs(found) == [("21_training.tif", "21_manual1.gif"), ("22_training.tif", "22_manual1.gif")]
-
-
-def test_ways_of_naming_are_tried_in_order():
-    images, masks = several("1.jpg", "2.jpg"), several("1_P.png", "2_P.png")
-    assert len(list(learned(images, masks))) == 2
-    assert len(list(learned(masks, images))) == 2
-    assert len(list(learned(several("a.jpg"), several("b.png")))) == 1
 
 
 # --- folders for images, folders for masks ----------------------------------------------------------------------------
@@ -407,7 +335,7 @@ def test_nothing_tells_apart_what_has_names_of_its_own(grow: Grow):
 def test_pairs_have_one_variant():
     images = [placed("test/crack/0.png", "crack"), placed("test/rust/0.png", "rust"), placed("test/good/1.png", "good")]
     masks = [placed("gt/rust/0_mask.png", "rust"), placed("gt/crack/0_mask.png", "crack")]
-    found = of_one_variant(images, masks)
+    (found,) = by_variant(images, masks)
     assert pairs(found) == [("test/crack/0.png", "gt/crack/0_mask.png"), ("test/rust/0.png", "gt/rust/0_mask.png")]
     assert left(found) == (["test/good/1.png"], [])
 
@@ -426,7 +354,7 @@ def test_a_variant_decides_where_there_is_one():
 
 
 def test_a_mask_has_the_name_of_its_image_and_an_ending():
-    (found,) = by_endings(several("1.jpg", "2.jpg"), several("m/1_P.png", "m/2_P.png"))
+    (found,) = by_endings(several("1.jpg", "2.jpg", "m/1_P.png", "m/2_P.png"))
     assert (pairs(found), found.variant) == ([("1.jpg", "m/1_P.png"), ("2.jpg", "m/2_P.png")], "")
     assert left(found) == ([], [])
 
@@ -434,7 +362,7 @@ def test_a_mask_has_the_name_of_its_image_and_an_ending():
 def test_each_usual_ending_is_a_match():
     images = several("1.jpg", "2.jpg")
     masks = several("1_A.png", "1_B.png", "2_A.png", "2_B.png", "1_C.png")
-    found = by_endings(images, masks)
+    found = by_endings([*images, *masks])
     assert [(each.variant, len(each.pairs), len(each.images)) for each in found] == [
         ("_A", 2, 0),
         ("_B", 2, 0),
@@ -444,33 +372,22 @@ def test_each_usual_ending_is_a_match():
 
 def test_an_ending_of_less_than_half_of_the_images_is_an_accident():
     masks = several(*(f"{i}_A.png" for i in range(3)), "0_B.png")
-    assert [each.variant for each in by_endings(several(*(f"{i}.jpg" for i in range(3))), masks)] == [""]
-
-
-def test_masks_may_be_among_the_images():
-    (found,) = by_endings(several("1.jpg", "2.jpg", "1_P.png", "2_P.png"), [])
-    assert pairs(found) == [("1.jpg", "1_P.png"), ("2.jpg", "2_P.png")]
-
-
-def test_what_all_images_end_with_does_not_count():
-    (found,) = by_endings(several("1_rgb.png", "2_rgb.png"), several("1_P.png", "2_P.png"))
-    assert pairs(found) == [("1_rgb.png", "1_P.png"), ("2_rgb.png", "2_P.png")]
+    assert [each.variant for each in by_endings([*several("0.jpg", "1.jpg", "2.jpg"), *masks])] == [""]
 
 
 def test_two_masks_of_one_ending_are_no_choice_for_an_image():
-    (found,) = by_endings(several("1.jpg", "2.jpg"), several("a/1_P.png", "b/1_P.png", "a/2_P.png"))
+    (found,) = by_endings(several("1.jpg", "2.jpg", "a/1_P.png", "b/1_P.png", "a/2_P.png"))
     assert pairs(found) == [("2.jpg", "a/2_P.png")]
 
 
-@pytest.mark.parametrize("mask", ["1_2.png", "1P.png", "3_P.png", "1.png"])
+@pytest.mark.parametrize("mask", ["1_2.png", "1P.png", "3_P.png"])
 def test_what_is_no_ending_of_an_image(mask: str):
-    """A number, no mark between, an image that is not there, nothing at all."""
-    assert by_endings(several("1.jpg", "2.jpg"), several(mask)) == []
+    """A number, no mark between, an image that is not there."""
+    assert by_endings(several("1.jpg", "2.jpg", mask)) == []
 
 
 def test_endings_count_among_equal_splits_alone():
-    images, masks = [placed("1.jpg", split="train")], [placed("1_P.png", split="val")]
-    assert by_endings(images, masks) == []
+    assert by_endings([placed("1.jpg", split="train"), placed("1_P.png", split="val")]) == []
 
 
 # --- one folder for both ----------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from segtrain.data.layouts import tree as module
-from segtrain.data.layouts.tree import Tree, ends, leads_up, no_folder, walk
+from segtrain.data.layouts.tree import Tree, leads_up, no_folder, walk
 from segtrain.errors import UserError
 
 Grow = Callable[..., Tree]
@@ -121,10 +121,6 @@ def test_what_lies_outside_is_found_on_request_alone(grow: Grow, tmp_path: Path)
 def test_where_lists_may_name_files_outside_they_name_those_inside_as_well(grow: Grow, entry: str, path: str | None):
     """A list that was written on another computer names files by absolute paths, and is understood either way."""
     assert grow("1.png", "2.png", "a/1.png", outside=True).find(entry, "a") == path
-
-
-def test_all_ends_of_a_path_from_long_to_short():
-    assert list(ends(["a", "b", "c"])) == [["a", "b", "c"], ["b", "c"], ["c"]]
 
 
 def test_links_are_followed_but_not_up(grow: Grow, tmp_path: Path):
