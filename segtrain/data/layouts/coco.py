@@ -5,7 +5,6 @@ import posixpath
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +36,15 @@ def kind_of(path: str) -> str:
 
 
 def holds_objects(path: Path) -> bool:
-    """Whether the words of COCO's format stand in a file, which is searched, and not parsed."""
-    if not path.is_file() or not 0 < path.stat().st_size <= MAX_BYTES:
+    """Whether the words of COCO's format stand in a file, which is searched piece by piece, and not parsed."""
+    if not path.is_file() or path.stat().st_size > MAX_BYTES:
         return False
-    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
-        return all(content.find(word) >= 0 for word in MARKS)
+    wanted, before = set(MARKS), b""
+    with path.open("rb") as file:
+        while wanted and (piece := file.read(1 << 22)):
+            wanted = {word for word in wanted if word not in before + piece}
+            before = piece[-16:]
+    return not wanted
 
 
 def from_files(tree: Tree, paths: Sequence[str]) -> Reading:

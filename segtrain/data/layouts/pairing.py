@@ -3,7 +3,7 @@
 import posixpath
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain, permutations, product
 from posixpath import commonprefix
@@ -102,17 +102,52 @@ KEYS: tuple[Key, ...] = (variant_key, name_key, bare_key, loose_key)  # a later 
 
 
 def match(images: Sequence[Placed], masks: Sequence[Placed]) -> Match:
-    """Pairs of pictures that share a key which nothing else has; where there are none, by what differs in their names,
-    as in DRIVE (https://drive.grand-challenge.org: 21_training.tif with 21_manual1.gif) and NYUv2
-    (https://github.com/meetps/pytorch-semseg: nyu_rgb_0016.png with new_nyu_class13_0016.png)."""
+    """Pairs of pictures that share a key which nothing else has; else by what differs in their names."""
     whole = Match([], list(images), list(masks))
     for key in KEYS:
         found = paired(whole.images, whole.masks, key, key)
         whole = found._replace(pairs=whole.pairs + found.pairs)
     if whole.pairs:
         return whole
-    found = paired(images, masks, distinct(images), distinct(masks))
-    return found if 2 * len(found.pairs) >= len(images) else whole  # fewer pairs are an accident
+    for image_key, mask_key in learned(images, masks):
+        found = paired(images, masks, image_key, mask_key)
+        if 2 * len(found.pairs) >= len(images):  # fewer pairs are an accident
+            return found
+    return whole
+
+
+def learned(images: Sequence[Placed], masks: Sequence[Placed]) -> Iterator[tuple[Key, Key]]:
+    """Keys for names that no word explains: without what most masks add to the name of an image, or most images to
+    that of a mask; without what all names of a side begin and end with, as in DRIVE (https://drive.grand-challenge.org:
+    21_training.tif with 21_manual1.gif) and NYUv2 (https://github.com/meetps/pytorch-semseg: nyu_rgb_0016.png with
+    new_nyu_class13_0016.png)."""
+    if affix := most_frequent_affix(masks, images):
+        yield name_key, without(affix)
+    if affix := most_frequent_affix(images, masks):
+        yield without(affix), name_key
+    yield distinct(images), distinct(masks)
+
+
+def without(affix: tuple[str, str]) -> Key:
+    """A key: the name without a prefix and a suffix."""
+    prefix, suffix = affix
+    return lambda picture: (picture.split, picture.parts, picture.stem.removeprefix(prefix).removesuffix(suffix))
+
+
+def most_frequent_affix(longer: Sequence[Placed], shorter: Sequence[Placed]) -> tuple[str, str] | None:
+    """(prefix, suffix), one of them empty, which at least half of `longer` add to the name of one of `shorter`."""
+    known = {name_key(picture) for picture in shorter}
+    counts: Counter[tuple[str, str]] = Counter()
+    for picture in longer:
+        stem = picture.stem
+        for mark in MARK.finditer(stem):
+            for affix in ((stem[: mark.end()], ""), ("", stem[mark.start() :])):
+                if LETTER.search("".join(affix)) and without(affix)(picture) in known:  # a number alone is no affix
+                    counts[affix] += 1
+    for affix, number in counts.most_common(1):
+        if 2 * number >= max(len(longer), len(shorter)):
+            return affix
+    return None
 
 
 def paired(images: Sequence[Placed], masks: Sequence[Placed], image_key: Key, mask_key: Key) -> Match:
@@ -140,13 +175,8 @@ def distinct(pictures: Sequence[Placed]) -> Key:
     stems: dict[str, list[str]] = defaultdict(list)
     for picture in pictures:
         stems[picture.split].append(picture.stem)
-    affixes = {split: shared_affix(names) for split, names in stems.items()}
-
-    def key(picture: Placed) -> Hashable:
-        prefix, suffix = affixes[picture.split]
-        return picture.split, picture.parts, picture.stem.removeprefix(prefix).removesuffix(suffix)
-
-    return key
+    keys = {split: without(shared_affix(names)) for split, names in stems.items()}
+    return lambda picture: keys[picture.split](picture)
 
 
 def shared_affix(names: Sequence[str]) -> tuple[str, str]:

@@ -17,14 +17,19 @@ from ..color import Color
 
 # Supervisely's, nnU-Net's and Mapillary's hold much else: the classes stand below a key of their own.
 MIXED = r"meta\.json|dataset\.json|config(_v[\d.]+)?\.json"
-# Our own, what people call theirs, and those of CVAT, CamVid, RUGD, fast.ai, ADE20K, Roboflow, Supervisely.
+# Our own, what people call theirs, and those of CVAT, CamVid, RUGD, fast.ai, ADE20K, Roboflow, Supervisely, WoodScape.
 FILES = re.compile(
     r"classes\.ya?ml|(label_)?class_dict.*\.csv|label_?map\.txt|label_?colou?rs\.txt|(.*[_-])?colou?r_?map\.(json|txt|csv)|"
     r"(labels?|class(es)?|class_?(names|list|mapping)|categories|category_ids?)\.(json|txt|csv)|(codes|names)\.(txt|csv)|"
-    rf"objectinfo\d*\.(txt|csv)|_classes\.csv|(label_?map|id2label|obj_class_to_machine_color)\.json|{MIXED}"
+    rf"objectinfo\d*\.(txt|csv)|_classes\.csv|(label_?map|id2label|obj_class_to_machine_color|seg_annotation_info)\.json|{MIXED}"
 )
 HEX = re.compile(r"#?([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})")
 BELOW = ("classes", "labels", "categories", "items", "id2label")  # keys of a JSON file that hold the classes
+COLUMNS = {  # what is listed -> keys of the list; of lists that belong together, as in WoodScape
+    "name": ("names", "class_names", "classes", "labels"),
+    "color": ("colors", "class_colors", "palette"),
+    "id": ("ids", "class_ids", "class_indexes", "class_indices"),
+}
 FILE_KEYS = {"image", "image_id", "img", "file", "file_name", "filename", "path", "image_path", "mask", "mask_path"}
 FILE_NAME = re.compile(r".*\.(png|jpe?g|tiff?|bmp|gif|webp|nii|gz|npy|txt|json|xml)", re.IGNORECASE)
 NAME_KEYS = ("readable", "name", "title", "label", "class", "class_name", "classname", "category")
@@ -121,7 +126,9 @@ def from_json(content: Any, mixed: bool = False) -> Iterator[Listed]:
     the classes of a `mixed` file are."""
     if isinstance(content, dict):
         below = next((value for key, value in content.items() if str(key).lower() in BELOW), None)
-        if isinstance(below, dict | list):
+        if rows := from_columns(lowered(content)):
+            yield from map(from_mapping, rows)
+        elif isinstance(below, dict | list):
             yield from from_json(below)
         elif not mixed:
             entries = [from_item(str(key), value) for key, value in content.items()]
@@ -131,6 +138,21 @@ def from_json(content: Any, mixed: bool = False) -> Iterator[Listed]:
     elif isinstance(content, list):
         for i, item in enumerate(content):
             yield Listed(item, None, (i,)) if isinstance(item, str) else from_mapping(lowered(item))
+
+
+def from_columns(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """{names: [...], colors: [...]} -> [{name, color}]; nothing where no lists belong together."""
+    columns = {}
+    for name, keys in COLUMNS.items():
+        for key in keys:
+            if isinstance(content.get(key), list):
+                columns[name] = content[key]
+    names = columns.get("name", [])
+    if len(columns) < 2 or not all(isinstance(name, str) for name in names):
+        return []
+    if any(len(column) != len(names) for column in columns.values()):
+        return []
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def from_item(key: str, value: Any) -> Listed:

@@ -19,8 +19,10 @@ from segtrain.data.layouts.pairing import (
     distinct,
     folders_of,
     held_in,
+    learned,
     match,
     matches,
+    most_frequent_affix,
     names_beside,
     paired,
     rival_names,
@@ -29,6 +31,7 @@ from segtrain.data.layouts.pairing import (
     stem_of,
     suffix_of,
     told_apart,
+    without,
 )
 from segtrain.data.layouts.tree import Tree
 
@@ -156,6 +159,74 @@ def test_a_way_of_naming_that_less_than_half_of_the_images_follow_is_an_accident
 def test_nothing_is_learned_where_names_fit():
     found = match(several("1.jpg", "2.jpg"), several("1.png", "2_P.png"))
     assert (pairs(found), left(found)) == ([("1.jpg", "1.png")], (["2.jpg"], ["2_P.png"]))
+
+
+@pytest.mark.parametrize(
+    ("longer", "shorter", "affix"),
+    [
+        (["1_P.png", "2_P.png"], ["1.jpg", "2.jpg"], ("", "_P")),
+        (["P-1.png", "P-2.png"], ["1.jpg", "2.jpg"], ("P-", "")),
+        (["1_a_b.png", "2_a_b.png"], ["1.jpg", "2.jpg"], ("", "_a_b")),
+        (["1_P.png", "2_P.png", "3_Q.png"], ["1.jpg", "2.jpg", "3.jpg"], ("", "_P")),
+        (["1_P.png", "2_Q.png", "3.png"], ["1.jpg", "2.jpg", "3.jpg"], None),  # neither is in half of them
+        (["1_P.png"], ["1.jpg", "2.jpg", "3.jpg"], None),
+        (["1_P.png", "7.png", "8.png"], ["1.jpg", "2.jpg"], None),  # half of the shorter names, not of the longer
+        (["1_P.png", "2_P.png"], ["1.jpg", "2.jpg", "3.jpg", "4.jpg"], ("", "_P")),
+        (["1_2.png", "2_2.png"], ["1.jpg", "2.jpg"], None),  # a number is no word
+        (["1P.png", "2P.png"], ["1.jpg", "2.jpg"], None),  # no mark between
+        ([], ["1.jpg"], None),
+    ],
+)
+def test_the_affix_that_half_of_the_names_have(longer: list[str], shorter: list[str], affix: tuple[str, str] | None):
+    assert most_frequent_affix(several(*longer), several(*shorter)) == affix
+
+
+def test_an_affix_counts_among_equal_splits_and_folders_alone():
+    train, val = placed("1.jpg", split="train"), placed("2.jpg", split="val")
+    masks = [placed("1_P.png", split="train"), placed("2_P.png", split="val")]
+    assert most_frequent_affix(masks, [train, val]) == ("", "_P")
+    assert most_frequent_affix(masks, [train._replace(split="val"), val._replace(split="train")]) is None
+    assert most_frequent_affix([masks[0]._replace(parts=("a",))], [train]) is None
+
+
+def test_a_key_without_an_affix():
+    key = without(("P_", "_Q"))
+    assert key(placed("P_1_Q.png", split="val", parts=("a",))) == ("val", ("a",), "1")
+    assert key(placed("2.png")) == ("", (), "2")
+
+
+@pytest.mark.parametrize(
+    ("stems", "keys"),
+    [
+        (["21_training", "22_training"], ["21", "22"]),
+        (["t001", "t012"], ["001", "012"]),  # digits that all share are part of the number
+        (["a10z", "a20z"], ["10", "20"]),
+        (["x", "y"], ["x", "y"]),
+    ],
+)
+def test_a_name_without_what_all_of_its_split_have(stems: list[str], keys: list[str]):
+    pictures = several(*(f"{stem}.png" for stem in stems))
+    assert [key[2] for key in map(distinct(pictures), pictures) if isinstance(key, tuple)] == keys
+
+
+def test_each_split_has_a_start_and_an_end_of_its_own():
+    train = [placed(f"{i}_training.tif", split="train") for i in (21, 22)]
+    test = [placed(f"{i}_test.tif", split="test") for i in ("01", "02")]
+    key = distinct([*train, *test])
+    assert [key(picture) for picture in (train[0], test[1])] == [("train", (), "21"), ("test", (), "02")]
+
+
+def test_names_of_which_only_the_middle_differs_are_paired():
+    """DRIVE."""
+    found = match(several("21_training.tif", "22_training.tif"), several("21_manual1.gif", "22_manual1.gif"))
+    assert pairs(found) == [("21_training.tif", "21_manual1.gif"), ("22_training.tif", "22_manual1.gif")]
+
+
+def test_ways_of_naming_are_tried_in_order():
+    images, masks = several("1.jpg", "2.jpg"), several("1_P.png", "2_P.png")
+    assert len(list(learned(images, masks))) == 2
+    assert len(list(learned(masks, images))) == 2
+    assert len(list(learned(several("a.jpg"), several("b.png")))) == 1
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,11 @@ FILES: dict[str, tuple[str, str, list[Listed]]] = {
         '{"labels": [{"color": [128, 128, 128], "readable": "sky", "name": "nature--sky", "evaluate": true}]}',
         [SKY],
     ),
+    "WoodScape": (
+        "seg_annotation_info.json",
+        '{"class_names": ["sky", "car"], "class_colors": [[128, 128, 128], [64, 0, 128]], "class_indexes": [0, 4]}',
+        [SKY._replace(values=(0,)), CAR._replace(values=(4,))],
+    ),
     "A2D2": ("class_list.json", '{"#808080": "sky", "#400080": "car"}', [SKY, CAR]),
     "ADE20K": (
         "objectInfo150.txt",
