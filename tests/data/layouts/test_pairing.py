@@ -229,36 +229,6 @@ def test_ways_of_naming_are_tried_in_order():
     assert len(list(learned(several("a.jpg"), several("b.png")))) == 1
 
 
-@pytest.mark.parametrize(
-    ("stems", "keys"),
-    [
-        (["21_training", "22_training"], ["21", "22"]),
-        (["t001", "t012"], ["001", "012"]),  # digits that all share are part of the number
-        (["a10z", "a20z"], ["10", "20"]),
-        (["x", "y"], ["x", "y"]),
-    ],
-)
-def test_a_name_without_what_all_of_its_split_have(stems: list[str], keys: list[str]):
-    pictures = several(*(f"{stem}.png" for stem in stems))
-    assert [key[2] for key in map(distinct(pictures), pictures) if isinstance(key, tuple)] == keys
-
-
-def test_each_split_has_a_start_and_an_end_of_its_own():
-    train = [placed(f"{i}_training.tif", split="train") for i in (21, 22)]
-    test = [placed(f"{i}_test.tif", split="test") for i in ("01", "02")]
-    key = distinct([*train, *test])
-    assert [key(picture) for picture in (train[0], test[1])] == [("train", (), "21"), ("test", (), "02")]
-
-
-def test_names_of_which_only_the_middle_differs_are_paired():
-    """DRIVE."""
-    found = match(several("21_training.tif", "22_training.tif"), several("21_manual1.gif", "22_manual1.gif"))
-    assert pairs(found) == [("21_training.tif", "21_manual1.gif"), ("22_training.tif", "22_manual1.gif")]
-
-
-# --- folders for images, folders for masks ----------------------------------------------------------------------------
-
-
 def test_pictures_below_named_folders_are_spots(grow: Grow):
     tree = grow("x/images/train/1.jpg", "x/masks/train/1.png", "other/2.png", "3.png", "x/masks/note.txt")
     assert spots(tree) == [
