@@ -40,10 +40,6 @@ class FolderData(DataModule):
 
     Attributes:
         skipped: The errors for which files were left out, once `splits` was used.
-
-    Raises:
-        FileNotFoundError: For a missing folder or class table; when `splits` is used first, for a missing mask.
-        UserError: For files that do not fit together.
     """
 
     def __init__(
@@ -77,6 +73,7 @@ class FolderData(DataModule):
         super().__init__(table, crop=crop, batch_size=batch_size, workers=workers, augment=augment, seed=seed)
 
     def open_splits(self) -> dict[str, FolderSource]:
+        """Raises FileNotFoundError for files without partner, and UserError for files that do not fit together."""
         reading = self.folder.reading
         refuse_empty(reading)
         alone = unpaired(reading)
@@ -147,8 +144,8 @@ def unpaired(reading: Reading) -> list[tuple[Path, str]]:
         placed = "" in reading.splits or any(parse_name(part).split for part in image.relative_to(top).parts)
         return "has no mask" if placed else "is in no split"
 
-    without_mask = [(image, reason(image)) for image in reading.images]
-    return without_mask + [(mask, "has no image") for mask in reading.masks]
+    alone = [(mask, "has no image") for mask in reading.masks]
+    return [*zip(reading.images, map(reason, reading.images), strict=True), *alone]
 
 
 def alone_text(alone: Sequence[tuple[Path, str]]) -> str:

@@ -54,9 +54,9 @@ def absent_text(name: str, root: Path) -> str:
 def recognised(folder: OpenFolder) -> str | None:
     """The public data set that a folder looks like."""
     for name, origin in ORIGINS.items():
-        if origin.mark and origin.layout == folder.reading.layout:
-            if any(f"/{path}".endswith(f"/{origin.mark}") for path in folder.tree.folders):
-                return name
+        is_marked = origin.mark and any(f"/{path}".endswith(f"/{origin.mark}") for path in folder.tree.folders)
+        if is_marked and origin.layout == folder.reading.layout:
+            return name
     return None
 
 

@@ -43,7 +43,9 @@ class Cache:
 
     def get(self, index: int) -> tuple[Tensor, Tensor] | None:
         """Image (C, H, W) and mask (H, W), to be read and not written; `None` if they were not put in."""
-        return self._views(index) if self._filled[index] else None
+        if self._filled[index]:
+            return self._views(index)
+        return None
 
     def put(self, index: int, image: Tensor, mask: Tensor) -> None:
         for view, tensor in zip(self._views(index), (image, mask), strict=True):

@@ -18,7 +18,7 @@ from ..classes import ClassTable
 from ..workers import Loader, cores
 from .augment import Augment, fitting_crop
 from .sampler import SAMPLE, EndlessBatchSampler, Share, generator
-from .source import Source
+from .source import FolderSource, Source
 from .statistics import channel_statistics, count_classes
 
 MAX_WORKERS = max(32, 4 * (os.cpu_count() or 1))  # more start no faster, and a stranger's settings may ask for any
@@ -130,8 +130,11 @@ class DataModule(LightningDataModule):
     @property
     def cache_bytes(self) -> int:
         """The memory that all that is read may take up, in this process and its workers together."""
-        caches = [getattr(source, "cache", None) for source in self.splits.values()]
-        return sum(cache.size for cache in caches if cache)
+        size = 0
+        for source in self.splits.values():
+            if isinstance(source, FolderSource) and source.cache:
+                size += source.cache.size
+        return size
 
     def fingerprint(self) -> str:
         """A hash of names, sizes and class table, by which a run can tell whether it goes on with the same data."""
@@ -201,4 +204,6 @@ class DataModule(LightningDataModule):
 
 def default_workers() -> int:
     """Processes that read beside a GPU, up to 8; none where the CPU's few cores do the training themselves."""
-    return min(8, cores() - 1) if torch.cuda.is_available() else min(4, cores() // 4)
+    if torch.cuda.is_available():
+        return min(8, cores() - 1)
+    return min(4, cores() // 4)

@@ -69,7 +69,8 @@ class Share(Sampler[list[int]]):
         self.indices = range(rank, length, ranks)
 
     def __iter__(self) -> Iterator[list[int]]:
-        return ([index] for index in self.indices)
+        for index in self.indices:
+            yield [index]
 
     def __len__(self) -> int:
         return max(len(self.indices), 1)

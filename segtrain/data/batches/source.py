@@ -104,7 +104,7 @@ class FolderSource:
 
     def keep(self) -> int:
         """Keep what is read from now on in memory, and return the bytes that all of it will take."""
-        image_type = torch.uint16 if self.bits == 16 else torch.uint8
+        image_type = {8: torch.uint8, 16: torch.uint16}[self.bits]
         mask_type = torch.uint8 if self.classes.dtype == np.uint8 else torch.int16
         self.cache = Cache(self.sizes, self.channels, image_type, mask_type)
         return self.cache.size
@@ -118,7 +118,8 @@ def agree(sources: Iterable[FolderSource], channels: int | None) -> None:
     sources = list(sources)
     headers: list[tuple[Path, Header]] = []
     for source in sources:
-        headers += [(pair.image, header) for pair, header in zip(source.pairs, source.headers, strict=True)]
+        for pair, header in zip(source.pairs, source.headers, strict=True):
+            headers.append((pair.image, header))
     if channels is None:
         channels = common_channels(headers)
     if not 1 <= channels <= MAX_CHANNELS:

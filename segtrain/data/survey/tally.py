@@ -56,6 +56,7 @@ def shows_colours(facts: MaskFacts, coding: Coding) -> bool:
 
 
 def tally(facts: MaskFacts, table: ClassTable) -> Tally:
+    """What the table makes of a mask."""
     colours = shows_colours(facts, table.coding)
     owners = table.rgb if colours else table.values
     pixels, _ = in_coding(facts, table.coding)
