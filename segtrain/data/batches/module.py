@@ -18,7 +18,7 @@ from ..classes import ClassTable
 from ..workers import Loader, cores
 from .augment import Augment, fitting_crop
 from .sampler import SAMPLE, EndlessBatchSampler, Share, generator
-from .source import FolderSource, Source
+from .source import Source
 from .statistics import channel_statistics, count_classes
 
 MAX_WORKERS = max(32, 4 * (os.cpu_count() or 1))  # more start no faster, and a stranger's settings may ask for any
@@ -132,8 +132,9 @@ class DataModule(LightningDataModule):
         """The memory that all that is read may take up, in this process and its workers together."""
         size = 0
         for source in self.splits.values():
-            if isinstance(source, FolderSource) and source.cache:
-                size += source.cache.size
+            cache = getattr(source, "cache", None)
+            if cache is not None:
+                size += cache.size
         return size
 
     def fingerprint(self) -> str:
