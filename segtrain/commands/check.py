@@ -22,20 +22,11 @@ from ..data.public import provide, recognised
 from ..data.survey.facts import ImageFacts
 from ..data.survey.tally import tally
 from ..errors import UserError
+from ..inspection import text
 from ..inspection.counts import Counts, count
 from ..inspection.description import description, write_description
 from ..inspection.inspect import Inspection, inspect
-from ..inspection.text import (
-    ALONE,
-    below,
-    classes_text,
-    findings_csv,
-    findings_text,
-    layout_text,
-    masks_text,
-    splits_text,
-    word,
-)
+from ..inspection.text import word
 from ..losses import class_weights
 from ..report.pictures import samples
 from ..report.screen import COMMAND, say
@@ -49,8 +40,7 @@ def check(*, name: str, data: dict[str, Any], write: bool, out: str | None) -> i
 
     Args:
         name: The choice of data, as in `data=folder`.
-        write: Whether to write `classes.yaml` and `splits.csv`, where a training needs them, into the folder or
-            beside it.
+        write: Whether to write `classes.yaml` and `splits.csv`, where a training needs them.
         out: The folder for the two files; `None` for the current one.
 
     Returns:
@@ -62,7 +52,7 @@ def check(*, name: str, data: dict[str, Any], write: bool, out: str | None) -> i
     provide(data)
     folder = opened(data, ties=not write)
     refuse_among_images(target, folder.reading)
-    say(layout_text(folder))
+    say(text.layout_text(folder))
     if name == "folder" and (public := recognised(folder)):
         say(f"this looks like a public data set: data={public} in place of data=folder knows its classes")
     max_pixels = data.get("max_pixels", MAX_PIXELS)
@@ -94,27 +84,24 @@ def refuse_among_images(target: Path, reading: Reading) -> None:
 
 def explain(inspection: Inspection, data: Settings) -> None:
     """Print what the masks mean, the splits, the classes, and what is wrong."""
-    say(f"\n{masks_text(inspection)}\n\n{splits_text(inspection)}")
+    say(f"\n{text.masks_text(inspection)}\n\n{text.splits_text(inspection)}")
     if inspection.table:
         counts = count(inspection, inspection.table)
-        say(f"\n{classes_text(inspection.table, counts, median_weights(counts))}")
+        say(f"\n{text.classes_text(inspection.table, counts, median_weights(counts))}")
         say(f"\n{advice_text(data, inspection, counts)}")
     if inspection.findings:
-        say(f"\n{findings_text(inspection.findings)}")
+        say(f"\n{text.findings_text(inspection.findings)}")
 
 
 def described(inspection: Inspection, files: Mapping[str, str]) -> Inspection:
-    """Write the files that describe a folder. Of what the list of splits does not name, nothing is wrong then."""
+    """Write the files that describe a folder; what the list of splits does not name is then no finding any more."""
     for path in write_description(inspection.folder.root, files):
         say(f"written: {path}")
     if not inspection.described.settled:
         say("look at check.png, and at the names in classes.yaml: they are yours to change")
     if "splits.csv" not in files:
         return inspection
-    return inspection._replace(findings=[finding for finding in inspection.findings if finding.kind not in ALONE])
-
-
-# --- advice -----------------------------------------------------------------------------------------------------------
+    return inspection._replace(findings=[finding for finding in inspection.findings if finding.kind not in text.ALONE])
 
 
 def median_weights(counts: Counts) -> list[float]:
@@ -167,40 +154,33 @@ def fitting(data: Settings, inspection: Inspection) -> list[str]:
     """Settings, as they are typed, that these images need, or that suit them better than the usual ones."""
     images = inspection.survey.usable_images(inspection.splits.get("train", []))
     words = []
-    if images and data["crop"]:
-        height, width = crop_of(inspection)
-        if [height, width] != list(data["crop"]):
-            words.append(f"data.crop=[{height},{width}]")
+    height, width = crop_of(inspection)
+    if images and data["crop"] and [height, width] != list(data["crop"]):
+        words.append(f"data.crop=[{height},{width}]")
     if 0 < len(images) < data["batch_size"]:
         words.append(f"data.batch_size={len(images)}")
     return words
 
 
-# --- files ------------------------------------------------------------------------------------------------------------
-
-
 def write_files(target: Path, inspection: Inspection) -> list[Path]:
     """check.csv, and check.png where the masks mean something."""
     target.mkdir(parents=True, exist_ok=True)
-    written = [target / "check.csv"]
-    disk.write(written[0], findings_csv(inspection.findings))
+    findings = target / "check.csv"
+    disk.write(findings, text.findings_csv(inspection.findings))
     table = inspection.table
-    pairs = sample(inspection, table) if table else []
-    if table and pairs:
-        written.append(target / "check.png")
-        disk.write(written[1], picture(inspection.folder.root, pairs, table))
-    return written
-
-
-def picture(root: Path, pairs: Sequence[Pair], table: ClassTable) -> bytes:
-    """A PNG of images and masks."""
+    if table is None:
+        return [findings]
     rows = []
-    for pair in pairs:
+    for pair in sample(inspection, table):
         image, mask = FolderSource([pair], table).read(0)  # each for itself: they may differ in their channels
-        rows.append((below(root, pair.image), image.numpy(), mask.numpy()))
+        rows.append((text.below(inspection.folder.root, pair.image), image.numpy(), mask.numpy()))
+    if not rows:
+        return [findings]
     content = io.BytesIO()
     samples(rows, table).save(content, format="PNG")
-    return content.getvalue()
+    picture = target / "check.png"
+    disk.write(picture, content.getvalue())
+    return [findings, picture]
 
 
 def sample(inspection: Inspection, table: ClassTable) -> list[Pair]:
@@ -213,10 +193,10 @@ def sample(inspection: Inspection, table: ClassTable) -> list[Pair]:
     good = list(filter(is_good, inspection.folder.reading.pairs))
     if not good:
         return []
-    pixels = [tally(inspection.survey.mask(pair), table).classes for pair in good]
-    total = Counter[int]()
-    for classes in pixels:
-        total.update(classes)
+    pixels, total = [], Counter[int]()
+    for pair in good:
+        pixels.append(tally(inspection.survey.mask(pair), table).classes)
+        total.update(pixels[-1])
     rarest = [index for index, number in reversed(total.most_common()) if number]
     richest = [max(range(len(good)), key=lambda i: pixels[i].get(index, 0)) for index in rarest]
     spread = np.linspace(0, len(good) - 1, SAMPLES).astype(int).tolist()
@@ -224,15 +204,8 @@ def sample(inspection: Inspection, table: ClassTable) -> list[Pair]:
     return [good[i] for i in sorted(first)]
 
 
-# --- what to type next ------------------------------------------------------------------------------------------------
-
-
 def next_text(name: str, data: Settings, inspection: Inspection, missing: Collection[str]) -> str:
-    """What is to be done: mend, write, train.
-
-    Args:
-        missing: Files that a training needs, or may need, and that are not written yet.
-    """
+    """What is to be done: mend, write, train; `missing` are files that a training may need and that are not written."""
     lines, root = [], word("data.root", data["root"])
     errors = len(inspection.errors)
     if errors:

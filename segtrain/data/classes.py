@@ -16,9 +16,7 @@ from ..text import UNPRINTABLE, parse_yaml, refuse_bomb
 from .color import Color, color_of, number_of, pack, unpack
 
 UNLISTED = -1  # in the look-up tables: no class owns this value
-OTHER, MASKS = ("error", "ignore", "nearest"), ("values", "colors")
 AT_ONCE = 1 << 22  # distances that `_nearest` compares at a time
-KEYS = {"name", "color", "values", "colors"}
 MAX_BYTES, MAX_DEPTH = 1_000_000, 10  # of a table, which may be a stranger's; lists and mappings in one another
 MAX_CLASSES = 4096  # whose confusion matrix takes 128 MiB
 MAX_NAME = 100
@@ -30,7 +28,6 @@ class ClassTable:
     """The classes of a data set, in the order of their indices.
 
     Attributes:
-        names: Names of the classes.
         colors: Colours (classes, 3) uint8, for pictures and for RGB masks.
         void: The index that stands for "no class" in the masks handed out; never a class's own.
         values: Mask value -> class index, or `void`.
@@ -66,11 +63,8 @@ class ClassTable:
         return palette
 
     def encode(self, mask: np.ndarray) -> np.ndarray:
-        """Class indices (H, W) of a mask as decoded: (H, W) integers, or (H, W, 3) colours.
-
-        Raises:
-            UserError: naming values or colours that no class owns, with their pixels.
-        """
+        """Class indices (H, W) of a mask as decoded: (H, W) integers, or (H, W, 3) colours. UserError names values or
+        colours that no class owns, with their pixels."""
         if mask.ndim == 3:
             return self._look_up(pack(mask), self._rgb_table, colors=True)
         indices = self._translated(mask)
@@ -110,7 +104,9 @@ class ClassTable:
 
     def _learn(self, codes: np.ndarray, *, colors: bool) -> None:
         """Note in the look-up table who owns unlisted codes: the owner of the nearest listed one."""
-        owners, table = (self.rgb, self._rgb_table) if colors else (self.values, self._value_table)
+        owners, table = self.values, self._value_table
+        if colors:
+            owners, table = self.rgb, self._rgb_table
         if not owners:
             self._refuse(codes, colors=colors)
         positions = _nearest(codes, np.array(list(owners)), colors=colors)
@@ -152,11 +148,7 @@ class ClassTable:
 
     @classmethod
     def from_file(cls, path: Path) -> "ClassTable":
-        """From a `classes.yaml`.
-
-        Raises:
-            UserError: For a file that is too large, no YAML, or no class table.
-        """
+        """From a `classes.yaml`; UserError for a file that is too large, no YAML, or no class table."""
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
@@ -175,36 +167,42 @@ def _parse(spec: Mapping[str, Any]) -> ClassTable:
     if unknown:
         raise UserError(f"unknown entry {short(unknown[0])}: expected ignore, classes, other, masks")
     classes, other, masks = spec["classes"], spec.get("other", "error"), spec.get("masks")
-    if other not in OTHER:
+    if other not in ("error", "ignore", "nearest"):
         raise UserError(f"other: {short(other)} is neither error, ignore nor nearest")
-    if masks not in (None, *MASKS):
+    if masks not in (None, "values", "colors"):
         raise UserError(f"masks: {short(masks)} is neither values nor colors")
     names = _names(classes)
-    colors = [_color(entry["color"]) if "color" in entry else _default_color(i) for i, entry in enumerate(classes)]
-    ignore, ignored_colors = _ignored(spec.get("ignore"))
-    void = ignore if ignore is not None and len(names) <= ignore < 256 else max(255, len(names))
-    values: dict[int, int] = {} if ignore is None else {ignore: void}
-    rgb: dict[int, int] = dict.fromkeys(map(number_of, ignored_colors), void)
+    colors = [_color(entry.get("color", _default_color(i))) for i, entry in enumerate(classes)]
+    ignored_values, ignored_colors = _ignored(spec.get("ignore"))
+    void = max(255, len(names))
+    for value in ignored_values:
+        if len(names) <= value < 256:
+            void = value
+    values = dict.fromkeys(ignored_values, void)
+    rgb = dict.fromkeys(map(number_of, ignored_colors), void)
     for i, entry in enumerate(classes):
         for value in _values(entry.get("values", [i])):
             _own(values, value, i, str(value), names)
-        for color in map(_color, _listed("colors", entry.get("colors", [entry["color"]] if "color" in entry else []))):
+        usual = [entry["color"]] if "color" in entry else []
+        for color in map(_color, _listed("colors", entry.get("colors", usual))):
             _own(rgb, number_of(color), i, str(list(color)), names)
     return ClassTable(names, np.array(colors, np.uint8), void, values, rgb, other, masks, dict(spec))
 
 
-def _ignored(entry: Any) -> tuple[int | None, list[Color]]:
-    """The value and the colours that `ignore:` names: null, a value, a colour, or a list of colours."""
-    if entry is None or (type(entry) is int and 0 <= entry < 1 << 16):
-        return entry, []
+def _ignored(entry: Any) -> tuple[list[int], list[Color]]:
+    """The values and the colours that `ignore:` names: null, a value, a colour, or a list of colours."""
+    if entry is None:
+        return [], []
+    if type(entry) is int and 0 <= entry < 1 << 16:
+        return [entry], []
     if not isinstance(entry, list | tuple) or len(entry) == 0:
         raise UserError(f"ignore: {short(entry)} is neither null nor a mask value from 0 to 65535 nor a colour")
+    colors = entry if isinstance(entry[0], list | tuple) else [entry]
     try:
-        return None, [_color(color) for color in (entry if isinstance(entry[0], list | tuple) else [entry])]
+        return [], [_color(color) for color in colors]
     except UserError:
-        raise UserError(
-            f"ignore: {short(entry)} is neither null nor a mask value, a colour or a list of them"
-        ) from None
+        wanted = "neither null nor a mask value, a colour or a list of them"
+        raise UserError(f"ignore: {short(entry)} is {wanted}") from None
 
 
 def _names(classes: Sequence[Any]) -> tuple[str, ...]:
@@ -212,7 +210,7 @@ def _names(classes: Sequence[Any]) -> tuple[str, ...]:
     if len(classes) > MAX_CLASSES:
         raise UserError(f"{len(classes)} classes are too many: up to {MAX_CLASSES} are possible")
     for i, entry in enumerate(classes):
-        if not isinstance(entry, Mapping) or "name" not in entry or set(entry) - KEYS:
+        if not isinstance(entry, Mapping) or "name" not in entry or set(entry) - {"name", "color", "values", "colors"}:
             raise UserError(f"class {i}: {short(entry)} is not a mapping with name, and color, values or colors")
         name = entry["name"]
         if not isinstance(name, str):
@@ -234,7 +232,7 @@ def refuse_numbers(mask: np.ndarray) -> None:
 
 def _own(owners: dict[int, int], key: int, index: int, text: str, names: Sequence[str]) -> None:
     if key in owners:
-        owner = names[owners[key]] if owners[key] < len(names) else "ignore"
+        owner = dict(enumerate(names)).get(owners[key], "ignore")
         raise UserError(f"{text} belongs to both {owner!r} and {names[index]!r}")
     owners[key] = index
 
@@ -242,11 +240,13 @@ def _own(owners: dict[int, int], key: int, index: int, text: str, names: Sequenc
 def _values(entries: Any) -> Iterator[int]:
     """[1, "128-255"] -> 1, 128, 129, ..., 255"""
     for entry in _listed("values", entries):
-        match = VALUES.fullmatch(str(entry)) if type(entry) in (int, str) else None
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-        if not first <= last < 1 << 16:
+        match = type(entry) in (int, str) and VALUES.fullmatch(str(entry))
+        numbers = range(0)
+        if match:
+            numbers = range(int(match[1]), int(match[2] or match[1]) + 1)
+        if not numbers or numbers.stop > 1 << 16:
             raise UserError(f"values: expected numbers or ranges such as '128-255' in 0 to 65535, not {short(entry)}")
-        yield from range(first, last + 1)
+        yield from numbers
 
 
 def _listed(key: str, entries: Any) -> Sequence[Any]:

@@ -11,13 +11,14 @@ import numpy as np
 from .classes import ClassTable
 from .color import hex_of
 from .files.images import TRANSPOSED
+from .files.masks import Coding
 from .files.pair import Pair
 from .layouts.reading import Reading
 from .survey.facts import ImageFacts, MaskFacts
 from .survey.measure import LOOK
 from .survey.memory import remembered
 from .survey.survey import Survey, readers, survey
-from .survey.tally import in_coding, tally
+from .survey.tally import in_coding, shows_colours, tally
 
 SAME, DETAIL = 0.98, 0.9  # correlations of two looks, and of what stands out in them, from which they are one image
 ALIKE = 0.8  # and from which two neighbours by name are frames of one sequence
@@ -28,20 +29,16 @@ CHUNK = 256  # images that are compared with all others at once
 
 
 class Finding(NamedTuple):
-    """Something wrong: errors make a pair unusable, warnings do not.
-
-    Attributes:
-        file: An image or a mask, as the survey names it, or a split.
-    """
+    """Something wrong: errors make a pair unusable, warnings do not."""
 
     severity: Literal["error", "warning"]
     kind: str
-    file: str
+    file: str  # an image or a mask, as the survey names it, or a split
     detail: str
 
 
 class Sample(NamedTuple):
-    """A pair, its split, and the facts of its image."""
+    """A pair whose image can be read."""
 
     split: str
     pair: Pair
@@ -56,9 +53,12 @@ def find(reading: Reading, facts: Survey, table: ClassTable | None) -> list[Find
     samples, masks = [], {}
     for split, pairs in reading.splits.items():
         for pair in pairs:
-            samples.append(Sample(split, pair, facts.image(pair)))
-            masks[pair.mask.name] = facts.mask(pair)
-            findings += in_pair(pair, facts.image(pair), facts.mask(pair), table)
+            image, mask = facts.image(pair), facts.mask(pair)
+            findings += in_pair(pair, image, mask, table)
+            if not image.problem:
+                samples.append(Sample(split, pair, image))
+            if not mask.problem:
+                masks[pair.mask.name] = mask
     findings += odd_images(samples)
     findings += odd_masks(masks, table)
     if table is not None:
@@ -86,12 +86,14 @@ def in_pair(pair: Pair, image: ImageFacts, mask: MaskFacts, table: ClassTable | 
 def sizes(pair: Pair, image: ImageFacts, mask: MaskFacts) -> Iterator[Finding]:
     """Sizes after the EXIF orientation; where only one file has one, it may turn the image away from its mask."""
     shown, other = (image.height, image.width), (mask.height, mask.width)
+    turns = (image.orientation in TRANSPOSED) != (mask.orientation in TRANSPOSED)  # if one changes height and width
     both = f"{image.width} x {image.height} pixels, its mask {mask.width} x {mask.height}"
     if image.orientation != mask.orientation:
         name, by = str(pair.image), image.orientation
         if by == 1:
             name, by = pair.mask.name, mask.orientation
-        if shown != other and stored(image) == stored(mask):
+        stored = other[::-1] if turns else other  # the size of the mask, turned as the image is
+        if shown == stored != other:
             detail = f"turned by its EXIF orientation ({by}), the image has {both}: turn the pixels of one of them"
             yield Finding("error", "rotation", name, detail)
             return
@@ -100,12 +102,6 @@ def sizes(pair: Pair, image: ImageFacts, mask: MaskFacts) -> Iterator[Finding]:
             yield Finding("warning", "rotation", name, detail)
     if shown != other:
         yield Finding("error", "size", pair.mask.name, f"the image {pair.image.name} has {both}")
-
-
-def stored(facts: ImageFacts | MaskFacts) -> tuple[int, int]:
-    """(height, width) before the EXIF orientation."""
-    height, width = facts.height, facts.width
-    return (width, height) if facts.orientation in TRANSPOSED else (height, width)
 
 
 def pixels(file: str, mask: MaskFacts, table: ClassTable | None) -> Iterator[Finding]:
@@ -131,8 +127,9 @@ def pixels(file: str, mask: MaskFacts, table: ClassTable | None) -> Iterator[Fin
 
 
 def one_value(file: str, mask: MaskFacts, table: ClassTable | None) -> Finding:
-    codes, _ = in_coding(mask, table.coding if table else None)
-    text = ", ".join(code_text(code, mask, table) for code in codes)
+    coding = table.coding if table else None
+    codes, _ = in_coding(mask, coding)
+    text = ", ".join(code_text(code, mask, coding) for code in codes)
     if len(codes) > 3:
         text = f"of {len(codes)} values of one class"
     return Finding("warning", "one value", file, f"all pixels are {text}")
@@ -144,15 +141,11 @@ def covers(table: ClassTable) -> bool:
 
 
 def unowned_text(mask: MaskFacts, unowned: Mapping[int, int], total: int, table: ClassTable) -> str:
-    """What belongs to no class: the values or colours with the most pixels, and how many others there are.
-
-    Args:
-        total: Pixels of no class, those too whose values were not counted singly.
-    """
+    """What belongs to no class, `total` pixels: the values or colours with the most of them, and how many others."""
     most = sorted(unowned, key=lambda code: -unowned[code])[:5]
     text = f"{total} pixels belong to no class"
     if most:
-        text += ": " + ", ".join(f"{code_text(code, mask, table)} ({unowned[code]})" for code in most)
+        text += ": " + ", ".join(f"{code_text(code, mask, table.coding)} ({unowned[code]})" for code in most)
     if len(unowned) > len(most):
         text += f" and {len(unowned) - len(most)} more"
     if mask.lossy:
@@ -160,11 +153,9 @@ def unowned_text(mask: MaskFacts, unowned: Mapping[int, int], total: int, table:
     return text
 
 
-def code_text(code: int, mask: MaskFacts, table: ClassTable | None) -> str:
+def code_text(code: int, mask: MaskFacts, coding: Coding) -> str:
     """A value, or a colour such as #3C1098."""
-    coding = table.coding if table is not None else None
-    colors = coding == "colors" or (coding is None and mask.channels >= 3)
-    return hex_of(code) if colors else str(code)
+    return hex_of(code) if shows_colours(mask, coding) else str(code)
 
 
 # --- one among others -------------------------------------------------------------------------------------------------
@@ -172,8 +163,7 @@ def code_text(code: int, mask: MaskFacts, table: ClassTable | None) -> str:
 
 def odd_images(samples: Sequence[Sample]) -> Iterator[Finding]:
     """Images whose channels or bit depth are not those of most images."""
-    whole = [sample for sample in samples if not sample.image.problem]
-    kinds = {str(sample.pair.image): (sample.image.channels, max(sample.image.bits, 8)) for sample in whole}
+    kinds = {str(sample.pair.image): (sample.image.channels, max(sample.image.bits, 8)) for sample in samples}
     for file, (channels, bits), (most_channels, most_bits) in odd(kinds):
         if channels != most_channels:
             unit = "channels" if channels > 1 else "channel"
@@ -186,7 +176,7 @@ def odd_masks(masks: Mapping[str, MaskFacts], table: ClassTable | None) -> Itera
     """Masks that store classes in another way than most; nothing where the table reads all of them alike."""
     if table is not None and table.coding is not None:
         return
-    kinds = {file: (written(facts), max(facts.bits, 8)) for file, facts in masks.items() if not facts.problem}
+    kinds = {file: (written(facts), max(facts.bits, 8)) for file, facts in masks.items()}
     for file, kind, most in odd(kinds):
         name = "channels" if kind[0] != most[0] else "bit depth"
         yield Finding("warning", name, file, f"{kind[0]} of {kind[1]} bits, most masks are {most[0]} of {most[1]} bits")
@@ -201,9 +191,10 @@ def written(facts: MaskFacts) -> str:
 
 def odd(kinds: Mapping[str, tuple[Any, int]]) -> Iterator[tuple[str, tuple[Any, int], tuple[Any, int]]]:
     """(file, its kind, the most common kind) for files of another kind."""
-    if kinds:
-        most = Counter(kinds.values()).most_common(1)[0][0]
-        yield from ((file, kind, most) for file, kind in kinds.items() if kind != most)
+    for most, _ in Counter(kinds.values()).most_common(1):
+        for file, kind in kinds.items():
+            if kind != most:
+                yield file, kind, most
 
 
 # --- splits -----------------------------------------------------------------------------------------------------------
@@ -221,13 +212,12 @@ def absent_classes(splits: Mapping[str, Sequence[Pair]], facts: Survey, table: C
 
 def across_splits(samples: Sequence[Sample]) -> Iterator[Finding]:
     """Images that are the same, in one split too; nearly the same, or neighbouring frames, in two splits."""
-    whole = [sample for sample in samples if not sample.image.problem]
-    splits = list(dict.fromkeys(sample.split for sample in whole))
+    splits = list(dict.fromkeys(sample.split for sample in samples))
     copies: dict[str, Finding] = {}
-    for finding in (*duplicates(whole, splits), *near_duplicates(whole, splits)):
+    for finding in (*duplicates(samples, splits), *near_duplicates(samples, splits)):
         copies.setdefault(finding.file, finding)
     yield from copies.values()
-    yield from neighbours(whole)
+    yield from neighbours(samples)
 
 
 def duplicates(samples: Sequence[Sample], splits: Sequence[str]) -> Iterator[Finding]:
@@ -251,18 +241,18 @@ def near_duplicates(samples: Sequence[Sample], splits: Sequence[str]) -> Iterato
     for split in splits:
         here = [sample for sample in samples if sample.split == split and sample.image.look]
         for sample, other, likeness in nearest(here, earlier):
-            if likeness >= SAME and same_shape(sample.image, other.image) and same_detail(sample, other):
+            if likeness >= SAME and same_picture(sample, other):
                 detail = f"looks like {other.pair.image} in {other.split} (correlation {likeness:.3f})"
                 yield Finding("warning", "near-duplicate", str(sample.pair.image), detail)
         earlier += here
 
 
-def same_shape(a: ImageFacts, b: ImageFacts) -> bool:
-    return abs(a.width * b.height / (a.height * b.width) - 1) <= ASPECT
-
-
-def same_detail(a: Sample, b: Sample) -> bool:
-    """What differs from the pixels around tells pictures of one kind apart that look alike at first, such as X-rays."""
+def same_picture(a: Sample, b: Sample) -> bool:
+    """Whether two images that look alike also agree in their proportions, and in what differs from the pixels around,
+    which tells pictures of one kind apart, such as X-rays."""
+    proportions = a.image.width * b.image.height / (a.image.height * b.image.width)
+    if abs(proportions - 1) > ASPECT:
+        return False
     looks = vectors([a, b]).reshape(2, LOOK, LOOK)
     inner = looks[:, 1:-1, 1:-1]
     around = looks[:, :-2, 1:-1] + looks[:, 2:, 1:-1] + looks[:, 1:-1, :-2] + looks[:, 1:-1, 2:]
@@ -293,7 +283,7 @@ def vectors(samples: Sequence[Sample]) -> np.ndarray:
 def neighbours(samples: Sequence[Sample]) -> Iterator[Finding]:
     """Consecutive numbers of one series of names in two splits, where the images are alike or the name says frame."""
     for prefix, frames in numbered(samples):
-        filmed = bool(SEQUENCE.search(prefix))
+        filmed = SEQUENCE.search(prefix)
         for a, b in pairwise(frames) if filmed or is_sequence(frames) else ():
             if a.split != b.split and a.image.digest != b.image.digest and (filmed or alike(a, b)):
                 detail = f"the frame before it, {a.pair.image}, is in {a.split}, this one in {b.split}"
@@ -313,20 +303,13 @@ def numbered(samples: Sequence[Sample]) -> Iterator[tuple[str, list[Sample]]]:
             series[prefix, rest].append((int(number), sample))
     for (prefix, _), frames in series.items():
         frames.sort(key=lambda frame: frame[0])
-        numbers = {number for number, _ in frames}
-        ordered = [sample for _, sample in frames]
-        groups = [ordered] if len(numbers) == len(frames) else by_folder(ordered)
-        for group in groups:
+        is_one = len({number for number, _ in frames}) == len(frames)
+        groups = defaultdict(list)
+        for _, sample in frames:
+            path = sample.pair.image
+            groups[() if is_one else (path.parent, path.suffix)].append(sample)
+        for group in groups.values():
             yield prefix, group
-
-
-def by_folder(samples: Sequence[Sample]) -> list[list[Sample]]:
-    """The samples of each folder and suffix, in their order."""
-    groups = defaultdict(list)
-    for sample in samples:
-        path = sample.pair.image
-        groups[path.parent, path.suffix].append(sample)
-    return list(groups.values())
 
 
 def is_sequence(frames: Sequence[Sample]) -> bool:
@@ -350,5 +333,5 @@ def alike(a: Sample, b: Sample) -> bool:
 def unusable(reading: Reading, table: ClassTable, max_pixels: int) -> list[Finding]:
     """The errors in the files of a reading. Files that were read before and have not changed are not read again."""
     facts = survey(reading.pairs, max_pixels=max_pixels, workers=readers(), cache=remembered())
-    whole = reading._replace(splits={"": reading.pairs})  # so that nothing is compared across splits
-    return [finding for finding in find(whole, facts, table) if finding.severity == "error"]
+    joined = reading._replace(splits={"": reading.pairs})  # so that nothing is compared across splits
+    return [finding for finding in find(joined, facts, table) if finding.severity == "error"]

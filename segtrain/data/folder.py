@@ -25,37 +25,21 @@ from .layouts.words import parse_name, split_named
 
 
 class FolderData(DataModule):
-    """Images with masks below a folder, in any layout of `LAYOUTS`.
+    """Images with masks below a folder, in any layout of `LAYOUTS`; conf/data/folder.yaml says what the settings mean.
 
     The folder is listed, and its layout and classes are found, at once; headers are read when `splits` is used first.
+    Nothing here opens a connection: a new training first downloads public data by `public.provide`.
 
     Args:
-        root: The folder.
-        layout: A name in `LAYOUTS`, and after a colon which of its folders where several would do; `None` takes the one
-            that finds most pairs.
-        classes: A class table as `classes.yaml` holds it; `None` reads that file in `root`, or beside it.
-        group: A regular expression; of data without splits, images in whose names it matches the same text (its first
-            group if it has one) come into one split, so that sequences stay together.
-        on_bad: What becomes of files without partner and of pairs that cannot be used: `stop` with an error, or `skip`
-            them and list them in `skipped`; then all files are read first.
-        outside: Whether lists may name files outside `root`.
-        max_pixels: Of an image or a mask; larger ones are refused by their header.
-        channels: Channels of the images as the network sees them; `None`: 1 where all are grey, 3 where any is in
-            colours, or the number of those with more. Grey is repeated for 3; of more than these, the first are taken.
-        order: In which the objects of a COCO file are painted: `area`, the largest first, so that small ones stay
-            visible, or as in the `file`.
-        crop: Height and width of training crops; `None` takes what `fitting_crop` says of the training images.
-        cache: `ram` keeps what was decoded of train and val in memory, which all workers share.
-        origin: The public data set that this is, by its name in `ORIGINS`, to say what to put where if it is missing.
-        download: Whether a new training first downloads it (`public.provide`). Nothing here opens a connection.
+        layout: A name in `LAYOUTS`, and after a colon which of its folders where several would do.
+        group: Of data without splits, images in whose names it matches the same text (its first group if it has one)
+            come into one split, so that sequences stay together.
+        on_bad: `skip` lists in `skipped` what is left out; all files are read first.
+        channels: Grey is repeated for 3; of images with more channels, the first are taken.
+        origin: A name in `ORIGINS`.
 
     Attributes:
-        folder: The folder as it was opened.
         skipped: The errors for which files were left out, once `splits` was used.
-
-    Raises:
-        FileNotFoundError: For a missing folder or class table; when `splits` is used first, for a missing mask.
-        UserError: For files that do not fit together.
     """
 
     def __init__(
@@ -99,11 +83,10 @@ class FolderData(DataModule):
         if self.on_bad == "skip":
             self.skipped = unusable(reading, self.classes, self.max_pixels)
             splits = without(splits, {finding.file for finding in self.skipped})
-        sources = {
-            split: FolderSource(pairs, self.classes, self.max_pixels, self.wanted_channels)
-            for split, pairs in splits.items()
-            if pairs
-        }
+        sources: dict[str, FolderSource] = {}
+        for split, pairs in splits.items():
+            if pairs:
+                sources[split] = FolderSource(pairs, self.classes, self.max_pixels, self.wanted_channels)
         refuse_overlap(splits)
         agree(sources.values(), self.wanted_channels)
         if self.cache == "ram":
@@ -115,12 +98,7 @@ class FolderData(DataModule):
 def open_data(
     root: Path, layout: str | None, origin: str | None, *, outside: bool, order: Order, ties: bool = False
 ) -> OpenFolder:
-    """The folder, opened; of a public data set that is not there, the error says what to put where.
-
-    Raises:
-        FileNotFoundError: If nothing is found.
-        UserError: For an unknown layout or public data set, and for readings that are equally good, unless `ties`.
-    """
+    """`open_folder`, whose FileNotFoundError says of a public data set what to put where."""
     if origin is not None:
         public.refuse_unknown(origin)
     try:
@@ -166,24 +144,24 @@ def unpaired(reading: Reading) -> list[tuple[Path, str]]:
         placed = "" in reading.splits or any(parse_name(part).split for part in image.relative_to(top).parts)
         return "has no mask" if placed else "is in no split"
 
-    without_mask = [(image, reason(image)) for image in reading.images]
-    return without_mask + [(mask, "has no image") for mask in reading.masks]
+    alone = [(mask, "has no image") for mask in reading.masks]
+    return [*zip(reading.images, map(reason, reading.images), strict=True), *alone]
 
 
 def alone_text(alone: Sequence[tuple[Path, str]]) -> str:
     """The error about files without partner, of which the first is named."""
     path, reason = alone[0]
     more = f" (and {len(alone) - 1} more files)" if len(alone) > 1 else ""
-    return (
-        f"{path} {reason}{more}: files are paired by name; `check` lists them all, and data.on_bad=skip goes on "
-        "without them"
-    )
+    advice = "files are paired by name; `check` lists them all, and data.on_bad=skip goes on without them"
+    return f"{path} {reason}{more}: {advice}"
 
 
 def group_pattern(group: str | None) -> re.Pattern[str] | None:
     """Raises UserError for what is no regular expression."""
+    if group is None:
+        return None
     try:
-        return None if group is None else re.compile(group)
+        return re.compile(group)
     except re.error as error:
         raise UserError(f"data.group={group}: not a regular expression: {error}") from None
 
@@ -200,12 +178,7 @@ def refuse_overlap(splits: Mapping[str, Sequence[Pair]]) -> None:
 
 
 def class_table(folder: OpenFolder, spec: Mapping[str, Any] | None) -> ClassTable:
-    """The table in the settings, or else the one in the data folder, beside it, or what the layout says itself.
-
-    Raises:
-        FileNotFoundError: If there is none.
-        UserError: For a table that says nothing clear.
-    """
+    """The table in the settings, or else the one in the data folder, beside it, or what the layout says itself."""
     if spec is not None:
         return ClassTable.from_spec(spec, "data.classes")
     root, reading = folder.root, folder.reading

@@ -10,28 +10,16 @@ from .layouts.tree import Tree
 
 
 class Origin(NamedTuple):
-    """Where a data set comes from.
-
-    Attributes:
-        layout: in which it is published.
-        place: what to put into the root, in a sentence; `{root}` stands for it.
-        fetch: downloads it into a folder, if that is possible without an account.
-        mark: the end of the path of a folder by which one knows it.
-    """
+    """Where a data set comes from."""
 
     layout: str
-    place: str
-    fetch: Callable[[Path], None] | None = None
-    mark: str = ""
+    place: str  # what to put into the root, in a sentence; `{root}` stands for it
+    fetch: Callable[[Path], None] | None = None  # downloads it into a folder, if that is possible without an account
+    mark: str = ""  # the end of the path of a folder by which one knows it
 
 
 def provide(data: Mapping[str, Any]) -> None:
-    """Download a public data set to where these settings want it, if they say so and it is not there yet.
-
-    Raises:
-        UserError: For one that cannot be downloaded.
-        OSError: For a download that fails.
-    """
+    """Download a public data set to where these settings want it, if they say so and it is not there yet."""
     name, download = data.get("origin"), data.get("download")
     if name is None or download is not True:
         return
@@ -65,10 +53,9 @@ def absent_text(name: str, root: Path) -> str:
 
 def recognised(folder: OpenFolder) -> str | None:
     """The public data set that a folder looks like."""
-    folders = [f"/{path}" for path in folder.tree.folders]
-    alike = {name: origin for name, origin in ORIGINS.items() if origin.layout == folder.reading.layout}
-    for name, origin in alike.items():
-        if origin.mark and any(path.endswith(f"/{origin.mark}") for path in folders):
+    for name, origin in ORIGINS.items():
+        is_marked = origin.mark and any(f"/{path}".endswith(f"/{origin.mark}") for path in folder.tree.folders)
+        if is_marked and origin.layout == folder.reading.layout:
             return name
     return None
 

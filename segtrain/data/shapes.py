@@ -87,10 +87,8 @@ class ShapesSource:
 class ShapesData(DataModule):
     """Generated shapes: disk, square, triangle, ring and cross on a background.
 
-    Args:
-        size: height and width of the images, which have up to 4096 x 4096 pixels.
-        train: number of images, up to a million; likewise `val` and `test`.
-        variant: another number gives other images.
+    The images have `size` (height, width), up to 4096 x 4096 pixels; each split has up to a million of them, and other
+    ones for another `variant`.
     """
 
     def __init__(
@@ -122,10 +120,10 @@ class ShapesData(DataModule):
         super().__init__(table, crop=crop, batch_size=batch_size, workers=workers, augment=augment, seed=seed)
 
     def open_splits(self) -> dict[str, ShapesSource]:
-        return {
-            split: ShapesSource(number, length, self.size, self.variant)
-            for number, (split, length) in enumerate(self.lengths.items())
-        }
+        sources = {}
+        for number, (split, length) in enumerate(self.lengths.items()):
+            sources[split] = ShapesSource(number, length, self.size, self.variant)
+        return sources
 
 
 def draw(rng: np.random.Generator, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:

@@ -26,7 +26,7 @@ class Loader(DataLoader[Any]):
     """torch's loader, whose workers leave the signals that a terminal or a scheduler sends to all to their parent."""
 
     def __init__(self, dataset: Any, *, num_workers: int = 0, inherit: bool = False, **options: Any) -> None:
-        """`inherit`: whether workers need the memory of this process."""
+        """Workers that `inherit` have the memory of this process."""
         self._forks = num_workers > 0 and (inherit or sys.platform == "linux")  # there, as children of their reader
         context = "fork" if self._forks else None
         super().__init__(dataset, num_workers=num_workers, multiprocessing_context=context, **options)
@@ -68,9 +68,15 @@ class Loader(DataLoader[Any]):
             end(self._iterator_in_use)
 
 
+def cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def end(reference: ref[Any]) -> None:
-    """Shut the workers of an iterator down, and kill those that do not obey: Python waits for them at its end, for
-    ever."""
+    """Shut an iterator's workers down, and kill those that do not obey: Python would wait for them for ever."""
     iterator = reference()
     workers = getattr(iterator, "_workers", ())
     if iterator is not None and workers:
@@ -102,11 +108,8 @@ def held_back() -> Iterator[None]:
 
 
 def begin(worker: int, parent: int, sign: int) -> None:
-    """The first thing that a worker does. The signals stay held back: its parent decides what they mean.
-
-    Args:
-        sign: the end of a pipe through which the parent learns that it has begun, or -1.
-    """
+    """The first thing that a worker does. The signals stay held back: its parent decides what they mean, and learns
+    through the pipe `sign`, unless that is -1, that it has begun."""
     sys.excepthook = lambda *error: None  # of the thread that hands out tensors, when the parent was killed
     die_with(parent)
     if hasattr(signal, "sigwaitinfo"):

@@ -10,22 +10,11 @@ from .inspect import Inspection
 
 
 class Counts(NamedTuple):
-    """Counts over the masks without problems.
+    """Counts over the masks without problems."""
 
-    Attributes:
-        pixels: The pixels of each class (classes,), by split.
-        images: The images that have each class (classes,), by split.
-        void: The pixels that belong to no class.
-    """
-
-    pixels: dict[str, np.ndarray]
-    images: dict[str, np.ndarray]
-    void: int
-
-    @property
-    def total(self) -> int:
-        """All pixels, void ones too."""
-        return self.void + sum(int(pixels.sum()) for pixels in self.pixels.values())
+    pixels: dict[str, np.ndarray]  # split -> the pixels of each class (classes,)
+    images: dict[str, np.ndarray]  # split -> the images that have each class (classes,)
+    void: int  # pixels that belong to no class
 
     @property
     def shares(self) -> np.ndarray:
@@ -35,7 +24,7 @@ class Counts(NamedTuple):
 
 
 def count(inspection: Inspection, table: ClassTable) -> Counts:
-    """Count the classes of the table in all splits."""
+    """Pixels and images of the classes of the table, in all splits."""
     counts = Counts({}, {}, 0)
     void = 0
     for split, pairs in inspection.splits.items():

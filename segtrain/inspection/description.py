@@ -22,11 +22,7 @@ COMMENTS = {  # in classes.yaml
 
 
 def description(inspection: Inspection, layout: str | None) -> dict[str, str]:
-    """Name -> content of the files that a training needs.
-
-    Args:
-        layout: The layout in the settings, which a list of splits makes unnecessary.
-    """
+    """Name -> content of the files that a training needs; a list of splits replaces the `layout` in the settings."""
     files = {}
     if inspection.described.spec and not inspection.described.settled:
         files["classes.yaml"] = classes_yaml(inspection)

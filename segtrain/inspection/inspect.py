@@ -4,6 +4,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from ..data.classes import ClassTable
@@ -14,7 +15,6 @@ from ..data.layouts.choice import OpenFolder
 from ..data.layouts.splits import group_of, place, with_splits
 from ..data.proposal.class_files import read_class_file
 from ..data.proposal.proposal import propose
-from ..data.survey.facts import MaskFacts
 from ..data.survey.memory import remembered
 from ..data.survey.survey import Survey, readers, survey
 from ..report.screen import counting_bar
@@ -23,32 +23,20 @@ VAL_SHARE = 0.15  # of the images, where a hash leaves none to validate on
 
 
 class Described(NamedTuple):
-    """What the masks of a folder mean.
+    """What the masks of a folder mean."""
 
-    Attributes:
-        spec: The content of a `classes.yaml`; `None` where nothing can be proposed.
-        source: Where it comes from.
-        settled: Whether a training finds it there by itself.
-        kind: How the masks say their classes, in words.
-        notes: Sentences that a person should read.
-    """
-
-    spec: dict[str, Any] | None
-    source: str
-    settled: bool
-    kind: str
-    notes: list[str]
+    spec: dict[str, Any] | None  # the content of a classes.yaml, if one can be proposed
+    source: str  # where it comes from
+    settled: bool  # whether a training finds it there by itself
+    kind: str  # how the masks say their classes, in words
+    notes: list[str]  # sentences that a person should read
 
 
 class Inspection(NamedTuple):
-    """All that is known of a folder.
-
-    Attributes:
-        splits: The splits that a training takes; where the folder has none, the proposed ones.
-    """
+    """All that is known of a folder."""
 
     folder: OpenFolder
-    splits: dict[str, list[Pair]]
+    splits: dict[str, list[Pair]]  # those that a training takes; where the folder has none, the proposed ones
     survey: Survey
     described: Described
     table: ClassTable | None
@@ -68,9 +56,7 @@ def inspect(
 ) -> Inspection:
     """Read all files of a folder, with a progress bar, and say what they mean and what is wrong with them.
 
-    Args:
-        classes: The class table in the settings, if there is one.
-        group: What it matches in a name decides on the split instead of the name.
+    A class table in the settings, `classes`, decides; what `group` matches in a name decides on its split.
     """
     reading = folder.reading
     facts = surveyed(reading.pairs, max_pixels)
@@ -87,13 +73,8 @@ def inspect(
 
 
 def surveyed(pairs: Sequence[Pair], max_pixels: int) -> Survey:
-    """The facts of all files; those that have not changed since they were read last are not read again."""
     with counting_bar(transient=True) as bar:
-        task = bar.add_task("reading images and masks", total=len(pairs))
-
-        def advance(number: int) -> None:
-            bar.advance(task, number)
-
+        advance = partial(bar.advance, bar.add_task("reading images and masks", total=len(pairs)))
         return survey(pairs, max_pixels=max_pixels, workers=readers(), cache=remembered(), advance=advance)
 
 
@@ -103,49 +84,42 @@ def describe(folder: OpenFolder, classes: Mapping[str, Any] | None, facts: Surve
     try:
         table = class_table(folder, classes)
     except FileNotFoundError:
-        return described_by_masks(folder, masks)
+        file = read_class_file(folder.root)  # which may have names for them
+        proposal = propose(masks, file.entries if file else None)
+        source = "the masks alone"
+        if file:
+            source = f"the masks and {file.path.relative_to(folder.root).as_posix()}"
+        return Described(proposal.spec, source, False, proposal.kind, proposal.notes)
+    source = "classes.yaml"
     if classes:
         source = "the settings"
     elif folder.reading.classes:
         source = folder.reading.layout
-    else:
-        source = "classes.yaml"
     return Described(table.spec, source, True, propose(masks, None).kind, [])
-
-
-def described_by_masks(folder: OpenFolder, masks: Sequence[MaskFacts]) -> Described:
-    """The classes that the masks suggest, with the names of a class file where there is one."""
-    file = read_class_file(folder.root)
-    proposal = propose(masks, file.entries if file else None)
-    source = "the masks alone"
-    if file:
-        source = f"the masks and {file.path.relative_to(folder.root).as_posix()}"
-    return Described(proposal.spec, source, False, proposal.kind, proposal.notes)
 
 
 def proposed(splits: Mapping[str, Sequence[Pair]], group: re.Pattern[str] | None) -> dict[str, list[Pair]]:
     """The splits that a training makes; where these leave none to train or to validate on, 15 % of all, or of train,
-    are val."""
+    are val, by the hash of their names."""
     if splits.keys() == {"test"}:  # which nothing can be trained on
         splits = {"": splits["test"]}
     usual = with_splits(splits, group)
     if usual.keys() >= {"train", "val"} or not {"train", "trainval", ""} & splits.keys():
         return usual
     groups: dict[str, list[Pair]] = defaultdict(list)
+    test = {}
     for split, pairs in splits.items():
-        for pair in pairs if split != "test" else ():
+        if split == "test":
+            test["test"] = list(pairs)
+            continue
+        for pair in pairs:
             groups[group_of(pair.name, group)].append(pair)
-    train, val = divided(groups)
-    test = {"test": list(splits["test"])} if "test" in splits else {}
-    return {"train": sorted(train), "val": sorted(val), **test}
-
-
-def divided(groups: Mapping[str, Sequence[Pair]]) -> tuple[list[Pair], list[Pair]]:
-    """Groups of pairs, shared out to train and val by the hash of their names."""
     ordered = sorted(groups, key=place)
     enough = VAL_SHARE * sum(map(len, groups.values()))
     val: list[Pair] = []
     while len(ordered) > 1 and (not val or len(val) < enough):
         val += groups[ordered.pop()]
-    train = [pair for name in ordered for pair in groups[name]]
-    return train, val
+    train: list[Pair] = []
+    for name in ordered:
+        train += groups[name]
+    return {"train": sorted(train), "val": sorted(val), **test}

@@ -7,11 +7,11 @@ import re
 import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
 
 from ..data.classes import ClassTable
 from ..data.color import hex_of, number_of
-from ..data.files.pair import Pair
 from ..data.findings import Finding
 from ..data.layouts.choice import LAYOUTS, OpenFolder
 from ..data.layouts.reading import Reading
@@ -37,21 +37,20 @@ def below(root: Path, path: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
-# --- layouts ----------------------------------------------------------------------------------------------------------
-
-
 def layout_text(folder: OpenFolder) -> str:
     """How images and masks are paired, with an example, and the other ways to pair them."""
     root, taken = folder.root, folder.reading
+    layout = LAYOUTS.get(taken.kind)
+    meaning, *_ = re.split(r"\.(?=\s|$)", (layout and layout.__doc__) or "")  # the first sentence
     lines = [
         f"{root}: {len(taken.pairs)} pairs of an image and a mask",
-        f"  layout {taken.layout}: {meaning(taken)}",
-        f"  such as {example(root, taken.pairs[0])}",
+        f"  layout {taken.layout}: {' '.join(meaning.split())}",
+        f"  {example(root, taken)}",
+        *[f"  {line}" for line in left_out(folder)],
     ]
-    lines += [f"  {line}" for line in left_out(folder)]
-    best = taken.layout == folder.readings[0].layout
-    equal = {reading.layout for reading in folder.equals} if best else set()
     others = [reading for reading in folder.readings if reading.layout != taken.layout]
+    is_best = taken.layout == folder.readings[0].layout
+    equal = [reading.layout for reading in folder.equals if is_best]
     as_good = [reading for reading in others if reading.layout in equal]
     worse = [reading for reading in others if reading.layout not in equal]
     lines += readings_table(root, "other readings, as good as this one: choose before you train", as_good)
@@ -59,36 +58,25 @@ def layout_text(folder: OpenFolder) -> str:
     return "\n".join(lines)
 
 
-def meaning(reading: Reading) -> str:
-    """What a layout looks like, in the first sentence of its docstring."""
-    layout = LAYOUTS.get(reading.kind)
-    sentences = re.split(r"\.(?=\s|$)", layout.__doc__ or "") if layout else [""]
-    return " ".join(sentences[0].split())
-
-
 def readings_table(root: Path, heading: str, readings: Sequence[Reading]) -> list[str]:
-    """The first few readings below a heading; nothing where there are none."""
+    """Below a heading, how the first few readings are chosen, and how many pairs they have; nothing for none."""
     if not readings:
         return []
-    lines = [heading, columns([reading_row(root, reading) for reading in readings[:READINGS_SHOWN]])]
+    rows = []
+    for reading in readings[:READINGS_SHOWN]:
+        left = len(reading.images) + len(reading.masks)
+        over = f"{left} files left over" if left else ""
+        layout = f"  {word('data.layout', reading.layout)}"
+        rows.append((layout, f"{len(reading.pairs)} pairs", over, example(root, reading)))
+    lines = [heading, columns(rows)]
     if len(readings) > READINGS_SHOWN:
         lines.append(f"  and {len(readings) - READINGS_SHOWN} more")
     return lines
 
 
-def reading_row(root: Path, reading: Reading) -> tuple[str, ...]:
-    """How another reading is chosen, how many pairs it has, and the first of them."""
-    left = len(reading.images) + len(reading.masks)
-    return (
-        f"  {word('data.layout', reading.layout)}",
-        f"{len(reading.pairs)} pairs",
-        f"{left} files left over" if left else "",
-        f"such as {example(root, reading.pairs[0])}",
-    )
-
-
-def example(root: Path, pair: Pair) -> str:
-    return f"{below(root, pair.image)} + {below(root, pair.mask.path)}"
+def example(root: Path, reading: Reading) -> str:
+    pair = reading.pairs[0]
+    return f"such as {below(root, pair.image)} + {below(root, pair.mask.path)}"
 
 
 def left_out(folder: OpenFolder) -> list[str]:
@@ -130,16 +118,11 @@ def not_listed(folder: OpenFolder) -> list[str]:
     return [f"{number}, such as {more[0]}: data.layout={other.layout} finds them"]
 
 
-# --- masks, splits, classes -------------------------------------------------------------------------------------------
-
-
 def masks_text(inspection: Inspection) -> str:
     """How the masks say their classes, and where the classes come from."""
     described = inspection.described
     source = f"classes from {described.source}" if described.spec else "no classes can be proposed"
-    lines = [f"masks: {described.kind}; {source}"]
-    lines += [f"  - {note}" for note in described.notes]
-    return "\n".join(lines)
+    return "\n  - ".join([f"masks: {described.kind}; {source}", *described.notes])
 
 
 def splits_text(inspection: Inspection) -> str:
@@ -178,17 +161,15 @@ def classes_text(table: ClassTable, counts: Counts, weights: Sequence[float]) ->
     if len(table) > CLASSES_SHOWN:
         lines.append(f"and {len(table) - CLASSES_SHOWN} more classes")
     if counts.void:
-        lines.append(f"void, which counts nowhere: {percent(counts.void / counts.total)} of all pixels")
+        total = counts.void + int(sum(pixels.sum() for pixels in counts.pixels.values()))
+        lines.append(f"void, which counts nowhere: {percent(counts.void / total)} of all pixels")
     return "\n".join(lines)
 
 
 def percent(share: float) -> str:
-    if not share:
-        return "-"
-    return f"{100 * share:.2f} %" if share >= 0.0001 else "< 0.01 %"
-
-
-# --- findings ---------------------------------------------------------------------------------------------------------
+    if 0 < share < 0.0001:
+        return "< 0.01 %"
+    return f"{100 * share:.2f} %" if share else "-"
 
 
 def findings_csv(findings: Sequence[Finding]) -> str:
@@ -200,13 +181,10 @@ def findings_csv(findings: Sequence[Finding]) -> str:
 
 
 def findings_text(findings: Sequence[Finding]) -> str:
-    """Errors first, by kind: the first ten of each, and how many more there are."""
-    kinds: dict[tuple[str, str], list[Finding]] = defaultdict(list)
-    for finding in findings:
-        kinds[finding.severity, finding.kind].append(finding)
+    """By kind, the errors first, as they come: the first ten of each, and how many more there are."""
     lines = []
-    for severity, kind in sorted(kinds, key=lambda entry: entry[0] != "error"):
-        same = kinds[severity, kind]
+    for (severity, kind), group in groupby(findings, key=lambda finding: finding[:2]):
+        same = list(group)
         lines.append(f"{severity}: {kind} ({len(same)})")
         lines += [f"  {finding.file}: {finding.detail}" for finding in same[:FINDINGS_SHOWN]]
         if len(same) > FINDINGS_SHOWN:

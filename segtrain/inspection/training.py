@@ -30,11 +30,8 @@ ADVICE = {  # what to do about the errors of a kind
 def before_training(data: DataModule) -> None:
     """The full check of a folder where that does not take long; otherwise of partners and headers alone.
 
-    With `on_bad=skip` it is always the full one, because what is left out must be known before the first step. Data
-    that are read from no folder need no check.
-
-    Raises:
-        UserError: If there are errors, which are printed, unless they are to be skipped.
+    With `on_bad=skip` it is always the full one, because what is left out must be known before the first step. Else
+    UserError is raised for errors, which are printed. Data that are read from no folder need no check.
     """
     if not isinstance(data, FolderData):
         return

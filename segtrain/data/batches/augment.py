@@ -15,8 +15,7 @@ from ...errors import UserError
 
 WHOLE = 512 * 512  # pixels of images that are taken whole, rather than in crops
 CROP = 384  # of larger ones
-GREY = np.array([0.299, 0.587, 0.114])  # luma of ITU-R BT.601
-# RGB -> YIQ; a turn of the two chroma axes is a turn of the hue
+# RGB -> YIQ: luma by ITU-R BT.601, and two chroma axes, whose turn is a turn of the hue
 YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
 
 
@@ -41,9 +40,6 @@ class Augment:
         hue: Greatest turn, as a fraction of the colour circle, up to 0.5; colour images only.
         rare: Probability of a crop around a pixel of a rare class: of the classes in the mask one is drawn, by the
             inverse of its frequency in all masks, and of its pixels one.
-
-    Raises:
-        UserError: For a factor or a fraction that is out of range.
     """
 
     def __init__(
@@ -78,13 +74,9 @@ class Augment:
         mask: Callable[[], Tensor] | None = None,
         rarity: np.ndarray | None = None,
     ) -> "Window":
-        """Where to crop an image of `size` (height, width).
+        """Where to crop an image of `size` (height, width); one that is smaller lies at a random place in the window.
 
-        Where the scaled image is smaller than the crop, it lies at a random place in the window.
-
-        Args:
-            mask: Reads the mask (H, W), for crops around a rare class.
-            rarity: Weights (classes,) to draw a class by.
+        For crops around a rare class, `mask` reads the mask (H, W), and `rarity` (classes,) is what to draw one by.
         """
         scale = math.exp(rng.uniform(math.log(self.scale[0]), math.log(self.scale[1])))
         sides = [max(1, round(side / scale)) for side in crop]
@@ -112,26 +104,19 @@ class Augment:
         if channels == 3:
             turn = np.eye(3)
             turn[1:, 1:] = [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
-            saturate = saturation * np.eye(3) + (1 - saturation) * GREY[None]
+            saturate = saturation * np.eye(3) + (1 - saturation) * YIQ[:1]
             matrix = saturate @ np.linalg.inv(YIQ) @ turn @ YIQ
         shift = np.full((channels, 1), 0.5 - 0.5 * contrast + brightness)
         return torch.from_numpy(np.hstack([contrast * matrix, shift]).astype(np.float32))
 
 
 class Window(NamedTuple):
-    """A rectangle that becomes a crop; `corner` is negative where it reaches beyond the image.
+    """A rectangle that becomes a crop."""
 
-    Attributes:
-        corner: First row and column.
-        size: Height and width.
-        flip: Whether the crop is turned left to right.
-        shrink: How many times smaller than the mask the image is that `cut` is given.
-    """
-
-    corner: tuple[int, ...]
-    size: tuple[int, ...]
-    flip: bool
-    shrink: int = 1
+    corner: tuple[int, ...]  # first row and column, negative where it reaches beyond the image
+    size: tuple[int, ...]  # height and width
+    flip: bool  # whether the crop is turned left to right
+    shrink: int = 1  # how many times smaller than the mask the image is that `cut` is given
 
     def snapped(self, crop: Sequence[int], limit: Sequence[int]) -> "Window":
         """This window for an image of (height, width) `limit` that is decoded at 1/2, 1/4 or 1/8 of its size.
@@ -170,10 +155,7 @@ def _rare_pixel(rng: np.random.Generator, mask: Tensor, rarity: np.ndarray) -> t
 
 
 def _around(middle: int, window: int, size: int, start: int) -> int:
-    """First pixel of a window with `middle` in its middle, or as near to it as the image allows.
-
-    A window that is no smaller than the image stays where it is, at `start`.
-    """
+    """First pixel of a window around `middle`, as far as the image allows; one no smaller stays where it starts."""
     return min(max(middle - window // 2, 0), size - window) if window < size else start
 
 

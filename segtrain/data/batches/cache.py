@@ -16,18 +16,10 @@ CONTAINER = Path("/sys/fs/cgroup/memory.max")  # of control groups 2
 
 
 class Cache:
-    """Samples that were read once, for as many as there are; forked processes share them.
+    """Samples that were read once, for images of these `sizes` (height, width); forked processes share them.
 
     The memory is taken up page by page as samples are put in. Whoever reads a sample first puts it in; if two do at
     once, they write the same.
-
-    Args:
-        sizes: (height, width) of each image.
-        channels: of the images.
-        image_type, mask_type: of their numbers.
-
-    Raises:
-        UserError: for more than the memory of this machine, or container, holds.
     """
 
     def __init__(
@@ -39,7 +31,8 @@ class Cache:
         aligned = -(-lengths // ALIGNMENT) * ALIGNMENT
         self.lengths, self.starts = lengths, (np.cumsum(aligned) - aligned.ravel()).reshape(aligned.shape)
         self.size = int(aligned.sum())
-        if self.size > (most := memory()):
+        most = memory()
+        if self.size > most:
             raise UserError(
                 f"data.cache=ram: {self.size / 2**30:.1f} GiB of decoded images, but {most / 2**30:.1f} GiB of memory "
                 "are here: take data.cache=none"
@@ -50,22 +43,21 @@ class Cache:
 
     def get(self, index: int) -> tuple[Tensor, Tensor] | None:
         """Image (C, H, W) and mask (H, W), to be read and not written; `None` if they were not put in."""
-        if not self._filled[index]:
-            return None
-        image, mask = self._views(index)
-        return image, mask
+        if self._filled[index]:
+            return self._views(index)
+        return None
 
     def put(self, index: int, image: Tensor, mask: Tensor) -> None:
         for view, tensor in zip(self._views(index), (image, mask), strict=True):
             view.copy_(tensor)
         self._filled[index] = 1
 
-    def _views(self, index: int) -> list[Tensor]:
+    def _views(self, index: int) -> tuple[Tensor, Tensor]:
+        ends = self.starts[index] + self.lengths[index]
+        image, mask = (self._memory[start:end] for start, end in zip(self.starts[index], ends, strict=True))
         height, width = self.sizes[index]
-        shapes = (height, width, self.channels), (height, width)  # pixel by pixel, as decoders write them
-        pieces = zip(self.starts[index].tolist(), self.lengths[index].tolist(), self.types, shapes, strict=True)
-        image, mask = (self._memory[s : s + length].view(kind).view(shape) for s, length, kind, shape in pieces)
-        return [image.permute(2, 0, 1), mask]
+        image = image.view(self.types[0]).view(height, width, self.channels)  # pixel by pixel, as decoders write them
+        return image.permute(2, 0, 1), mask.view(self.types[1]).view(height, width)
 
 
 def memory() -> int:

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset, Sampler
 
 from ...errors import UserError
 from ..classes import ClassTable
-from ..workers import Loader
+from ..workers import Loader, cores
 from .augment import Augment, fitting_crop
 from .sampler import SAMPLE, EndlessBatchSampler, Share, generator
 from .source import Source
@@ -25,20 +25,10 @@ MAX_WORKERS = max(32, 4 * (os.cpu_count() or 1))  # more start no faster, and a 
 
 
 class TrainSamples(Dataset[dict[str, Any]]):
-    """Key -> an augmented crop: {image (C, h, w), mask (h, w), key, color (C, C+1)}.
-
-    Args:
-        rarity: Weights (classes,) of the classes, for crops around rare ones.
-    """
+    """Key -> an augmented crop: {image (C, h, w), mask (h, w), key, color (C, C+1)}."""
 
     def __init__(
-        self,
-        source: Source,
-        augment: Augment,
-        crop: Sequence[int],
-        void: int,
-        seed: int,
-        rarity: np.ndarray | None = None,
+        self, source: Source, augment: Augment, crop: Sequence[int], void: int, seed: int, rarity: np.ndarray | None
     ) -> None:
         self.source, self.augment, self.crop, self.void, self.seed = source, augment, tuple(crop), void, seed
         self.rarity = rarity
@@ -75,12 +65,11 @@ class DataModule(LightningDataModule):
     """The splits of a data set and the loaders over them.
 
     Args:
-        classes: What the masks mean.
         crop: Height and width of training crops; `None` takes what `fitting_crop` says of the training images.
         batch_size: Images in a training step, over all processes and pieces.
         workers: Processes that read; `auto` decides by the machine. Results do not depend on it.
-        augment: Augmentation for training; `None` where nothing is trained.
-        seed: Seed of the order and of the augmentation.
+        augment: `None` where nothing is trained.
+        seed: Decides on the order and on the augmentation.
 
     Attributes:
         batches_done: Training batches that were computed before; the next loader starts after them.
@@ -111,17 +100,15 @@ class DataModule(LightningDataModule):
         self._loaders: list[Loader] = []
 
     def open_splits(self) -> Mapping[str, Source]:
-        """The images and masks of train, val and test; test may be missing."""
+        """The images and masks of train, val and test, opened when `splits` is used first; test may be missing."""
         raise NotImplementedError
 
     @cached_property
     def splits(self) -> Mapping[str, Source]:
-        """What `open_splits` gives, opened when it is used first."""
         return self.open_splits()
 
     @cached_property
     def crop(self) -> tuple[int, ...]:
-        """Height and width of training crops."""
         sizes = self.splits["train"].sizes if "train" in self.splits else []
         return tuple(self.wanted_crop or fitting_crop(sizes))
 
@@ -138,14 +125,17 @@ class DataModule(LightningDataModule):
 
     @property
     def channels(self) -> int:
-        """Channels of the images."""
         return self.source("train").read(0)[0].shape[0]
 
     @property
     def cache_bytes(self) -> int:
         """The memory that all that is read may take up, in this process and its workers together."""
-        caches = [getattr(source, "cache", None) for source in self.splits.values()]
-        return sum(cache.size for cache in caches if cache is not None)
+        size = 0
+        for source in self.splits.values():
+            cache = getattr(source, "cache", None)
+            if cache is not None:
+                size += cache.size
+        return size
 
     def fingerprint(self) -> str:
         """A hash of names, sizes and class table, by which a run can tell whether it goes on with the same data."""
@@ -157,12 +147,8 @@ class DataModule(LightningDataModule):
         """Endless: the learner counts the steps."""
         source = self.source("train")
         assert self.augment is not None and self.trainer is not None
-        sampler = self._batches(
-            done=self.batches_done,
-            rank=self.trainer.global_rank,
-            ranks=self.trainer.world_size,
-            pieces=self.trainer.accumulate_grad_batches,
-        )
+        rank, ranks, pieces = self.trainer.global_rank, self.trainer.world_size, self.trainer.accumulate_grad_batches
+        sampler = self._batches(done=self.batches_done, rank=rank, ranks=ranks, pieces=pieces)
         samples = TrainSamples(source, self.augment, self.crop, self.classes.void, self.seed, self._rarity())
         return self._loader(samples, sampler)
 
@@ -219,5 +205,6 @@ class DataModule(LightningDataModule):
 
 def default_workers() -> int:
     """Processes that read beside a GPU, up to 8; none where the CPU's few cores do the training themselves."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(8, cores - 1) if torch.cuda.is_available() else min(4, cores // 4)
+    if torch.cuda.is_available():
+        return min(8, cores() - 1)
+    return min(4, cores() // 4)

@@ -24,15 +24,9 @@ class EndlessBatchSampler(Sampler[list[int]]):
     each epoch visits each sample exactly once.
 
     Args:
-        length: number of samples.
-        batch_size: of the whole batch.
-        seed: of the order.
-        done: batches that were computed before (pieces count singly): where to start.
-        rank: of this process, of `ranks`.
-        pieces: that each rank computes its share in.
-
-    Raises:
-        UserError: if the batch cannot be shared out evenly.
+        length: The number of samples.
+        done: Batches that were computed before, where to start; pieces count singly.
+        pieces: Parts in which each rank computes its share.
     """
 
     def __init__(
@@ -75,7 +69,8 @@ class Share(Sampler[list[int]]):
         self.indices = range(rank, length, ranks)
 
     def __iter__(self) -> Iterator[list[int]]:
-        return ([index] for index in self.indices)
+        for index in self.indices:
+            yield [index]
 
     def __len__(self) -> int:
         return max(len(self.indices), 1)

@@ -18,33 +18,28 @@ MAX_CHANNELS = 1024
 
 
 class Source(Protocol):
-    """The images and masks of one split."""
+    """The images and masks of one split.
+
+    `read` gives image (C, H, W) uint8 or uint16 and mask (H, W) of class indices, with the table's `void` for no class;
+    `read_mask`, which is faster, the mask alone. Where an image `shrinks`, `read_small` reads it faster by blocks of 2,
+    4 or 8 pixels a side: (C, H // shrink, W // shrink).
+    """
 
     @property
     def names(self) -> Sequence[str]: ...
 
     @property
-    def sizes(self) -> Sequence[tuple[int, int]]:
-        """(height, width) of each image."""
-        ...
+    def sizes(self) -> Sequence[tuple[int, int]]: ...  # (height, width)
 
     def __len__(self) -> int: ...
 
-    def read(self, index: int) -> tuple[Tensor, Tensor]:
-        """Image (C, H, W) uint8 or uint16 and mask (H, W) of class indices, with the table's `void` for no class."""
-        ...
+    def read(self, index: int) -> tuple[Tensor, Tensor]: ...
 
-    def read_mask(self, index: int) -> Tensor:
-        """The mask alone, which is faster."""
-        ...
+    def read_mask(self, index: int) -> Tensor: ...
 
-    def shrinks(self, index: int) -> bool:
-        """Whether `read_small` can read this image."""
-        ...
+    def shrinks(self, index: int) -> bool: ...
 
-    def read_small(self, index: int, shrink: int) -> Tensor:
-        """The image by blocks of 2, 4 or 8 pixels a side, (C, H // shrink, W // shrink), which is faster."""
-        ...
+    def read_small(self, index: int, shrink: int) -> Tensor: ...
 
 
 class FolderSource:
@@ -75,11 +70,7 @@ class FolderSource:
         return len(self.pairs)
 
     def read(self, index: int) -> tuple[Tensor, Tensor]:
-        """Image (channels, H, W) uint8 or uint16, and mask (H, W) of class indices.
-
-        Raises:
-            UserError: For damaged files and for values that no class owns, naming the file.
-        """
+        """Raises UserError for damaged files and for values that no class owns, naming the file."""
         kept = self.cache and self.cache.get(index)
         if kept:
             return kept
@@ -89,7 +80,6 @@ class FolderSource:
         return image, mask
 
     def read_mask(self, index: int) -> Tensor:
-        """The mask alone."""
         kept = self.cache and self.cache.get(index)
         return kept[1] if kept else self._mask(index)
 
@@ -97,7 +87,7 @@ class FolderSource:
         return self.headers[index].shrinks
 
     def read_small(self, index: int, shrink: int) -> Tensor:
-        """The image at 1/shrink of its size, by whole blocks; from the file, so that a cache changes nothing."""
+        """From the file, so that a cache changes nothing."""
         return self._image(index, shrink)
 
     def _image(self, index: int, shrink: int = 1) -> Tensor:
@@ -114,25 +104,22 @@ class FolderSource:
 
     def keep(self) -> int:
         """Keep what is read from now on in memory, and return the bytes that all of it will take."""
-        image_type = torch.uint16 if self.bits == 16 else torch.uint8
+        image_type = {8: torch.uint8, 16: torch.uint16}[self.bits]
         mask_type = torch.uint8 if self.classes.dtype == np.uint8 else torch.int16
         self.cache = Cache(self.sizes, self.channels, image_type, mask_type)
         return self.cache.size
 
 
 def agree(sources: Iterable[FolderSource], channels: int | None) -> None:
-    """Have all images of a data set handed out with as many channels, and as many bits.
+    """Have all images of a data set handed out with as many channels, by default `common_channels`, and as many bits.
 
-    Args:
-        channels: `None` takes 1 if all images are grey, 3 if any is in colours, or the number of those with more.
-
-    Raises:
-        UserError: For images of several numbers of channels, and for those that have too few.
+    Raises UserError for images that have too few channels.
     """
     sources = list(sources)
     headers: list[tuple[Path, Header]] = []
     for source in sources:
-        headers += zip((pair.image for pair in source.pairs), source.headers, strict=True)
+        for pair, header in zip(source.pairs, source.headers, strict=True):
+            headers.append((pair.image, header))
     if channels is None:
         channels = common_channels(headers)
     if not 1 <= channels <= MAX_CHANNELS:
@@ -149,11 +136,7 @@ def agree(sources: Iterable[FolderSource], channels: int | None) -> None:
 
 
 def common_channels(headers: Sequence[tuple[Path, Header]]) -> int:
-    """The number of channels of images that are grey, in colours, or have one other number of channels.
-
-    Raises:
-        UserError: For two other numbers.
-    """
+    """1 if all images are grey, 3 if any is in colours, or the number of those with more; UserError for two such."""
     others = {header.channels: path for path, header in headers if header.channels not in (1, 3)}
     if len(others) > 1:
         (one, first), (two, second) = list(others.items())[:2]

@@ -21,12 +21,7 @@ Order = Literal["area", "file"]
 
 
 class CocoObject(NamedTuple):
-    """An object of an image.
-
-    Attributes:
-        value: What it is in the mask.
-        shape: Its rings (points, 2) float32 of x and y, or its run lengths, or whatever else stands there.
-    """
+    """An object: its value in the mask, and its rings (points, 2) float32 of x and y, its run lengths, or anything."""
 
     value: int
     shape: Any
@@ -34,27 +29,20 @@ class CocoObject(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class CocoMask:
-    """The mask of an image, painted when it is read: 0 where there is no object, else the value of its category.
+    """The mask of an image, painted when it is read: 0 where there is no object, else the value of its category."""
 
-    Attributes:
-        path: The JSON file.
-        stated_size: (height, width) of the image by the JSON file, if that says it.
-        order: In which objects are painted over one another: `area`, the largest first, so that small ones stay
-            visible, or as in the `file`.
-    """
-
-    path: Path
+    path: Path  # of the JSON file
     image: Path
-    stated_size: tuple[int, int] | None
+    stated_size: tuple[int, int] | None  # (height, width) by the JSON file, if that says it
     objects: Sequence[CocoObject]
-    order: Order
+    order: Order  # the largest objects are painted first, so that small ones stay visible, or as in the file
 
     @property
     def name(self) -> str:
         return f"{self.path}: {self.image}"
 
     def size(self, max_pixels: int) -> tuple[int, int]:
-        """(height, width) by the JSON file, or of the image where that does not say it."""
+        """(height, width) by the JSON file, or by the image where that does not say it."""
         return self.stated_size or displayed_size(self.image, max_pixels)
 
     def read(self, max_pixels: int, coding: Coding) -> np.ndarray:
@@ -70,26 +58,23 @@ class CocoMask:
         largest = max((item.value for item in self.objects), default=0)
         mask = np.zeros(size, np.uint8 if largest < 256 else np.uint16)
         try:
-            for item in self._in_order():
-                paint(mask, item)
+            objects = self.objects
+            if self.order == "area":
+                objects = sorted(objects, key=lambda item: -area(item.shape))
+            for item in objects:
+                paint(mask, item.shape, item.value)
         except (ValueError, TypeError, OverflowError) as error:
             raise UserError(f"{where}: {error}") from None
         return mask
 
-    def _in_order(self) -> Sequence[CocoObject]:
-        if self.order == "file":
-            return self.objects
-        return sorted(self.objects, key=lambda item: -area(item.shape))
 
-
-def paint(mask: np.ndarray, item: CocoObject) -> None:
-    """One object, in place."""
-    shape = item.shape
+def paint(mask: np.ndarray, shape: Any, value: int) -> None:
+    """Sets the pixels of one object, in place."""
     if isinstance(shape, Mapping):
-        mask[decode(shape, mask.shape)] = item.value
+        mask[decode(shape, mask.shape)] = value
     elif isinstance(shape, list) and shape and all(isinstance(ring, np.ndarray) for ring in shape):
         for ring in shape:
-            fill(mask, ring, item.value)
+            fill(mask, ring, value)
     else:
         raise UserError(f"an object without polygon or run lengths ({str(shape)[:40]})")
 
@@ -126,15 +111,23 @@ def decode(shape: Mapping[str, Any], size: tuple[int, ...]) -> np.ndarray:
     """(H, W) bool from run lengths {size: [H, W], counts}: down the columns, by turns outside and inside."""
     if list(shape.get("size", ())) != list(size):
         raise UserError(f"run lengths of an image of {str(shape.get('size'))[:40]}, expected {list(size)}")
-    counts = shape.get("counts")
-    counts = list(unpacked(counts)) if isinstance(counts, str) else counts
+    counts = run_lengths(shape)
     pixels = size[0] * size[1]
-    if not isinstance(counts, list) or not all(type(count) is int and 0 <= count <= pixels for count in counts):
+    if counts is None or not all(0 <= count <= pixels for count in counts):
         raise UserError("run lengths that are no list of whole numbers")
     if sum(counts) != pixels:
         raise UserError(f"run lengths of {sum(counts)} pixels, expected {pixels}")
     inside = np.arange(len(counts)) % 2 == 1
     return np.repeat(inside, counts).reshape(size[1], size[0]).T
+
+
+def run_lengths(shape: Mapping[str, Any]) -> list[int] | None:
+    """What stands in `counts`, unpacked; `None` for what is no list of whole numbers."""
+    counts = shape.get("counts")
+    if isinstance(counts, str):
+        return list(unpacked(counts))
+    is_list = isinstance(counts, list) and all(type(count) is int for count in counts)
+    return counts if is_list else None
 
 
 def unpacked(text: str) -> Iterator[int]:
@@ -162,13 +155,12 @@ def unpacked(text: str) -> Iterator[int]:
 def area(shape: Any) -> float:
     """About the pixels of an object, for the order of painting."""
     if isinstance(shape, Mapping):
-        counts = shape.get("counts")
-        counts = list(unpacked(counts)) if isinstance(counts, str) else counts
-        return sum(counts[1::2]) if isinstance(counts, list) and all(type(c) is int for c in counts) else 0
-    rings = [ring for ring in shape if np.isfinite(ring).all()] if isinstance(shape, list) else []
+        return sum((run_lengths(shape) or [])[1::2])
     total = 0.0
-    for x, y in (ring.astype(np.float64).T for ring in rings):
-        total += abs(float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))) / 2
+    for ring in shape if isinstance(shape, list) else ():
+        if np.isfinite(ring).all():
+            x, y = ring.astype(np.float64).T
+            total += abs(float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))) / 2
     return total
 
 

@@ -4,7 +4,7 @@ import re
 import sys
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
@@ -36,30 +36,22 @@ TRANSPOSED = frozenset({5, 6, 7, 8})
 TILE_WIDTH, TILE_HEIGHT = 322, 323  # tags of a TIFF
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F"})  # besides those of 16 bits
 LUMA = np.array([0.299, 0.587, 0.114])  # of ITU-R BT.601, as Pillow has it
-PIECE = 1 << 20  # bytes of a file that are read at a time
 PILLOW = RLock()
 
 
 class Header(NamedTuple):
-    """What is known of an image file without its pixels.
-
-    Attributes:
-        height, width: Pixels after the EXIF orientation.
-        channels: 1 for grey, 3 for colours (of palettes too), any number in a TIFF; alpha does not count.
-        bits: Bits of a channel: 8 or 16.
-        shrinks: Whether it can be decoded at 1/2, 1/4 and 1/8 of its size, as a JPEG can.
-    """
+    """What is known of an image file without its pixels; height and width are those after the EXIF orientation."""
 
     height: int
     width: int
-    channels: int
-    bits: int
-    shrinks: bool
+    channels: int  # 1 for grey, 3 for colours (a palette's too), any number in a TIFF; alpha does not count
+    bits: int  # of a channel: 8 or 16
+    shrinks: bool  # whether it can be decoded at 1/2, 1/4 and 1/8 of its size, as a JPEG can
 
 
 def header(path: Path, max_pixels: int = MAX_PIXELS) -> Header:
     """Raises UserError for what is no image that `read_image` takes, as far as that can be known."""
-    if tiff.is_one(path) and (page := tiff.beyond_pillow(path)):
+    if page := tiff.beyond_pillow(path):
         with refusals(path, max_pixels):
             refuse_page(page, max_pixels)
             return Header(page.height, page.width, page.channels, page.bits, shrinks=False)
@@ -70,7 +62,7 @@ def header(path: Path, max_pixels: int = MAX_PIXELS) -> Header:
 
 def displayed_size(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
     """(height, width) from the header alone, after the EXIF orientation; of masks too, which may have 32 bits."""
-    if tiff.is_one(path) and tiff.beyond_pillow(path):
+    if tiff.beyond_pillow(path):
         return header(path, max_pixels)[:2]
     with opened(path, max_pixels) as image:
         return shown_size(image)
@@ -93,30 +85,31 @@ def is_grey(image: Image.Image) -> bool:
 
 
 def bits(image: Image.Image) -> int:
-    """Bits of a channel as it is read. Pillow would halve the 16 of colours without a word.
+    """Bits of a channel as it is read: Pillow would halve the 16 of colours without a word.
 
-    Raises:
-        UserError: for more than 16, and for signed numbers and fractions.
+    Raises UserError for more than 16, and for signed numbers and fractions.
     """
     if image.mode == "F" or (image.mode == "I" and image.format != "PPM"):
         raise Unfit("channels of 32 bits or with a sign: images have 8 or 16 bits, from 0 up")
     return 16 if image.mode.startswith("I") or low_bytes(image) is not None else 8
 
 
-def how_stored(image: Any) -> tuple[Any, ...]:
-    """The arguments of the decoder, of an image that is not yet decoded: first the raw mode, where it has one."""
+def how_stored(image: Any) -> tuple[str, Sequence[Any]]:
+    """The raw mode of an image that is not yet decoded, or nothing, and the other arguments of its decoder."""
     tiles = getattr(image, "tile", None)
-    arguments = tiles[0].args if tiles else None
-    return arguments or (None,) if isinstance(arguments, tuple) else (arguments,)
+    arguments = tiles[0].args if tiles else ()
+    raw, *others = arguments if isinstance(arguments, tuple) and arguments else (arguments,)
+    return (raw, others) if isinstance(raw, str) else ("", others)
 
 
 def low_bytes(image: Image.Image) -> str | None:
     """For 16-bit colours, of which Pillow decodes the high bytes alone: the raw mode that decodes the low ones."""
-    raw, *_ = how_stored(image)
-    if not isinstance(raw, str) or not (match := re.fullmatch(r"((?:RGB|RGBA|RGBX|RGBa);16)([BLN])", raw)):
+    raw, _ = how_stored(image)
+    match = re.fullmatch(r"((?:RGB|RGBA|RGBX|RGBa);16)([BLN])", raw)
+    if match is None:
         return None
-    order = match[2] if match[2] != "N" else "L" if sys.byteorder == "little" else "B"
-    return match[1] + ("B" if order == "L" else "L")
+    is_little = match[2] == "L" or (match[2] == "N" and sys.byteorder == "little")
+    return match[1] + ("B" if is_little else "L")
 
 
 def read_image(
@@ -125,13 +118,10 @@ def read_image(
     """(channels, H, W) uint8, or uint16 for 16 bits, as a viewer shows it: EXIF orientation applied, alpha dropped.
 
     It is not to be written to. Grey is repeated for three channels; of colours, one channel is their luma; of more
-    channels, the first are taken.
-
-    Args:
-        shrink: 2, 4 or 8 decodes the whole blocks of that many pixels a side to one pixel each, where the header
-            `shrinks`.
+    channels, the first are taken. Where the header `shrinks`, a `shrink` of 2, 4 or 8 decodes the whole blocks of that
+    many pixels a side to one pixel each.
     """
-    if tiff.is_one(path) and (page := tiff.beyond_pillow(path)):
+    if page := tiff.beyond_pillow(path):
         with refusals(path, max_pixels):
             refuse_page(page, max_pixels)
             pixels = tiff.read(path, page)
@@ -179,10 +169,8 @@ def loaded(image: Any, shrink: int = 1, raw_mode: str | None = None) -> Image.Im
     """Decode an image that was opened, and turn it as its EXIF orientation says.
 
     Of a PNG the checksums are compared first, since Pillow decodes some damaged ones to other pixels without a word.
-
-    Args:
-        shrink: 2, 4 or 8 for a JPEG of 1/2, 1/4 or 1/8 of the size, without the blocks at the edges that are not whole.
-        raw_mode: how the decoder takes the bytes, instead of as the header says.
+    Shrunk, a JPEG loses the blocks at its edges that are not whole. The decoder takes the bytes by `raw_mode` rather
+    than as the header says.
     """
     if image.format == "PNG":
         refuse_broken(image)
@@ -209,7 +197,7 @@ def refuse_broken(image: Any) -> None:
         kind, left = head[4:], int.from_bytes(head[:4], "big")
         checksum = zlib.crc32(kind)
         while left:
-            piece = file.read(min(left, PIECE))
+            piece = file.read(min(left, 1 << 20))
             if not piece:
                 raise UserError("it ends too early")
             left -= len(piece)
@@ -229,12 +217,8 @@ def orientation(image: Image.Image) -> int:
 
 @contextmanager
 def opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
-    """The image file with its header read and its pixels not yet decoded. Errors inside name the file.
-
-    Raises:
-        UserError: for what is no regular file, no image, or damaged, and for more than `max_pixels`.
-        OSError: for a file that is missing or cannot be read.
-    """
+    """The image file with its header read and its pixels not yet decoded. Errors inside name the file: UserError for
+    what is no regular file, no image, damaged, or has too many pixels, OSError for what cannot be read."""
     with refusals(path, max_pixels), path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
         refuse_tile(image, max_pixels)
         yield image

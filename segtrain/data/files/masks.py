@@ -33,11 +33,7 @@ class Mask(Protocol):
         ...
 
     def size(self, max_pixels: int) -> tuple[int, int]:
-        """(height, width), as far as possible without decoding.
-
-        Raises:
-            UserError: For a damaged file, and for more than `max_pixels`.
-        """
+        """(height, width), as far as possible without decoding; UserError as in `read`."""
         ...
 
     def read(self, max_pixels: int, coding: Coding) -> np.ndarray:
@@ -70,14 +66,14 @@ def read_mask(path: Path, max_pixels: int = MAX_PIXELS, coding: Coding = None) -
     """The numbers in a mask file: (H, W) values or palette indices, or (H, W, 3) colours; alpha is dropped.
 
     Args:
-        coding: "colors" reads colours, whatever is stored: those of a palette, and grey as three equal channels.
-            "values" reads values, whatever is stored: colours have to be grey, but for what JPEG makes of that.
+        coding: `colors` reads colours, whatever is stored: those of a palette, and grey as three equal channels.
+            `values` reads values, whatever is stored: colours have to be grey, but for what JPEG makes of that.
 
     Raises:
         UserError: For a damaged file, and for one that cannot be read exactly: several pages, channels that are
             neither grey nor colours, colours of 16 bits, fractions.
     """
-    if tiff.is_one(path) and (page := tiff.beyond_pillow(path)):
+    if page := tiff.beyond_pillow(path):
         raise UserError(f"{path}: {page.what}: a mask has one page of values, palette indices or 8-bit colours")
     with opened(path, max_pixels) as image:
         if low_bytes(image) is not None:
@@ -115,11 +111,7 @@ def as_values(mask: np.ndarray, stretch: tuple[int, int] | None) -> np.ndarray:
 
 
 def grey_values(colors: np.ndarray) -> np.ndarray:
-    """The values (H, W) of grey (H, W, 3); exact where the channels are equal.
-
-    Raises:
-        UserError: For pixels that are not grey.
-    """
+    """The values (H, W) of grey (H, W, 3), exact where the channels are equal; UserError for what is not grey."""
     spread = colors.max(2) - colors.min(2)
     pixels = int((spread > GREY_ENOUGH).sum())
     if pixels:
@@ -129,20 +121,17 @@ def grey_values(colors: np.ndarray) -> np.ndarray:
 
 def stretched(image: Image.Image) -> tuple[int, int] | None:
     """(greatest number handed out, greatest one stored), where Pillow stretches what is stored over all greys."""
-    raw, *rest = how_stored(image)
-    if isinstance(raw, str) and (match := re.match(r"L;([24])", raw)):
+    raw, others = how_stored(image)
+    if match := re.match(r"L;([24])", raw):
         return 255, 2 ** int(match[1]) - 1
-    if image.format == "PPM" and image.mode in ("L", "I") and rest and rest[0] not in (255, 65535):
-        return (255 if image.mode == "L" else 65535), rest[0]
+    greatest = {"L": 255, "I": 65535}.get(image.mode)
+    if image.format == "PPM" and greatest and others and others[0] not in (255, 65535):
+        return greatest, others[0]
     return None
 
 
 def whole_numbers(mask: np.ndarray) -> np.ndarray:
-    """Floating-point numbers that are whole, as integers.
-
-    Raises:
-        UserError: For fractions, infinite numbers and such as do not fit 32 bits.
-    """
+    """Floating-point numbers as integers; UserError for fractions, and for what does not fit 32 bits."""
     finite = np.isfinite(mask).all()
     if not finite or not np.array_equal(mask, mask.round()) or np.abs(mask).max(initial=0) >= 2**31:
         raise Unfit("numbers with fractions: a mask holds whole numbers")

@@ -9,23 +9,15 @@ from .masks import Mask
 
 
 class Pair(NamedTuple):
-    """An image and its mask.
+    """An image and its mask."""
 
-    Attributes:
-        name: The path below the folder of the images, without the suffix.
-    """
-
-    name: str
+    name: str  # the path of the image below the folder of all images, without the suffix
     image: Path
     mask: Mask
 
 
 def checked_header(pair: Pair, max_pixels: int) -> Header:
-    """The header of the image, whose size the mask needs too.
-
-    Raises:
-        UserError: For another size, a damaged header, and more than `max_pixels`.
-    """
+    """The header of the image; UserError for a mask of another size, a damaged header, and too many pixels."""
     image = header(pair.image, max_pixels)
     height, width = pair.mask.size(max_pixels)
     if (height, width) != (image.height, image.width):

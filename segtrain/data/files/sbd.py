@@ -13,7 +13,7 @@ from ...errors import UserError
 from .masks import Coding
 
 MAX_BYTES = 1 << 26  # of a file, packed or unpacked; those of SBD have some kilobytes
-COMPRESSED, MATRIX, STRUCT = 15, 14, 2
+COMPRESSED, MATRIX, STRUCT = 15, 14, 2  # types of elements, and the class of a structure
 NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8"}
 
 
@@ -33,11 +33,7 @@ class MatMask:
         return height, width
 
     def read(self, max_pixels: int, coding: Coding) -> np.ndarray:
-        """The values (H, W).
-
-        Raises:
-            UserError: For a file that is damaged, too large, or holds something else.
-        """
+        """The values (H, W); UserError for a file that is damaged, too large, or holds something else."""
         with self.path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
         try:
@@ -50,7 +46,7 @@ class MatMask:
 
 
 class Element(NamedTuple):
-    """A piece of a MATLAB 5 file: its type and its bytes."""
+    """A piece of a MATLAB 5 file."""
 
     kind: int
     data: bytes
@@ -82,11 +78,7 @@ def segmentation(content: bytes) -> np.ndarray:
 
 
 def elements(content: bytes, order: str) -> Iterator[Element]:
-    """The elements one after the other: type, length and data, filled up to 8 bytes; short ones are 8 bytes in all.
-
-    Raises:
-        UserError: for one that is cut off.
-    """
+    """The elements one after the other: type, length and data, filled up to 8 bytes; short ones are 8 bytes in all."""
     place = 0
     while place + 8 <= len(content):
         kind, length = struct.unpack_from(f"{order}II", content, place)

@@ -13,7 +13,6 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from ...errors import UserError
 
-SUFFIXES = frozenset({".tif", ".tiff"})
 MAGIC = {b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"}  # the last two: BigTIFF
 REDUCED, WIDTH, HEIGHT, BITS, PHOTOMETRIC, SAMPLES = 254, 256, 257, 258, 262, 277
 ORIENTATION, PLANAR, EXTRA, FORMAT = 274, 284, 338, 339
@@ -28,34 +27,25 @@ class Unfit(UserError):
 
 
 class Page(NamedTuple):
-    """What a TIFF holds.
-
-    Attributes:
-        channels: without alpha.
-        bits: of a channel.
-        paged: whether each channel is a page.
-        problem: why neither Pillow nor `read` take it, if they do not.
-    """
+    """What a TIFF holds."""
 
     height: int
     width: int
-    channels: int
-    bits: int
-    paged: bool
-    problem: str = ""
+    channels: int  # without alpha
+    bits: int  # of a channel
+    paged: bool  # whether each channel is a page
+    problem: str = ""  # why neither Pillow nor `read` take it, if they do not
 
     @property
     def what(self) -> str:
         return f"{self.channels} {'pages' if self.paged else 'channels'}"
 
 
-def is_one(path: Path) -> bool:
-    """By its name: what is named otherwise is left to Pillow."""
-    return path.suffix.lower() in SUFFIXES
-
-
 def beyond_pillow(path: Path) -> Page | None:
-    """What a TIFF holds that Pillow cannot read, or would not read whole; `None` leaves it, and errors, to Pillow."""
+    """What a TIFF holds that Pillow cannot read, or would not read whole; `None` leaves to Pillow other files, by their
+    names, and errors."""
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        return None
     try:
         with warnings.catch_warnings(action="ignore"):
             pages = directories(path)
@@ -72,16 +62,17 @@ def directories(path: Path) -> list[ImageFileDirectory_v2]:
         start = file.read(8)
         if start[:4] not in MAGIC:
             return []
-        start += file.read(8) if 43 in start[2:4] else b""
-        found, place, seen = [], ImageFileDirectory_v2(start).next, {0}
-        while place not in seen and len(found) <= MAX_CHANNELS:
+        if 43 in start[2:4]:
+            start += file.read(8)
+        pages, place, seen = [], ImageFileDirectory_v2(start).next, {0}
+        while place not in seen and len(pages) <= MAX_CHANNELS:
             seen.add(place)
             file.seek(place)
             tags = ImageFileDirectory_v2(start)
             tags.load(file)
-            found.append(tags)
+            pages.append(tags)
             place = tags.next
-        return found
+        return pages
 
 
 def page_of(pages: Sequence[ImageFileDirectory_v2]) -> Page | None:
@@ -90,7 +81,7 @@ def page_of(pages: Sequence[ImageFileDirectory_v2]) -> Page | None:
     samples, bits, kind, extra = (first.get(tag, default) for tag, default in DEFAULTS.items())
     if kind not in (*GREYS, RGB):
         return None
-    alpha = sum(each in ALPHA for each in extra)
+    alpha = sum(sample in ALPHA for sample in extra)
     if kind == RGB and samples == 4 and not extra:
         alpha = 1  # as Pillow takes it
     height, width, channels = first[HEIGHT], first[WIDTH], samples - alpha
@@ -119,20 +110,16 @@ def problem(page: Page, tags: ImageFileDirectory_v2, samples: int) -> str:
 
 
 def read(path: Path, page: Page) -> np.ndarray:
-    """(H, W, channels) uint8 or uint16.
-
-    Raises:
-        UserError: for a damaged file, of which tifffile raises many other types too.
-    """
+    """(H, W, channels) uint8 or uint16; of a damaged file, tifffile raises errors of many types."""
     tifffile: Any = importlib.import_module("tifffile")  # an extra
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it says of a damaged file, it raises too
     with tifffile.TiffFile(path) as file:
         if page.paged:
-            pixels = np.stack([each.asarray() for each in file.pages], -1)
+            pixels = np.stack([channel.asarray() for channel in file.pages], -1)
         else:
-            first = file.pages[0]
-            pixels = first.asarray()
-            pixels = np.moveaxis(pixels, 0, -1) if first.axes == "SYX" else pixels
+            pixels = file.pages[0].asarray()
+            if file.pages[0].axes == "SYX":
+                pixels = np.moveaxis(pixels, 0, -1)
     shape = (page.height, page.width, page.channels)
     if pixels.ndim != 3 or pixels.shape[:2] != shape[:2] or pixels.shape[2] < page.channels:
         raise UserError(f"pixels of shape {pixels.shape}, expected {shape}")

@@ -26,11 +26,7 @@ class UnitedMask:
         return displayed_size(self.files[0], max_pixels)
 
     def read(self, max_pixels: int, coding: Coding) -> np.ndarray:
-        """(H, W) uint8.
-
-        Raises:
-            UserError: Naming the file that is damaged, too large, or of another size than the first one.
-        """
+        """(H, W) uint8; UserError names a file that is damaged, too large, or of another size than the first one."""
         united = np.zeros(self.size(max_pixels), bool)
         for file in self.files:
             mask = read_mask(file, max_pixels)

@@ -5,58 +5,50 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class ImageFacts:
-    """An image file. Height and width are those shown, after the EXIF orientation; 0 where the header is damaged.
-
-    Attributes:
-        channels: Channels that are stored, alpha among them; a palette counts as 3.
-        bits: Bits of a channel.
-        mode: Pillow's mode, such as L, P, RGB, I;16.
-        orientation: The EXIF orientation, 1 to 8.
-        digest: A hash of the file's bytes.
-        look: The image in 16 x 16 grey pixels, stretched to 0..255; empty if it is of one grey.
-        mean: The mean of each channel but alpha, as a fraction of white; `square` is the mean of the squares.
-        problem: Why the image cannot be used; then what lies behind the header is unknown.
-    """
+class FileFacts:
+    """What is known of images and masks alike; height and width, after the EXIF orientation, are 0 if it is damaged."""
 
     height: int = 0
     width: int = 0
     channels: int = 0
-    bits: int = 0
-    mode: str = ""
+    bits: int = 0  # of a channel
+    mode: str = ""  # Pillow's, such as L, P, RGB, I;16
     format: str = ""
-    orientation: int = 1
+    orientation: int = 1  # by EXIF, 1 to 8
+    problem: str = ""  # why the file cannot be used; then what lies behind its header is unknown
+
+
+@dataclass(frozen=True)
+class ImageFacts(FileFacts):
+    """An image file. Its channels are those stored, alpha among them; a palette counts as 3.
+
+    Attributes:
+        digest: A hash of the file's bytes.
+        look: The image in 16 x 16 grey pixels, stretched to 0..255; empty if it is of one grey.
+        mean: The mean of each channel but alpha, as a fraction of white; `square` is the mean of the squares.
+    """
+
     digest: str = ""
     look: bytes = b""
     mean: tuple[float, ...] = ()
     square: tuple[float, ...] = ()
-    problem: str = ""
 
 
 @dataclass(frozen=True)
-class MaskFacts:
-    """A mask file, with what `ImageFacts` holds of an image, and the numbers of its pixels.
+class MaskFacts(FileFacts):
+    """A mask file. Its channels are those read: 1 for values and palette indices; 3 or more for colours.
 
     Attributes:
-        channels: Channels as they are read: 1 for values and palette indices; 3 or more for colours.
         lossy: Whether the file format changes numbers when it is written.
         colours: Index -> 24-bit colour of a palette mask, for the indices that occur.
         counts: Value, palette index or 24-bit colour -> pixels, for up to `MAX_VALUES` or `MAX_COLOURS` of them.
         solid: The pixels among them that equal their neighbours to the right, below and across, or nearly if `lossy`.
     """
 
-    height: int = 0
-    width: int = 0
-    channels: int = 0
-    bits: int = 0
-    mode: str = ""
-    format: str = ""
-    orientation: int = 1
     lossy: bool = False
     colours: Mapping[int, int] = field(default_factory=dict)
     counts: Mapping[int, int] = field(default_factory=dict)
     solid: Mapping[int, int] = field(default_factory=dict)
-    problem: str = ""
 
     @property
     def rest(self) -> int:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...errors import UserError
 from ..color import pack
-from ..files.images import TRANSPOSED, header, is_grey, loaded, opened, orientation, read_image
+from ..files.images import header, is_grey, loaded, opened, orientation, read_image, shown_size
 from ..files.masks import MaskFile, read_mask
 from ..files.pair import Pair
 from .facts import ImageFacts, MaskFacts
@@ -19,8 +19,7 @@ from .facts import ImageFacts, MaskFacts
 MAX_VALUES, MAX_COLOURS = 1024, 256  # different ones of a mask that are counted singly: those with the most pixels
 LOOK = 16  # rows and columns of the thumbnail that two images are compared by
 LOOSE = 8  # how much JPEG may let neighbours differ that were equal
-BITS_AND_COMPRESSION = 258, 259  # tags of a TIFF
-JPEG_IN_TIFF = {6, 7}
+BITS, COMPRESSION = 258, 259  # tags of a TIFF
 DEPTHS = {"1": 1, "I;16": 16, "I;16B": 16, "I;16L": 16, "I": 32, "F": 32}  # of Pillow's modes; 8 for all others
 
 
@@ -32,15 +31,12 @@ def examine_image(path: Path, max_pixels: int) -> ImageFacts:
         facts.update(height=plain.height, width=plain.width, channels=plain.channels, bits=plain.bits)
         with path.open("rb") as file:
             facts["digest"] = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-        if plain.channels not in (1, 3):  # beyond Pillow
-            return ImageFacts(
-                **facts, **array_statistics(read_image(path, max_pixels, channels=plain.channels, bits=plain.bits))
-            )
-        with opened(path, max_pixels) as image:
-            facts.update(header_facts(image, path))
-            if plain.bits == 8:
-                facts.update(byte_statistics(loaded(image)))
-        if plain.bits != 8:
+        if plain.channels in (1, 3):  # others are beyond Pillow
+            with opened(path, max_pixels) as image:
+                facts.update(header_facts(image, path))
+                if plain.bits == 8:
+                    facts.update(byte_statistics(loaded(image)))
+        if "look" not in facts:
             facts.update(array_statistics(read_image(path, max_pixels, channels=plain.channels, bits=plain.bits)))
     except (UserError, OSError) as error:
         facts["problem"] = problem(error, path)
@@ -70,22 +66,21 @@ def problem(error: Exception, path: Path) -> str:
     with suppress(OSError):
         if path.is_file() and path.stat().st_size == 0:
             return "an empty file (0 bytes)"
-    text = f"{error.strerror}" if isinstance(error, OSError) and error.strerror else str(error)
+    text = getattr(error, "strerror", None) or str(error)
     return text.removeprefix(f"{path}: ")
 
 
 def header_facts(image: Image.Image, path: Path) -> dict[str, Any]:
     """What is known of an image before its pixels are decoded."""
-    width, height = image.size
-    turn = orientation(image)
+    height, width = shown_size(image)
     return {
-        "height": width if turn in TRANSPOSED else height,
-        "width": height if turn in TRANSPOSED else width,
+        "height": height,
+        "width": width,
         "channels": 3 if image.mode in ("P", "PA") else len(image.getbands()),
         "bits": bits_of(image, path),
         "mode": image.mode,
         "format": image.format or "",
-        "orientation": turn,
+        "orientation": orientation(image),
     }
 
 
@@ -95,8 +90,8 @@ def bits_of(image: Image.Image, path: Path) -> int:
         with path.open("rb") as file:
             return file.read(25)[24]
     if image.format == "TIFF":
-        bits = getattr(image, "tag_v2", {}).get(BITS_AND_COMPRESSION[0], 1)
-        return int(max(bits) if isinstance(bits, tuple) else bits)
+        bits = getattr(image, "tag_v2", {}).get(BITS, 1)
+        return int(np.max(bits))
     return DEPTHS.get(image.mode, 8)
 
 
@@ -106,7 +101,7 @@ def is_lossy(image: Image.Image, path: Path) -> bool:
         with path.open("rb") as file:
             return b"VP8 " in file.read(1 << 16)
     if image.format == "TIFF":
-        return getattr(image, "tag_v2", {}).get(BITS_AND_COMPRESSION[1]) in JPEG_IN_TIFF
+        return getattr(image, "tag_v2", {}).get(COMPRESSION) in (6, 7)  # kinds of JPEG
     return image.format == "JPEG"
 
 
@@ -133,33 +128,28 @@ def thumbnail(grey: Image.Image) -> bytes:
     small = grey.resize((side, side), Image.Resampling.BOX, reducing_gap=3)
     means = np.asarray(small, np.float32).reshape(LOOK, 4, LOOK, 4).mean((1, 3))
     low, high = float(means.min()), float(means.max())
-    flat = high - low < (1 if grey.mode == "L" else 1 / 255)
-    if flat:
+    white = {"L": 255, "F": 1.0}[grey.mode]
+    if high - low < white / 255:
         return b""
     return ((means - low) * (255 / (high - low))).round().astype(np.uint8).tobytes()
 
 
 def number_facts(path: Path, max_pixels: int, *, loose: bool) -> dict[str, Any]:
-    """The numbers in a mask file with their pixels, and the colours of a palette.
-
-    Args:
-        loose: whether neighbours that differ a little count as equal, as JPEG leaves a flat place.
-    """
+    """The numbers in a mask file with their pixels, and the colours of a palette; `loose` counts neighbours that differ
+    a little as equal, as JPEG leaves a flat place."""
     mask = read_mask(path, max_pixels)
+    alike = nearly_equal(np.atleast_3d(mask)) if loose else None
     if mask.ndim == 3:
-        return counted(pack(mask, np.uint32), MAX_COLOURS, nearly_equal(mask) if loose else None)
+        return counted(pack(mask, np.uint32), MAX_COLOURS, alike)
     low, high = mask.min(initial=0), mask.max(initial=0)
     if low < 0 or high >= 1 << 16:
         raise UserError(f"numbers from {low} to {high}: a mask holds whole numbers from 0 to 65535")
-    facts: dict[str, Any] = {
-        "channels": 1,
-        **counted(mask, MAX_VALUES, nearly_equal(mask[..., None]) if loose else None),
-    }
+    facts = {**counted(mask, MAX_VALUES, alike), "channels": 1}
     with opened(path, max_pixels) as image:
         if image.mode in ("P", "PA"):
             palette = np.array(image.getpalette("RGB") or [0, 0, 0], np.uint8).reshape(-1, 3)
-            colours = pack(palette).tolist()
-            facts["colours"] = {i: colours[i] if i < len(colours) else 0 for i in facts["counts"]}
+            colours = dict(enumerate(pack(palette).tolist()))
+            facts["colours"] = {i: colours.get(i, 0) for i in facts["counts"]}
     return facts
 
 
@@ -171,12 +161,9 @@ def nearly_equal(mask: np.ndarray) -> np.ndarray:
     return np.logical_and.reduce([(np.abs(here - other) <= LOOSE).all(2) for other in others])
 
 
-def counted(codes: np.ndarray, most: int, alike: np.ndarray | None = None) -> dict[str, dict[int, int]]:
-    """The `most` frequent numbers in codes (H, W) with their pixels, and with those of them that are solid.
-
-    Args:
-        alike: (H-1, W-1): which pixels are solid, if it is not those that equal their neighbours.
-    """
+def counted(codes: np.ndarray, most: int, alike: np.ndarray | None = None) -> dict[str, Any]:
+    """The `most` frequent numbers in codes (H, W) with their pixels, and with those of them that are solid: `alike`
+    (H-1, W-1), or else those that equal their neighbours."""
     here = codes[:-1, :-1]
     equal = (here == codes[1:, :-1]) & (here == codes[:-1, 1:]) & (here == codes[1:, 1:])
     is_solid = np.zeros(codes.shape, np.uint32)
@@ -187,10 +174,8 @@ def counted(codes: np.ndarray, most: int, alike: np.ndarray | None = None) -> di
     solid = np.add.reduceat(number * (keys & 1), starts)
     first = np.argsort(-pixels, kind="stable")[:most]
     names = codes[first].tolist()
-    return {
-        "counts": dict(zip(names, pixels[first].tolist(), strict=True)),
-        "solid": dict(zip(names, solid[first].tolist(), strict=True)),
-    }
+    counts = dict(zip(names, pixels[first].tolist(), strict=True))
+    return {"counts": counts, "solid": dict(zip(names, solid[first].tolist(), strict=True))}
 
 
 def pixels_of(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

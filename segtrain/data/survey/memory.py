@@ -70,14 +70,14 @@ class Memory:
         if self.table is None:
             return None
         with suppress(sqlite3.Error, OSError, ValueError, TypeError, KeyError):
-            image, mask = (self._content(name, path) for name, path in files_of(pair))
-            return (image_facts(image), mask_facts(mask)) if image and mask else None
+            contents = []
+            for name, path in files_of(pair):
+                entry = self.table.execute("SELECT size, time, content FROM facts WHERE name = ?", [name]).fetchone()
+                if not entry or entry[:2] != stamp(path):
+                    return None
+                contents.append(json.loads(entry[2]))
+            return image_facts(contents[0]), mask_facts(contents[1])
         return None
-
-    def _content(self, name: str, path: Path) -> dict[str, Any] | None:
-        assert self.table is not None
-        entry = self.table.execute("SELECT size, time, content FROM facts WHERE name = ?", [name]).fetchone()
-        return json.loads(entry[2]) if entry and entry[:2] == stamp(path) else None
 
     def keep(self, pair: Pair, image: ImageFacts, mask: MaskFacts) -> None:
         """Note both, unless one of them has a problem."""

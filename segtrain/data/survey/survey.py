@@ -1,14 +1,13 @@
 """What the files of a data set hold, as numbers: read once, in several processes, and remembered."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Subset
 
 from ..files.pair import Pair
-from ..workers import Loader
+from ..workers import Loader, cores
 from .facts import ImageFacts, MaskFacts
 from .measure import examine_image, examine_mask
 from .memory import Memory
@@ -30,11 +29,9 @@ class Survey(NamedTuple):
         return self.masks[pair.mask.name]
 
     def usable_images(self, pairs: Iterable[Pair]) -> list[ImageFacts]:
-        """The facts of the images that can be read."""
         return [facts for facts in map(self.image, pairs) if not facts.problem]
 
     def usable_masks(self, pairs: Iterable[Pair]) -> list[MaskFacts]:
-        """The facts of the masks that can be read."""
         return [facts for facts in map(self.mask, pairs) if not facts.problem]
 
 
@@ -91,11 +88,12 @@ class Examined(Dataset[tuple[ImageFacts, MaskFacts]]):
 
 def examined(pairs: Sequence[Pair], max_pixels: int, workers: int) -> Iterator[tuple[ImageFacts, MaskFacts]]:
     """The facts of each pair, in order."""
-    few = FEW if workers > 0 else len(pairs)
-    first, others = Examined(pairs[:few], max_pixels), Examined(pairs[few:], max_pixels)
-    yield from (first[index] for index in range(len(first)))
-    if len(others):
-        loader = Loader(others, batch_size=4, collate_fn=list, num_workers=workers)
+    dataset = Examined(pairs, max_pixels)
+    few = min(FEW, len(pairs)) if workers > 0 else len(pairs)
+    for index in range(few):
+        yield dataset[index]
+    if few < len(pairs):
+        loader = Loader(Subset(dataset, range(few, len(pairs))), batch_size=4, collate_fn=list, num_workers=workers)
         try:
             for batch in loader:
                 yield from batch
@@ -105,5 +103,4 @@ def examined(pairs: Sequence[Pair], max_pixels: int, workers: int) -> Iterator[t
 
 def readers() -> int:
     """Processes that read: one for each core that we may use; none beside a single one."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(MAX_READERS, cores) if cores > 1 else 0
+    return min(MAX_READERS, cores()) if cores() > 1 else 0

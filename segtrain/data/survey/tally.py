@@ -50,12 +50,16 @@ def in_coding(facts: MaskFacts, coding: Coding) -> tuple[dict[int, int], dict[in
     return pixels, solid
 
 
+def shows_colours(facts: MaskFacts, coding: Coding) -> bool:
+    """Whether the numbers that a table sees in a mask, which reads all masks in `coding`, are colours."""
+    return coding == "colors" or (coding is None and facts.channels >= 3)
+
+
 def tally(facts: MaskFacts, table: ClassTable) -> Tally:
     """What the table makes of a mask."""
-    coding = table.coding
-    colours = coding == "colors" or (coding is None and facts.channels >= 3)
+    colours = shows_colours(facts, table.coding)
     owners = table.rgb if colours else table.values
-    pixels, _ = in_coding(facts, coding)
+    pixels, _ = in_coding(facts, table.coding)
     classes, unowned = Counter[int](), Counter[int]()
     for code, n in pixels.items():
         owner = owners.get(code, -1)
