@@ -28,13 +28,7 @@ class Elsewhere:
 
 
 def evaluate(
-    *,
-    run: str | None,
-    checkpoint: str | None,
-    split: str | None,
-    data: Elsewhere,
-    trainer: Computing,
-    allow: list[str],
+    *, run: str | None, checkpoint: str | None, split: str | None, data: Elsewhere, trainer: Computing, allow: list[str]
 ) -> None:
     """Score a run's best checkpoint, or any checkpoint, on whole images at their own resolution."""
     processes.end_with_parent()

@@ -44,9 +44,7 @@ def fit(parts: Parts, folder: Path | None, checkpoint: Path | None = None, first
             for line in opening(parts, folder, resumed=checkpoint is not None):
                 say(line)
         keeper = Checkpoint(
-            folder / "checkpoints" if folder else None,
-            record=parts.record,
-            save_minutes=parts.train.save_minutes,
+            folder / "checkpoints" if folder else None, record=parts.record, save_minutes=parts.train.save_minutes
         )
         trainer = build_trainer(parts, folder, first_step, keeper)
         run_steps(parts, trainer, folder, checkpoint)
@@ -123,10 +121,7 @@ def callbacks(parts: Parts) -> list[Callback]:
     """Curves and pictures; in the process that speaks, progress bars too."""
     images = len(parts.data.source("val"))
     shown = [round((i + 0.5) * images / MOSAIC_IMAGES - 0.5) for i in range(MOSAIC_IMAGES)]
-    result: list[Callback] = [
-        Curves(parts.train.log_steps, parts.data.batch_size),
-        Mosaic(parts.data.classes, shown),
-    ]
+    result: list[Callback] = [Curves(parts.train.log_steps, parts.data.batch_size), Mosaic(parts.data.classes, shown)]
     if parts.main:
         result += [ProgressBar(parts.epoch_steps), ScoringBar()]
     return result
