@@ -72,8 +72,6 @@ def open_data(trained: Opened, elsewhere: Elsewhere, trust: Trust) -> DataModule
         raise UserError(f"the checkpoint's settings name {type(module).__name__} as its data")
     own, other = trained.classes.names, module.classes.names
     if own != other:
-        raise UserError(
-            f"the network was trained for {len(own)} classes ({', '.join(own)}), "
-            f"but the data have {len(other)} ({', '.join(other)})"
-        )
+        network, data = f"{len(own)} classes ({', '.join(own)})", f"{len(other)} ({', '.join(other)})"
+        raise UserError(f"the network was trained for {network}, but the data have {data}")
     return module
