@@ -29,8 +29,7 @@ def predict(
 ) -> None:
     """Write masks/NAME.png (class indices, with the class colours as palette) and overlays/NAME.png for each image.
 
-    `images` is an image, a folder, or a glob, and the folders below it are mirrored; without `out`, it is `predict/` in
-    the run folder that they are written into.
+    `images` is an image, a folder, or a glob, whose folders are mirrored in `out`, by default the run's `predict/`.
     """
     sources = find_images(images)
     device.quiet()

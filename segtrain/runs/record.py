@@ -81,6 +81,7 @@ def renamed(settings: Settings) -> Settings:
 
 
 def rename(spec: Spec) -> None:
+    """Give a spec the name that its target has now."""
     if isinstance(spec.get(TARGET), str):
         spec[TARGET] = MOVED.get(spec[TARGET], spec[TARGET])
 
@@ -112,7 +113,7 @@ def without_pretrained(model: Any) -> Any:
 
 
 def forget_pretrained(spec: Spec) -> None:
-    """Leave out the pretrained weights of a network of ours."""
+    """Set the pretrained weights that a network of ours would begin with to `None`."""
     target = str(spec.get(TARGET))
     ours = "weights" in spec and target.startswith("segtrain.models.")
     if ours and "weights" in (parameter_names(locate(target)) or ()):

@@ -103,9 +103,8 @@ def assemble(
 ) -> Parts:
     """All parts of a training, built and tried out.
 
-    Args:
-        before: Record of the run that is resumed; what it says of the data and the machine stays.
-        init: Run or checkpoint whose weights the training begins with.
+    On resume, what the record `before` says of the data and the machine stays. `init` names the run or the checkpoint
+    whose weights a new training begins with.
     """
     with from_user(TypeError, where="train: "):  # of stored settings, which no signature was held against
         train = TrainSettings(**settings["train"])
