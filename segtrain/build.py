@@ -29,19 +29,17 @@ Spec = dict[str, Any]  # with `_target_`: what `build` makes an object of
 
 @dataclass(frozen=True)
 class Trust:
-    """What the settings that someone stored may build. Where it can be `None`, that means: typed by the user.
+    """What the settings that someone stored may build. Where it can be `None`, that means: typed by the user."""
 
-    Attributes:
-        allow: names that the user trusts in every part of the settings.
-    """
+    allow: Collection[str] = ()  # names that the user trusts in every part of the settings
 
-    allow: Collection[str] = ()
-
-    def names(self, part: str) -> frozenset[str]:
+    def names(self, part: str) -> set[str]:
         """The names that are trusted in one part of the settings, such as `loss`: the public ones of its room, those
         in its shipped configuration, and what the user allows. A network is no loss, and a loss no network."""
-        room = public_names(ROOMS[part]) if part in ROOMS else frozenset()
-        return room | shipped_targets(conf_folder() / part) | frozenset(self.allow)
+        names = {*shipped_targets(conf_folder() / part), *self.allow}
+        if part in ROOMS:
+            names.update(f"{ROOMS[part]}.{name}" for name in import_module(ROOMS[part]).__all__)
+        return names
 
 
 def build_part(part: str, spec: Mapping[str, Any], trust: Trust | None, **extra: Any) -> Any:
@@ -56,12 +54,9 @@ def build(spec: Mapping[str, Any], allow: Collection[str] | None = None, **extra
     With `_partial_: true` the result is a `functools.partial`, which may lack parameters.
 
     Args:
-        allow: the dotted names that may be called. `None` trusts every name, which is right for what the user typed
-            and wrong for what comes out of a file.
-        extra: parameters that fill in or replace those of `spec`; taken as they are.
-
-    Raises:
-        UserError: for a name that is not allowed or cannot be found, and for parameters that it does not take.
+        allow: Dotted names that may be called. `None` trusts every name, which is right for what the user typed and
+            wrong for what comes out of a file.
+        extra: Parameters that fill in or replace those of `spec`, and are taken as they are.
     """
     refuse_deep(spec, f"_target_ {short(spec.get(TARGET))}")
     return call(spec, allow, extra)
@@ -78,10 +73,10 @@ def refuse_deep(settings: Any, name: str) -> None:
 
 
 def inside(value: Any) -> Iterable[Any]:
-    """The values in a mapping, the items of a list; nothing of all else."""
+    """The values of a mapping, or the items of a list, tuple or set; of all else, nothing."""
     if isinstance(value, Mapping):
         return value.values()
-    return value if isinstance(value, list | tuple) else ()
+    return value if isinstance(value, list | tuple | set) else ()
 
 
 def call(spec: Mapping[str, Any], allow: Collection[str] | None, extra: Mapping[str, Any]) -> Any:
@@ -122,9 +117,6 @@ def locate(name: str) -> Callable[..., Any]:
 
     A module that is only reached as another one's attribute (`torch.os.path.join`) is refused, so that a name says
     where its object comes from.
-
-    Raises:
-        UserError: if there is nothing callable under this name.
     """
     parts = dotted(name)
     found, rest = import_longest(parts[:-1])
@@ -207,14 +199,6 @@ def conf_folder() -> Path:
     clone = package.parent
     # some ways of installing leave a copy of conf/ in the package that nobody edits: the clone's own comes first
     return clone / "conf" if (clone / "pyproject.toml").is_file() and (clone / "conf").is_dir() else package / "conf"
-
-
-def public_names(room: str) -> frozenset[str]:
-    """The dotted names that a module makes public: those in its `__all__`, else those that it defines."""
-    module = import_module(room)
-    defined = [name for name, value in vars(module).items() if getattr(value, "__module__", None) == room]
-    names = getattr(module, "__all__", defined)
-    return frozenset(f"{room}.{name}" for name in names if not name.startswith("_"))
 
 
 def shipped_targets(folder: Path) -> frozenset[str]:

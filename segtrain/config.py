@@ -43,11 +43,7 @@ ANYTHING = (Any, object, inspect.Parameter.empty)  # annotations that say nothin
 
 
 def plain(config: DictConfig, command: str, choices: Mapping[str, str]) -> dict[str, Any]:
-    """The settings as dicts, lists and scalars, with interpolations resolved; `choices` has the choice of each group.
-
-    Raises:
-        UserError: for a setting that has no value (`???`).
-    """
+    """The settings as dicts, lists and scalars, interpolations resolved; `choices` has the choice of each group."""
     with from_user(OmegaConfBaseException):  # an interpolation that leads nowhere
         missing = sorted(OmegaConf.missing_keys(config))
     if missing:
@@ -66,9 +62,6 @@ def check(call: Callable[..., Any], settings: Mapping[str, Any], where: str = ""
     Below a `_target_`, at any depth, values are checked against the signature of the target. A command that reads
     some of these values itself, and passes on something else, writes their types beside its parameter, and these
     count instead: `trainer: Annotated[dict, {"precision": str}]`.
-
-    Raises:
-        UserError: for unknown and missing names, and for values that do not fit, naming the setting.
     """
     expected = annotations(call)
     for key in settings:
@@ -202,7 +195,7 @@ def describe(annotation: Any) -> str:
     """A type in words for people who write YAML; of a union, only the members that YAML can hold."""
     options = alternatives(annotation)
     words, example = [], ""
-    for option in [option for option in options if is_plain(option)] or options:
+    for option in list(filter(is_plain, options)) or options:
         words += phrases(option)
         example = example or EXAMPLES.get(option, "")
     *others, last = dict.fromkeys(words)
@@ -280,7 +273,9 @@ def explain(error: Exception, command: str | None, words: Sequence[str], config_
     if match and command:
         return unknown_setting(match[1], command, words, config_dir)
     text = re.split(r"\nSee https|\nConfig search path", text)[0]
-    return f"{text}: {error.__cause__}" if error.__cause__ else text
+    if error.__cause__:
+        text = f"{text}: {error.__cause__}"
+    return text
 
 
 def unknown_choice(path: str, options: Sequence[str], words: Sequence[str]) -> str:

@@ -10,13 +10,11 @@ TEMPORARY = ".tmp"  # how names of unfinished files end
 
 
 def write(path: Path, content: bytes | memoryview | str) -> None:
-    """Put `content` in the place of the file `path` in one go.
-
-    Raises:
-        OSError: if the disk is full, the folder gone or read-only; what was there before is then still there.
-    """
+    """Put `content` in the place of the file `path` in one go; on an error, what was there before is still there."""
+    if isinstance(content, str):
+        content = content.encode()
     unfinished = path.with_name(path.name + TEMPORARY)
-    write_through(unfinished, content.encode() if isinstance(content, str) else content)
+    write_through(unfinished, content)
     unfinished.replace(path)
     sync_folder(path.parent)
 

@@ -27,8 +27,7 @@ class UserError(ValueError):
 def from_user(*kinds: type[Exception], where: str = "") -> Iterator[None]:
     """Inside, errors of these kinds (by default ValueError) come from what the user typed: they become a UserError.
 
-    Args:
-        where: stands before the message, such as "optimizer: ".
+    Its message begins with `where`, such as "optimizer: ".
     """
     kinds = kinds or (ValueError,)
     try:

@@ -13,11 +13,8 @@ def predict(network: nn.Module, image: Tensor | np.ndarray) -> Tensor:
 
     Args:
         network: images (N, C, H, W) -> logits (N, classes, H, W); it is put into evaluation mode.
-        image: a tensor (C, H, W), or an array (H, W, C) or (H, W) as Pillow and OpenCV give it; uint8, uint16, or
-            float in 0..1. Colours are red, green, blue.
-
-    Raises:
-        UserError: for another shape, or if the network's output is not finite.
+        image: Tensor (C, H, W), or array (H, W, C) or (H, W) as Pillow and OpenCV give it; uint8, uint16, or float in
+            0..1. Colours are red, green, blue.
     """
     if isinstance(image, np.ndarray):
         writable = np.array(np.atleast_3d(image))  # a copy, since torch warns of arrays that are read-only

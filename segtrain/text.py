@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 import yaml
@@ -15,20 +16,15 @@ MAX_TEXT = 1_000  # characters of one of them
 
 
 def parse_yaml(content: bytes | str, deepest: int) -> Any:
-    """Plain data from YAML.
-
-    Args:
-        deepest: How many lists and mappings may stand in one another.
-
-    Raises:
-        UserError: For what is no YAML, or would grow beyond reason.
-    """
+    """Plain data from YAML with up to `deepest` lists and mappings in one another. Raises UserError for all else."""
     try:
         refuse_depth(content, deepest)
         loader = yaml.SafeLoader(content)
         node = loader.get_single_node()
         refuse_bomb(node, deepest)
-        return None if node is None else loader.construct_document(node)
+        if node is None:
+            return None
+        return loader.construct_document(node)
     except Exception as error:  # for a wrong value under a tag such as !!int, SafeLoader raises many types
         raise UserError(" ".join(str(error).split())) from None
 
@@ -57,7 +53,7 @@ def refuse_bomb(value: Any, deepest: int) -> None:
             raise UserError("nested too deeply")
         if isinstance(item, str) and len(item) > MAX_TEXT:
             raise UserError(f"a text of {len(item)} characters, more than {MAX_TEXT}")
-        waiting.extend((inner, depth + 1) for inner in inside(item))
+        waiting.extend(product(inside(item), [depth + 1]))
 
 
 def inside(item: Any) -> Any:

@@ -578,7 +578,7 @@ FILES = [
     Row("the latest of no runs", "evaluate run=latest", "run=latest: there is no run below", remove("runs")),
     Row("a folder that is no run", "evaluate run=photos", "run=photos: it has no best.ckpt yet"),
     Row("a run without a checkpoint", "predict run=run images=photos", "it has no best.ckpt yet", remove(BEST)),
-    Row("an address", "evaluate checkpoint=https://example.org/a.ckpt", "remote addresses are not read"),
+    Row("an address", "evaluate checkpoint=https://example.org/a.ckpt", "remote checkpoints are not read"),
     Row("a truncated checkpoint", "evaluate run=run", f"{BEST}: not a readable checkpoint", cut(BEST, 5000)),
     Row("an empty checkpoint", "evaluate run=run", f"{BEST}: not a readable checkpoint", write(BEST, b"")),
     Row("a flipped bit", "evaluate run=run", f"{BEST}: not a readable checkpoint (the checksum of", flip(BEST)),

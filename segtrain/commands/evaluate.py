@@ -28,13 +28,7 @@ class Elsewhere:
 
 
 def evaluate(
-    *,
-    run: str | None,
-    checkpoint: str | None,
-    split: str | None,
-    data: Elsewhere,
-    trainer: Computing,
-    allow: list[str],
+    *, run: str | None, checkpoint: str | None, split: str | None, data: Elsewhere, trainer: Computing, allow: list[str]
 ) -> None:
     """Score a run's best checkpoint, or any checkpoint, on whole images at their own resolution."""
     processes.end_with_parent()
@@ -78,8 +72,6 @@ def open_data(trained: Opened, elsewhere: Elsewhere, trust: Trust) -> DataModule
         raise UserError(f"the checkpoint's settings name {type(module).__name__} as its data")
     own, other = trained.classes.names, module.classes.names
     if own != other:
-        raise UserError(
-            f"the network was trained for {len(own)} classes ({', '.join(own)}), "
-            f"but the data have {len(other)} ({', '.join(other)})"
-        )
+        network, data = f"{len(own)} classes ({', '.join(own)})", f"{len(other)} ({', '.join(other)})"
+        raise UserError(f"the network was trained for {network}, but the data have {data}")
     return module

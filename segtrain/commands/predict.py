@@ -29,9 +29,7 @@ def predict(
 ) -> None:
     """Write masks/NAME.png (class indices, with the class colours as palette) and overlays/NAME.png for each image.
 
-    Args:
-        images: an image, a folder, or a glob; the folders below it are mirrored.
-        out: instead of `predict/` in the run folder.
+    `images` is an image, a folder, or a glob, whose folders are mirrored in `out`, by default the run's `predict/`.
     """
     sources = find_images(images)
     device.quiet()
@@ -43,8 +41,9 @@ def predict(
     precision = device.typed_or_stored(trainer.precision, kind, trained.record.precision)
     fabric = Fabric(accelerator=kind, devices=trainer.devices, precision=precision)  # pyright: ignore[reportArgumentType]
     network = fabric.setup_module(trained.network)
-    target = Path(out) if out else trained.folder / "predict"
-    home = target if out else trained.folder
+    target, home = trained.folder / "predict", trained.folder
+    if out:
+        target = home = Path(out)
     for name, path in track(sources.items(), "predicting", console=console, disable=not console.is_terminal):
         image = read_image(path, max_pixels, channels=trained.record.channels, bits=bits[path])
         mask = predict_mask(network, image).numpy()
@@ -55,12 +54,7 @@ def predict(
 
 
 def find_images(pattern: str) -> dict[str, Path]:
-    """Name below the folder that all have in common, without suffix -> image file.
-
-    Raises:
-        FileNotFoundError: if there is none.
-        UserError: for two that differ in their suffix alone, and for names that cannot be written.
-    """
+    """Name below the folder that all have in common, without suffix -> image file."""
     path = Path(pattern)
     if path.is_dir():
         base, files = path, [p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES]
@@ -70,9 +64,8 @@ def find_images(pattern: str) -> dict[str, Path]:
         base, files = fixed_part(path), [Path(p) for p in glob.glob(str(path), recursive=True)]
     files = sorted(file for file in files if not file.is_dir())
     if not files:
-        raise FileNotFoundError(
-            f"images={pattern}: no image found; expected an image, a folder or a glob like 'a/*.jpg'"
-        )
+        expected = "an image, a folder or a glob like 'a/*.jpg'"
+        raise FileNotFoundError(f"images={pattern}: no image found; expected {expected}")
     found: dict[str, Path] = {}
     for file in files:
         if UNPRINTABLE.search(str(file)):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 from .. import disk, inspection
 from ..build import Spec, Trust
@@ -15,20 +15,12 @@ from ..machine.device import Devices, Precision
 from ..report.screen import COMMAND, be_quiet, say
 from ..runs import folder as runs
 from ..runs.record import Record, Settings
-from ..runs.restore import RECORD, read, record_of
-from ..runs.resume import resumable, same_result, settled
+from ..runs.restore import RECORD, read
+from ..runs.resume import deciding, resumable, settled
 from ..training.checkpoint import batches_done
 from ..training.fit import fit
 from ..training.parts import Parts, TrainSettings, assemble, open_data
 from ..training.trial import refuse_misfit, refuse_own
-
-
-class Saved(NamedTuple):
-    """A checkpoint that a run can go on from."""
-
-    file: Path
-    content: dict[str, Any]
-    record: Record
 
 
 def train(
@@ -50,11 +42,7 @@ def train(
     augment: Spec,
     trainer: Annotated[Spec, {"precision": Precision, "devices": Devices, "strategy": Literal["auto", "ddp"]}],
 ) -> int:
-    """Train a network, score its best checkpoint on the held-out split, and say how to go on.
-
-    Returns:
-        The exit status: 3 if the end could not be saved.
-    """
+    """Train a network, score its best checkpoint on the held-out split, say how to go on, return the exit status."""
     processes.end_with_parent()
     settings = {
         "name": name,
@@ -80,7 +68,7 @@ def start(settings: Settings, run_dir: str | None, init: str | None, typed: list
         return fit(parts, None)
     folder = runs.create(settings["name"], run_dir)
     with runs.lock(folder):
-        disk.write(folder / "overrides.txt", "".join(f"{word}\n" for word in typed))
+        disk.write(folder / "overrides.txt", "\n".join([*typed, ""]))
         runs.write_settings(folder, {**settings, "init": init})
         runs.point_latest(folder)
         note_skipped(parts, folder)
@@ -95,24 +83,22 @@ def go_on(resume: str, composed: Settings, typed: list[str], trust: Trust, *, al
         saved = usable(files, folder)
         if saved is None:
             return start_again(folder, composed, typed, trust, allow_changes=allow_changes)
-        stored = saved.record.settings
+        file, content, before = saved
+        stored = before.settings
         refuse_more(stored["trainer"], composed["trainer"])
         settings = settled(stored, composed, typed, allow_changes=allow_changes)
-        parts = prepare(settings, trust, before=saved.record)
-        if saved.record.fingerprint != parts.record.fingerprint and not allow_changes:
-            raise UserError(
-                f"resume={folder}: the data are not those of the run (names, sizes or classes differ); "
-                "restore them, or add allow_changes=true"
-            )
+        parts = prepare(settings, trust, before)
+        if before.fingerprint != parts.record.fingerprint and not allow_changes:
+            reason = "the data are not those of the run (names, sizes or classes differ)"
+            raise UserError(f"resume={folder}: {reason}; restore them, or add allow_changes=true")
         scores = folder / "evaluate" / parts.data.final_split / "metrics.json"
-        if saved.content[RECORD]["finished"] and same_result(settings, stored) and scores.exists():
+        if content[RECORD]["finished"] and deciding(settings) == deciding(stored) and scores.exists():
             say(f"{folder} is finished: nothing is changed; {COMMAND} evaluate run={folder} scores it")
             return 0
-        refuse_misfit(parts.learner, saved.content)
-        parts.data.batches_done = batches_done(saved.content)
+        refuse_misfit(parts.learner, content)
+        parts.data.batches_done = batches_done(content)
         note_skipped(parts, folder)
-        first_step = saved.content["global_step"] + 1
-        return fit(parts, folder if parts.main else None, saved.file, first_step)
+        return fit(parts, folder if parts.main else None, file, content["global_step"] + 1)
 
 
 def start_again(folder: Path, composed: Settings, typed: list[str], trust: Trust, *, allow_changes: bool) -> int:
@@ -154,17 +140,16 @@ def refuse_more(stored: Settings, composed: Settings) -> None:
             raise UserError(f"the run was begun with trainer.{name}: type +trainer.{name}=... to go on with it")
 
 
-def usable(files: Sequence[Path], folder: Path) -> Saved | None:
-    """The first of a run's checkpoints that can be read and is its own; `None` if there is none yet.
+def usable(files: Sequence[Path], folder: Path) -> tuple[Path, dict[str, Any], Record] | None:
+    """The first of a run's checkpoints that can be read and is its own (file, content, record); `None` if it has none.
 
-    Raises:
-        UserError: if there are some, and none is good.
+    Raises UserError if there are some, and none is good.
     """
     problem = None
     for file in files:
         try:
             content = read(file)
-            record, own = record_of(content), runs.identity(folder)
+            record, own = Record.from_json(content[RECORD].get("record")), runs.identity(folder)
             if own is not None and record.run != own:
                 raise UserError(f"{file}: the checkpoint of another run ({record.run}; this one is {own})")
         except UserError as error:
@@ -172,7 +157,7 @@ def usable(files: Sequence[Path], folder: Path) -> Saved | None:
             continue
         if problem:
             say(f"{problem}: going on from {file.name}, the one before it")
-        return Saved(file, content, record)
+        return file, content, record
     if problem:
         raise problem
     return None

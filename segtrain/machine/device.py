@@ -11,9 +11,8 @@ import torch
 
 from ..errors import UserError
 
-Precision = Literal[
-    "auto", "bf16-mixed", "16-mixed", "32-true", "64-true", "bf16-true", "16-true", 16, 32, 64
-]  # Lightning's names, and `auto`
+# Lightning's names, and `auto`
+Precision = Literal["auto", "bf16-mixed", "16-mixed", "32-true", "64-true", "bf16-true", "16-true", 16, 32, 64]
 Devices = int | list[int] | Literal["auto"]
 
 # Lightning's hints that a user of segtrain can do nothing about, by how their messages begin.
@@ -42,11 +41,7 @@ def quiet() -> None:
 
 
 def device_type(accelerator: str) -> str:
-    """`cuda` or `cpu` for Lightning's name of an accelerator.
-
-    Raises:
-        UserError: if a GPU is asked for and there is none.
-    """
+    """`cuda` or `cpu` for Lightning's name of an accelerator. Raises UserError for a GPU that is not there."""
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         return "cuda"
     if accelerator in ("auto", "cpu"):
@@ -55,11 +50,7 @@ def device_type(accelerator: str) -> str:
 
 
 def device_count(devices: Devices, device: str) -> int:
-    """How many devices of one machine `trainer.devices` names; on a CPU, each is a process.
-
-    Raises:
-        UserError: for none, and for more than there are.
-    """
+    """How many devices of one machine `trainer.devices` names; on a CPU, each is a process."""
     gpus, cores = torch.cuda.device_count(), os.cpu_count() or 1
     if devices in ("auto", -1):
         return gpus if device == "cuda" else 1
@@ -73,11 +64,7 @@ def device_count(devices: Devices, device: str) -> int:
 
 
 def resolve(name: Precision, device: str) -> tuple[str, str]:
-    """The precision to use and the reason: `name` as typed, or what suits the device for `auto`.
-
-    Raises:
-        UserError: for fp16 on a CPU.
-    """
+    """The precision to use and the reason: `name` as typed, or what suits the device for `auto`."""
     if device == "cpu" and str(name).startswith("16"):
         raise UserError(f"trainer.precision={name}: fp16 needs a GPU; on this CPU take bf16-mixed, 32-true or auto")
     return choose(device) if name == "auto" else (str(name), "as typed")
@@ -96,7 +83,7 @@ def choose(device: str) -> tuple[str, str]:
             return "bf16-mixed", f"{name} computes in bf16"
         return "16-mixed", f"{name} has no bf16, so fp16 with a loss scaler"
     if device == "cpu":
-        found = sorted({"amx_bf16", "avx512_bf16"} & cpu_flags())
+        found = sorted({"amx_bf16", "avx512_bf16"} & set(cpu_info("flags").split()))
         if found:
             return "bf16-mixed", f"this CPU has {found[0].replace('_', '-').upper()}"
         return "32-true", "this CPU has neither AMX nor AVX512-BF16"
@@ -107,15 +94,15 @@ def device_name(device: str) -> str:
     """The model of the GPU or of the processor, where the system tells."""
     if device == "cuda":
         return torch.cuda.get_device_name()
-    names = [line.partition(":")[2].strip() for line in cpu_info() if line.startswith("model name")]
-    return f"cpu: {names[0]}" if names else device
+    model = cpu_info("model name")
+    return f"cpu: {model}" if model else device
 
 
-def cpu_flags() -> set[str]:
-    """The processor's feature flags as Linux lists them; none elsewhere."""
-    return next((set(line.split()) for line in cpu_info() if line.startswith("flags")), set())
-
-
-def cpu_info() -> list[str]:
+def cpu_info(name: str) -> str:
+    """What Linux says of the first processor under a name such as `flags`; nothing elsewhere."""
     path = Path("/proc/cpuinfo")
-    return path.read_text().splitlines() if path.exists() else []
+    if path.exists():
+        for line in path.read_text().splitlines():
+            if line.startswith(name):
+                return line.partition(":")[2].strip()
+    return ""

@@ -28,11 +28,7 @@ class SharedScoring(DDPStrategy):
 
 
 def count(trainer: Mapping[str, Any]) -> tuple[str, int]:
-    """(device type, processes on all machines) for the settings of the trainer.
-
-    Raises:
-        UserError: for devices that are not there.
-    """
+    """(device type, processes on all machines) for the settings of the trainer."""
     device, nodes = device_type(trainer["accelerator"]), trainer.get("num_nodes", 1)
     if nodes < 1:
         raise UserError(f"trainer.num_nodes={nodes}: expected 1 or more")

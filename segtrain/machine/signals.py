@@ -5,7 +5,7 @@ import signal
 from types import FrameType
 from typing import Any
 
-STOPPING = [s for name in ("SIGINT", "SIGTERM", "SIGHUP") if (s := getattr(signal, name, None)) is not None]
+STOPPING = [number for number in signal.Signals if number.name in ("SIGINT", "SIGTERM", "SIGHUP")]
 
 
 class Stopped(SystemExit):
@@ -16,14 +16,10 @@ class Stopped(SystemExit):
 
 
 class Stop:
-    """Notes signals in place of dying of them, from `listen` to `close`; a second Ctrl-C ends the process at once.
-
-    Attributes:
-        number: of the signal that came, or 0.
-    """
+    """Notes signals in place of dying of them, from `listen` to `close`; a second Ctrl-C ends the process at once."""
 
     def __init__(self) -> None:
-        self.number = 0
+        self.number = 0  # the signal that came
         self._before: dict[int, Any] = {}
 
     def listen(self) -> None:
@@ -65,8 +61,3 @@ def notice(text: bytes) -> None:
         os.write(2, text)
     except OSError:  # the terminal is gone
         return
-
-
-def leave_to_us(trainer: Any) -> None:
-    """Keep Lightning's trainer from handling SIGTERM: it ends with status 0, and on two ranks waits for ever."""
-    trainer._signal_connector.register_signal_handlers = lambda: None

@@ -100,7 +100,9 @@ def legend(named: Sequence[tuple[str, Sequence[int]]], width: int) -> Image.Imag
 
 def displayable(image: np.ndarray) -> np.ndarray:
     """(3, H, W) uint8 of any image (C, H, W): one channel is grey, of more than three the first three are shown."""
-    shown = image[:3] if len(image) > 2 else np.repeat(image[:1], 3, 0)
+    if len(image) < 3:
+        image = np.repeat(image[:1], 3, 0)
+    shown = image[:3]
     if shown.dtype == np.uint8:
         return shown
     low, high = float(shown.min()), float(shown.max())

@@ -17,12 +17,10 @@ from .pictures import confusion_picture
 def score(totals: dict[str, Any], matrix: Tensor, split: str, names: tuple[str, ...]) -> dict[str, Any]:
     """The content of `metrics.json`: fractions, `None` for what is undefined; `totals` as `metrics.summary` has it."""
     columns = class_scores(matrix)
-    classes = {name: {key: _plain(column[i]) for key, column in columns.items()} for i, name in enumerate(names)}
+    classes = {}
+    for index, name in enumerate(names):
+        classes[name] = {key: _defined(column[index].item()) for key, column in columns.items()}
     return {"split": split, **{k: _defined(v) for k, v in totals.items()}, "classes": classes}
-
-
-def _plain(value: Tensor) -> float | int | None:
-    return _defined(value.item())
 
 
 def _defined(value: float) -> float | None:

@@ -45,12 +45,7 @@ def say(text: str) -> None:
 
 
 def counting_bar(*beside: ProgressColumn, transient: bool = False) -> Progress:
-    """How many of how many, and the time left; nothing where the output is no terminal.
-
-    Args:
-        beside: what stands between count and time.
-        transient: whether it goes away at the end.
-    """
+    """How many of how many, `beside` it more columns, and the time left; nothing where the output is no terminal."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -14,7 +14,9 @@ from typing import Any, TextIO
 import yaml
 
 from .. import __version__, disk
+from ..build import DEEPEST
 from ..errors import UserError
+from ..text import parse_yaml
 from .record import refuse_strange, renamed
 
 try:
@@ -24,20 +26,13 @@ except ImportError:
 
 ROOT = Path("runs")
 LATEST = ROOT / "latest"
-MAX_SETTINGS = 1_000_000  # characters
-MAX_BRACKETS = 8  # in one another; `write_settings` writes empty ones alone
+MAX_SETTINGS = 250_000  # characters
 # What a resumed run writes to where it is.
 WRITTEN = (".lock", "log.txt", "metrics.csv", "checkpoints", "evaluate", "evaluate/test", "evaluate/val")
-LIBRARIES = ("torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "tensorboard")
 
 
 def lock(folder: Path) -> TextIO:
-    """Keep other trainings out of `folder` for as long as what is returned stays open, or this process lives.
-
-    Raises:
-        UserError: if another training has it.
-        OSError: if the folder cannot be written.
-    """
+    """Keep other trainings out of `folder` for as long as what is returned stays open, or this process lives."""
     file = open(folder / ".lock", "a+")  # noqa: SIM115 - it stays open as long as the training lasts
     if fcntl is None:  # Windows
         return file
@@ -63,21 +58,16 @@ def write_settings(folder: Path, settings: Mapping[str, Any]) -> None:
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
-    """What `write_settings` wrote; the file may come from anyone.
-
-    Raises:
-        UserError: if it is not of that form.
-    """
+    """What `write_settings` wrote. The file may come from anyone: raises UserError if it is not of that form."""
     path = folder / "config.yaml"
     try:
         with open(path, encoding="utf-8") as file:
             text = file.read(MAX_SETTINGS + 1)
         if len(text) > MAX_SETTINGS:
             raise UserError("too long")
-        refuse_bomb(text)
-        settings = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not the settings of a run ({str(error).splitlines()[0]})") from None
+        settings = parse_yaml(text, DEEPEST)
+    except ValueError as error:
+        raise UserError(f"{path}: not the settings of a run ({error})") from None
     if not isinstance(settings, dict):
         raise UserError(f"{path}: not the settings of a run ({type(settings).__name__} in place of a mapping)")
     settings = renamed(settings)
@@ -85,33 +75,17 @@ def read_settings(folder: Path) -> dict[str, Any]:
     return settings
 
 
-def refuse_bomb(text: str) -> None:
-    """Raises UserError for what a few bytes of YAML blow up: aliases can stand for billions of values, and brackets in
-    brackets take PyYAML minutes."""
-    depth = 0
-    for token in yaml.scan(text):
-        depth += isinstance(token, yaml.FlowSequenceStartToken | yaml.FlowMappingStartToken)
-        depth -= isinstance(token, yaml.FlowSequenceEndToken | yaml.FlowMappingEndToken)
-        if isinstance(token, yaml.AliasToken) or depth > MAX_BRACKETS:
-            raise UserError("with aliases, or with brackets in brackets")
-
-
 def create(name: str, run_dir: str | None) -> Path:
-    """A new, empty run folder: `run_dir`, or runs/NAME/DATE_TIME, which no other run can have taken.
-
-    Raises:
-        UserError: if `run_dir` already holds something.
-    """
+    """A new, empty run folder: `run_dir`, or runs/NAME/DATE_TIME, which no other run can have taken."""
     if run_dir is not None:
         folder = Path(run_dir)
         if folder.exists() and (not folder.is_dir() or any(map(matters, folder.iterdir()))):
             raise UserError(f"run_dir={run_dir}: exists and is not empty; name a new folder, or resume={run_dir}")
         folder.mkdir(parents=True, exist_ok=True)
-    elif ".." in Path(name).parts or Path(name).is_absolute():
+        return folder
+    if ".." in Path(name).parts or Path(name).is_absolute():
         raise UserError(f"name={name}: expected a name without .. and without a / in front")
-    else:
-        folder = _unique(ROOT / name / time.strftime("%Y-%m-%d_%H-%M-%S"))
-    return folder
+    return _unique(ROOT / name / time.strftime("%Y-%m-%d_%H-%M-%S"))
 
 
 def matters(path: Path) -> bool:
@@ -121,14 +95,14 @@ def matters(path: Path) -> bool:
 
 def _unique(folder: Path) -> Path:
     """Make `folder`, or `folder`_2, _3, ...: whichever this process is the first to make."""
-    number = 1
+    candidate, number = folder, 1
     while True:
-        candidate = folder if number == 1 else folder.with_name(f"{folder.name}_{number}")
         try:
             candidate.mkdir(parents=True)
             return candidate
         except FileExistsError:
             number += 1
+            candidate = folder.with_name(f"{folder.name}_{number}")
 
 
 def point_latest(folder: Path) -> None:
@@ -141,12 +115,7 @@ def point_latest(folder: Path) -> None:
 
 
 def find(run: str, setting: str = "run") -> Path:
-    """The run folder that `run` names: a path, or `latest`; `setting` is what the user typed it for.
-
-    Raises:
-        FileNotFoundError: if there is none.
-        UserError: for an address.
-    """
+    """The run folder that `run` names: a path, or `latest`; `setting` is what the user typed it for."""
     if "://" in run:
         raise UserError(f"{setting}={run}: remote addresses are not read; download it, and name the copy")
     folder = LATEST.resolve() if run == "latest" else Path(run)
@@ -159,20 +128,12 @@ def find(run: str, setting: str = "run") -> Path:
 
 
 def checkpoint_file(run: str | None, checkpoint: str | None) -> Path:
-    """The file that `run=` or `checkpoint=` names; of a run, its best one.
-
-    Raises:
-        UserError: unless exactly one of the two is given.
-        FileNotFoundError: if there is no such file.
-    """
-    if (run is None) == (checkpoint is None):
+    """The file that `run=` or `checkpoint=` names, of which exactly one is given; of a run, its best one."""
+    if run is not None and checkpoint is None:
+        return checkpoint_of(run, "best", "run")
+    if run is not None or checkpoint is None:
         raise UserError("name the trained network: either run=FOLDER (or run=latest) or checkpoint=FILE")
-    if checkpoint is not None:
-        if "://" in checkpoint:
-            raise UserError(f"checkpoint={checkpoint}: remote addresses are not read; download it, and name the copy")
-        return Path(checkpoint)
-    assert run is not None
-    return checkpoint_of(run, "best", "run")
+    return Path(checkpoint)
 
 
 def checkpoint_of(run: str, name: str, setting: str) -> Path:
@@ -183,11 +144,6 @@ def checkpoint_of(run: str, name: str, setting: str) -> Path:
     return file
 
 
-def named_file(value: str, name: str, setting: str) -> Path:
-    """The checkpoint that a setting names as a file, a run or `latest`; of a run, the one called `name`."""
-    return Path(value) if "://" not in value and Path(value).is_file() else checkpoint_of(value, name, setting)
-
-
 def folder_of(file: Path) -> Path:
     """The run folder that a checkpoint belongs to, or its own folder if it lies elsewhere."""
     return file.parent.parent if file.parent.name == "checkpoints" else file.parent
@@ -195,12 +151,13 @@ def folder_of(file: Path) -> Path:
 
 def write_environment(folder: Path, run: str, device: str, fingerprint: str) -> None:
     """`environment.json`: what the run was made with, and its own name, which its checkpoints carry too."""
+    libraries = ("torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "tensorboard")
     facts = {
         "run": run,
         "segtrain": __version__,
         "commit": commit(),
         "python": platform.python_version(),
-        **{name: version(name) for name in LIBRARIES},
+        **{name: version(name) for name in libraries},
         "platform": platform.platform(),
         "cores": os.cpu_count(),
         "device": device,

@@ -1,7 +1,7 @@
 """What is noted about a run in each of its checkpoints: all that is needed to build its network again."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -21,27 +21,16 @@ MOVED = {  # targets in the records of older versions, and where they are now
 
 @dataclass(frozen=True)
 class Record:
-    """What was decided when a run began.
+    """What was decided when a run began."""
 
-    Attributes:
-        run: the name of the run, which its `environment.json` has too.
-        settings: all settings of the training.
-        model: the settings of the network, with what only the data knew; nothing is downloaded to build it.
-        loss: the settings of the loss, with what only the data knew.
-        precision: Lightning's name of it.
-        classes: the class table, as `classes.yaml` has it.
-        channels: of the images.
-        fingerprint: of the data.
-    """
-
-    run: str
-    settings: Settings
-    model: Spec
-    loss: Spec
-    precision: str
-    classes: Any
-    channels: int
-    fingerprint: str
+    run: str  # name of the run, which its `environment.json` has too
+    settings: Settings  # all settings of the training
+    model: Spec  # settings of the network, with what only the data knew; nothing is downloaded to build it
+    loss: Spec  # settings of the loss, with what only the data knew
+    precision: str  # Lightning's name of the precision
+    classes: Any  # the class table, as `classes.yaml` has it
+    channels: int  # channels of the images
+    fingerprint: str  # fingerprint of the data: names, sizes, classes
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -50,9 +39,7 @@ class Record:
     def from_json(cls, text: Any) -> "Record":
         """The record in a checkpoint, which may be a stranger's. `ClassTable.from_spec` judges its class table.
 
-        Raises:
-            UserError: for text that is no record, and for parts that are missing, of another type or nested beyond
-                reason.
+        Raises UserError if it is no record, or if parts are missing, of another type or nested beyond reason.
         """
         try:
             stored = json.loads(text)
@@ -90,27 +77,28 @@ def refuse_strange(settings: Mapping[str, Any], where: str) -> None:
 def renamed(settings: Settings) -> Settings:
     """Stored settings with the names that their targets have now. Raises UserError for a nest of them."""
     refuse_deep(settings, "the stored settings")
-    return _renamed(settings)
+    return with_each(settings, rename)
 
 
-def _renamed(value: Any) -> Any:
+def rename(spec: Spec) -> None:
+    """Give a spec the name that its target has now."""
+    if isinstance(spec.get(TARGET), str):
+        spec[TARGET] = MOVED.get(spec[TARGET], spec[TARGET])
+
+
+def with_each(value: Any, change: Callable[[Spec], None]) -> Any:
+    """A copy of a nest of mappings and lists, after `change` was done to each of its mappings."""
     if isinstance(value, list):
-        return [_renamed(item) for item in value]
-    if not isinstance(value, dict):
+        return [with_each(item, change) for item in value]
+    if not isinstance(value, Mapping):
         return value
-    result = {key: _renamed(item) for key, item in value.items()}
-    target = value.get(TARGET)
-    if isinstance(target, str):
-        result[TARGET] = MOVED.get(target, target)
-    return result
+    copy = {key: with_each(item, change) for key, item in value.items()}
+    change(copy)
+    return copy
 
 
 def stored_channels(stored: Mapping[str, Any]) -> int:
-    """The channels of the images; older versions noted them in the encoder alone.
-
-    Raises:
-        UserError: for what is no number of channels.
-    """
+    """The channels of the images; older versions noted them in the encoder alone."""
     encoder = stored["model"].get("encoder")
     noted = encoder.get("in_channels") if isinstance(encoder, dict) else None
     channels = stored.get("channels", noted if type(noted) is int else 3)
@@ -121,19 +109,12 @@ def stored_channels(stored: Mapping[str, Any]) -> int:
 
 def without_pretrained(model: Any) -> Any:
     """The settings of a network that is filled from a checkpoint: no part of it fetches pretrained weights."""
-    if isinstance(model, list):
-        return [without_pretrained(item) for item in model]
-    if not isinstance(model, Mapping):
-        return model
-    result = {key: without_pretrained(item) for key, item in model.items()}
-    if "weights" in model and takes_pretrained(model):
-        result["weights"] = None
-    return result
+    return with_each(model, forget_pretrained)
 
 
-def takes_pretrained(spec: Mapping[str, Any]) -> bool:
-    """Whether this is a network of ours that can start from pretrained weights."""
-    target = spec.get(TARGET)
-    if not isinstance(target, str) or not target.startswith("segtrain.models."):
-        return False
-    return "weights" in (parameter_names(locate(target)) or ())
+def forget_pretrained(spec: Spec) -> None:
+    """Set the pretrained weights that a network of ours would begin with to `None`."""
+    target = str(spec.get(TARGET))
+    ours = "weights" in spec and target.startswith("segtrain.models.")
+    if ours and "weights" in (parameter_names(locate(target)) or ()):
+        spec["weights"] = None

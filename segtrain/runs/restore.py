@@ -9,20 +9,15 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
+from ..build import inside
 from ..errors import UserError
-from .record import Record
 
 RECORD = "segtrain"  # our entry in Lightning's checkpoint
 VERSION = 1
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The content of a checkpoint file: tensors and plain data, nothing that could run.
-
-    Raises:
-        FileNotFoundError: if there is none.
-        UserError: for a file that is damaged, or no checkpoint of segtrain.
-    """
+    """The content of a checkpoint file: tensors and plain data, nothing that could run."""
     if re.match(r"\w+:/", str(path)) and not path.exists():  # as pathlib writes https://
         raise UserError(f"{path}: remote checkpoints are not read; download the file, and name it here")
     if not path.is_file():
@@ -77,15 +72,7 @@ def tensors(value: Any) -> Iterator[Tensor]:
         seen.add(id(item))
         if isinstance(item, Tensor):
             yield item
-        elif isinstance(item, Mapping):
-            waiting.extend(item.values())
-        elif isinstance(item, list | tuple | set):
-            waiting.extend(item)
-
-
-def record_of(content: Mapping[str, Any]) -> Record:
-    """What was noted about the run. Raises UserError if that cannot be read."""
-    return Record.from_json(content[RECORD].get("record"))
+        waiting.extend(inside(item))
 
 
 def weights_of(content: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -19,10 +19,6 @@ FREE = {  # settings that never change the result, so that they may always be ty
     "trainer.num_nodes",
     "trainer.strategy",
     "trainer.accelerator",
-    "resume",
-    "allow_changes",
-    "allow",
-    "run_dir",
 }
 
 
@@ -35,10 +31,8 @@ def resumable(resume: str) -> tuple[Path, list[Path]]:
         folder = find(resume, "resume")
         files = [folder / "checkpoints" / "last.ckpt", folder / "checkpoints" / "previous.ckpt"]
     if not (folder / "config.yaml").is_file():
-        raise UserError(
-            f"resume={resume}: nothing was begun there that could go on; name a run folder, or a checkpoint inside "
-            "one (init= starts a new run from any checkpoint's weights)"
-        )
+        advice = "a run folder, or a checkpoint inside one (init= starts a new run from any checkpoint's weights)"
+        raise UserError(f"resume={resume}: nothing was begun there that could go on; name {advice}")
     return folder, [file for file in files if file.exists()]
 
 
@@ -47,8 +41,7 @@ def settled(
 ) -> dict[str, Any]:
     """The settings to go on with: the stored ones, and of the composed ones those that were typed and may differ.
 
-    Raises:
-        UserError: naming the first typed setting that would change the result, unless `allow_changes`.
+    Raises UserError for the first typed setting that would change the result, unless `allow_changes`.
     """
     keys = [word.lstrip("+~").partition("=")[0] for word in typed]
     result = json.loads(json.dumps(stored))
@@ -57,10 +50,8 @@ def settled(
         if not was_typed(name, keys):
             continue
         if name not in FREE and value != old and not allow_changes:
-            raise UserError(
-                f"{name}={value} would change the result of a run that began with {name}={old}: "
-                "leave it out, or add allow_changes=true"
-            )
+            reason = f"{name}={value} would change the result of a run that began with {name}={old}"
+            raise UserError(f"{reason}: leave it out, or add allow_changes=true")
         set_leaf(result, path, value)
     for key in keys:  # of a whole group that was typed, nothing stored remains
         group = leaf(composed, key.split("."))
@@ -76,15 +67,9 @@ def was_typed(name: str, keys: Sequence[str]) -> bool:
     return any(name == key or name.startswith(f"{key}.") for key in keys)
 
 
-def same_result(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two settings differ in nothing, or in what never changes the result."""
-    return deciding(one) == deciding(other)
-
-
-def deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that the result depends on, by their dotted names."""
-    flat = {".".join(path): value for path, value in leaves(settings)}
-    return {name: value for name, value in flat.items() if name not in FREE}
+def deciding(settings: Mapping[str, Any]) -> dict[tuple[str, ...], Any]:
+    """The settings that the result depends on, by their paths."""
+    return {path: value for path, value in leaves(settings) if ".".join(path) not in FREE}
 
 
 def leaves(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

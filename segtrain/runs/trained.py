@@ -15,7 +15,7 @@ from ..data.classes import ClassTable
 from ..errors import UserError, from_user
 from .folder import folder_of
 from .record import Record, without_pretrained
-from .restore import read, record_of, weights_of
+from .restore import RECORD, read, weights_of
 
 
 class Trained(NamedTuple):
@@ -38,8 +38,7 @@ class Opened(NamedTuple):
 def load(path: str | Path, allow: Collection[str] = ()) -> Trained:
     """A trained network from a run folder (its best checkpoint) or a checkpoint file.
 
-    Args:
-        allow: `_target_` names besides segtrain's own that the file may hold.
+    `allow` has the `_target_` names besides segtrain's own that the file may hold.
     """
     path = Path(path)
     file = path / "checkpoints" / "best.ckpt" if path.is_dir() else path
@@ -48,13 +47,9 @@ def load(path: str | Path, allow: Collection[str] = ()) -> Trained:
 
 
 def opened(file: Path, trust: Trust) -> Opened:
-    """The network in a checkpoint file.
-
-    Raises:
-        UserError: for a file that is no checkpoint of segtrain, or whose parts do not belong together.
-    """
+    """The network in a checkpoint file. Raises UserError if its parts do not belong together."""
     content = read(file)
-    record = record_of(content)
+    record = Record.from_json(content[RECORD].get("record"))
     network = filled_network(record.model, weights_of(content), trust)
     classes = ClassTable.from_spec(record.classes, "checkpoint")
     return Opened(folder_of(file), record, network, classes)

@@ -23,11 +23,8 @@ from ..data.classes import ClassTable
 from ..report.pictures import mosaic
 from ..report.screen import counting_bar, say
 
-NAN = float("nan")
 MOSAIC_SIDE = 640
 SHOWN = ("IoU/val", "IoU/train", "loss/train", "loss/val")  # in the line after a validation
-
-
 print_exception_of_thread = threading.excepthook
 
 
@@ -38,10 +35,9 @@ def ignore_writers(arguments: threading.ExceptHookArgs) -> None:
 
 
 class TensorBoard(TensorBoardLogger):
-    """Events straight in the run folder, and no `hparams.yaml`: `config.yaml` says all.
+    """Events straight in the run folder, and no `hparams.yaml`, since `config.yaml` says all.
 
-    Args:
-        first_step: on resume, TensorBoard forgets what an earlier process wrote from there on.
+    On resume, TensorBoard forgets what an earlier process wrote from `first_step` on.
     """
 
     def __init__(self, folder: Path, first_step: int | None = None) -> None:
@@ -84,8 +80,7 @@ class TensorBoard(TensorBoardLogger):
 class MetricsTable(Logger):
     """`metrics.csv`: one row per step that logged something, one column per tag; the final score has its own row.
 
-    Args:
-        first_step: on resume, rows that an earlier process wrote from there on are dropped.
+    On resume, the rows that an earlier process wrote from `first_step` on are dropped.
     """
 
     def __init__(self, path: Path, tags: Sequence[str], first_step: int | None = None) -> None:
@@ -160,7 +155,6 @@ class Curves(Callback):
 
     def __init__(self, log_steps: int, batch_size: int) -> None:
         self.log_steps, self.batch_size = log_steps, batch_size
-        self._reset()
 
     def _reset(self) -> None:
         self._pieces, self._busy, self._waited, self._ended = 0, 0.0, 0.0, time.perf_counter()
@@ -185,14 +179,13 @@ class Curves(Callback):
             return
         pl_module.refuse_divergence()
         seconds = self._busy + self._waited
-        pl_module.publish(
-            {
-                "loss/train": pl_module.train_loss.compute(),
-                "optim/lr": trainer.optimizers[0].param_groups[0]["lr"],
-                "speed/images_per_second": steps * self.batch_size / seconds,
-                "speed/data_wait": self._waited / seconds,
-            }
-        )
+        point = {
+            "loss/train": pl_module.train_loss.compute(),
+            "optim/lr": trainer.optimizers[0].param_groups[0]["lr"],
+            "speed/images_per_second": steps * self.batch_size / seconds,
+            "speed/data_wait": self._waited / seconds,
+        }
+        pl_module.publish(point)
         pl_module.train_loss.reset()
         self._reset()
 
@@ -239,10 +232,10 @@ class ProgressBar(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
         step, shown = trainer.global_step, pl_module.shown
-        self._val = f"IoU {shown.get('IoU/val', NAN):.4f}"
+        self._val = f"IoU {shown.get('IoU/val', math.nan):.4f}"
         left = (time.perf_counter() - self._began) / max(step - self._first, 1) * (trainer.max_steps - step)
         scores = "  ".join(f"{tag} {shown[tag]:.4f}" for tag in SHOWN if tag in shown)
-        speed = f"{shown.get('speed/images_per_second', NAN):.1f} images/s"
+        speed = f"{shown.get('speed/images_per_second', math.nan):.1f} images/s"
         epoch = f"epoch {step / self.steps_per_epoch:.1f}"
         say(f"{epoch}  step {step}/{trainer.max_steps}  {scores}  {speed}  {_clock(left)} left")
 

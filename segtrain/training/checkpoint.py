@@ -33,13 +33,9 @@ from ..runs.restore import RECORD, VERSION, read
 
 
 class SyncedIO(TorchCheckpointIO):
-    """Writes whole files where it is told to; Lightning's own goes through the default temporary directory.
+    """Writes whole files where it is told to; Lightning's own goes through the default temporary directory."""
 
-    Attributes:
-        error: why the last file could not be written, or `None`. It is not raised here, where other processes wait.
-    """
-
-    error: OSError | None = None
+    error: OSError | None = None  # why the last file could not be written; not raised here, where other processes wait
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         content = io.BytesIO()  # torch's own writing to a disk that is full may end the process
@@ -59,15 +55,8 @@ class Checkpoint(CheckpointBase):
 
     Lightning runs callbacks of this kind last, so that what is saved is what all others have seen. The state is whole
     after each step, but for two cases in which nothing is saved: while gradients of an unfinished batch wait, and while
-    a validation is due, since its scores belong to the same file as the weights.
-
-    Args:
-        folder: the folder of the files; `None` in processes that do not write.
-        record: what a reader needs to build the network again.
-        save_minutes: the time between two saves, validations aside.
-
-    Attributes:
-        failed: whether the last save could not be written.
+    a validation is due, since its scores belong to the same file as the weights. `folder` is `None` in processes that
+    do not write; `failed` says whether the last save could not be written.
     """
 
     def __init__(self, folder: Path | None, *, record: Record, save_minutes: float) -> None:
@@ -175,10 +164,8 @@ class Checkpoint(CheckpointBase):
                 raise
             self.failed = True
             reason = error.strerror or str(error)
-            say(
-                f"step {trainer.global_step}: no checkpoint could be written ({folder}: {reason}); the earlier "
-                "ones are intact, training goes on, and the next save tries again"
-            )
+            consequence = "the earlier ones are intact, training goes on, and the next save tries again"
+            say(f"step {trainer.global_step}: no checkpoint could be written ({folder}: {reason}); {consequence}")
 
 
 def name_files(folder: Path, written: Path, *, best: bool) -> None:
@@ -204,14 +191,9 @@ def finished(trainer: Trainer) -> bool:
 
 
 def batches_done(content: Mapping[str, Any]) -> int:
-    """Training batches that are in a checkpoint's weights.
-
-    Raises:
-        UserError: if it was not written by a training.
-    """
+    """Training batches that are in a checkpoint's weights. Raises UserError if no training wrote it."""
     try:
         return content["callbacks"][Checkpoint.__qualname__]["batches_done"]
     except (KeyError, TypeError):
-        raise UserError(
-            "the checkpoint holds no training to go on with; init= starts a new run from its weights"
-        ) from None
+        reason = "the checkpoint holds no training to go on with; init= starts a new run from its weights"
+        raise UserError(reason) from None

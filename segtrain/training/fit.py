@@ -7,6 +7,7 @@ from pathlib import Path
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import Logger
+from torch import Tensor
 
 from .. import disk
 from ..build import build_part
@@ -26,37 +27,33 @@ MOSAIC_IMAGES = 4
 
 
 def fit(parts: Parts, folder: Path | None, checkpoint: Path | None = None, first_step: int | None = None) -> int:
-    """Train to the end, and score.
+    """Train to the end, score, and return the exit status: 3 if the end could not be saved.
 
     Args:
-        folder: the run's; `None` in processes that do not write.
-        checkpoint: the file to go on from; `None` for the fresh network.
-        first_step: the next step after that checkpoint.
-
-    Returns:
-        The exit status: 3 if the end could not be saved.
+        folder: Run folder; `None` in processes that do not write.
+        checkpoint: File to go on from; `None` for the fresh network.
+        first_step: Next step after that checkpoint.
     """
+    checkpoints = None
     with log_to(folder / "log.txt") if folder else nullcontext():
         if folder:
             disk.clear(folder)
-            (folder / "checkpoints").mkdir(exist_ok=True)
+            checkpoints = folder / "checkpoints"
+            checkpoints.mkdir(exist_ok=True)
             write_environment(folder, parts.record.run, device.device_name(parts.device), parts.record.fingerprint)
             for line in opening(parts, folder, resumed=checkpoint is not None):
                 say(line)
-        keeper = Checkpoint(
-            folder / "checkpoints" if folder else None,
-            record=parts.record,
-            save_minutes=parts.train.save_minutes,
-        )
+        keeper = Checkpoint(checkpoints, record=parts.record, save_minutes=parts.train.save_minutes)
         trainer = build_trainer(parts, folder, first_step, keeper)
         run_steps(parts, trainer, folder, checkpoint)
         final_score(parts, trainer, folder)
         if folder is None:
             return 0
         say(f"next: {COMMAND} predict run={folder} images=YOUR_IMAGES")
-        if keeper.failed:
-            say(f"the last checkpoint could not be written: {folder} holds an earlier state")
-        return 3 if keeper.failed else 0
+        if not keeper.failed:
+            return 0
+        say(f"the last checkpoint could not be written: {folder} holds an earlier state")
+        return 3
 
 
 def run_steps(parts: Parts, trainer: Trainer, folder: Path | None, checkpoint: Path | None) -> None:
@@ -97,6 +94,10 @@ def final_score(parts: Parts, trainer: Trainer, folder: Path | None) -> None:
 def build_trainer(parts: Parts, folder: Path | None, first_step: int | None, keeper: Checkpoint) -> Trainer:
     """Lightning's trainer, counting steps, with our loggers, callbacks and checkpoints."""
     steps_between = max(1, round(parts.train.validate_epochs * parts.epoch_steps))
+    loggers: list[Logger] = []
+    if folder:
+        table = MetricsTable(folder / "metrics.csv", tags(parts.data.classes.names), first_step)
+        loggers = [TensorBoard(folder, first_step), table]
     with from_user(MisconfigurationException, ValueError):
         return silent_trainer(
             partial(build_part, "trainer", parts.settings["trainer"], parts.trust),
@@ -109,24 +110,16 @@ def build_trainer(parts: Parts, folder: Path | None, first_step: int | None, kee
             val_check_interval=parts.pieces * steps_between,
             check_val_every_n_epoch=None,
             num_sanity_val_steps=0,
-            logger=loggers(parts, folder, first_step) if folder else False,
+            logger=loggers,
             callbacks=[*callbacks(parts), keeper],
         )
-
-
-def loggers(parts: Parts, folder: Path, first_step: int | None) -> list[Logger]:
-    table = MetricsTable(folder / "metrics.csv", tags(parts.data.classes.names), first_step)
-    return [TensorBoard(folder, first_step), table]
 
 
 def callbacks(parts: Parts) -> list[Callback]:
     """Curves and pictures; in the process that speaks, progress bars too."""
     images = len(parts.data.source("val"))
     shown = [round((i + 0.5) * images / MOSAIC_IMAGES - 0.5) for i in range(MOSAIC_IMAGES)]
-    result: list[Callback] = [
-        Curves(parts.train.log_steps, parts.data.batch_size),
-        Mosaic(parts.data.classes, shown),
-    ]
+    result: list[Callback] = [Curves(parts.train.log_steps, parts.data.batch_size), Mosaic(parts.data.classes, shown)]
     if parts.main:
         result += [ProgressBar(parts.epoch_steps), ScoringBar()]
     return result
@@ -148,7 +141,7 @@ def headline(parts: Parts, folder: Path, *, resumed: bool) -> str:
     data = parts.data
     verb = "going on with" if resumed else "training"
     images = ", ".join(f"{len(source)} {split}" for split, source in data.splits.items())
-    millions = sum(p.numel() for p in parts.learner.network.parameters()) / 1e6
+    millions = sum(map(Tensor.numel, parts.learner.network.parameters())) / 1e6
     height, width = data.crop
     return (
         f"{verb} {parts.settings['name']}: {images} images, {len(data.classes)} classes; "

@@ -19,7 +19,7 @@ Where a validation is due, it follows: `on_validation_epoch_start`, `validation_
 `on_validation_epoch_end` of the learner, then `on_validation_end` of Mosaic, ProgressBar and Checkpoint.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,11 +37,7 @@ RUNNING = ("train_confusion", "train_loss")  # metrics that are not over when a 
 
 
 class Diverged(UserError):
-    """The loss, or a weight, was NaN or infinite.
-
-    Attributes:
-        step: the first one, counted from 0.
-    """
+    """The loss, or a weight, was NaN or infinite, first in this `step`, counted from 0."""
 
     def __init__(self, step: int, what: str) -> None:
         super().__init__(f"{what} was not finite (NaN or infinite) in step {step + 1}")
@@ -55,11 +51,11 @@ class Learner(Validator):
         loss: (logits, mask) -> (numerator, denominator), each summed over the pixels it is given.
         optimizer: parameter groups -> optimiser.
         schedule: (step, steps) -> factor on the learning rate.
-        steps: the length of the whole training.
-        seed: the seed of what is random inside the network, such as dropout.
-        auxiliary_weight: the weight of the loss of the network's auxiliary head, if it has one.
-        ema: decay of the moving average of the weights, which is then what is scored; `None` for no average.
-        compile: the network with torch.compile, for training steps alone: scores must not depend on it.
+        steps: Steps of the whole training.
+        seed: Seed of what is random inside the network, such as dropout.
+        auxiliary_weight: Factor on the loss of the network's auxiliary head, if it has one.
+        ema: Decay of the moving average of the weights, which is then what is scored; `None` for no average.
+        compile: Whether training steps use torch.compile; scores must not depend on it.
     """
 
     def __init__(
@@ -80,7 +76,11 @@ class Learner(Validator):
         super().__init__(network, loss=loss, class_names=class_names, void=void)
         self.make_optimizer, self.schedule = optimizer, schedule
         self.steps, self.seed, self.auxiliary_weight = steps, seed, auxiliary_weight
-        self.train_network = torch.compile(as_function(network)) if compile else as_function(network)
+
+        def forward(image: Tensor) -> Any:  # no module: a compiled one would stand in the state dict a second time
+            return network(image)
+
+        self.train_network = torch.compile(forward) if compile else forward
         self.average = None if ema is None else moving_average(network, ema)
         self.train_confusion = ConfusionMatrix(len(class_names), void)
         self.train_loss = Ratio()
@@ -192,15 +192,6 @@ class Learner(Validator):
                 state[name] = torch.zeros_like(value)
 
 
-def as_function(network: nn.Module) -> Callable[[Tensor], Any]:
-    """The network as what is no module: a compiled one would stand in the state dict a second time."""
-
-    def call(image: Tensor) -> Any:
-        return network(image)
-
-    return call
-
-
 def parameter_groups(network: nn.Module) -> list[dict[str, Any]]:
     """Weight decay on the weights of convolutions alone, as Goyal et al. 2017 and most since do."""
     trained = [p for p in network.parameters() if p.requires_grad]
@@ -230,20 +221,14 @@ def apply_color(image: Tensor, color: Tensor) -> Tensor:
 
 
 def moving_average(network: nn.Module, decay: float) -> AveragedModel:
-    """A copy of the network that follows it slowly, and takes no gradients."""
-    average = AveragedModel(network, multi_avg_fn=ema_update(decay), use_buffers=True)
-    return average.requires_grad_(False)
+    """A copy of the network that follows it slowly, and takes no gradients.
 
-
-def ema_update(decay: float) -> Callable[..., None]:
-    """For `AveragedModel`: an exponential moving average whose decay grows from 0.1 with the number of updates.
-
-    The ramp (1 + n) / (10 + n) is that of TensorFlow's ExponentialMovingAverage: without it, the average of a short
-    training would be its beginning.
+    The decay grows with the number n of updates as (1 + n) / (10 + n), like that of TensorFlow's
+    ExponentialMovingAverage: without this ramp, the average of a short training would be its beginning.
     """
 
     @torch.no_grad()
-    def update(averages: list[Tensor], values: list[Tensor], updates: Tensor | int) -> None:
+    def update(averages: Sequence[Tensor], values: Sequence[Tensor], updates: Tensor | int) -> None:
         weight = 1 - min(decay, (1 + float(updates)) / (10 + float(updates)))
         for average, value in zip(averages, values, strict=True):
             if average.is_floating_point():
@@ -251,4 +236,4 @@ def ema_update(decay: float) -> Callable[..., None]:
             else:
                 average.copy_(value)
 
-    return update
+    return AveragedModel(network, multi_avg_fn=update, use_buffers=True).requires_grad_(False)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -16,7 +17,7 @@ from ..losses import class_weights
 from ..machine import device as machine
 from ..machine import processes
 from ..report.screen import say
-from ..runs.folder import named_file
+from ..runs.folder import checkpoint_of
 from ..runs.record import Record, Settings, without_pretrained
 from ..runs.restore import read, weights_of
 from .learner import Learner
@@ -25,27 +26,16 @@ from .trial import refuse_batch, refuse_crop, try_network, try_optimizer
 
 @dataclass
 class TrainSettings:
-    """The `train.` settings: how long, how often.
+    """The `train.` settings: how long, how often."""
 
-    Attributes:
-        epochs: passes over the training images.
-        steps: optimiser steps; replaces `epochs`.
-        validate_epochs: between two validations; there is one at the end in any case.
-        log_steps: between two points of the curves.
-        save_minutes: between two saves, beside those after each validation.
-        ema: decay of the moving average of the weights; `None` for none.
-        auxiliary_weight: of the loss of the auxiliary head.
-        compile: the network, with torch.compile.
-    """
-
-    epochs: float
-    steps: int | None
-    validate_epochs: float
-    log_steps: int
-    save_minutes: float
-    ema: float | None
-    auxiliary_weight: float
-    compile: bool
+    epochs: float  # passes over the training images
+    steps: int | None  # steps of the whole training, in place of `epochs`
+    validate_epochs: float  # epochs between two validations; the last step is followed by one in any case
+    log_steps: int  # steps between two points of the curves
+    save_minutes: float  # minutes between two checkpoints; each validation is followed by one in any case
+    ema: float | None  # decay of the moving average of the weights
+    auxiliary_weight: float  # factor on the loss of the auxiliary head
+    compile: bool  # whether torch.compile is used
 
     def __post_init__(self) -> None:
         for name in ("epochs", "steps", "validate_epochs", "log_steps"):
@@ -62,29 +52,19 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class Parts:
-    """What a training is made of.
-
-    Attributes:
-        settings: as composed, or on resume as settled.
-        trust: what the settings may build; `None` if the user typed them.
-        device: `cuda` or `cpu`.
-        processes: the number of processes on all machines together.
-        precision: Lightning's name of it.
-        reason: why it is that precision, in words.
-        steps: of the whole training.
-    """
+    """What a training is made of."""
 
     settings: Settings
     train: TrainSettings
     trust: Trust | None
-    device: str
-    processes: int
-    precision: str
-    reason: str
+    device: str  # `cuda` or `cpu`
+    processes: int  # processes on all machines together
+    precision: str  # Lightning's name of the precision
+    reason: str  # why this precision was chosen, in words
     data: DataModule
     record: Record
     learner: Learner
-    steps: int
+    steps: int  # steps of the whole training
 
     @property
     def main(self) -> bool:
@@ -114,10 +94,8 @@ def open_data(settings: Settings, trust: Trust | None) -> DataModule:
 def refuse_splits(data: DataModule) -> None:
     """Raises UserError if there is nothing to train or to validate on."""
     if not {"train", "val"} <= data.splits.keys():
-        raise UserError(
-            f"the data have {', '.join(data.splits)} alone: training needs train and val, as in images/val with "
-            "masks/val (images without split folders are split by themselves)"
-        )
+        needed = "train and val, as in images/val with masks/val (images without split folders are split by themselves)"
+        raise UserError(f"the data have {', '.join(data.splits)} alone: training needs {needed}")
 
 
 def assemble(
@@ -125,18 +103,17 @@ def assemble(
 ) -> Parts:
     """All parts of a training, built and tried out.
 
-    Args:
-        before: the record of the run that is resumed; what it says of the data and the machine stays.
-        init: the run or checkpoint to begin with the weights of.
-
-    Raises:
-        UserError: for settings that do not fit each other, the data or the machine.
+    On resume, what the record `before` says of the data and the machine stays. `init` names the run or the checkpoint
+    whose weights a new training begins with.
     """
     with from_user(TypeError, where="train: "):  # of stored settings, which no signature was held against
         train = TrainSettings(**settings["train"])
     engine = settings["trainer"]
     device, count = processes.count(engine)
-    precision, reason = choose_precision(engine["precision"], device, before)
+    if before and engine["precision"] == "auto":
+        precision, reason = before.precision, "as before"
+    else:
+        precision, reason = machine.resolve(engine["precision"], device)
     refuse_splits(data)
     refuse_batch(data, engine["accumulate_grad_batches"], count)
     refuse_crop(data)
@@ -158,32 +135,21 @@ def assemble(
     learner = build_learner(network, record, train, data.classes, steps, trust)
     try_optimizer(learner)
     if init is not None:
-        begin_with(network, weights_of(read(named_file(init, "best", "init"))))
+        file = Path(init) if Path(init).is_file() else checkpoint_of(init, "best", "init")
+        begin_with(network, weights_of(read(file)))
     return Parts(settings, train, trust, device, count, precision, reason, data, record, learner, steps)
 
 
-def choose_precision(typed: machine.Precision, device: str, before: Record | None) -> tuple[str, str]:
-    """The precision to compute in, and the reason; a resumed run keeps its own."""
-    if before and typed == "auto":
-        return before.precision, "as before"
-    return machine.resolve(typed, device)
-
-
 def network_spec(model: Spec, data: DataModule, trust: Trust | None, before: Record | None) -> Spec:
-    """The model's settings, with what they leave open and only the data know; on resume, what was known `before`.
-
-    Raises:
-        UserError: for pretrained weights that do not fit the images, or that stored settings would fetch.
-    """
+    """The model's settings, with what they leave open and only the data know; on resume, what was known `before`."""
     if before and before.settings["model"] == model:
         return without_pretrained(before.model)
     if before:  # its weights are in the checkpoint
         model = without_pretrained(model)
     elif trust is not None and model != without_pretrained(model):
-        raise UserError(
-            "model: the stored settings name pretrained weights, which are fetched for typed ones alone, and nothing "
-            "was saved yet: start the run anew with the words in its overrides.txt"
-        )
+        reason = "pretrained weights, which are fetched for typed ones alone, and nothing was saved yet"
+        advice = "start the run anew with the words in its overrides.txt"
+        raise UserError(f"model: the stored settings name {reason}: {advice}")
     known: dict[str, Any] = {}
     if "num_classes" in model and model["num_classes"] is None:
         known["num_classes"] = len(data.classes)
@@ -191,24 +157,17 @@ def network_spec(model: Spec, data: DataModule, trust: Trust | None, before: Rec
     pretrained = encoder.get("weights") is not None
     if encoder.get("in_channels", 0) is None:
         if pretrained and data.channels != 3:
-            raise UserError(
-                f"model.encoder.weights={encoder['weights']} are for RGB, but the images have {data.channels} "
-                "channels: type data.channels=3 (grey is repeated; of more channels, the first are taken)"
-            )
+            reason = f"weights={encoder['weights']} are for RGB, but the images have {data.channels} channels"
+            advice = "type data.channels=3 (grey is repeated; of more channels, the first are taken)"
+            raise UserError(f"model.encoder.{reason}: {advice}")
         known["encoder"] = {**encoder, "in_channels": data.channels}
     if not pretrained:
-        known.update(known_statistics(model, data))
+        left_open = [name for name in ("mean", "std") if name in model and model[name] is None]
+        if left_open:
+            mean, std = data.statistics()
+            values = {"mean": mean, "std": std}
+            known.update({name: values[name] for name in left_open})
     return {**model, **known}
-
-
-def known_statistics(model: Spec, data: DataModule) -> dict[str, list[float]]:
-    """The mean and the standard deviation of the data, as far as the model leaves them open."""
-    left_open = [name for name in ("mean", "std") if name in model and model[name] is None]
-    if not left_open:
-        return {}
-    mean, std = data.statistics()
-    values = {"mean": mean, "std": std}
-    return {name: values[name] for name in left_open}
 
 
 def loss_spec(loss: Spec, data: DataModule, before: Record | None) -> Spec:
@@ -230,19 +189,13 @@ def loss_spec(loss: Spec, data: DataModule, before: Record | None) -> Spec:
     elif weights is not None and len(weights) != len(data.classes):
         names = ", ".join(data.classes.names[:6])
         more = ", ..." if len(data.classes) > 6 else ""
-        raise UserError(
-            f"loss.weights has {len(weights)} numbers, but the data have {len(data.classes)} classes ({names}{more}): "
-            "give one per class, or null"
-        )
+        reason = f"{len(weights)} numbers, but the data have {len(data.classes)} classes ({names}{more})"
+        raise UserError(f"loss.weights has {reason}: give one per class, or null")
     return result
 
 
 def build_network(model: Spec, trust: Trust | None) -> nn.Module:
-    """The network, in the order of memory in which convolutions are fastest.
-
-    Raises:
-        UserError: for settings that make none.
-    """
+    """The network, in the order of memory in which convolutions are fastest."""
     try:
         with from_user():
             network = build_part("model", model, trust)
@@ -288,14 +241,12 @@ def begin_with(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Load what fits; tensors that are missing or have another shape keep their fresh values, and are named."""
     own = network.state_dict()
     fitting = {name: w for name, w in weights.items() if name in own and own[name].shape == w.shape}
-    sizes = {name: parameter.numel() for name, parameter in network.named_parameters()}
-    loaded = sum(size for name, size in sizes.items() if name in fitting)
-    if loaded < sum(sizes.values()) / 100:
-        raise UserError(
-            f"init: hardly anything of that checkpoint fits this network ({len(fitting)} of {len(own)} tensors): is it "
-            "another architecture?"
-        )
+    count = f"{len(fitting)} of {len(own)} tensors"
+    loaded = sum(parameter.numel() for name, parameter in network.named_parameters() if name in fitting)
+    if loaded < sum(map(Tensor.numel, network.parameters())) / 100:
+        reason = f"hardly anything of that checkpoint fits this network ({count})"
+        raise UserError(f"init: {reason}: is it another architecture?")
     network.load_state_dict(fitting, strict=False)
     fresh = [name for name in own if name not in fitting]
     named = f"; fresh: {', '.join(fresh)}" if fresh else ""
-    say(f"init: {len(fitting)} of {len(own)} tensors loaded{named}")
+    say(f"init: {count} loaded{named}")

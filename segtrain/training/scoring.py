@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from ..data import DataModule
 from ..errors import UserError, from_user
 from ..machine import processes
-from ..machine.signals import leave_to_us
 from ..metrics import ConfusionMatrix, Ratio, accuracy, class_iou, mean_iou, summary
 from ..report.scores import score, table, write_score
 from ..report.screen import say
@@ -21,12 +20,9 @@ Batch = dict[str, Tensor]
 
 
 class Scorer(LightningModule):
-    """Scores a network on whole images.
+    """Scores a network, images (N, C, H, W) -> logits (N, classes, H, W), on whole images.
 
-    Args:
-        network: images (N, C, H, W) -> logits (N, classes, H, W).
-        class_names: in the order of their indices.
-        void: value in the masks that is left out.
+    `class_names` stand in the order of their indices; `void` is the value in the masks that is left out.
     """
 
     def __init__(self, network: nn.Module, *, class_names: tuple[str, ...], void: int) -> None:
@@ -52,16 +48,12 @@ class Scorer(LightningModule):
 
 
 class Validator(Scorer):
-    """Scores a network in the middle of its training too, and publishes what comes out.
-
-    Attributes:
-        shown: the last value of every tag.
-    """
+    """Scores a network in the middle of its training too, and publishes what comes out."""
 
     def __init__(self, network: nn.Module, *, loss: nn.Module, class_names: tuple[str, ...], void: int) -> None:
         super().__init__(network, class_names=class_names, void=void)
         self.loss, self.val_loss = loss, Ratio()
-        self.shown: dict[str, float] = {}
+        self.shown: dict[str, float] = {}  # the last value of every tag
 
     def on_validation_epoch_start(self) -> None:
         self.confusion.reset()
@@ -83,8 +75,7 @@ class Validator(Scorer):
 
     def publish(self, scores: Mapping[str, Any]) -> None:
         """Hand scalars to every logger at the number of steps done; what is undefined (NaN) is left out."""
-        values = {tag: float(value) for tag, value in scores.items()}
-        defined = {tag: value for tag, value in values.items() if not math.isnan(value)}
+        defined = {tag: float(value) for tag, value in scores.items() if not math.isnan(value)}
         self.shown.update(defined)
         for logger in self.loggers:
             logger.log_metrics(defined, step=self.trainer.global_step)
@@ -100,11 +91,9 @@ def confusion_of(metric: ConfusionMatrix, where: str) -> Tensor:
 
 
 def silent_trainer(make: Callable[..., Trainer], count: int, plugins: Sequence[Any] = (), **settings: Any) -> Trainer:
-    """Lightning's trainer, which prints nothing, writes nothing of its own and leaves samplers and signals to us.
+    """Lightning's trainer for `count` processes, made by its class or by what calls it with more settings.
 
-    Args:
-        make: Lightning's class, or what builds it with more settings.
-        count: the number of processes.
+    It prints nothing, writes nothing of its own and leaves samplers and signals to us.
     """
     trainer = make(
         strategy=processes.strategy(count),
@@ -115,7 +104,8 @@ def silent_trainer(make: Callable[..., Trainer], count: int, plugins: Sequence[A
         use_distributed_sampler=False,
         **settings,
     )
-    leave_to_us(trainer)
+    # Lightning would handle SIGTERM: it ends with status 0, and on two ranks waits for ever
+    trainer._signal_connector.register_signal_handlers = lambda: None
     return trainer
 
 

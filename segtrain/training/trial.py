@@ -41,30 +41,25 @@ def refuse_batch(data: DataModule, pieces: int, processes: int) -> None:
         raise UserError(f"data.batch_size={batch}: there are {images} training images; take {images} or fewer")
     if pieces < 1 or batch % (pieces * processes):
         shares = f"{pieces} equal pieces (trainer.accumulate_grad_batches)"
-        shares += f" in each of {processes} processes" if processes > 1 else ""
+        if processes > 1:
+            shares += f" in each of {processes} processes"
         raise UserError(f"data.batch_size={batch} cannot be computed in {shares}")
 
 
 def refuse_crop(data: DataModule) -> None:
     """Raises UserError for a crop that no training image fills, even as large as augmentation makes it."""
     sizes = data.source("train").sizes
-    largest = [max(height for height, _ in sizes), max(width for _, width in sizes)]
+    largest = [max(lengths) for lengths in zip(*sizes, strict=True)]
     enlarged = max(getattr(data.augment, "scale", (1, 1))[1], 1)
     if any(crop > enlarged * side for crop, side in zip(data.crop, largest, strict=True)):
-        raise UserError(
-            f"data.crop={list(data.crop)}: the largest training image is {largest} (height, width), so most of "
-            "each crop would be empty; take a smaller crop"
-        )
+        reason = f"the largest training image is {largest} (height, width), so most of each crop would be empty"
+        raise UserError(f"data.crop={list(data.crop)}: {reason}; take a smaller crop")
 
 
 def try_network(network: nn.Module, data: DataModule, shares: int) -> None:
-    """One training step's forward pass without numbers.
+    """A forward pass of training without numbers. Raises UserError if the network cannot be trained on the images.
 
-    Args:
-        shares: the number of pieces, over all processes, that a batch is computed in.
-
-    Raises:
-        UserError: if the network cannot be trained on the images.
+    `shares` is the number of pieces, over all processes, that a batch is computed in.
     """
     images, channels, (height, width) = data.batch_size // shares, data.channels, data.crop
     batch = torch.zeros(images, channels, height, width, dtype=torch.uint8, device="meta")
@@ -75,10 +70,8 @@ def try_network(network: nn.Module, data: DataModule, shares: int) -> None:
         return
     except (ValueError, RuntimeError) as error:
         if "more than 1 value per channel" in str(error):
-            raise UserError(
-                f"batch norm has one value per channel from {images} image of {height} x {width} at a time: take a "
-                "larger data.batch_size or data.crop"
-            ) from None
+            reason = f"batch norm has one value per channel from {images} image of {height} x {width} at a time"
+            raise UserError(f"{reason}: take a larger data.batch_size or data.crop") from None
         size = f"{channels} channels, {height} x {width}"
         raise UserError(f"model: it cannot be trained on images of {size} ({error})") from error
     for logits in outputs if isinstance(outputs, tuple) else (outputs,):
@@ -95,11 +88,7 @@ def refuse_logits(logits: Tensor, shape: tuple[int, ...]) -> None:
 
 
 def try_optimizer(learner: Learner) -> None:
-    """Build the optimiser, and ask the schedule for its first and its last factor.
-
-    Raises:
-        UserError: for settings that they do not take.
-    """
+    """Raises UserError if the optimiser cannot be built, or the schedule has no factor for the first or last step."""
     with from_user(TypeError, ValueError, RuntimeError, where="optimizer: "):
         group_of_one(learner.make_optimizer)
     with from_user(), from_user(TypeError, ArithmeticError, where="schedule: "):
@@ -125,10 +114,8 @@ def refuse_misfit(learner: Learner, content: Mapping[str, Any]) -> None:
             break
     if differing:
         more = f" and {len(differing) - 1} more" if len(differing) > 1 else ""
-        raise UserError(
-            f"the checkpoint does not fit these settings ({differing[0]}{more} differ): leave out what was changed, or "
-            "start a new run from its weights with init="
-        )
+        reason = f"the checkpoint does not fit these settings ({differing[0]}{more} differ)"
+        raise UserError(f"{reason}: leave out what was changed, or start a new run from its weights with init=")
 
 
 def shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:

@@ -16,7 +16,7 @@ from segtrain.machine import device as precision
     ],
 )
 def test_a_cpu_computes_in_bf16_where_it_can(monkeypatch: pytest.MonkeyPatch, flags: set[str], expected: str):
-    monkeypatch.setattr(precision, "cpu_flags", lambda: flags)
+    monkeypatch.setattr(precision, "cpu_info", lambda _: " ".join(flags))
     name, reason = precision.resolve("auto", "cpu")
     assert name == expected
     assert "CPU" in reason

@@ -68,10 +68,10 @@ def test_a_network_is_named_by_run_or_by_checkpoint():
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("a: &a [1]\nb: [*a, *a]", "aliases"),
-        ("[" * 900_000, "brackets in brackets"),
-        ("{" * 900_000, "brackets in brackets"),
-        ("#" * 1_000_001, "too long"),
+        ("a: &a [" + "1," * 1000 + "]\nb: [" + "*a," * 1000 + "]", "more than 500000 entries"),
+        ("[" * 200_000, "nested too deeply"),
+        ("{" * 200_000, "nested too deeply"),
+        ("#" * 250_001, "too long"),
     ],
     ids=["aliases", "brackets", "braces", "length"],
 )

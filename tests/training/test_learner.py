@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from segtrain.losses import CrossEntropy
-from segtrain.training.learner import Diverged, Learner, apply_color, ema_update
+from segtrain.training.learner import Diverged, Learner, apply_color, moving_average
 from segtrain.training.schedules import poly
 
 VOID, CLASSES = 9, 3
@@ -175,7 +175,7 @@ def test_the_average_follows_the_weights_with_a_growing_decay():
 
 def test_integer_buffers_are_copied_into_the_average():
     average, value = torch.tensor(3), torch.tensor(8)
-    ema_update(0.9)([average], [value], 100)
+    moving_average(nn.Identity(), 0.9).multi_avg_fn([average], [value], 100)
     assert int(average) == 8
 
 
