@@ -22,7 +22,7 @@ from segtrain.data.batches.sampler import SAMPLE, EndlessBatchSampler, generator
 from segtrain.disk import write_through
 from segtrain.losses import CrossEntropy
 from segtrain.metrics import FirstNotFinite
-from segtrain.runs.restore import read
+from segtrain.runs.restore import read_checkpoint
 from segtrain.training.checkpoint import Checkpoint
 from segtrain.training.learner import Learner
 
@@ -103,7 +103,7 @@ def saving(model: torch.nn.Module) -> tuple[float, float]:
             torch.save(content, memory)
             write_through(path, memory.getbuffer())
 
-        return seconds(save, 5), seconds(lambda: read(path), 5)
+        return seconds(save, 5), seconds(lambda: read_checkpoint(path), 5)
 
 
 def main() -> None:

@@ -71,7 +71,7 @@ def class_weights(pixels: Tensor, rule: str) -> list[float]:
     median = frequency[seen].median()
     rules = {"inverse": frequency**-1, "sqrt": frequency**-0.5, "median_frequency": median / frequency}
     if rule not in rules:
-        raise ValueError(f"loss.weights={rule}: expected none, {', '.join(rules)}, or one number per class")
+        raise ValueError(f"loss.weights={rule}: expected null, {', '.join(rules)}, or one number per class")
     weights = rules[rule]
     weights[~seen] = weights[seen].max()
     if rule != "median_frequency":

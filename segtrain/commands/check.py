@@ -15,7 +15,7 @@ from ..data.batches.source import FolderSource
 from ..data.classes import ClassTable
 from ..data.files.images import MAX_PIXELS
 from ..data.files.pair import Pair
-from ..data.folder import group_pattern, open_data
+from ..data.folder import group_pattern, open_root
 from ..data.layouts.choice import OpenFolder
 from ..data.layouts.reading import Reading
 from ..data.public import provide, recognised
@@ -71,7 +71,7 @@ def check(*, name: str, data: dict[str, Any], write: bool, out: str | None) -> i
 def opened(data: Settings, *, ties: bool) -> OpenFolder:
     """The folder that the settings name; they may be those of data with fewer settings than a folder has."""
     root, outside, order = Path(data["root"]), data.get("outside", False), data.get("order", "area")
-    return open_data(root, data["layout"], data.get("origin"), outside=outside, order=order, ties=ties)
+    return open_root(root, data["layout"], data.get("origin"), outside=outside, order=order, ties=ties)
 
 
 def refuse_among_images(target: Path, reading: Reading) -> None:

@@ -39,7 +39,7 @@ def evaluate(
         be_quiet()
     trust = Trust(allow)
     trained = opened(file, trust)
-    module = open_data(trained, data, trust)
+    module = stored_data(trained, data, trust)
     split = split or module.final_split
     name = f"{Path(data.root).resolve().name}-{split}" if data.root else split
     target = trained.folder / "evaluate" / name
@@ -61,7 +61,7 @@ def evaluate(
         report_score(result, scorer.matrix, module, target)
 
 
-def open_data(trained: Opened, elsewhere: Elsewhere, trust: Trust) -> DataModule:
+def stored_data(trained: Opened, elsewhere: Elsewhere, trust: Trust) -> DataModule:
     """The data of the run, or others of the same kind. Raises UserError if they have other classes."""
     typed = {name: value for name, value in asdict(elsewhere).items() if value is not None}
     settings = {**trained.record.settings["data"], **typed}

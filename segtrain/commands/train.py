@@ -15,11 +15,11 @@ from ..machine.device import Devices, Precision
 from ..report.screen import COMMAND, be_quiet, say
 from ..runs import folder as runs
 from ..runs.record import Record, Settings
-from ..runs.restore import RECORD, read
+from ..runs.restore import RECORD, read_checkpoint
 from ..runs.resume import deciding, resumable, settled
 from ..training.checkpoint import batches_done
 from ..training.fit import fit
-from ..training.parts import Parts, TrainSettings, assemble, open_data
+from ..training.parts import Parts, TrainSettings, assemble, build_data
 from ..training.trial import refuse_misfit, refuse_own
 
 
@@ -113,7 +113,11 @@ def start_again(folder: Path, composed: Settings, typed: list[str], trust: Trust
 
 
 def prepare(settings: Settings, trust: Trust | None, before: Record | None = None, init: str | None = None) -> Parts:
-    """The parts of a training, after a look at its data; of several processes, only the first one speaks."""
+    """The parts of a training, after a look at its data; of several processes, only the first one speaks.
+
+    The data are a `DataModule`, such as `segtrain.data.FolderData`: it finds the layout and the classes of its folder
+    when it is built, and reads the headers of the files when `splits` is used first.
+    """
     device.quiet()
     refuse_own(settings)
     _, count = processes.count(settings["trainer"])
@@ -121,7 +125,7 @@ def prepare(settings: Settings, trust: Trust | None, before: Record | None = Non
         be_quiet()
     if trust is None:  # stored settings, which may be a stranger's, open no connection
         provide(settings["data"])
-    data = open_data(settings, trust)
+    data = build_data(settings, trust)
     inspection.before_training(data)
     return assemble(settings, data, trust, before, init)
 
@@ -148,7 +152,7 @@ def usable(files: Sequence[Path], folder: Path) -> tuple[Path, dict[str, Any], R
     problem = None
     for file in files:
         try:
-            content = read(file)
+            content = read_checkpoint(file)
             record, own = Record.from_json(content[RECORD].get("record")), runs.identity(folder)
             if own is not None and record.run != own:
                 raise UserError(f"{file}: the checkpoint of another run ({record.run}; this one is {own})")

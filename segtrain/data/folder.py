@@ -67,7 +67,7 @@ class FolderData(DataModule):
             raise UserError(f"data.max_pixels={max_pixels}: expected 1 or more")
         self.group, self.on_bad, self.max_pixels = group_pattern(group), on_bad, max_pixels
         self.wanted_channels, self.cache = channels, cache
-        self.folder = open_data(Path(root), layout, origin, outside=outside, order=order)
+        self.folder = open_root(Path(root), layout, origin, outside=outside, order=order)
         self.skipped: list[Finding] = []
         table = class_table(self.folder, classes)
         super().__init__(table, crop=crop, batch_size=batch_size, workers=workers, augment=augment, seed=seed)
@@ -95,7 +95,7 @@ class FolderData(DataModule):
         return sources
 
 
-def open_data(
+def open_root(
     root: Path, layout: str | None, origin: str | None, *, outside: bool, order: Order, ties: bool = False
 ) -> OpenFolder:
     """`open_folder`, whose FileNotFoundError says of a public data set what to put where."""

@@ -16,7 +16,7 @@ RECORD = "segtrain"  # our entry in Lightning's checkpoint
 VERSION = 1
 
 
-def read(path: Path) -> dict[str, Any]:
+def read_checkpoint(path: Path) -> dict[str, Any]:
     """The content of a checkpoint file: tensors and plain data, nothing that could run."""
     if re.match(r"\w+:/", str(path)) and not path.exists():  # as pathlib writes https://
         raise UserError(f"{path}: remote checkpoints are not read; download the file, and name it here")

@@ -15,7 +15,7 @@ from ..data.classes import ClassTable
 from ..errors import UserError, from_user
 from .folder import folder_of
 from .record import Record, without_pretrained
-from .restore import RECORD, read, weights_of
+from .restore import RECORD, read_checkpoint, weights_of
 
 
 class Trained(NamedTuple):
@@ -48,7 +48,7 @@ def load(path: str | Path, allow: Collection[str] = ()) -> Trained:
 
 def opened(file: Path, trust: Trust) -> Opened:
     """The network in a checkpoint file. Raises UserError if its parts do not belong together."""
-    content = read(file)
+    content = read_checkpoint(file)
     record = Record.from_json(content[RECORD].get("record"))
     network = filled_network(record.model, weights_of(content), trust)
     classes = ClassTable.from_spec(record.classes, "checkpoint")

@@ -29,7 +29,7 @@ from ..machine.signals import Stop, Stopped
 from ..metrics import mean_iou
 from ..report.screen import say
 from ..runs.record import Record
-from ..runs.restore import RECORD, VERSION, read
+from ..runs.restore import RECORD, VERSION, read_checkpoint
 
 
 class SyncedIO(TorchCheckpointIO):
@@ -47,7 +47,7 @@ class SyncedIO(TorchCheckpointIO):
             self.error = error
 
     def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True) -> dict[str, Any]:
-        return read(Path(path))
+        return read_checkpoint(Path(path))
 
 
 class Checkpoint(CheckpointBase):

@@ -16,7 +16,7 @@ from ..machine import device
 from ..machine.signals import Stopped
 from ..report.screen import COMMAND, log_to, say, tensorboard
 from ..runs.folder import write_environment
-from ..runs.restore import read, weights_of
+from ..runs.restore import read_checkpoint, weights_of
 from .callbacks import Curves, MetricsTable, Mosaic, ProgressBar, ScoringBar, TensorBoard, tags
 from .checkpoint import Checkpoint
 from .learner import Diverged
@@ -75,7 +75,7 @@ def final_score(parts: Parts, trainer: Trainer, folder: Path | None) -> None:
     """The score of the best checkpoint on the held-out split; all processes take part, and the first one writes."""
     best = None
     if folder and (folder / "checkpoints" / "best.ckpt").exists():
-        best = weights_of(read(folder / "checkpoints" / "best.ckpt"))
+        best = weights_of(read_checkpoint(folder / "checkpoints" / "best.ckpt"))
     best = trainer.strategy.broadcast(best)
     if best is None:
         say("no checkpoint could be written, so there is none to score")

@@ -19,7 +19,7 @@ from ..machine import processes
 from ..report.screen import say
 from ..runs.folder import checkpoint_of
 from ..runs.record import Record, Settings, without_pretrained
-from ..runs.restore import read, weights_of
+from ..runs.restore import read_checkpoint, weights_of
 from .learner import Learner
 from .trial import refuse_batch, refuse_crop, try_network, try_optimizer
 
@@ -82,7 +82,7 @@ class Parts:
         return len(self.data.source("train")) / self.data.batch_size
 
 
-def open_data(settings: Settings, trust: Trust | None) -> DataModule:
+def build_data(settings: Settings, trust: Trust | None) -> DataModule:
     """The data to train on, whose files are not looked at yet."""
     augment = build_part("augment", settings["augment"], trust)
     data = build_part("data", settings["data"], trust, augment=augment, seed=settings["seed"])
@@ -136,7 +136,7 @@ def assemble(
     try_optimizer(learner)
     if init is not None:
         file = Path(init) if Path(init).is_file() else checkpoint_of(init, "best", "init")
-        begin_with(network, weights_of(read(file)))
+        begin_with(network, weights_of(read_checkpoint(file)))
     return Parts(settings, train, trust, device, count, precision, reason, data, record, learner, steps)
 
 
@@ -181,9 +181,7 @@ def loss_spec(loss: Spec, data: DataModule, before: Record | None) -> Spec:
             raise UserError(f"loss.ignore_index={loss['ignore_index']}: void is {void} in these masks: leave it null")
         result["ignore_index"] = void
     weights = loss.get("weights")
-    if weights == "none":
-        result["weights"] = None
-    elif isinstance(weights, str):
+    if isinstance(weights, str):
         with from_user():
             result["weights"] = class_weights(data.class_pixels, weights)
     elif weights is not None and len(weights) != len(data.classes):

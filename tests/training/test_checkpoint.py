@@ -12,7 +12,7 @@ import torch
 
 from segtrain import disk
 from segtrain.errors import UserError
-from segtrain.runs.restore import read
+from segtrain.runs.restore import read_checkpoint
 from segtrain.training import checkpoint
 from tests.commands.conftest import TINY
 
@@ -117,10 +117,12 @@ def test_a_disk_that_stays_full_ends_with_status_3_and_the_earlier_files(
     full(lambda number: number >= 2)
     assert segtrain("train", *TINY, "run_dir=run") == 3
     assert "run holds an earlier state" in capsys.readouterr().out
-    content = read(Path("run/checkpoints/last.ckpt"))
+    content = read_checkpoint(Path("run/checkpoints/last.ckpt"))
     assert content["global_step"] == 3
     assert (
-        content["callbacks"]["Checkpoint"]["best_step"] == read(Path("run/checkpoints/best.ckpt"))["global_step"] == 3
+        content["callbacks"]["Checkpoint"]["best_step"]
+        == read_checkpoint(Path("run/checkpoints/best.ckpt"))["global_step"]
+        == 3
     )
     assert not list(Path("run").rglob("*.tmp"))
     with open("run/metrics.csv", newline="") as file:
@@ -137,7 +139,7 @@ def test_no_checkpoint_is_written_after_a_loss_that_is_not_finite(segtrain: Run,
     assert "images 0-0-0" in err
     assert "optimizer.lr=1e+30, 32-true" in err
     for path in Path("run/checkpoints").iterdir():
-        content = read(path)
+        content = read_checkpoint(path)
         assert all(tensor.isfinite().all() for tensor in content["state_dict"].values() if tensor.is_floating_point())
 
 
@@ -155,7 +157,7 @@ def test_what_was_done_is_saved_when_reading_fails(segtrain: Run, monkeypatch: p
 
     monkeypatch.setattr(ShapesSource, "read", failing)
     assert segtrain("train", *TINY, "data.workers=0", "run_dir=run") == 2
-    assert read(Path("run/checkpoints/last.ckpt"))["global_step"] == 4
+    assert read_checkpoint(Path("run/checkpoints/last.ckpt"))["global_step"] == 4
 
 
 def mount(*words: str) -> None:
@@ -226,7 +228,7 @@ def test_a_folder_that_becomes_read_only(
     finally:
         subprocess.run(["umount", folder], check=False)
     assert "step 6: no checkpoint could be written (run/checkpoints: Read-only file system)" in capsys.readouterr().out
-    assert read(Path(folder) / "last.ckpt")["global_step"] == 3
+    assert read_checkpoint(Path(folder) / "last.ckpt")["global_step"] == 3
     assert segtrain("train", "resume=run") == 0
 
 

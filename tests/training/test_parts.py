@@ -43,7 +43,7 @@ def test_without_pretrained_weights_mean_and_deviation_are_those_of_the_data(dat
 
 
 def test_a_loss_has_one_weight_per_class_and_the_void_of_the_data(data: ShapesData) -> None:
-    known = parts.loss_spec({"_target_": "x.y", "weights": "none", "ignore_index": None}, data, None)
+    known = parts.loss_spec({"_target_": "x.y", "weights": None, "ignore_index": None}, data, None)
     assert known == {"_target_": "x.y", "weights": None, "ignore_index": data.classes.void}
     with pytest.raises(UserError, match=r"loss.weights has 2 numbers, but the data have 6 classes"):
         parts.loss_spec({"_target_": "x.y", "weights": [1, 2]}, data, None)
