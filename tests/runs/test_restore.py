@@ -10,7 +10,7 @@ from segtrain.runs import restore
 
 def test_a_newer_format_says_so(stored: Callable[..., Path]):
     with pytest.raises(ValueError, match="written by a newer segtrain"):
-        restore.read(stored(version=99))
+        restore.read_checkpoint(stored(version=99))
 
 
 @pytest.mark.parametrize(
@@ -23,20 +23,20 @@ def test_a_newer_format_says_so(stored: Callable[..., Path]):
 def test_damaged_files_are_named(tmp_path: Path, content: bytes, message: str):
     (tmp_path / "broken.ckpt").write_bytes(content)
     with pytest.raises(ValueError, match=rf"broken.ckpt: {message}"):
-        restore.read(tmp_path / "broken.ckpt")
+        restore.read_checkpoint(tmp_path / "broken.ckpt")
 
 
 def test_a_truncated_file_is_named(stored: Callable[..., Path]):
     path = stored()
     path.write_bytes(path.read_bytes()[:-500])
     with pytest.raises(ValueError, match=r"some.ckpt: not a readable checkpoint"):
-        restore.read(path)
+        restore.read_checkpoint(path)
 
 
 def test_another_programs_checkpoint_is_refused(tmp_path: Path):
     torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
     with pytest.raises(ValueError, match="not a checkpoint of segtrain"):
-        restore.read(tmp_path / "foreign.ckpt")
+        restore.read_checkpoint(tmp_path / "foreign.ckpt")
 
 
 def test_a_pickle_does_not_run(tmp_path: Path):
@@ -46,7 +46,7 @@ def test_a_pickle_does_not_run(tmp_path: Path):
 
     torch.save(Attack(), tmp_path / "attack.ckpt")
     with pytest.raises(ValueError, match="not a readable checkpoint"):
-        restore.read(tmp_path / "attack.ckpt")
+        restore.read_checkpoint(tmp_path / "attack.ckpt")
     assert not (tmp_path / "ran").exists()
 
 
@@ -63,12 +63,12 @@ def damaged(content: bytes, rng: random.Random) -> bytes:
 @pytest.mark.parametrize("seed", range(4))
 def test_a_damaged_file_never_gives_another_value(stored: Callable[..., Path], tmp_path: Path, seed: int):
     path, rng = stored(), random.Random(seed)
-    original, expected = path.read_bytes(), restore.read(path)
+    original, expected = path.read_bytes(), restore.read_checkpoint(path)
     refused = 0
     for _ in range(250):
         path.write_bytes(damaged(original, rng))
         try:
-            found = restore.read(path)
+            found = restore.read_checkpoint(path)
         except ValueError:
             refused += 1
             continue
