@@ -296,7 +296,7 @@ VALUES = [
     Row(
         "an unknown rule for weights",
         "train loss.weights=rare",
-        "loss.weights=rare: expected none, inverse, sqrt",
+        "loss.weights=rare: expected null, inverse, sqrt",
     ),
     Row("too few weights", "train loss.weights=[1,2]", "loss.weights has 2 numbers, but the data have 6 classes"),
     Row("a negative weight", "train loss.weights=[-1,1,1,1,1,1]", "loss.weights=[-1, 1, 1, 1, 1, 1]: expected numbers"),

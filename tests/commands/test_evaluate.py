@@ -28,7 +28,7 @@ def test_evaluate_gives_the_number_of_training_to_the_last_digit(segtrain: Run, 
     assert segtrain("evaluate", "run=latest") == 0
     assert stored("run/evaluate/test/metrics.json") == trained
     assert segtrain("evaluate", "run=run", "split=val", "data.workers=1") == 0
-    best = checkpoint.read(Path("run/checkpoints/best.ckpt"))["callbacks"]["Checkpoint"]["best"]
+    best = checkpoint.read_checkpoint(Path("run/checkpoints/best.ckpt"))["callbacks"]["Checkpoint"]["best"]
     assert stored("run/evaluate/val/metrics.json")["miou"] == best
 
 
