@@ -52,6 +52,8 @@ COMMAND = Door(
     hydra="objects",
     lightning=True,
 )
+PARTS_OF_DATA = ("batches", "classes", "color", "files", "findings", "layouts", "public", "survey", "workers")
+DATA_SET = Door({f"data.{part}" for part in PARTS_OF_DATA})  # proposals are for `check` alone
 DOORS = {
     "data.color": Door(),
     "data.workers": Door(),
@@ -60,10 +62,13 @@ DOORS = {
     "data.survey": Door({"data.files", "data.workers", "data.classes", "data.color"}),
     "data.layouts": Door({"data.files"}),
     "data.layouts.ranking": Door({"data.layouts", "data.files", "data.survey"}),
-    "data.proposal": Door({"data.survey", "data.classes", "data.color", "data.files.masks"}),
+    "data.proposal": Door({"data.survey", "data.classes", "data.color"}),
     "data.batches": Door({"data.files", "data.classes", "data.workers"}),
     "data.batches.module": Door({"data.batches", "data.files", "data.classes", "data.workers"}, lightning=True),
     "data.findings": Door({"data.survey", "data.layouts", "data.files", "data.classes", "data.color"}),
+    "data.folder": DATA_SET,
+    "data.shapes": DATA_SET,
+    "data.public": DATA_SET,
     "data": Door({"data"}),
     "models": Door(),
     "losses": Door(),

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from reprlib import repr as short
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from ..errors import UserError
 from ..text import UNPRINTABLE, parse_yaml, refuse_bomb
-from .color import Color, color_of, number_of, pack, unpack
+from .color import Coding, Color, color_of, number_of, pack, unpack
 
 UNLISTED = -1  # in the look-up tables: no class owns this value
 AT_ONCE = 1 << 22  # distances that `_nearest` compares at a time
@@ -44,7 +44,7 @@ class ClassTable:
     values: Mapping[int, int]
     rgb: Mapping[int, int]
     other: str = "error"
-    coding: Literal["values", "colors"] | None = None
+    coding: Coding = None
     spec: dict[str, Any] = field(default_factory=dict, compare=False)
 
     def __len__(self) -> int:

@@ -1,10 +1,13 @@
 """Colours as 24-bit numbers, with red in the highest byte: what masks, class tables and class files compare."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
 Color = tuple[int, int, int]  # red, green, blue
+# How the numbers of a mask say its classes: by values (palette indices too), by colours, or (None) as they are stored.
+Coding = Literal["values", "colors"] | None
 GREY_STEP = 0x010101  # between the numbers of two neighbouring greys
 
 

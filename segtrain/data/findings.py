@@ -9,9 +9,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from .classes import ClassTable
-from .color import hex_of
+from .color import Coding, hex_of
 from .files.images import TRANSPOSED
-from .files.masks import Coding
 from .files.pair import Pair
 from .layouts.reading import Reading
 from .survey.facts import ImageFacts, MaskFacts

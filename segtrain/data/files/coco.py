@@ -11,8 +11,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from ...errors import UserError
+from ..color import Coding
 from .images import displayed_size
-from .masks import Coding
 
 MAX_CROSSINGS = 50_000_000  # of the rows of an image with the edges of one polygon
 MAX_COORDINATE = 1e7

@@ -3,18 +3,17 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from PIL import Image
 
 from ...errors import UserError
+from ..color import Coding
 from . import tiff
 from .images import MAX_PIXELS, displayed_size, how_stored, loaded, low_bytes, opened
 from .tiff import Unfit
 
-# How the numbers of a mask say its classes: by values (palette indices too), by colours, or (None) as they are stored.
-Coding = Literal["values", "colors"] | None
 GREY_ENOUGH = 8  # between the channels of a pixel, which JPEG does not keep equal
 IN_COLOURS = ("RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "LAB", "HSV")  # Pillow's modes that are read as RGB
 

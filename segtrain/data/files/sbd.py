@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...errors import UserError
-from .masks import Coding
+from ..color import Coding
 
 MAX_BYTES = 1 << 26  # of a file, packed or unpacked; those of SBD have some kilobytes
 COMPRESSED, MATRIX, STRUCT = 15, 14, 2  # types of elements, and the class of a structure

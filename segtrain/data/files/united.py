@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import UserError
+from ..color import Coding
 from .images import displayed_size
-from .masks import Coding, read_mask
+from .masks import read_mask
 
 
 @dataclass(frozen=True)

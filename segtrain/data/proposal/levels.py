@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..color import unpack
-from ..files.masks import Coding
+from ..color import Coding, unpack
 from ..survey.facts import MaskFacts
 from ..survey.tally import in_coding
 

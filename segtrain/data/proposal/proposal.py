@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from ..color import GREY_STEP
-from ..files.masks import Coding
+from ..color import GREY_STEP, Coding
 from ..survey.facts import MaskFacts
 from ..survey.tally import grey_level
 from .class_files import Listed

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..classes import ClassTable
-from ..color import GREY_STEP, color_of
-from ..files.masks import GREY_ENOUGH, Coding
+from ..color import GREY_STEP, Coding, color_of
+from ..files.masks import GREY_ENOUGH
 from .facts import MaskFacts
 
 

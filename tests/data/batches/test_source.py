@@ -9,7 +9,8 @@ from PIL import Image
 
 from segtrain.data.batches.source import FolderSource, agree
 from segtrain.data.classes import ClassTable
-from segtrain.data.files.masks import Coding, MaskFile
+from segtrain.data.color import Coding
+from segtrain.data.files.masks import MaskFile
 from segtrain.data.files.pair import Pair
 
 TABLE = {"ignore": 255, "classes": [{"name": "ground", "color": [0, 0, 0]}, {"name": "thing", "color": [200, 100, 0]}]}

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from segtrain.data.color import Coding
 from segtrain.data.files.images import read_image
-from segtrain.data.files.masks import Coding, MaskFile
+from segtrain.data.files.masks import MaskFile
 from segtrain.data.files.pair import Pair
 from segtrain.data.survey.facts import MaskFacts
 from segtrain.data.survey.measure import counted, examine_image, examine_mask
