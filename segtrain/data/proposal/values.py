@@ -7,9 +7,11 @@ from ..survey.facts import MaskFacts
 from ..survey.tally import in_coding
 from .class_files import Listed
 from .color_names import spare_color
+from .conventions import choices, conventions, question
 from .levels import INDICES, Histogram, crowds_both_ends, is_soft
 from .matching import VOID_VALUES, Owners, by_value, differences, is_void
-from .table import YELLOW, Proposal, table, two_classes
+from .objects import are_objects, ground_of, ranges
+from .table import YELLOW, Proposal, Spec, table, two_classes
 
 MANY = 256  # values beyond which they are no classes
 
@@ -22,8 +24,10 @@ def propose_values(masks: Sequence[MaskFacts], listed: Sequence[Listed]) -> Prop
     number = len(histogram.pixels)
     small = max(set(histogram.pixels).difference(VOID_VALUES), default=0) <= INDICES
     if not lossy and is_numbered(masks, number):
-        note = "The values number the objects of each mask; all objects become one class."
+        note = "The values are numbers of objects, counted in each mask: all objects become one class."
         proposal = Proposal("instance numbers", two_classes([0], ["1-65535"], ("background", "object")), [note])
+    elif not lossy and are_objects(masks, histogram, "values"):
+        proposal = objects_on_ground(histogram)
     elif lossy or (not palette and not small and is_soft(histogram)):
         proposal = cut_in_two(histogram, listed, lossy=lossy)
     elif number > MANY:
@@ -31,13 +35,24 @@ def propose_values(masks: Sequence[MaskFacts], listed: Sequence[Listed]) -> Prop
     elif is_bits_and_greys(masks, histogram):
         proposal = Proposal("grey 0/255 and 1-bit", two_classes([0], [1, 255], pair_of_names(listed)), [])
     else:
-        proposal = class_per_value(histogram, palette, listed)
+        proposal = class_per_value(masks, histogram, palette, listed)
         proposal.notes.extend(notes_on_one_value(masks, histogram))
-    if any(facts.channels >= 3 for facts in masks) and proposal.spec is not None:
-        proposal.notes.insert(0, "The masks are stored as RGB, but grey: their grey is read as the value.")
-        spec = table(proposal.spec["classes"], proposal.spec["ignore"], masks="values")
-        return proposal._replace(spec=spec)
+    if any(facts.channels >= 3 for facts in masks):
+        return read_as_grey(proposal)
     return proposal
+
+
+def read_as_grey(proposal: Proposal) -> Proposal:
+    """The proposal for masks that are stored as colours, all of them grey."""
+
+    def with_coding(spec: Spec) -> Spec:
+        return table(spec["classes"], spec["ignore"], masks="values")
+
+    asked = [choice._replace(spec=with_coding(choice.spec)) for choice in proposal.choices]
+    if proposal.spec is None and not asked:
+        return proposal
+    notes = ["The masks are stored as RGB, but grey: their grey is read as the value.", *proposal.notes]
+    return Proposal(proposal.kind, proposal.spec and with_coding(proposal.spec), notes, asked)
 
 
 def palette_of(masks: Sequence[MaskFacts]) -> dict[int, Color]:
@@ -93,10 +108,28 @@ def pair_of_names(listed: Sequence[Listed]) -> tuple[str, str]:
     return dark.name, bright.name
 
 
-def class_per_value(histogram: Histogram, palette: Mapping[int, Color], listed: Sequence[Listed]) -> Proposal:
+def objects_on_ground(histogram: Histogram) -> Proposal:
+    """Background and one class of all objects, whose numbers are as far apart as they are in the masks."""
+    ground = ground_of(histogram)
+    assert ground is not None
+    spec = two_classes([ground], ranges(ground, histogram), ("background", "object"))
+    number = len(histogram.pixels) - 1
+    note = (
+        f"The {number} values besides {ground} are numbers of objects, each one connected piece: all become one class."
+    )
+    return Proposal("instance numbers", spec, [note])
+
+
+def class_per_value(
+    masks: Sequence[MaskFacts], histogram: Histogram, palette: Mapping[int, Color], listed: Sequence[Listed]
+) -> Proposal:
     """A class for each value, but for the one that means no class."""
     values = sorted(histogram.pixels)
     owners = by_value(values, palette, listed)
+    kinds = conventions(masks)
+    if kinds and not owners.keys() >= set(values):
+        asked = choices(kinds, values, pair_of_names(listed))
+        return Proposal("values of several kinds", None, [question(kinds, masks)], asked)
     ignore, notes = void_value(values, palette, owners)
     kept = [value for value in values if value != ignore]
     kind = "class index" if is_index(values) else "grey levels"
