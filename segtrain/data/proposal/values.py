@@ -23,11 +23,8 @@ def propose_values(masks: Sequence[MaskFacts], listed: Sequence[Listed]) -> Prop
     lossy = any(facts.lossy for facts in masks)
     number = len(histogram.pixels)
     small = max(set(histogram.pixels).difference(VOID_VALUES), default=0) <= INDICES
-    if not lossy and is_numbered(masks, number):
-        note = "The values are numbers of objects, counted in each mask: all objects become one class."
-        proposal = Proposal("instance numbers", two_classes([0], ["1-65535"], ("background", "object")), [note])
-    elif not lossy and are_objects(masks, histogram, "values"):
-        proposal = objects_on_ground(histogram)
+    if not lossy and (is_numbered(masks, number) or are_objects(masks, histogram, "values")):
+        proposal = background_and_objects(masks, histogram)
     elif lossy or (not palette and not small and is_soft(histogram)):
         proposal = cut_in_two(histogram, listed, lossy=lossy)
     elif number > MANY:
@@ -108,16 +105,16 @@ def pair_of_names(listed: Sequence[Listed]) -> tuple[str, str]:
     return dark.name, bright.name
 
 
-def objects_on_ground(histogram: Histogram) -> Proposal:
-    """Background and one class of all objects, whose numbers are as far apart as they are in the masks."""
-    ground = ground_of(histogram)
-    assert ground is not None
-    spec = two_classes([ground], ranges(ground, histogram), ("background", "object"))
-    number = len(histogram.pixels) - 1
-    note = (
-        f"The {number} values besides {ground} are numbers of objects, each one connected piece: all become one class."
-    )
-    return Proposal("instance numbers", spec, [note])
+def background_and_objects(masks: Sequence[MaskFacts], histogram: Histogram) -> Proposal:
+    """Background and one class of all objects; where not all of their numbers are known, it is all numbers."""
+    number, ground = len(histogram.pixels), ground_of(histogram) or 0
+    values = ["1-65535"]
+    if number <= MANY and not any(facts.rest for facts in masks):
+        values = ranges(ground, histogram)
+    elif ground:
+        values = [f"0-{ground - 1}", f"{ground + 1}-65535"]
+    note = f"The {number - 1} values besides {ground} are numbers of objects: all objects become one class."
+    return Proposal("instance numbers", two_classes([ground], values, ("background", "object")), [note])
 
 
 def class_per_value(
@@ -150,16 +147,18 @@ def class_per_value(
 
 
 def classes_of(values: Sequence[int], palette: Mapping[int, Color], owners: Owners) -> list[dict[str, object]]:
-    """Classes with the names of their entries, with which a file from 1 on leaves 0 to all else."""
+    """Classes with the names of their entries, with which a file from 1 on leaves 0 to all else. Either all say their
+    values, or none has to."""
     unnamed = set(values).difference(owners)
     classes = []
     for i, value in enumerate(values):
         name = "other" if owners and unnamed == {0} else f"class_{value}"
         entry = owners.get(value, Listed(name))
         color = entry.color or palette.get(value) or spare_color(i)
-        classes.append({"name": entry.name, "color": list(color)})
-        if value != i:
-            classes[-1]["values"] = [value]
+        classes.append({"name": entry.name, "color": list(color), "values": [value]})
+    if list(values) == list(range(len(values))):  # the position says it
+        for entry in classes:
+            del entry["values"]
     return classes
 
 

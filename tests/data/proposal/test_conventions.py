@@ -49,7 +49,11 @@ CERTAIN = {
     "one class a mask, and void": ([(0, 1, 255), (0, 2, 255), (0, 3), (0, 255)], (0, 1, 2, 3), 255),
     "two levels in one mask": ([(0, 100), (0, 200), (0, 100, 200)], (0, 100, 200), None),
     "black and white": ([(0, 255), (255,), (0,)], (0, 255), None),
-    "a level for each of four kinds of pictures": ([(0, 50), (0, 100), (0, 150), (0, 200)], (0, 50, 100, 150, 200), None),
+    "a level for each of four kinds of pictures": (
+        [(0, 50), (0, 100), (0, 150), (0, 200)],
+        (0, 50, 100, 150, 200),
+        None,
+    ),
 }
 
 
