@@ -300,6 +300,22 @@ def claims_more(place: Place) -> bytes:
     return rezipped(content, grow)
 
 
+def many_of_one_member(place: Place) -> bytes:
+    """An archive whose list names one member of 4 MiB 400 times, as members in one another would be."""
+    with zipfile.ZipFile(file := io.BytesIO(), "w") as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps({}, 2))
+        archive.writestr("archive/data/0", bytes(4 << 20))
+        archive.filelist.extend(archive.filelist[-1:] * 400)
+    return file.getvalue()
+
+
+def copies(number: int) -> bytes:
+    """A pickle of a mapping with as many entries, and of as many copies of it."""
+    pairs = b"".join(b"(J" + struct.pack("<i", i) + b"K\x00t" for i in range(number))
+    make = b"ccollections\nOrderedDict\nq\x00](" + pairs + b"e\x85q\x01R"
+    return b"\x80\x02](" + make + b"h\x00h\x01R" * number + b"e."
+
+
 FILES: dict[str, Callable[[Place], bytes]] = {
     "a pickle": lambda place: pickle.dumps(touch(place)),
     "a pickle of protocol 0": lambda place: b"cposix\nsystem\n(S'touch " + str(place.ran).encode() + b"'\ntR.",
@@ -338,6 +354,19 @@ FILES: dict[str, Callable[[Place], bytes]] = {
     "room for more than there is": with_pickle(
         b"\x80\x02cbuiltins\nbytearray\n\x8a\x06" + b"\0\0\0\0\0\x01" + b"\x85R."
     ),
+    "half a gigabyte of nothing": with_pickle(
+        b"\x80\x02cbuiltins\nbytearray\nJ" + struct.pack("<i", 1 << 29) + b"\x85R."
+    ),
+    "text that doubles": with_pickle(
+        b"\x80\x02" + b"c_codecs\nencode\n" * 3 + b"X\x04\0\0\0\xc3\xbf\xc3\xbfX\x06\0\0\0latin1\x86R."
+    ),
+    "a storage without its file": with_pickle(
+        b"\x80\x02ctorch.storage\nUntypedStorage\nJ" + struct.pack("<i", 1 << 29) + b"\x85R."
+    ),
+    "copies of a mapping": with_pickle(copies(5000)),
+    "attributes of many objects": with_pickle(b"\x80\x02](" + b"ccollections\nOrderedDict\n)R}b" * 100 + b"e."),
+    "one member many times": many_of_one_member,
+    "a pickle before the archive": lambda place: pickle.dumps(touch(place), 2) + place.best.read_bytes(),
     "a hundred thousand brackets": with_pickle(b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b"."),
     "lists of lists among the weights": lambda place: saved({**place.content, "state_dict": {"network.a": shared(30)}}),
     "weights under numbers": changed(state_dict={1: torch.zeros(1)}),
@@ -364,6 +393,24 @@ def test_a_file_that_is_no_checkpoint_is_refused_and_does_nothing(place: Place, 
     file = place.here / "strange.ckpt"
     file.write_bytes(make(place))
     load_is_refused(place, file)
+
+
+REASONS = {
+    "half a gigabyte of nothing": "builtins.bytearray",
+    "text that doubles": "_codecs.encode",
+    "a storage without its file": "torch.storage.UntypedStorage",
+    "copies of a mapping": "copies a mapping",
+    "attributes of many objects": "attributes to 100 objects",
+    "one member many times": "larger than the file",
+    "a pickle before the archive": "does not begin",
+}
+
+
+@pytest.mark.parametrize(("kind", "reason"), REASONS.items(), ids=REASONS)
+def test_what_would_multiply_is_refused_before_it_is_read(place: Place, kind: str, reason: str):
+    file = place.here / "strange.ckpt"
+    file.write_bytes(FILES[kind](place))
+    load_is_refused(place, file, re.escape(reason))
 
 
 DOORS = {
