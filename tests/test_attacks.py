@@ -839,6 +839,33 @@ def link_to(target: str) -> Callable[[Path], None]:
     return make
 
 
+def tiff_page(place: int, side: int, channels: int = 1, tag: tuple[int, int] | None = None, after: int = 0) -> bytes:
+    """A page of a TIFF that stands at `place`: square, of 8 bits, perhaps with a `tag` of (bytes, their place)."""
+    tags = [(256, 4, 1, side), (257, 4, 1, side), (258, 3, 1, 8), (262, 3, 1, 1), (277, 3, 1, channels)]
+    tags += [(65000, 1, *tag)] if tag else []
+    page = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", *entry) for entry in tags)
+    following = place + len(page) + 4 if after else 0
+    return (b"II*\0\x08\0\0\0" if place == 8 else b"") + page + struct.pack("<I", following)
+
+
+def pages_of_one_tag(pages: int, size: int) -> bytes:
+    """A TIFF whose pages all point at one tag of that many bytes, which lies behind them."""
+    length = len(tiff_page(9, 8, tag=(0, 0)))
+    end = 8 + pages * length
+    made = [tiff_page(8 + n * length, 8, tag=(size, end), after=pages - 1 - n) for n in range(pages)]
+    return b"".join(made) + bytes(size)
+
+
+def as_tiff(content: bytes) -> Callable[[Path], Any]:
+    """Puts a TIFF in the place of an image."""
+
+    def put(path: Path) -> None:
+        path.unlink()
+        path.with_suffix(".tif").write_bytes(content)
+
+    return put
+
+
 IMAGE, TABLE, NAME = "images/train/1.png", "classes.yaml", "images/train"
 DATA: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "a tag that runs code": (TABLE, lambda p: p.write_text(f"!!python/object/apply:os.system ['touch {p}/../../ran']")),
@@ -869,6 +896,8 @@ DATA: dict[str, tuple[str, Callable[[Path], Any]]] = {
             b"II*\0\x08\0\0\0\2\0" + struct.pack("<HHIIHHIII", 256, 4, 1, 2**32 - 1, 257, 4, 1, 2**32 - 1, 0)
         ),
     ),
+    "a thousand pages with one large tag": (IMAGE, as_tiff(pages_of_one_tag(1024, 1_000_000))),
+    "a thousand large channels": (IMAGE, as_tiff(tiff_page(8, 20_000, channels=1024))),
     "a script": (IMAGE, lambda p: p.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(ran) (w) file\n")),
     "a picture of links": (IMAGE, lambda p: p.write_text("<svg><image href='file:///etc/passwd'/></svg>")),
     "an image that is a pipe": (IMAGE, pipe),
