@@ -33,6 +33,12 @@ def write_through(path: Path, content: bytes | memoryview) -> None:
         raise
 
 
+def sync(path: Path) -> None:
+    """Wait until what was written into a file, by whomever, is on the disk."""
+    with open(path, "ab") as file:
+        os.fsync(file.fileno())
+
+
 def sync_folder(folder: Path) -> None:
     """Wait until renames in `folder` are on the disk, where the system can be asked for that."""
     with suppress(OSError):
