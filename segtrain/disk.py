@@ -1,12 +1,14 @@
 """Files that are whole or not there: written beside their name, waited for, renamed."""
 
 import os
+import unicodedata
 from contextlib import suppress
 from pathlib import Path
 
 from .errors import UserError
 
 TEMPORARY = ".tmp"  # how names of unfinished files end
+LONGEST = 40  # characters of `file_name`
 
 
 def write(path: Path, content: bytes | memoryview | str) -> None:
@@ -69,3 +71,15 @@ def clear(folder: Path) -> None:
     for path in folder.rglob(f"*{TEMPORARY}"):
         with suppress(OSError):
             path.unlink()
+
+
+def file_name(text: str) -> str:
+    """`text` as part of the name of a file that needs no quotes anywhere: letters and digits of all scripts, - _ and .
+
+    Empty if nothing is left.
+    """
+    kept = ""
+    for character in unicodedata.normalize("NFC", text):
+        is_word = character.isalnum() or unicodedata.category(character).startswith("M")
+        kept += character if is_word or character in "-_." else " "
+    return "_".join(kept.split()).strip("-_.")[:LONGEST].rstrip("-_.")

@@ -41,7 +41,7 @@ def evaluate(
     trained = opened(file, trust)
     module = stored_data(trained, data, trust)
     split = split or module.final_split
-    name = f"{Path(data.root).resolve().name}-{split}" if data.root else split
+    name = f"{disk.file_name(Path(data.root).resolve().name)}-{split}" if data.root else split
     target = trained.folder / "evaluate" / name
     disk.stay_inside(trained.folder, target)
     engine = silent_trainer(

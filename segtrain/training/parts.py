@@ -17,7 +17,7 @@ from ..losses import class_weights
 from ..machine import device as machine
 from ..machine import processes
 from ..report.screen import say
-from ..runs.folder import checkpoint_of
+from ..runs.folder import checkpoint_of, followed
 from ..runs.record import Record, Settings, without_pretrained
 from ..runs.restore import read_checkpoint, weights_of
 from .learner import Learner
@@ -135,7 +135,8 @@ def assemble(
     learner = build_learner(network, record, train, data.classes, steps, trust)
     try_optimizer(learner)
     if init is not None:
-        file = Path(init) if Path(init).is_file() else checkpoint_of(init, "best", "init")
+        named = followed(Path(init))
+        file = named if named.is_file() else checkpoint_of(init, "best", "init")
         begin_with(network, weights_of(read_checkpoint(file)))
     return Parts(settings, train, trust, device, count, precision, reason, data, record, learner, steps)
 
