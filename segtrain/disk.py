@@ -1,12 +1,14 @@
 """Files that are whole or not there: written beside their name, waited for, renamed."""
 
 import os
+import unicodedata
 from contextlib import suppress
 from pathlib import Path
 
 from .errors import UserError
 
 TEMPORARY = ".tmp"  # how names of unfinished files end
+LONGEST = 40  # characters of `file_name`
 
 
 def write(path: Path, content: bytes | memoryview | str) -> None:
@@ -31,6 +33,12 @@ def write_through(path: Path, content: bytes | memoryview) -> None:
         with suppress(OSError):
             path.unlink(missing_ok=True)
         raise
+
+
+def sync(path: Path) -> None:
+    """Wait until what was written into a file, by whomever, is on the disk."""
+    with open(path, "ab") as file:
+        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:
@@ -63,3 +71,15 @@ def clear(folder: Path) -> None:
     for path in folder.rglob(f"*{TEMPORARY}"):
         with suppress(OSError):
             path.unlink()
+
+
+def file_name(text: str) -> str:
+    """`text` as part of the name of a file that needs no quotes anywhere: letters and digits of all scripts, - _ and .
+
+    Empty if nothing is left.
+    """
+    kept = ""
+    for character in unicodedata.normalize("NFC", text):
+        is_word = character.isalnum() or unicodedata.category(character).startswith("M")
+        kept += character if is_word or character in "-_." else " "
+    return "_".join(kept.split()).strip("-_.")[:LONGEST].rstrip("-_.")

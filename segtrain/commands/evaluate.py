@@ -14,8 +14,10 @@ from ..machine import device, processes
 from ..machine.device import Computing
 from ..report.screen import be_quiet
 from ..runs.folder import checkpoint_file
+from ..runs.record import with_root
 from ..runs.trained import Opened, opened
 from ..training.callbacks import ScoringBar
+from ..training.parts import data_of_a_run
 from ..training.scoring import Scorer, report_score, score_split, silent_trainer
 
 
@@ -41,7 +43,7 @@ def evaluate(
     trained = opened(file, trust)
     module = stored_data(trained, data, trust)
     split = split or module.final_split
-    name = f"{Path(data.root).resolve().name}-{split}" if data.root else split
+    name = f"{disk.file_name(Path(data.root).resolve().name)}-{split}" if data.root else split
     target = trained.folder / "evaluate" / name
     disk.stay_inside(trained.folder, target)
     engine = silent_trainer(
@@ -64,10 +66,12 @@ def evaluate(
 def stored_data(trained: Opened, elsewhere: Elsewhere, trust: Trust) -> DataModule:
     """The data of the run, or others of the same kind. Raises UserError if they have other classes."""
     typed = {name: value for name, value in asdict(elsewhere).items() if value is not None}
-    settings = {**trained.record.settings["data"], **typed}
+    record = trained.record
+    settings = {**with_root(record.settings, record.cwd)["data"], **typed}
     if "channels" in settings:
-        settings["channels"] = trained.record.channels  # of grey images in another folder too
-    module = build_part("data", settings, trust)
+        settings["channels"] = record.channels  # of grey images in another folder too
+    with data_of_a_run(settings):
+        module = build_part("data", settings, trust)
     if not isinstance(module, DataModule):
         raise UserError(f"the checkpoint's settings name {type(module).__name__} as its data")
     own, other = trained.classes.names, module.classes.names

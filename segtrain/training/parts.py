@@ -1,7 +1,8 @@
 """From settings to the parts of a training, which fit together, before anything is written."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ from torch import Tensor, nn
 
 from ..build import Spec, Trust, build_part
 from ..data import ClassTable, DataModule
+from ..data.public import HINT
 from ..errors import UserError, from_user
 from ..losses import class_weights
 from ..machine import device as machine
 from ..machine import processes
 from ..report.screen import say
-from ..runs.folder import checkpoint_of
+from ..runs.folder import checkpoint_of, followed
 from ..runs.record import Record, Settings, without_pretrained
 from ..runs.restore import read_checkpoint, weights_of
 from .learner import Learner
@@ -91,6 +93,21 @@ def build_data(settings: Settings, trust: Trust | None) -> DataModule:
     return data
 
 
+@contextmanager
+def data_of_a_run(data: Settings) -> Iterator[None]:
+    """Inside, these stored settings are built: where the folder is not there, it is said that another may be typed.
+
+    Nothing that is stored is downloaded, so that is not proposed.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        reason, root = str(error).removesuffix(HINT), Path(data.get("root") or ".")
+        if not root.exists():
+            reason += "; if the data of this run lie elsewhere now, type data.root=FOLDER"
+        raise FileNotFoundError(reason) from None
+
+
 def refuse_splits(data: DataModule) -> None:
     """Raises UserError if there is nothing to train or to validate on."""
     if not {"train", "val"} <= data.splits.keys():
@@ -130,12 +147,14 @@ def assemble(
         classes=data.classes.spec,
         channels=data.channels,
         fingerprint=data.fingerprint(),
+        cwd=str(Path.cwd()),
     )
     steps = train.steps or math.ceil(train.epochs * len(data.source("train")) / data.batch_size)
     learner = build_learner(network, record, train, data.classes, steps, trust)
     try_optimizer(learner)
     if init is not None:
-        file = Path(init) if Path(init).is_file() else checkpoint_of(init, "best", "init")
+        named = followed(Path(init))
+        file = named if named.is_file() else checkpoint_of(init, "best", "init")
         begin_with(network, weights_of(read_checkpoint(file)))
     return Parts(settings, train, trust, device, count, precision, reason, data, record, learner, steps)
 

@@ -1,4 +1,5 @@
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -6,6 +7,7 @@ from torch import nn
 
 from segtrain.build import Trust
 from segtrain.data import ShapesData
+from segtrain.data.public import absent_text
 from segtrain.errors import UserError
 from segtrain.training import parts
 
@@ -59,3 +61,12 @@ def test_weights_of_another_network_are_taken_where_they_fit(capsys: pytest.Capt
     assert capsys.readouterr().out == "init: 1 of 4 tensors loaded; fresh: 0.bias, 1.weight, 1.bias\n"
     with pytest.raises(UserError, match=r"hardly anything of that checkpoint fits"):
         parts.begin_with(network, {"2.bias": torch.ones(1)})
+
+
+def test_of_stored_data_that_are_gone_another_folder_may_be_typed(tmp_path: Path):
+    gone = tmp_path / "gone"
+    for root, hint in ((gone, True), (tmp_path, False)):
+        with pytest.raises(FileNotFoundError) as caught, parts.data_of_a_run({"root": str(root)}):
+            raise FileNotFoundError(absent_text("voc2012", root))
+        assert "download=true" not in str(caught.value)
+        assert ("type data.root=FOLDER" in str(caught.value)) == hint
