@@ -205,6 +205,13 @@ def test_an_auxiliary_head_and_class_weights_train(segtrain: Run):
     assert segtrain("evaluate", "run=run") == 0
 
 
+@pytest.mark.parametrize("precision", ["bf16-true", "64-true"])
+def test_class_weights_train_at_true_precisions(segtrain: Run, precision: str):
+    words = [f"trainer.precision={precision}", "train.steps=3", "run_dir=run"]
+    assert segtrain("train", *TINY, "loss.weights=inverse", *words) == 0
+    assert segtrain("evaluate", "run=run", "trainer.precision=32-true") == 0
+
+
 def test_sgd_and_cosine_train(segtrain: Run):
     assert segtrain("train", *TINY, "optimizer=sgd", "schedule=cosine", "augment=none", "run_dir=run") == 0
 
