@@ -1,14 +1,12 @@
 """From settings to the parts of a training, which fit together, before anything is written."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..build import Spec, Trust, build_part
 from ..data import ClassTable, DataModule
@@ -16,11 +14,9 @@ from ..errors import UserError, from_user
 from ..losses import class_weights
 from ..machine import device as machine
 from ..machine import processes
-from ..report.screen import say
-from ..runs.folder import checkpoint_of
 from ..runs.record import Record, Settings, without_pretrained
-from ..runs.restore import read_checkpoint, weights_of
 from .learner import Learner
+from .transfer import take_over
 from .trial import refuse_batch, refuse_crop, try_network, try_optimizer
 
 
@@ -135,8 +131,7 @@ def assemble(
     learner = build_learner(network, record, train, data.classes, steps, trust)
     try_optimizer(learner)
     if init is not None:
-        file = Path(init) if Path(init).is_file() else checkpoint_of(init, "best", "init")
-        begin_with(network, weights_of(read_checkpoint(file)))
+        take_over(init, network, record.model, data.classes.names, trust)
     return Parts(settings, train, trust, device, count, precision, reason, data, record, learner, steps)
 
 
@@ -233,18 +228,3 @@ def build_learner(
         ema=train.ema,
         compile=train.compile,
     )
-
-
-def begin_with(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Load what fits; tensors that are missing or have another shape keep their fresh values, and are named."""
-    own = network.state_dict()
-    fitting = {name: w for name, w in weights.items() if name in own and own[name].shape == w.shape}
-    count = f"{len(fitting)} of {len(own)} tensors"
-    loaded = sum(parameter.numel() for name, parameter in network.named_parameters() if name in fitting)
-    if loaded < sum(map(Tensor.numel, network.parameters())) / 100:
-        reason = f"hardly anything of that checkpoint fits this network ({count})"
-        raise UserError(f"init: {reason}: is it another architecture?")
-    network.load_state_dict(fitting, strict=False)
-    fresh = [name for name in own if name not in fitting]
-    named = f"; fresh: {', '.join(fresh)}" if fresh else ""
-    say(f"init: {count} loaded{named}")

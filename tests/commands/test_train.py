@@ -14,6 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from segtrain.runs import trained as runs_trained
 from segtrain.training import learner
 from tests.commands.conftest import TINY
+from tests.commands.test_evaluate import ON_FOLDERS, write_folder
 
 Run = Callable[..., int]
 Weights = Callable[..., dict[str, torch.Tensor]]
@@ -190,6 +191,20 @@ def test_init_takes_weights_over_and_names_what_does_not_fit(segtrain: Run, caps
     assert "decoder.score.weight" in said.split("fresh: ")[1]
     new = torch.load("second/checkpoints/last.ckpt", weights_only=True)["state_dict"]
     assert torch.equal(new["network.encoder.stem.0.weight"], trained["encoder.stem.0.weight"])
+
+
+def test_init_takes_what_scores_a_class_over_by_its_name(segtrain: Run, capsys: pytest.CaptureFixture[str]):
+    words = ["model.encoder.widths=[8,8,16,16]", "train.steps=1", "optimizer.lr=0", "optimizer.weight_decay=0"]
+    write_folder(Path("photos"), 3)
+    segtrain("train", *ON_FOLDERS, *words, "data.root=photos", "run_dir=first")
+    Path("photos/classes.yaml").write_text("classes: [{name: c2}, {name: other}, {name: c0}]\n")
+    capsys.readouterr()
+    assert segtrain("train", *ON_FOLDERS, *words, "data.root=photos", "init=first", "run_dir=second") == 0
+    said = "of the classes, c2, c0 are taken over by name; what scores other begins anew (there: c0, c1, c2)"
+    assert said in capsys.readouterr().out
+    bias = [runs_trained.load(run).network.get_parameter("decoder.score.bias") for run in ("first", "second")]
+    assert torch.equal(bias[1][[0, 2]], bias[0][[2, 0]])
+    assert bias[1][1] == 0
 
 
 def test_init_from_another_architecture_is_refused(segtrain: Run, capsys: pytest.CaptureFixture[str]):
