@@ -125,7 +125,7 @@ def prepare(settings: Settings, trust: Trust | None, before: Record | None = Non
         be_quiet()
     if trust is None:  # stored settings, which may be a stranger's, open no connection
         provide(settings["data"])
-    data = build_data(settings, trust)
+    data = build_data(settings, trust, before)
     inspection.before_training(data)
     return assemble(settings, data, trust, before, init)
 

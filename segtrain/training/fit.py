@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .. import disk
 from ..build import build_part
+from ..data import DataModule
 from ..errors import UserError, from_user
 from ..machine import device
 from ..machine.signals import Stopped
@@ -24,6 +25,7 @@ from .parts import Parts
 from .scoring import report_score, score_split, silent_trainer
 
 MOSAIC_IMAGES = 4
+PAIRS = 6  # of classes that are said
 
 
 def fit(parts: Parts, folder: Path | None, checkpoint: Path | None = None, first_step: int | None = None) -> int:
@@ -133,7 +135,17 @@ def opening(parts: Parts, folder: Path, *, resumed: bool) -> list[str]:
         lines.append(f"data.cache=ram: up to {data.cache_bytes / 2**30:.1f} GiB of memory, which workers share")
     if skipped:
         lines.append(f"data.on_bad=skip: {len(skipped)} errors in the data; without what skipped.csv lists there")
+    if data.flip_pairs and parts.settings["augment"].get("flip_pairs", ()) is None:
+        lines.append(f"a flip exchanges {paired(data)} (augment.flip_pairs=[] turns that off)")
     return [*lines, f"watch it: {tensorboard()} --logdir {folder}"]
+
+
+def paired(data: DataModule) -> str:
+    """The classes that are one another's other side, in words."""
+    names = data.classes.names
+    pairs = [f"{names[one]} and {names[two]}" for one, two in data.flip_pairs[:PAIRS]]
+    more = len(data.flip_pairs) - PAIRS
+    return ", ".join(pairs) + (f", and {more} pairs more" if more > 0 else "")
 
 
 def headline(parts: Parts, folder: Path, *, resumed: bool) -> str:

@@ -78,9 +78,10 @@ class Parts:
         return len(self.data.source("train")) / self.data.batch_size
 
 
-def build_data(settings: Settings, trust: Trust | None) -> DataModule:
-    """The data to train on, whose files are not looked at yet."""
-    augment = build_part("augment", settings["augment"], trust)
+def build_data(settings: Settings, trust: Trust | None, before: Record | None = None) -> DataModule:
+    """The data to train on, whose files are not looked at yet; on resume, augmented as was decided `before`."""
+    same = before is not None and before.settings["augment"] == settings["augment"]
+    augment = build_part("augment", before.augment if before and same else settings["augment"], trust)
     data = build_part("data", settings["data"], trust, augment=augment, seed=settings["seed"])
     if not isinstance(data, DataModule):
         raise UserError(f"data: {settings['data']['_target_']} makes a {type(data).__name__}, not a DataModule")
@@ -122,6 +123,7 @@ def assemble(
         settings=settings,
         model=model_record(model, network),
         loss=loss_spec(settings["loss"], data, before),
+        augment=augment_spec(settings["augment"], data, before),
         precision=precision,
         classes=data.classes.spec,
         channels=data.channels,
@@ -185,6 +187,16 @@ def loss_spec(loss: Spec, data: DataModule, before: Record | None) -> Spec:
         reason = f"{len(weights)} numbers, but the data have {len(data.classes)} classes ({names}{more})"
         raise UserError(f"loss.weights has {reason}: give one per class, or null")
     return result
+
+
+def augment_spec(augment: Spec, data: DataModule, before: Record | None) -> Spec:
+    """The augmentation's settings, with what they leave open and only the data know; those of `before` on resume."""
+    if before and before.settings["augment"] == augment:
+        return before.augment
+    if augment.get("flip_pairs", ()) is not None:
+        return augment
+    names = data.classes.names
+    return {**augment, "flip_pairs": [[names[one], names[two]] for one, two in data.flip_pairs]}
 
 
 def build_network(model: Spec, trust: Trust | None) -> nn.Module:

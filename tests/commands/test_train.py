@@ -227,6 +227,27 @@ def test_class_weights_train_at_true_precisions(segtrain: Run, precision: str):
     assert segtrain("evaluate", "run=run", "trainer.precision=32-true") == 0
 
 
+def test_classes_with_sides_change_places_in_flips_and_the_run_notes_which(
+    segtrain: Run, capsys: pytest.CaptureFixture[str]
+):
+    write_folder(Path("photos"), 3)
+    Path("photos/classes.yaml").write_text("classes: [{name: skin}, {name: l_eye}, {name: r_eye}]\n")
+    words = [*ON_FOLDERS, "data.root=photos", "train.steps=2"]
+    line = "a flip exchanges l_eye and r_eye (augment.flip_pairs=[] turns that off)\n"
+    for name, typed, said in (("found", [], 1), ("off", ["augment.flip_pairs=[]"], 0), ("still", ["augment.flip=0"], 0)):
+        assert segtrain("train", *words, f"run_dir={name}", *typed) == 0
+        assert capsys.readouterr().out.count(line) == said
+    pairs = {}
+    for name in ("found", "off", "still"):
+        content = torch.load(f"{name}/checkpoints/last.ckpt", weights_only=True)
+        pairs[name] = json.loads(content["segtrain"]["record"])["augment"]["flip_pairs"]
+    assert pairs == {"found": [["l_eye", "r_eye"]], "off": [], "still": []}
+    assert segtrain("train", "resume=found", "augment.flip_pairs=[]") == 2
+    assert "would change the result" in capsys.readouterr().err
+    assert segtrain("train", *words, "run_dir=new", "augment.flip_pairs=[[l_eye,skin],[skin,r_eye]]") == 2
+    assert "augment.flip_pairs: 2 pairs of 3 classes" in capsys.readouterr().err
+
+
 def test_sgd_and_cosine_train(segtrain: Run):
     assert segtrain("train", *TINY, "optimizer=sgd", "schedule=cosine", "augment=none", "run_dir=run") == 0
 
