@@ -61,7 +61,7 @@ def evaluate(
     scorer = Scorer(network, class_names=trained.classes.names, void=module.classes.void)
     result = score_split(engine, scorer, module, split)
     if engine.is_global_zero:
-        report_score(result, scorer.matrix, module, target)
+        report_score(result, scorer.matrix, module, target, trained.record)
 
 
 def stored_data(trained: Opened, elsewhere: Elsewhere, trust: Trust) -> DataModule:

@@ -234,7 +234,11 @@ def test_classes_with_sides_change_places_in_flips_and_the_run_notes_which(
     Path("photos/classes.yaml").write_text("classes: [{name: skin}, {name: l_eye}, {name: r_eye}]\n")
     words = [*ON_FOLDERS, "data.root=photos", "train.steps=2"]
     line = "a flip exchanges l_eye and r_eye (augment.flip_pairs=[] turns that off)\n"
-    for name, typed, said in (("found", [], 1), ("off", ["augment.flip_pairs=[]"], 0), ("still", ["augment.flip=0"], 0)):
+    for name, typed, said in (
+        ("found", [], 1),
+        ("off", ["augment.flip_pairs=[]"], 0),
+        ("still", ["augment.flip=0"], 0),
+    ):
         assert segtrain("train", *words, f"run_dir={name}", *typed) == 0
         assert capsys.readouterr().out.count(line) == said
     pairs = {}
