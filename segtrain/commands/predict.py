@@ -38,9 +38,11 @@ def predict(
     trained = opened(file, Trust(allow))
     max_pixels = trained.record.settings["data"].get("max_pixels", MAX_PIXELS)
     bits = {path: header(path, max_pixels).bits for path in sources.values()}  # what cannot be read is known at once
-    precision = device.typed_or_stored(trainer.precision, kind, trained.record.precision)
+    precision, note = device.typed_or_stored(trainer.precision, kind, trained.record.precision)
+    if note:
+        say(note)
     fabric = Fabric(accelerator=kind, devices=trainer.devices, precision=precision)  # pyright: ignore[reportArgumentType]
-    network = fabric.setup_module(trained.network)
+    network = fabric.setup_module(trained.network.to(device.dtype_of_weights(precision)))
     target, home = trained.folder / "predict", trained.folder
     if out:
         target = home = Path(out)
