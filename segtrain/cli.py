@@ -137,6 +137,7 @@ def run_command(config: "DictConfig") -> None:
     from hydra.core.hydra_config import HydraConfig
 
     from .config import check, plain
+    from .places import refuse_absent
 
     try:
         hydra_settings = HydraConfig.get()
@@ -144,6 +145,7 @@ def run_command(config: "DictConfig") -> None:
         settings = plain(config, name, hydra_settings.runtime.choices)
         if settings.get("resume") and not any(map(DATA_CHOICE.match, hydra_settings.overrides.task)):
             settings["data"].pop("_target_", None)  # the run's data may be of another kind, with other parameters
+        refuse_absent(settings)
         function = getattr(import_module(f".commands.{name}", __package__), name)
         status = function(**check(function, settings)) or 0
     except Exception as error:

@@ -1,6 +1,5 @@
 """Reading checkpoint files, which may be damaged or hostile."""
 
-import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from ..build import inside
 from ..errors import UserError
+from .folder import refuse_no_checkpoint
 
 RECORD = "segtrain"  # our entry in Lightning's checkpoint
 VERSION = 1
@@ -18,10 +18,7 @@ VERSION = 1
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """The content of a checkpoint file: tensors and plain data, nothing that could run."""
-    if re.match(r"\w+:/", str(path)) and not path.exists():  # as pathlib writes https://
-        raise UserError(f"{path}: remote checkpoints are not read; download the file, and name it here")
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such checkpoint")
+    refuse_no_checkpoint(path)
     with open(path, "rb") as file:  # one opening, so that what is checked is what is read
         try:
             refuse_damage(file)
