@@ -124,7 +124,8 @@ def run_hydra(words: list[str]) -> None:
     elif not options.hydra_help:
         first = f"--config-name={command_name(options.config_name)}"
         others = [word for word in words if word != first and word not in options.overrides]
-        words = [first, *rewrite(options), *others]
+        options.overrides = rewrite(options)
+        words = [first, *options.overrides, *others]
     sys.argv[1:] = words
     try:
         hydra.main(version_base="1.3", config_path=str(conf_folder()))(run_command)()
@@ -173,9 +174,12 @@ def parse(words: list[str]) -> Namespace:
     """Hydra's options and overrides among `words`, in any order."""
     from hydra._internal.utils import get_args_parser
 
+    from .config import option_hint
+
     def fail(message: str) -> NoReturn:
         if "unrecognized" in message:
-            message += f": settings are typed without dashes, as name=value ({RUN} train --help lists them)"
+            hints = [option_hint(word, words) for word in words if word in message.split()]
+            message += f": settings are typed without dashes, as name=value{''.join(hints[:1])}"
         raise UserError(message)
 
     parser = get_args_parser()
@@ -187,7 +191,8 @@ def rewrite(options: Namespace) -> list[str]:
     """The settings that were typed, as Hydra must be given them, and the choice of data that they imply."""
     for word in options.overrides:
         if not re.match(r"~|[^=]+=", word):
-            raise UserError(f"{word!r} is not a setting: type name=value, such as train.epochs=30")
+            example = f"run={word}" if options.run else "train.epochs=30"
+            raise UserError(f"{word!r} is not a setting: type name=value, such as {example}")
     typed = {match[2]: match[3] for match in map(SETTING.fullmatch, options.overrides) if match}
     resumes = typed.get("resume", "null") != "null"
     words = [readable(word, resumes, options.multirun) for word in options.overrides]

@@ -74,7 +74,7 @@ def no_image(images: str) -> str:
     elif glob.has_magic(first.name):
         reason = f"{folder} holds {held(folder)}"
     elif first != Path(images):
-        reason = no_folder(first)
+        reason = f"{first}: {no_folder(first)}"
     else:
         near = get_close_matches(first.name, [path.name for path in folder.iterdir()], n=1)
         reason = f"there is nothing of that name (seen from {Path.cwd()})"
