@@ -22,11 +22,19 @@ COMMANDS = {  # name: what it does, an example
     "evaluate": ("score a trained network: mIoU, and the IoU of each class", "run=latest"),
     "predict": ("write masks and overlays for new images", "run=latest images=photos/new"),
 }
+SMALLER = (
+    "in training lower data.batch_size or data.crop, or set trainer.accumulate_grad_batches=2; for whole images "
+    "(validation, evaluate, predict)"
+)
 KNOWN = (  # errors of libraries: how they look, what to say, the exit status
     (
-        r"OutOfMemoryError|^MemoryError|[Cc]an(no|')t allocate memory|Unable to allocate|CUDA error: out of memory",
-        "out of memory: in training lower data.batch_size or data.crop, or set trainer.accumulate_grad_batches=2; for "
-        "whole images (validation, evaluate, predict) take trainer.accelerator=cpu or smaller images",
+        r"OutOfMemoryError|CUDA error: out of memory",
+        f"out of memory: {SMALLER} take trainer.accelerator=cpu or smaller images",
+        2,
+    ),
+    (
+        r"^MemoryError|[Cc]an(no|')t allocate memory|Unable to allocate",
+        f"out of memory: {SMALLER} take smaller images, or a machine with more memory",
         2,
     ),
     (
