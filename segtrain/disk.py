@@ -1,14 +1,16 @@
-"""Files that are whole or not there: written beside their name, waited for, renamed."""
+"""Files that are whole or not there: written beside their name, waited for, renamed; and folders that are missing."""
 
 import os
 import unicodedata
 from contextlib import suppress
+from difflib import get_close_matches
 from pathlib import Path
 
 from .errors import UserError
 
 TEMPORARY = ".tmp"  # how names of unfinished files end
 LONGEST = 40  # characters of `file_name`
+PACKED = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"}
 
 
 def write(path: Path, content: bytes | memoryview | str) -> None:
@@ -83,3 +85,16 @@ def file_name(text: str) -> str:
         is_word = character.isalnum() or unicodedata.category(character).startswith("M")
         kept += character if is_word or character in "-_." else " "
     return "_".join(kept.split()).strip("-_.")[:LONGEST].rstrip("-_.")
+
+
+def no_folder(root: Path) -> str:
+    """Why there is no folder to list at this path, and what may have been meant."""
+    if root.is_file():
+        unpack = "unpack it, and " if root.suffix.lower() in PACKED else ""
+        return f"this is a file: {unpack}name the folder"
+    reason = f"there is no such folder (seen from {Path.cwd()})"
+    if root.parent.is_dir():
+        siblings = [path.name for path in root.parent.iterdir() if path.is_dir()]
+        for name in get_close_matches(root.name, siblings, n=1):
+            reason += f"; did you mean {root.parent / name}?"
+    return reason

@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ...disk import PACKED
 from ...errors import UserError
 from ..files.coco import Order
 from . import folders, lists, published
 from .coco import coco_json
 from .ranking import LOOSE, best_first, equals, rank
 from .reading import Reading
-from .tree import PACKED, Tree
+from .tree import Tree
 from .words import parse_name
 
 SHOWN = 4  # folders or kinds of files in a message

@@ -5,10 +5,10 @@ import posixpath
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator
-from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
+from ...disk import no_folder
 from ...errors import UserError
 from ...text import UNPRINTABLE
 from ..files.coco import Order
@@ -17,7 +17,6 @@ from .words import Role, parse_name, splits_beside
 
 MAX_FILES = 5_000_000
 LINK_DEPTH = 3  # links to folders are followed down to here, as in photos/images/train
-PACKED = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"}
 PASSED_OVER = {"__MACOSX", "@eaDir"}  # what a Mac or a NAS leaves behind, besides all that is hidden
 
 
@@ -136,19 +135,6 @@ class Tree:
                 if end in self.known:
                     return end
         return None
-
-
-def no_folder(root: Path) -> str:
-    """Why there is no folder to list at this path, and what may have been meant."""
-    if root.is_file():
-        unpack = "unpack it, and " if root.suffix.lower() in PACKED else ""
-        return f"this is a file: {unpack}name the folder"
-    reason = f"there is no such folder (seen from {Path.cwd()})"
-    if root.parent.is_dir():
-        siblings = [path.name for path in root.parent.iterdir() if path.is_dir()]
-        for name in get_close_matches(root.name, siblings, n=1):
-            reason += f"; did you mean {root.parent / name}?"
-    return reason
 
 
 def walk(root: Path, below: str, depth: int) -> Iterator[tuple[str, bool]]:
