@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import UserError
-from ..files.coco import Order
+from ..files.polygons import Order
 from . import folders, lists, published
 from .coco import coco_json
 from .ranking import LOOSE, best_first, equals, rank

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UserError
-from ..files.coco import CocoMask, CocoObject, compact
+from ..files.coco import shape_of
 from ..files.pair import Pair
+from ..files.polygons import Drawn, PaintedMask
 from .pairing import Placed, folders_of, stem_of
 from .reading import Reading, in_order, numbered, telling_folders, unique_names
 from .tree import Tree
@@ -50,7 +51,7 @@ def holds_objects(path: Path) -> bool:
 def from_files(tree: Tree, paths: Sequence[str]) -> Reading:
     """The images of all files, in the splits that these or their folders are named after, with one table of classes."""
     names: dict[str, int] = {}  # of a category -> value in the masks
-    splits: dict[str, list[tuple[Placed, CocoMask]]] = defaultdict(list)
+    splits: dict[str, list[tuple[Placed, PaintedMask]]] = defaultdict(list)
     missing: list[Path] = []
     for path in paths:
         content = parsed(tree.path(path))
@@ -63,7 +64,7 @@ def from_files(tree: Tree, paths: Sequence[str]) -> Reading:
                 missing.append(tree.path(posixpath.join(posixpath.dirname(path), file_name)))
                 continue
             drawn = objects.get(str(entry.get("id")), [])
-            mask = CocoMask(tree.path(path), tree.path(image), stated_size(entry), drawn, tree.order)
+            mask = PaintedMask(tree.path(path), tree.path(image), stated_size(entry), drawn, tree.order)
             splits[split].append((Placed(image, split, telling_folders(tree, image), ""), mask))
     pairs: dict[str, list[Pair]] = {}
     for split, entries in splits.items():
@@ -121,15 +122,15 @@ def number_of_id(entry: Mapping[str, Any]) -> int:
     return number if type(number) is int else 0
 
 
-def objects_by_image(content: Mapping[str, Any], values: Mapping[str, int], path: str) -> dict[str, list[CocoObject]]:
+def objects_by_image(content: Mapping[str, Any], values: Mapping[str, int], path: str) -> dict[str, list[Drawn]]:
     """Id of an image -> its objects; UserError for an object of a category that is not listed."""
-    objects: dict[str, list[CocoObject]] = defaultdict(list)
+    objects: dict[str, list[Drawn]] = defaultdict(list)
     for entry in content["annotations"]:
         category = entry.get("category_id")
         value = values.get(str(category))
         if value is None:
             raise UserError(f"{path}: an annotation has the category {str(category)[:40]}, which is not listed")
-        objects[str(entry.get("image_id"))].append(CocoObject(value, compact(entry.get("segmentation"))))
+        objects[str(entry.get("image_id"))].append(Drawn(value, shape_of(entry.get("segmentation"))))
     return objects
 
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from segtrain.data import FolderData
-from segtrain.data.files import coco
-from segtrain.data.files.coco import CocoMask, CocoObject, compact, decode, fill, unpacked
+from segtrain.data.files import polygons
+from segtrain.data.files.coco import decode, shape_of, unpacked
+from segtrain.data.files.polygons import Drawn, PaintedMask, fill
 from segtrain.data.layouts.choice import open_folder
 
 SQUARE = [1.0, 1.0, 4.0, 1.0, 4.0, 3.0, 1.0, 3.0]  # of 3 x 2 pixels
@@ -241,13 +242,13 @@ def test_a_damaged_json_file_is_named(annotated: Write):
 
 
 def test_a_polygon_that_crosses_too_many_rows_is_refused(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(coco, "MAX_CROSSINGS", 100)
+    monkeypatch.setattr(polygons, "MAX_CROSSINGS", 100)
     with pytest.raises(ValueError, match="cross 104 rows, more than 100"):
         filled([(0, 0), (1, 13)] * 4, 13, 4)
 
 
 def test_the_largest_value_decides_the_type(tmp_path: Path):
     Image.new("RGB", (6, 4)).save(tmp_path / "1.png")
-    mask = CocoMask(tmp_path / "a.json", tmp_path / "1.png", None, [CocoObject(300, compact([SQUARE]))], "area")
+    mask = PaintedMask(tmp_path / "a.json", tmp_path / "1.png", None, [Drawn(300, shape_of([SQUARE]))], "area")
     painted = mask.read(100, None)
     assert (painted.dtype, painted.max()) == (np.uint16, 300)
