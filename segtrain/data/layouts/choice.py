@@ -2,7 +2,6 @@
 
 import posixpath
 import shlex
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,12 +10,10 @@ from ...errors import UserError
 from ..files.polygons import Order
 from . import folders, lists, published
 from .coco import coco_json
+from .no_masks import no_masks_text
 from .ranking import LOOSE, best_first, equals, rank
 from .reading import Reading
-from .tree import PACKED, Tree
-from .words import parse_name
-
-SHOWN = 4  # folders or kinds of files in a message
+from .tree import Tree
 
 LAYOUTS: dict[str, Callable[[Tree], list[Reading]]] = {
     "splits_csv": lists.splits_csv,
@@ -79,7 +76,7 @@ def open_folder(
     tree = Tree(root, outside=outside, order=order)
     readings = [lists.with_lists(tree, reading) for reading in best_first(all_readings(tree))]
     if not readings:
-        raise FileNotFoundError(nothing_found(tree))
+        raise FileNotFoundError(no_masks_text(tree))
     return OpenFolder(tree, chosen(root, readings, layout, ties=ties), readings)
 
 
@@ -118,28 +115,3 @@ def chosen(root: Path, readings: Sequence[Reading], layout: str | None, *, ties:
         example = shlex.quote(f"data.layout={equal[0].layout}")
         raise UserError(f"{root} can be read in several ways, {ways}: choose one, such as {example}")
     return readings[0]
-
-
-def nothing_found(tree: Tree) -> str:
-    """What is there, where no layout finds an image with its mask; and what to do."""
-    root = tree.root
-    expected = f"expected {root}/images/train with {root}/masks/train, or another layout of docs/data.md"
-    if not tree.pictures:
-        return f"{root}: no images found{held_instead(tree)}; {expected}"
-    folders = Counter(posixpath.dirname(path) or "." for path in tree.pictures).most_common(SHOWN)
-    places = ", ".join(f"{number} in {folder}" for folder, number in folders)
-    message = f"{root}: no image has a mask: {len(tree.pictures)} pictures ({places}); {expected}, or list them in "
-    message += f"{root}/splits.csv with the header image,mask,split"
-    if parse_name(root.resolve().name).role:
-        message += f"; or do images and masks lie in {root.resolve().parent}?"
-    return message
-
-
-def held_instead(tree: Tree) -> str:
-    """The kinds of files in a folder without pictures, as the middle of a sentence."""
-    kinds = Counter(posixpath.splitext(path)[1].lower() for path in tree.files).most_common(SHOWN)
-    if not kinds:
-        return ""
-    held = ", ".join(f"{number} {kind or 'files'}" for kind, number in kinds)
-    hint = ": unpack them" if PACKED & dict(kinds).keys() else ""
-    return f", but {held}{hint}"
