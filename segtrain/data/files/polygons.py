@@ -208,6 +208,7 @@ def fill_rows(stripe: np.ndarray, edges: Edges, start: int, value: int) -> None:
 def ring_of(numbers: Any) -> np.ndarray | None:
     """(points, 2) float32 of numbers x, y, x, y, ... or of points [x, y]; `None` for what is neither."""
     try:
-        return np.array(numbers, np.float32).reshape(-1, 2)
+        with np.errstate(over="ignore"):  # infinity is refused when it is painted
+            return np.array(numbers, np.float32).reshape(-1, 2)
     except (ValueError, TypeError, OverflowError):
         return None

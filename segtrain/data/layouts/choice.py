@@ -10,10 +10,12 @@ from ...errors import UserError
 from ..files.polygons import Order
 from . import folders, lists, published
 from .coco import coco_json
+from .labelme import labelme
 from .no_masks import no_masks_text
 from .ranking import LOOSE, best_first, equals, rank
 from .reading import Reading
 from .tree import Tree
+from .yolo import yolo
 
 LAYOUTS: dict[str, Callable[[Tree], list[Reading]]] = {
     "splits_csv": lists.splits_csv,
@@ -34,7 +36,10 @@ LAYOUTS: dict[str, Callable[[Tree], list[Reading]]] = {
     "one_folder": folders.one_folder,
     "by_stem": folders.by_stem,
     "by_ending": folders.by_ending,
+    "yolo": yolo,
+    "labelme": labelme,
 }
+DRAWN = ("yolo", "labelme")  # which are tried where no masks that lie there belong to half of the images
 
 
 class OpenFolder(NamedTuple):
@@ -74,18 +79,23 @@ def open_folder(
         ties: Whether the first of several readings that are equally good is taken, rather than refused.
     """
     tree = Tree(root, outside=outside, order=order)
-    readings = [lists.with_lists(tree, reading) for reading in best_first(all_readings(tree))]
+    readings = [lists.with_lists(tree, reading) for reading in best_first(all_readings(tree, layout))]
     if not readings:
         raise FileNotFoundError(no_masks_text(tree))
     return OpenFolder(tree, chosen(root, readings, layout, ties=ties), readings)
 
 
-def all_readings(tree: Tree) -> list[Reading]:
-    """What every layout makes of the files. Of layouts that find the same, the best stands for all."""
+def all_readings(tree: Tree, wanted: str | None = None) -> list[Reading]:
+    """What every layout makes of the files; of layouts that find the same, the best stands for all. The layout `wanted`
+    is tried in any case."""
     readings: dict[frozenset[tuple[str, str, str]], Reading] = {}
+    kind = (wanted or "").partition(":")[0]
     for name, layout in LAYOUTS.items():
-        if name in LOOSE and any(2 * len(reading.pairs) == len(tree.pictures) for reading in readings.values()):
-            break  # folders tell all
+        most = max((len(reading.pairs) for reading in readings.values()), default=0)
+        if name in LOOSE and 2 * most == len(tree.pictures):
+            continue  # folders tell all
+        if name in DRAWN and 4 * most >= len(tree.pictures) and name != kind:
+            continue
         for reading in layout(tree):
             files = files_of(reading)
             if files and (files not in readings or rank(reading) < rank(readings[files])):

@@ -1,6 +1,5 @@
 """Images with the polygons or run lengths of a JSON file, as COCO has them: which image belongs to which entry."""
 
-import json
 import posixpath
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -10,14 +9,14 @@ from typing import Any
 
 from ...errors import UserError
 from ..files.coco import shape_of
+from ..files.documents import holds, parsed_json
 from ..files.pair import Pair
 from ..files.polygons import Drawn, PaintedMask
 from .pairing import Placed, folders_of, stem_of
-from .reading import Reading, in_order, numbered, telling_folders, unique_names
+from .reading import Reading, in_order, mask_files, numbered, telling_folders, unique_names, with_masks
 from .tree import Tree
 from .words import parse_name, split_named
 
-MAX_BYTES = 1_000_000_000  # of a JSON file; that of COCO's 118,000 training images has 450 million
 MARKS = (b'"images"', b'"annotations"', b'"segmentation"')  # words of the format
 
 
@@ -25,7 +24,7 @@ def coco_json(tree: Tree) -> list[Reading]:
     """Images with polygons or run lengths in a JSON file, as COCO has them"""
     kinds: dict[str, list[str]] = defaultdict(list)
     for path in tree.with_suffix(".json"):
-        if holds_objects(tree.path(path)):
+        if holds(tree.path(path), MARKS):
             kinds[kind_of(path)].append(path)
     readings = [from_files(tree, paths) for _, paths in sorted(kinds.items())]
     return numbered([reading for reading in readings if reading.pairs])
@@ -34,18 +33,6 @@ def coco_json(tree: Tree) -> list[Reading]:
 def kind_of(path: str) -> str:
     """instances_train2017.json -> instances"""
     return "_".join(word for word in parse_name(stem_of(path)).rest if not word.isdigit())
-
-
-def holds_objects(path: Path) -> bool:
-    """Whether the words of COCO's format stand in a file, which is searched piece by piece, and not parsed."""
-    if not path.is_file() or path.stat().st_size > MAX_BYTES:
-        return False
-    wanted, before = set(MARKS), b""
-    with path.open("rb") as file:
-        while wanted and (piece := file.read(1 << 22)):
-            wanted = {word for word in wanted if word not in before + piece}
-            before = piece[-16:]
-    return not wanted
 
 
 def from_files(tree: Tree, paths: Sequence[str]) -> Reading:
@@ -77,30 +64,16 @@ def from_files(tree: Tree, paths: Sequence[str]) -> Reading:
 
 def painted(tree: Tree, reading: Reading) -> Reading:
     """The reading of a list whose masks are JSON files, with the masks that these hold for its images."""
-    files = {pair.mask.path for pair in reading.pairs if pair.mask.path.suffix.lower() == ".json"}
+    files = {path for path in mask_files(reading) if path.suffix.lower() == ".json"}
     if not files:
         return reading
     stored = from_files(tree, sorted(file.relative_to(tree.root).as_posix() for file in files))
-    masks = {(pair.mask.path, pair.image): pair.mask for pair in stored.pairs}
-    splits: dict[str, list[Pair]] = {split: [] for split in reading.splits}
-    lacking = []
-    for split, pairs in reading.splits.items():
-        for pair in pairs:
-            if pair.mask.path not in files:
-                splits[split].append(pair)
-            elif mask := masks.get((pair.mask.path, pair.image)):
-                splits[split].append(pair._replace(mask=mask))
-            else:
-                lacking.append(pair.image)
-    return reading._replace(splits=splits, images=reading.images + lacking, classes=stored.classes)
+    return with_masks(reading, files, stored)
 
 
 def parsed(path: Path) -> dict[str, Any]:
     """The content of a JSON file with the lists that it must have; UserError for what is no such file."""
-    try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: damaged JSON: {str(error)[:100]}") from None
+    content = parsed_json(path)
     for key in ("images", "annotations", "categories"):
         entries = content.get(key) if isinstance(content, dict) else None
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
