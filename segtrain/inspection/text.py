@@ -84,8 +84,8 @@ def left_out(folder: OpenFolder) -> list[str]:
     other reading has; other pictures."""
     reading = folder.reading
     if reading.layout == "splits_csv":
-        return not_listed(folder)
-    lines = []
+        return [*reading.notes, *not_listed(folder)]
+    lines = list(reading.notes)
     if reading.unlabelled:
         number, first = len(reading.unlabelled), reading.unlabelled[0]
         lines.append(f"{number} images of a split without masks are left out, such as {first}")

@@ -11,8 +11,8 @@ from pathlib import Path
 from ...disk import no_folder
 from ...errors import UserError
 from ...text import UNPRINTABLE
-from ..files.coco import Order
 from ..files.images import SUFFIXES
+from ..files.polygons import Order
 from .words import Role, parse_name, splits_beside
 
 MAX_FILES = 5_000_000
