@@ -4,6 +4,7 @@ import os
 import unicodedata
 from contextlib import suppress
 from difflib import get_close_matches
+from itertools import count
 from pathlib import Path
 
 from .errors import UserError
@@ -21,6 +22,20 @@ def write(path: Path, content: bytes | memoryview | str) -> None:
     write_through(unfinished, content)
     unfinished.replace(path)
     sync_folder(path.parent)
+
+
+def keep_copy(path: Path) -> Path | None:
+    """Copy a file to a name that is not taken yet, such as x.csv.bak or x.csv.bak2; `None` if there is no file."""
+    if not path.exists():
+        return None
+    content = path.read_bytes()
+    for number in count(1):
+        copy = path.with_name(f"{path.name}.bak{number if number > 1 else ''}")
+        with suppress(FileExistsError):
+            copy.touch(exist_ok=False)
+            write(copy, content)
+            return copy
+    return None
 
 
 def write_through(path: Path, content: bytes | memoryview) -> None:

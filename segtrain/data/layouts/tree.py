@@ -158,3 +158,8 @@ def leads_up(link: Path) -> bool:
 def beside_root(root: Path) -> Path:
     """The place for the description of a data folder that cannot be written to: data/set -> data/set.segtrain"""
     return root.resolve().with_name(f"{root.resolve().name}.segtrain")
+
+
+def below(root: Path, path: Path) -> str:
+    """A path as it is seen from the data folder."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
