@@ -13,7 +13,7 @@ from ..files.coco import CocoMask, CocoObject, compact
 from ..files.pair import Pair
 from .pairing import Placed, folders_of, stem_of
 from .reading import Reading, in_order, numbered, telling_folders, unique_names
-from .tree import Tree
+from .tree import Tree, composed
 from .words import parse_name, split_named
 
 MAX_BYTES = 1_000_000_000  # of a JSON file; that of COCO's 118,000 training images has 450 million
@@ -68,7 +68,8 @@ def from_files(tree: Tree, paths: Sequence[str]) -> Reading:
     pairs: dict[str, list[Pair]] = {}
     for split, entries in splits.items():
         unique = unique_names([image for image, _ in entries])
-        pairs[split] = [Pair(name, mask.image, mask) for name, (_, mask) in zip(unique, entries, strict=True)]
+        for name, (image, mask) in zip(unique, entries, strict=True):
+            pairs.setdefault(split, []).append(Pair(tree.as_stored(image.path, name), mask.image, mask))
     background = "no object" if "background" in names else "background"  # what no category has
     classes = [{"name": name} for name in (background, *names)]
     return Reading("coco_json", in_order(pairs), missing, [], {"classes": classes})
@@ -154,7 +155,7 @@ def located(tree: Tree, path: str, entry: Mapping[str, Any], split: str) -> str 
         return None
     if exact := tree.find(name, posixpath.dirname(path)):
         return exact
-    name = posixpath.normpath(name.replace("\\", "/"))
+    name = composed(posixpath.normpath(name.replace("\\", "/")))
     namesakes = by_file_name(tree).get(posixpath.basename(name), [])
     images = [image for image in namesakes if f"/{image}".endswith(f"/{name}")]
     if len(images) > 1:
