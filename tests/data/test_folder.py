@@ -372,9 +372,9 @@ def test_nothing_is_taken_that_is_no_parameter(folder: Callable[..., Path]):
 def test_a_folder_is_listed_once(folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, origin: str | None):
     walks = []
 
-    def counted(root: Path, below: str, depth: int) -> Iterator[tuple[str, bool]]:
+    def counted(root: Path, below: str, stored: str, depth: int) -> Iterator[tuple[str, str, bool]]:
         walks.append(root)
-        return walk(root, below, depth)
+        return walk(root, below, stored, depth)
 
     monkeypatch.setattr("segtrain.data.layouts.tree.walk", counted)
     data = opened(folder({"train": 3, "val": 2}), origin=origin)
