@@ -109,8 +109,8 @@ def left_out(folder: OpenFolder) -> list[str]:
     other reading has; other pictures."""
     reading = folder.reading
     if reading.layout == "splits_csv":
-        return not_listed(folder)
-    lines = []
+        return [*reading.notes, *not_listed(folder)]
+    lines = list(reading.notes)
     if reading.unlabelled:
         number, first = counted(len(reading.unlabelled), "image"), reading.unlabelled[0]
         verb = "is" if len(reading.unlabelled) == 1 else "are"
