@@ -14,7 +14,7 @@ from ..errors import UserError, from_user
 from ..machine import processes
 from ..metrics import ConfusionMatrix, Ratio, accuracy, class_iou, mean_iou, summary
 from ..report.scores import score, table, write_score
-from ..report.screen import say
+from ..report.screen import say, several
 
 Batch = dict[str, Tensor]
 
@@ -118,8 +118,8 @@ def score_split(trainer: Trainer, scorer: Scorer, data: DataModule, split: str) 
 def report_score(result: dict[str, Any], matrix: Tensor, data: DataModule, folder: Path) -> None:
     """Print the table, and write the scores into `folder`."""
     split = result["split"]
-    write_score(folder, result, matrix)
-    say(f"{split}: {result['images']} images\n{table(result)}")
+    first, *others = write_score(folder, result, matrix)
+    say(f"{split}: {several(result['images'], 'image')}\n{table(result)}")
     if split == "val" and data.final_split == "val":
         say("These data have no test split: val also chose the checkpoint, so this score flatters it.")
-    say(f"written: {folder / 'metrics.json'}, confusion.csv and confusion.png beside it")
+    say(f"written: {folder / first}, {' and '.join(others)} beside it")
