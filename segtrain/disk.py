@@ -1,14 +1,17 @@
-"""Files that are whole or not there: written beside their name, waited for, renamed."""
+"""Files that are whole or not there: written beside their name, waited for, renamed; and folders that are missing."""
 
 import os
 import unicodedata
 from contextlib import suppress
+from difflib import get_close_matches
+from itertools import count
 from pathlib import Path
 
 from .errors import UserError
 
 TEMPORARY = ".tmp"  # how names of unfinished files end
 LONGEST = 40  # characters of `file_name`
+PACKED = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"}
 
 
 def write(path: Path, content: bytes | memoryview | str) -> None:
@@ -19,6 +22,20 @@ def write(path: Path, content: bytes | memoryview | str) -> None:
     write_through(unfinished, content)
     unfinished.replace(path)
     sync_folder(path.parent)
+
+
+def keep_copy(path: Path) -> Path | None:
+    """Copy a file to a name that is not taken yet, such as x.csv.bak or x.csv.bak2; `None` if there is no file."""
+    if not path.exists():
+        return None
+    content = path.read_bytes()
+    for number in count(1):
+        copy = path.with_name(f"{path.name}.bak{number if number > 1 else ''}")
+        with suppress(FileExistsError):
+            copy.touch(exist_ok=False)
+            write(copy, content)
+            return copy
+    return None
 
 
 def write_through(path: Path, content: bytes | memoryview) -> None:
@@ -83,3 +100,16 @@ def file_name(text: str) -> str:
         is_word = character.isalnum() or unicodedata.category(character).startswith("M")
         kept += character if is_word or character in "-_." else " "
     return "_".join(kept.split()).strip("-_.")[:LONGEST].rstrip("-_.")
+
+
+def no_folder(root: Path) -> str:
+    """Why there is no folder to list at this path, and what may have been meant."""
+    if root.is_file():
+        unpack = "unpack it, and " if root.suffix.lower() in PACKED else ""
+        return f"this is a file: {unpack}name the folder"
+    reason = f"there is no such folder (seen from {Path.cwd()})"
+    if root.parent.is_dir():
+        siblings = [path.name for path in root.parent.iterdir() if path.is_dir()]
+        for name in get_close_matches(root.name, siblings, n=1):
+            reason += f"; did you mean {root.parent / name}?"
+    return reason

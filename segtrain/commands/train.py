@@ -127,8 +127,8 @@ def prepare(settings: Settings, trust: Trust | None, before: Record | None = Non
     if trust is None:  # stored settings, which may be a stranger's, open no connection
         provide(settings["data"])
     with data_of_a_run(settings["data"]) if trust is not None else nullcontext():
-        data = build_data(settings, trust)
-    inspection.before_training(data)
+        data = build_data(settings, trust, before)
+    inspection.before_training(data, settings["data"].get("layout"), is_new=before is None)
     return assemble(settings, data, trust, before, init)
 
 

@@ -13,9 +13,9 @@ from .batches.augment import Augment
 from .batches.module import DataModule
 from .batches.source import FolderSource, agree
 from .classes import ClassTable
-from .files.coco import Order
 from .files.images import MAX_PIXELS
 from .files.pair import Pair
+from .files.polygons import Order
 from .findings import Finding, unusable
 from .layouts.choice import OpenFolder, open_folder
 from .layouts.reading import Reading

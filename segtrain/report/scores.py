@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .. import disk
 from ..metrics import class_scores
+from ..text import plain_cell
 from .pictures import confusion_picture
 from .screen import say
 
@@ -52,9 +53,10 @@ def matrix_csv(names: Sequence[str], matrix: Tensor) -> str:
     """Row by row: the numbers of thousands of classes, all at once, would fill the memory."""
     rows = io.StringIO(newline="")
     writer = csv.writer(rows)
-    writer.writerow(["truth \\ prediction", *names])
-    for name, row in zip(names, matrix, strict=True):
-        writer.writerow([name, *row.tolist()])
+    cells = [plain_cell(name) for name in names]
+    writer.writerow(["truth \\ prediction", *cells])
+    for cell, row in zip(cells, matrix, strict=True):
+        writer.writerow([cell, *row.tolist()])
     return rows.getvalue()
 
 

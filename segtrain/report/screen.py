@@ -108,11 +108,6 @@ def log_to(path: Path) -> Iterator[None]:
         handler.close()
 
 
-def several(number: int, word: str) -> str:
-    """`1 image`, `2 images`."""
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
-
-
 def bars(shares: Sequence[float], width: int = 24) -> list[str]:
     """Bars of blocks, an eighth of one fine, the longest `width` long; nothing for 0, and something for all else."""
     longest = max(shares, default=0) or 1

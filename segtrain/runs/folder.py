@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import platform
+import re
 import subprocess
 import time
 from collections.abc import Mapping
@@ -169,7 +170,17 @@ def checkpoint_file(run: str | None, checkpoint: str | None) -> Path:
         return checkpoint_of(run, "best", "run")
     if run is not None or checkpoint is None:
         raise UserError("name the trained network: either run=FOLDER (or run=latest) or checkpoint=FILE")
-    return followed(Path(checkpoint))
+    file = followed(Path(checkpoint))
+    refuse_no_checkpoint(file)
+    return file
+
+
+def refuse_no_checkpoint(path: Path) -> None:
+    """Raises an error unless a file is there."""
+    if re.match(r"\w+:/", str(path)) and not path.exists():  # as pathlib writes https://
+        raise UserError(f"{path}: remote checkpoints are not read; download the file, and name it here")
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such checkpoint")
 
 
 def checkpoint_of(run: str, name: str, setting: str) -> Path:

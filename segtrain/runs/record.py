@@ -28,6 +28,7 @@ class Record:
     settings: Settings  # all settings of the training
     model: Spec  # settings of the network, with what only the data knew; nothing is downloaded to build it
     loss: Spec  # settings of the loss, with what only the data knew
+    augment: Spec  # settings of the augmentation, with what only the data knew
     precision: str  # Lightning's name of the precision
     classes: Any  # the class table, as `classes.yaml` has it
     channels: int  # channels of the images
@@ -55,7 +56,8 @@ class Record:
         for name in ("settings", "model", "loss"):
             stored[name] = renamed(stored[name])
         refuse_strange(stored["settings"], "the checkpoint's settings")
-        for name in ("model", "loss"):
+        stored["augment"] = renamed(stored.get("augment", stored["settings"]["augment"]))  # older versions: there alone
+        for name in ("model", "loss", "augment"):
             if not is_spec(stored[name]):
                 raise damaged(f"{name} has no {TARGET}")
         stored["channels"] = stored_channels(stored)

@@ -280,6 +280,19 @@ def speed(shown: Mapping[str, float]) -> list[str]:
     return [f"{shown[SPEED]:.1f} images/s"] if SPEED in shown else []
 
 
+class Doubts(Callback):
+    """A line after a validation on what the network does not find, where that is no longer what it was."""
+
+    def __init__(self) -> None:
+        self._said = ""
+
+    def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
+        line = pl_module.verdict.line()
+        if line != self._said:
+            say(f"  {line or 'each class is found now'}")
+        self._said = line
+
+
 class ScoringBar(Callback):
     """Images scored, and the time left."""
 

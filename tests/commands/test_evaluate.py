@@ -4,11 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from torchmetrics.classification import MulticlassJaccardIndex
 
 import segtrain as api
 from segtrain.data import ShapesData
+from segtrain.machine import device
+from segtrain.models.fcn import FCN
 from segtrain.training import checkpoint
 from tests.commands.conftest import TINY
 
@@ -21,7 +24,10 @@ def stored(path: str) -> dict:
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-def test_evaluate_gives_the_number_of_training_to_the_last_digit(segtrain: Run, precision: str):
+def test_evaluate_gives_the_number_of_training_to_the_last_digit(
+    segtrain: Run, monkeypatch: pytest.MonkeyPatch, precision: str
+):
+    monkeypatch.setattr(device, "cpu_info", lambda _: "avx512_bf16")
     words = ["train.ema=0.9", f"trainer.precision={precision}", "run_dir=run"]
     assert segtrain("train", *TINY, *words) == 0
     trained = stored("run/evaluate/test/metrics.json")
@@ -30,6 +36,31 @@ def test_evaluate_gives_the_number_of_training_to_the_last_digit(segtrain: Run, 
     assert segtrain("evaluate", "run=run", "split=val", "data.workers=1") == 0
     best = checkpoint.read_checkpoint(Path("run/checkpoints/best.ckpt"))["callbacks"]["Checkpoint"]["best"]
     assert stored("run/evaluate/val/metrics.json")["miou"] == best
+
+
+def test_a_run_in_bf16_is_used_in_fp32_where_the_cpu_has_no_bf16(
+    segtrain: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    segtrain("train", *TINY, "trainer.precision=bf16-mixed", "run_dir=run")
+    write_folder(Path("photos"), 2)
+    monkeypatch.setattr(device, "cpu_info", lambda _: "avx2")
+    in_bf16: list[bool] = []
+    normalize = FCN.normalize
+
+    def noting(self: FCN, image: torch.Tensor) -> torch.Tensor:
+        in_bf16.append(torch.is_autocast_enabled("cpu"))
+        return normalize(self, image)
+
+    monkeypatch.setattr(FCN, "normalize", noting)
+    line = "precision 32-true, not bf16-mixed as in training: this CPU has neither AMX nor AVX512-BF16"
+    for word, said, expected in (("", 1, False), ("trainer.precision=bf16-mixed", 0, True)):
+        in_bf16.clear()
+        capsys.readouterr()
+        assert segtrain("evaluate", "run=run", *filter(None, [word])) == 0
+        assert capsys.readouterr().out.count(line) == said
+        assert set(in_bf16) == {expected}
+    assert segtrain("predict", "run=run", "images=photos/images/val") == 0
+    assert line in capsys.readouterr().out
 
 
 def test_the_number_is_torchmetrics_over_predictions_through_the_public_api(segtrain: Run):

@@ -1,6 +1,6 @@
 import pytest
 
-from segtrain.report.screen import COMMAND, bars, columns, folded, log_to, say, several
+from segtrain.report.screen import COMMAND, bars, columns, folded, log_to, say
 
 
 def test_what_is_said_stands_on_the_screen_and_in_the_log(tmp_path, capsys: pytest.CaptureFixture[str]):
@@ -37,7 +37,3 @@ def test_a_command_stays_in_one_piece_to_be_copied():
     line = f"stopped; go on: {COMMAND} train resume=runs/some"
     assert folded(line, 20) == line
     assert folded("watch it: tensorboard --logdir runs/some", 20) == "watch it: tensorboard --logdir runs/some"
-
-
-def test_one_image_is_no_images():
-    assert [several(number, "image") for number in (0, 1, 2)] == ["0 images", "1 image", "2 images"]

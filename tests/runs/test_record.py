@@ -12,6 +12,7 @@ RECORD = Record(
     settings=SETTINGS,
     model=MODEL,
     loss={"_target_": "segtrain.losses.CrossEntropy"},
+    augment={"_target_": "segtrain.data.Augment", "flip_pairs": [["left", "right"]]},
     precision="32-true",
     classes=CLASSES,
     channels=1,
@@ -48,7 +49,15 @@ def test_settings_without_a_part_or_a_call_are_refused() -> None:
         Record.from_json(changed(settings={**SETTINGS, "data": {"root": "x"}}))
 
 
-@pytest.mark.parametrize("part", ["settings", "model", "loss"])
+def test_older_records_have_their_augmentation_in_the_settings_alone() -> None:
+    parts = json.loads(RECORD.to_json())
+    del parts["augment"]
+    assert Record.from_json(json.dumps(parts)).augment == SETTINGS["augment"]
+    with pytest.raises(ValueError, match="augment has no _target_"):
+        Record.from_json(changed(augment=[1]))
+
+
+@pytest.mark.parametrize("part", ["settings", "model", "loss", "augment"])
 def test_a_nest_is_refused(part: str) -> None:
     nest: Any = 1
     for _ in range(100):

@@ -2,8 +2,6 @@ import math
 from pathlib import Path
 
 import pytest
-import torch
-from torch import nn
 
 from segtrain.build import Trust
 from segtrain.data import ShapesData
@@ -51,16 +49,6 @@ def test_a_loss_has_one_weight_per_class_and_the_void_of_the_data(data: ShapesDa
         parts.loss_spec({"_target_": "x.y", "weights": [1, 2]}, data, None)
     with pytest.raises(UserError, match=r"loss.ignore_index=7: void is 255"):
         parts.loss_spec({"_target_": "x.y", "ignore_index": 7}, data, None)
-
-
-def test_weights_of_another_network_are_taken_where_they_fit(capsys: pytest.CaptureFixture[str]) -> None:
-    network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 3))
-    other = {"0.weight": torch.ones(2, 2), "1.weight": torch.ones(9, 9), "2.bias": torch.ones(1)}
-    parts.begin_with(network, other)
-    assert network[0].weight.tolist() == [[1, 1], [1, 1]]
-    assert capsys.readouterr().out == "init: 1 of 4 tensors loaded; fresh: 0.bias, 1.weight, 1.bias\n"
-    with pytest.raises(UserError, match=r"hardly anything of that checkpoint fits"):
-        parts.begin_with(network, {"2.bias": torch.ones(1)})
 
 
 def test_of_stored_data_that_are_gone_another_folder_may_be_typed(tmp_path: Path):

@@ -68,6 +68,17 @@ def displayed_size(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
         return shown_size(image)
 
 
+def turned_text(path: Path, stated: tuple[int, int], size: tuple[int, int]) -> str:
+    """The end of a sentence about an image whose `size` is not the one that its mask has, where EXIF explains it."""
+    if stated != size[::-1] or tiff.beyond_pillow(path):
+        return ""
+    with opened(path, MAX_PIXELS) as image:
+        turn = orientation(image)
+    if turn not in TRANSPOSED:
+        return ""
+    return f": its EXIF orientation ({turn}) turns it, the mask was made for the pixels as they are stored; turn one"
+
+
 def shown_size(image: Image.Image) -> tuple[int, int]:
     """(height, width) after the EXIF orientation, of an image that is not yet decoded."""
     width, height = image.size
@@ -261,6 +272,12 @@ def refuse_page(page: tiff.Page, max_pixels: int) -> None:
     """Raises an error for a TIFF beyond Pillow that cannot be read, or has more than `max_pixels`."""
     if page.height * page.width > max_pixels:
         raise Image.DecompressionBombError(f"{page.height * page.width} pixels")
+    in_colours = page.height * page.width * page.channels // 3
+    if in_colours > max_pixels:
+        raise Unfit(
+            f"{page.what} take as much memory as {in_colours} pixels in colours, more than data.max_pixels="
+            f"{max_pixels}: not decoded"
+        )
     if page.problem:
         raise Unfit(page.problem)
 

@@ -12,7 +12,7 @@ from ..files.pair import Pair
 from .facts import ImageFacts, MaskFacts
 
 COMMIT = 64  # pairs after which what was read is safe, and another process may write
-FORMAT = 1  # of what is remembered; another number forgets it
+FORMAT = 2  # of what is remembered; another number forgets it
 
 
 def remembered() -> Path | None:
@@ -102,7 +102,9 @@ def files_of(pair: Pair) -> tuple[tuple[str, Path], tuple[str, Path]]:
 
 
 def stamp(path: Path) -> tuple[int, int]:
-    """Size and time of a file; of all files in a folder the sum and the last one."""
+    """Size and time of a file; of all files in a folder the sum and the last one; zeros where there is none."""
+    if not path.exists():  # an image without objects need not have a file that says so
+        return 0, 0
     states = [file.stat() for file in (path.iterdir() if path.is_dir() else (path,))]
     return sum(state.st_size for state in states), max(state.st_mtime_ns for state in states)
 
