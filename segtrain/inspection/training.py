@@ -3,20 +3,22 @@
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 from ..data import DataModule, FolderData
-from ..data.files.pair import Pair, checked_header
+from ..data.files.pair import Pair
 from ..data.findings import Finding
 from ..data.folder import unpaired
 from ..data.layouts.choice import OpenFolder
 from ..data.layouts.reading import Reading
 from ..data.layouts.tree import below, beside_root
+from ..data.survey.headers import read_headers
 from ..data.survey.memory import remembered
 from ..data.survey.survey import readers, survey, unknown
 from ..errors import UserError
-from ..report.screen import COMMAND, say
+from ..report.screen import COMMAND, counting_bar, say
 from ..text import counted
 from .inspect import inspect
 from .mark import MASKS, made_for_others
@@ -107,11 +109,13 @@ def refuse(root: Path, errors: Sequence[Finding]) -> NoReturn:
 def header_errors(reading: Reading, max_pixels: int) -> list[Finding]:
     """What names and headers alone show."""
     errors = [Finding("error", "no partner", str(path), reason) for path, reason in unpaired(reading)]
-    for pair in reading.pairs:
-        try:
-            checked_header(pair, max_pixels)
-        except (UserError, OSError) as error:
-            errors.append(Finding("error", "header", str(pair.image), str(error).removeprefix(f"{pair.image}: ")))
+    pairs = reading.pairs
+    with counting_bar(transient=True) as bar:
+        advance = partial(bar.advance, bar.add_task("reading headers", total=len(pairs)))
+        headers = read_headers(pairs, max_pixels=max_pixels, workers=readers(), cache=remembered(), advance=advance)
+    for pair, header in zip(pairs, headers, strict=True):
+        if isinstance(header, Exception):
+            errors.append(Finding("error", "header", str(pair.image), str(header).removeprefix(f"{pair.image}: ")))
     return errors
 
 

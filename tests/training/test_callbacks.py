@@ -70,6 +70,21 @@ def test_the_mosaic_shows_the_chosen_images_after_each_validation(tmp_path: Path
     assert (picture.step, picture.width, picture.height) == (7, 4 * (5 + 4), 2 * (4 + 4))
 
 
+def test_a_picture_that_cannot_be_drawn_ends_no_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def fail(*_: object) -> None:
+        raise MemoryError("too large")
+
+    monkeypatch.setattr(callbacks, "mosaic", fail)
+    trainer = SimpleNamespace(loggers=[callbacks.TensorBoard(tmp_path)], is_global_zero=True, global_step=7)
+    mosaic = callbacks.Mosaic(CLASSES, [0])
+    zeros = torch.zeros(1, 4, 5, dtype=torch.uint8)
+    mosaic.on_validation_batch_end(trainer, None, zeros, {"image": zeros[None], "mask": zeros, "key": torch.zeros(1)})
+    mosaic.on_validation_end(trainer, None)
+    assert "could not be drawn (MemoryError: too large)" in capsys.readouterr().out
+
+
 def test_a_point_holds_the_mean_speed_and_the_share_of_waiting(monkeypatch: pytest.MonkeyPatch):
     clock = iter(np.arange(0, 100, 1.0))
     monkeypatch.setattr(callbacks.time, "perf_counter", lambda: float(next(clock)))
