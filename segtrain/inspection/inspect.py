@@ -16,12 +16,13 @@ from ..data.layouts.choice import OpenFolder
 from ..data.layouts.splits import group_of, place, with_splits
 from ..data.layouts.tree import beside_root
 from ..data.proposal.class_files import read_class_file
+from ..data.proposal.levels import Histogram
 from ..data.proposal.proposal import propose
 from ..data.proposal.table import Choice
 from ..data.survey.facts import MaskFacts
 from ..data.survey.memory import remembered
 from ..data.survey.survey import Survey, readers, survey
-from ..data.survey.tally import tally
+from ..data.survey.tally import shows_colours, tally
 from ..report.screen import counting_bar
 from .exchanged import are_exchanged, exchanged
 from .mark import PROPOSED, examples, made_for_others, text_of
@@ -111,7 +112,20 @@ def describe(folder: OpenFolder, classes: Mapping[str, Any] | None, facts: Surve
         source = "the settings"
     elif folder.reading.classes:
         source = folder.reading.layout
-    return Described(table.spec, source, stale is None, propose(masks, None).kind, [], stale)
+    notes = notes_on_positions(table, masks)
+    return Described(table.spec, source, stale is None, propose(masks, None).kind, notes, stale)
+
+
+def notes_on_positions(table: ClassTable, masks: Sequence[MaskFacts]) -> list[str]:
+    """A sentence on each class that lists no values, among others that do, if its position stands in no mask."""
+    readable = [facts for facts in masks if not facts.problem]
+    if any(shows_colours(facts, table.coding) for facts in readable):
+        return []
+    values = Histogram.of(readable, "values").pixels
+    lost = [(name, position) for name, position in table.by_position.items() if position not in values]
+    return [
+        f"The class {name!r} lists no values, so it means {i}, its position: no mask holds that." for name, i in lost
+    ]
 
 
 def named_classes(folder: OpenFolder, classes: Mapping[str, Any] | None, stale: Path | None) -> ClassTable | None:

@@ -22,12 +22,10 @@ from ..report.screen import bars, columns
 from ..text import counted, plain_cell
 from .counts import Counts
 from .inspect import Inspection
-from .rivals import Held
 
 CLASSES_SHOWN = 60
 WIDTH = 79  # columns of the table of classes, so that no terminal breaks its lines
 LEAST_NAME, LEAST_BAR, WIDEST_BAR = 12, 6, 24  # columns in it
-CLASSES_HELD = 6  # of masks between which to choose
 SIZES_SHOWN = 3
 FINDINGS_SHOWN = 10  # of a kind
 ALIKE_SHOWN = 3  # of masks of one value, which may be pictures without anything to find
@@ -78,25 +76,6 @@ def readings_table(root: Path, heading: str, readings: Sequence[Reading]) -> lis
     if len(readings) > READINGS_SHOWN:
         lines.append(f"  and {len(readings) - READINGS_SHOWN} more")
     return lines
-
-
-def ways_text(ways: Sequence[Held]) -> str:
-    """Ways to read a folder beside one another, with what each of them holds."""
-    rows = []
-    for way in ways:
-        names = [f"{name} {percent(share)}" for name, share in way.shares[:CLASSES_HELD]]
-        if len(way.shares) > CLASSES_HELD:
-            names.append(f"{len(way.shares) - CLASSES_HELD} more")
-        held = ", ".join(names) or "no classes can be proposed"
-        pairs = counted(len(way.reading.pairs), "pair")
-        rows.append(f"  {word('data.layout', way.reading.layout)}: {pairs}, with masks such as {way.example}")
-        rows.append(f"    {way.kind}; {counted(len(way.shares), 'class')} in {counted(way.masks, 'mask')}: {held}")
-    return "\n".join([f"this folder holds {len(ways)} kinds of masks for the same images; which are meant?", *rows])
-
-
-def commands_text(commands: Sequence[str]) -> str:
-    """Commands of which one is to be typed."""
-    return "\n".join(["nothing is written yet (exit status 2); next, one of these:", *(f"  {c}" for c in commands)])
 
 
 def example(root: Path, reading: Reading) -> str:

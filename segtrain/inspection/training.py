@@ -22,8 +22,9 @@ from ..report.screen import COMMAND, counting_bar, say
 from ..text import counted
 from .inspect import inspect
 from .mark import MASKS, made_for_others
+from .questions import ways_text
 from .rivals import held_by, rivals_of
-from .text import ALONE, findings_text, left_out, ways_text, word
+from .text import ALONE, findings_text, left_out, word
 
 PATIENCE = 60  # seconds that a training waits for the full check
 TRIAL = 8  # pairs that are read to tell how long all will take

@@ -463,6 +463,16 @@ def test_values_that_no_mask_holds_together_are_asked(segtrain: Run, capsys: Say
     assert segtrain("check", "data.root=data") == 0
 
 
+def test_names_of_a_class_file_are_kept_in_what_is_to_be_typed(segtrain: Run, capsys: Says):
+    two_conventions()
+    Path("data/labels.txt").write_text("open sky\nnull\n")
+    assert segtrain("check", "data.root=data", "data.group='^.'") == 2
+    words = typed(capsys.readouterr().out, 0)
+    assert "data.group=^." in words
+    assert segtrain(*words) == 0
+    assert ClassTable.from_file(Path("data/classes.yaml")).names == ("open sky", "null")
+
+
 def two_kinds_of_masks() -> None:
     """Vegetation in black on white, and three classes in colours, of the same images."""
     for number in range(16):
