@@ -128,7 +128,7 @@ def prepare(settings: Settings, trust: Trust | None, before: Record | None = Non
         provide(settings["data"])
     with data_of_a_run(settings["data"]) if trust is not None else nullcontext():
         data = build_data(settings, trust, before)
-    inspection.before_training(data, settings["data"].get("layout"), is_new=before is None)
+    inspection.before_training(data, settings["data"], is_new=before is None)
     return assemble(settings, data, trust, before, init)
 
 

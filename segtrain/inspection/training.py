@@ -35,11 +35,11 @@ ADVICE = {  # what to do about the errors of a kind
 }
 
 
-def before_training(data: DataModule, layout: str | None = None, *, is_new: bool = True) -> None:
+def before_training(data: DataModule, typed: Mapping[str, Any] | None = None, *, is_new: bool = True) -> None:
     """The full check of a folder where that does not take long; otherwise of partners and headers alone.
 
-    For a training that `is_new`, UserError is raised too where a folder holds several kinds of masks, and the setting
-    `layout` chooses none, or where the class table was proposed for others.
+    For a training that `is_new`, UserError is raised too where a folder holds several kinds of masks, or its class table
+    was proposed for others, unless the settings that were `typed` (layout, classes) decide.
 
     With `on_bad=skip` it is always the full one, because what is left out must be known before the first step. Else
     UserError is raised for errors, which are printed. Data that are read from no folder need no check.
@@ -48,7 +48,7 @@ def before_training(data: DataModule, layout: str | None = None, *, is_new: bool
         return
     folder, skip = data.folder, data.on_bad == "skip"
     if is_new:
-        refuse_doubt(folder, layout, data.max_pixels)
+        refuse_doubt(folder, typed or {}, data.max_pixels)
     for line in left_out(folder):
         say(line)
     command = f"{COMMAND} check {word('data.root', folder.root)}"
@@ -71,9 +71,9 @@ def before_training(data: DataModule, layout: str | None = None, *, is_new: bool
         refuse(folder.root, errors)
 
 
-def refuse_doubt(folder: OpenFolder, layout: str | None, max_pixels: int) -> None:
+def refuse_doubt(folder: OpenFolder, typed: Mapping[str, Any], max_pixels: int) -> None:
     """Raises UserError where a person has to say which masks are meant, or what they mean."""
-    same, different = rivals_of(folder, layout)
+    same, different = rivals_of(folder, typed.get("layout"))
     root, taken = folder.root, folder.reading
     if different:
         ways = [held_by(reading, root, max_pixels) for reading in (taken, *different)]
@@ -82,6 +82,8 @@ def refuse_doubt(folder: OpenFolder, layout: str | None, max_pixels: int) -> Non
         raise UserError(f"{root} holds {len(ways)} kinds of masks for the same images: type {names}")
     for reading in same:
         say(f"the masks of {reading.layout} hold the same as those of {taken.layout}, which are taken")
+    if typed.get("classes"):
+        return
     masks = [pair.mask.path for pair in taken.pairs]
     for path in (root / "classes.yaml", beside_root(root) / "classes.yaml"):
         if others := made_for_others(path, root, masks):
