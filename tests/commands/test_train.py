@@ -252,6 +252,43 @@ def test_classes_with_sides_change_places_in_flips_and_the_run_notes_which(
     assert "augment.flip_pairs: 2 pairs of 3 classes" in capsys.readouterr().err
 
 
+SHORT = [word for word in TINY if not word.startswith(("train.", "data.train="))]
+
+
+@pytest.mark.parametrize(
+    ("words", "steps", "said"),
+    [
+        (
+            ["train.min_steps=40"],
+            40,
+            "40 steps = 40.0 epochs (30 epochs are 30 steps: train.min_steps makes them up to 40)",
+        ),
+        (["train.epochs=3"], 3, "3 steps = 3.0 epochs; "),
+        (["train.epochs=3", "train.min_steps=5"], 5, "5 steps = 5.0 epochs (3 epochs are 3 steps: train.min_steps"),
+        (["train.steps=4"], 4, "4 steps = 4.0 epochs; "),
+        (["train.min_steps=0"], 30, "30 steps = 30.0 epochs; "),
+    ],
+)
+def test_epochs_of_few_images_are_made_up_to_enough_steps_unless_they_are_typed(
+    segtrain: Run, capsys: pytest.CaptureFixture[str], words: list[str], steps: int, said: str
+):
+    assert segtrain("train", *SHORT, "data.train=4", "train.validate_epochs=9", "run_dir=run", *words) == 0
+    out = capsys.readouterr().out
+    assert said in out.partition("\n")[0]
+    assert f"step {steps}/{steps}" in out
+    stored = yaml.safe_load(Path("run/config.yaml").read_text())["train"]
+    assert stored["min_steps"] == next((int(word[16:]) for word in words if "min_steps" in word), stored["min_steps"])
+    assert segtrain("train", "resume=run", *words) == 0
+    assert "is finished" in capsys.readouterr().out
+
+
+def test_more_epochs_of_a_run_that_was_made_up_are_what_was_typed(segtrain: Run, capsys: pytest.CaptureFixture[str]):
+    segtrain("train", *SHORT, "data.train=4", "train.validate_epochs=30", "run_dir=run", "train.min_steps=32")
+    capsys.readouterr()
+    assert segtrain("train", "resume=run", "train.epochs=33", "allow_changes=true") == 0
+    assert "33 steps = 33.0 epochs; " in capsys.readouterr().out
+
+
 def test_sgd_and_cosine_train(segtrain: Run):
     assert segtrain("train", *TINY, "optimizer=sgd", "schedule=cosine", "augment=none", "run_dir=run") == 0
 
