@@ -12,6 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from segtrain.data import ClassTable
 from segtrain.report import screen as report
 from segtrain.training import callbacks
+from segtrain.training.verdict import judge
 
 CLASSES = ClassTable.from_spec({"ignore": 255, "classes": [{"name": "a", "color": [9, 9, 9]}, {"name": "b"}]})
 
@@ -107,6 +108,20 @@ def test_progress_says_scores_speed_and_time_left(monkeypatch: pytest.MonkeyPatc
     assert said[0].startswith("epoch 1.0  step 5/10  IoU/val 0.2500  loss/train 0.5000  12.0 images/s  0:00:0")
     screen = console.export_text()
     assert ("5/10" in screen and "loss 0.5000  IoU 0.2500  12.0 images/s" in screen) is terminal
+
+
+def test_doubts_are_said_once_and_again_where_they_change(monkeypatch: pytest.MonkeyPatch):
+    said: list[str] = []
+    monkeypatch.setattr(callbacks, "say", said.append)
+    doubts = callbacks.Doubts()
+    nothing, good = [[934, 0], [66, 0]], [[930, 4], [6, 60]]
+    for rows in (good, nothing, nothing, [[930, 4], [66, 0]], good, good):
+        doubts.on_validation_end(None, SimpleNamespace(verdict=judge(torch.tensor(rows), ["ground", "crack"])))
+    share = "crack (6.6 % of the pixels)"
+    assert said == [
+        f"  not found so far: {share}; IoU/val is no better than ground everywhere (0.4670)",
+        "  each class is found now",
+    ]
 
 
 def test_a_logger_keeps_tensorboards_thread_quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
