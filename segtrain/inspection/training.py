@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from ..data import DataModule, FolderData
+from ..data import ClassTable, DataModule, FolderData
 from ..data.files.pair import Pair, checked_header
 from ..data.findings import Finding
 from ..data.folder import unpaired
@@ -22,7 +22,6 @@ PATIENCE = 60  # seconds that a training waits for the full check
 TRIAL = 8  # pairs that are read to tell how long all will take
 ADVICE = {  # what to do about the errors of a kind
     "size": "a mask needs the size of its image",
-    "values": "list what stands in the masks in classes.yaml, or set `other: ignore` (or `nearest`) there",
     **dict.fromkeys(ALONE, "files are paired by name, without the suffix"),
 }
 
@@ -55,10 +54,10 @@ def before_training(data: DataModule) -> None:
             kinds = ", ".join(f"{kind} ({number})" for kind, number in warnings.items())
             say(f"warnings about the data: {kinds}; {command} lists them")
     if errors and not skip:
-        refuse(folder.root, errors)
+        refuse(folder.root, errors, data.classes)
 
 
-def refuse(root: Path, errors: Sequence[Finding]) -> NoReturn:
+def refuse(root: Path, errors: Sequence[Finding], classes: ClassTable) -> NoReturn:
     """Print all errors but a single one, and raise UserError about the first."""
     more = ""
     if len(errors) > 1:
@@ -66,7 +65,7 @@ def refuse(root: Path, errors: Sequence[Finding]) -> NoReturn:
         more = f" (and {len(errors) - 1} more errors, see above)"
     first = errors[0]
     colon = "" if first.kind in ALONE else ":"
-    advice = ADVICE.get(first.kind, "mend it")
+    advice = classes.advice() if first.kind == "values" else ADVICE.get(first.kind, "mend it")
     raise UserError(
         f"{root / first.file}{colon} {first.detail}{more}: {advice}; or go on without such files: data.on_bad=skip"
     )
