@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from ..data import DataModule, FolderData
+from ..data import ClassTable, DataModule, FolderData
 from ..data.files.pair import Pair
 from ..data.findings import Finding
 from ..data.folder import unpaired
@@ -29,7 +29,6 @@ PATIENCE = 60  # seconds that a training waits for the full check
 TRIAL = 8  # pairs that are read to tell how long all will take
 ADVICE = {  # what to do about the errors of a kind
     "size": "a mask needs the size of its image",
-    "values": "list what stands in the masks in classes.yaml, or set `other: ignore` (or `nearest`) there",
     **dict.fromkeys(ALONE, "files are paired by name, without the suffix"),
 }
 
@@ -67,7 +66,7 @@ def before_training(data: DataModule, layout: str | None = None, *, is_new: bool
             kinds = ", ".join(f"{kind} ({number})" for kind, number in warnings.items())
             say(f"warnings about the data: {kinds}; {command} lists them")
     if errors and not skip:
-        refuse(folder.root, errors)
+        refuse(folder.root, errors, data.classes)
 
 
 def refuse_doubt(folder: OpenFolder, layout: str | None, max_pixels: int) -> None:
@@ -92,7 +91,7 @@ def refuse_doubt(folder: OpenFolder, layout: str | None, max_pixels: int) -> Non
             )
 
 
-def refuse(root: Path, errors: Sequence[Finding]) -> NoReturn:
+def refuse(root: Path, errors: Sequence[Finding], classes: ClassTable) -> NoReturn:
     """Print all errors but a single one, and raise UserError about the first."""
     more = ""
     if len(errors) > 1:
@@ -100,7 +99,7 @@ def refuse(root: Path, errors: Sequence[Finding]) -> NoReturn:
         more = f" (and {counted(len(errors) - 1, 'more error')}, see above)"
     first = errors[0]
     colon = "" if first.kind in ALONE else ":"
-    advice = ADVICE.get(first.kind, "mend it")
+    advice = classes.advice() if first.kind == "values" else ADVICE.get(first.kind, "mend it")
     raise UserError(
         f"{root / first.file}{colon} {first.detail}{more}: {advice}; or go on without such files: data.on_bad=skip"
     )
