@@ -11,7 +11,8 @@ from PIL import Image
 from ...errors import UserError
 from ..color import Coding
 from . import tiff
-from .images import MAX_PIXELS, displayed_size, how_stored, loaded, low_bytes, opened
+from .arrays import is_array, mask_in
+from .images import MAX_PIXELS, displayed_size, how_stored, loaded, low_bytes, opened, refusals
 from .tiff import Unfit
 
 GREY_ENOUGH = 8  # between the channels of a pixel, which JPEG does not keep equal
@@ -72,6 +73,9 @@ def read_mask(path: Path, max_pixels: int = MAX_PIXELS, coding: Coding = None) -
         UserError: For a damaged file, and for one that cannot be read exactly: several pages, channels that are
             neither grey nor colours, colours of 16 bits, fractions.
     """
+    if is_array(path):
+        with refusals(path, max_pixels):
+            return in_coding(mask_in(path, max_pixels), coding)
     if page := tiff.beyond_pillow(path):
         raise UserError(f"{path}: {page.what}: a mask has one page of values, palette indices or 8-bit colours")
     with opened(path, max_pixels) as image:
@@ -87,6 +91,18 @@ def read_mask(path: Path, max_pixels: int = MAX_PIXELS, coding: Coding = None) -
         if image.mode == "RGB":
             return grey_values(mask) if coding == "values" else mask
         return as_values(mask, stretch)
+
+
+def in_coding(mask: np.ndarray, coding: Coding) -> np.ndarray:
+    """The values or colours of an array (H, W) or (H, W, 3), read as `coding` says."""
+    if mask.ndim == 3:
+        return grey_values(mask) if coding == "values" else mask
+    mask = as_values(mask, None)
+    if coding != "colors":
+        return mask
+    if mask.min() < 0 or mask.max() > 255:
+        raise Unfit(f"numbers from {mask.min()} to {mask.max()}: a mask of colours has 8 bits a channel")
+    return np.repeat(mask.astype(np.uint8)[..., None], 3, 2)
 
 
 def as_colors(image: Image.Image) -> Image.Image:

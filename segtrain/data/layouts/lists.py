@@ -10,7 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from ...errors import UserError
-from ..files.images import SUFFIXES
+from ..files.arrays import SUFFIXES as ARRAYS
+from ..files.images import SUFFIXES as PICTURES
 from ..files.pair import Pair
 from . import coco, labelme, yolo
 from .pairing import bare, folders_of, stem_of, suffix_of
@@ -18,6 +19,7 @@ from .reading import Reading, Row, from_rows, in_order, mostly_found, numbered
 from .tree import Tree, beside_root
 from .words import SPLIT_WORDS, SPLITS, Role, file_role, innermost_role, parse_name, split_named
 
+SUFFIXES = PICTURES | ARRAYS
 MAX_BYTES = 100_000_000  # of a list
 SPLIT_COLUMNS = {"split", "subset", "set", "partition", "phase", "usage"}
 
