@@ -226,6 +226,11 @@ def test_a_group_stays_together(folder: Callable[..., Path]):
 def test_readings_that_are_equally_good_are_named(folder: Callable[..., Path]):
     root = folder({".": 3})
     shutil.copytree(root / "masks", root / "labels")
+    assert opened(root).folder.reading.layout == "flat:labels", "they hold the same: the first is taken"
+    other = np.zeros((12, 16), np.uint8)
+    other[:4] = 1
+    for path in (root / "labels").iterdir():
+        Image.fromarray(other).save(path)
     with pytest.raises(
         ValueError, match=r"several ways, flat:labels \(3 pairs\), flat:masks \(3 pairs\): .*data.layout="
     ):
@@ -367,9 +372,9 @@ def test_nothing_is_taken_that_is_no_parameter(folder: Callable[..., Path]):
 def test_a_folder_is_listed_once(folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, origin: str | None):
     walks = []
 
-    def counted(root: Path, below: str, depth: int) -> Iterator[tuple[str, bool]]:
+    def counted(root: Path, below: str, stored: str, depth: int) -> Iterator[tuple[str, str, bool]]:
         walks.append(root)
-        return walk(root, below, depth)
+        return walk(root, below, stored, depth)
 
     monkeypatch.setattr("segtrain.data.layouts.tree.walk", counted)
     data = opened(folder({"train": 3, "val": 2}), origin=origin)

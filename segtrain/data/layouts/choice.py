@@ -10,6 +10,7 @@ from ...errors import UserError
 from ..files.polygons import Order
 from . import folders, lists, published
 from .coco import coco_json
+from .contents import hold_the_same
 from .labelme import labelme
 from .no_masks import no_masks_text
 from .ranking import LOOSE, best_first, equals, rank
@@ -77,7 +78,8 @@ def open_folder(
         layout: A name in `LAYOUTS`, and after a colon which of its folders where several would do; `None` takes the
             best reading. FileNotFoundError if it finds nothing.
         outside, order: As in `Tree`.
-        ties: Whether the first of several readings that are equally good is taken, rather than refused.
+        ties: Whether the first of several readings that are equally good is taken, rather than refused; where they
+            hold the same, it is anyhow.
     """
     tree = Tree(root, outside=outside, order=order)
     readings = best_first(all_readings(tree, layout))
@@ -130,6 +132,8 @@ def chosen(root: Path, readings: Sequence[Reading], layout: str | None, *, ties:
         if not readings:
             raise FileNotFoundError(f"data.layout={layout}: it finds no pairs in {root}")
     equal = equals(readings)
+    if not ties:
+        equal = [reading for reading in equal if reading is equal[0] or not hold_the_same(equal[0], reading)]
     if len(equal) > 1 and not ties:
         ways = ", ".join(f"{reading.layout} ({len(reading.pairs)} pairs)" for reading in equal)
         example = shlex.quote(f"data.layout={equal[0].layout}")

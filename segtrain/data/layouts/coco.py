@@ -16,7 +16,7 @@ from ..files.pair import Pair
 from ..files.polygons import Drawn, PaintedMask
 from .pairing import Placed, folders_of, stem_of
 from .reading import Reading, in_order, mask_files, numbered, telling_folders, unique_names, with_masks
-from .tree import Tree
+from .tree import Tree, composed
 from .words import parse_name, split_named
 
 UPLOADED = re.compile(r"^[0-9a-f]{8}-(?=.)")  # in front of the names of files that were given to Label Studio
@@ -69,7 +69,9 @@ def from_files(tree: Tree, paths: Sequence[str]) -> Reading:
     pairs: dict[str, list[Pair]] = {}
     for split, entries in splits.items():
         unique = unique_names([image for image, _ in entries])
-        pairs[split] = [Pair(name, mask.image, mask) for name, (_, mask) in zip(unique, entries, strict=True)]
+        pairs[split] = []
+        for name, (image, mask) in zip(unique, entries, strict=True):
+            pairs[split].append(Pair(tree.as_stored(image.path, name), mask.image, mask))
     return Reading("coco_json", in_order(pairs), missing, [], categories.table(), notes=notes.sentences())
 
 
@@ -216,13 +218,13 @@ def located(tree: Tree, path: str, entry: Mapping[str, Any], split: str) -> str 
         if exact := tree.find(written, posixpath.dirname(path)):
             return exact
     for written in spellings(name):
-        end = posixpath.normpath(written)
+        end = composed(posixpath.normpath(written))
         namesakes = by_file_name(tree).get(posixpath.basename(end), [])
         while end and namesakes:
             if images := [image for image in namesakes if f"/{image}".endswith(f"/{end}")]:
                 return one_of(images, split)
             end = end.partition("/")[2]
-    return one_of(by_file_name(tree, marked=True).get(posixpath.basename(spellings(name)[-1]), []), split)
+    return one_of(by_file_name(tree, marked=True).get(composed(posixpath.basename(spellings(name)[-1])), []), split)
 
 
 def one_of(images: Sequence[str], split: str) -> str | None:

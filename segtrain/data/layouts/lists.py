@@ -16,7 +16,7 @@ from ..files.pair import Pair
 from . import coco, labelme, yolo
 from .pairing import bare, folders_of, stem_of, suffix_of
 from .reading import Reading, Row, from_rows, in_order, mostly_found, numbered
-from .tree import Tree, beside_root
+from .tree import Tree, beside_root, composed
 from .words import SPLIT_WORDS, SPLITS, Role, file_role, innermost_role, parse_name, split_named
 
 SUFFIXES = PICTURES | ARRAYS
@@ -142,7 +142,7 @@ def picture(tree: Tree, folder: str, entry: str, role: Role) -> str:
 
 def named(tree: Tree, name: str, role: Role) -> str:
     """The one image or mask of a name without suffix; of several, the one whose folders are named too."""
-    *above, stem = name.strip().replace("\\", "/").split("/")
+    *above, stem = composed(name.strip()).replace("\\", "/").split("/")
     paths = by_name(tree).get((role, stem)) or by_name(tree).get((role, bare(stem)), [])
     above = [folder for folder in above if not parse_name(folder).role]
     if len(paths) > 1 and above:

@@ -6,8 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from ...disk import PACKED
 from .pairing import folders_of, stem_of
-from .tree import PACKED, Tree
+from .tree import Tree
 from .words import file_role, innermost_role, parse_name
 
 SHOWN = 4  # folders, and kinds of files

@@ -93,6 +93,7 @@ def named_pairs(tree: Tree, pairs: Pairs) -> dict[str, list[Pair]]:
     """Split -> pairs with names: the folders shared by image and mask and the image's own, if that tells all apart."""
     splits: dict[str, list[Pair]] = defaultdict(list)
     for name, (image, mask) in zip(unique_names(images_of(pairs)), pairs, strict=True):
+        name = tree.as_stored(image.path, name)
         splits[image.split].append(Pair(name, tree.path(image.path), mask_at(tree, mask.path)))
     return in_order(splits)
 

@@ -12,7 +12,7 @@ from ..files.pair import Pair
 from .facts import ImageFacts, MaskFacts
 
 COMMIT = 64  # pairs after which what was read is safe, and another process may write
-FORMAT = 1  # of what is remembered; another number forgets it
+FORMAT = 2  # of what is remembered; another number forgets it
 
 
 def remembered() -> Path | None:
