@@ -184,10 +184,8 @@ def parse_table(tree: Tree, text: str, path: str, *, united: bool = False) -> li
         if len(fields) != len(header):
             raise UserError(f"{path}, line {number}: {len(fields)} fields, but {len(header)} columns")
         row_split = split_in(fields[split], f"{path}, line {number}") if split is not None else ""
-        image_path, mask_path = (
-            picture(tree, folder, fields[image], "image"),
-            picture(tree, folder, fields[mask], "mask"),
-        )
+        image_path = picture(tree, folder, fields[image], "image")
+        mask_path = picture(tree, folder, fields[mask], "mask")
         if united:
             mask_path = tree.find_folder(fields[mask], folder) or mask_path or shapes_file(fields[mask])
         rows.append(Row(image_path, mask_path, row_split, fields[image].strip()))
@@ -196,7 +194,7 @@ def parse_table(tree: Tree, text: str, path: str, *, united: bool = False) -> li
 
 def shapes_file(entry: str) -> str:
     """A text file of polygons, which need not be there for an image without any; nothing for other files."""
-    path = posixpath.normpath(entry.strip().replace("\\", "/"))
+    path = posixpath.normpath(composed(entry.strip()).replace("\\", "/"))
     return path if suffix_of(path) == ".txt" else ""
 
 

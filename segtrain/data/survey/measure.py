@@ -13,7 +13,7 @@ from ...errors import UserError
 from ..color import pack
 from ..files.arrays import is_array
 from ..files.images import header, is_grey, loaded, opened, orientation, read_image, shown_size
-from ..files.masks import Mask, MaskFile, read_mask
+from ..files.masks import Mask, MaskFile, is_beyond_pillow, read_mask
 from ..files.pair import Pair
 from .facts import ImageFacts, MaskFacts
 
@@ -53,7 +53,7 @@ def examine_mask(pair: Pair, max_pixels: int) -> MaskFacts:
     path = pair.mask.path
     try:
         if isinstance(pair.mask, MaskFile):
-            if is_array(path):
+            if is_beyond_pillow(path):
                 facts.update(array_facts(pair.mask, max_pixels), lossy=False)
             else:
                 with opened(path, max_pixels) as image:
@@ -92,7 +92,7 @@ def header_facts(image: Image.Image, path: Path) -> dict[str, Any]:
 
 
 def array_facts(mask: Mask, max_pixels: int) -> dict[str, Any]:
-    """Likewise of a mask in NumPy's format, whose numbers are classes however many bits they take."""
+    """Likewise of a mask that Pillow does not read, whose numbers are classes however many bits they take."""
     height, width = mask.size(max_pixels)
     kind = mask.path.suffix[1:].upper()
     return {"height": height, "width": width, "channels": 3, "bits": 8, "mode": "array", "format": kind}
@@ -159,7 +159,7 @@ def number_facts(path: Path, max_pixels: int, *, loose: bool) -> dict[str, Any]:
     if low < 0 or high >= 1 << 16:
         raise UserError(f"numbers from {low} to {high}: a mask holds whole numbers from 0 to 65535")
     facts = {**counted(mask, MAX_VALUES, alike), "channels": 1}
-    if is_array(path):
+    if is_beyond_pillow(path):
         return {**facts, "bits": 8 if high < 256 else 16}
     with opened(path, max_pixels) as image:
         if image.mode in ("P", "PA"):
