@@ -12,7 +12,7 @@ from . import public
 from .batches.augment import Augment
 from .batches.module import DataModule
 from .batches.source import FolderSource, agree
-from .classes import ClassTable
+from .classes import SETTINGS, ClassTable
 from .files.images import MAX_PIXELS, Header
 from .files.pair import Pair
 from .files.polygons import Order
@@ -193,7 +193,7 @@ def refuse_overlap(splits: Mapping[str, Sequence[Pair]]) -> None:
 def class_table(folder: OpenFolder, spec: Mapping[str, Any] | None) -> ClassTable:
     """The table in the settings, or else the one in the data folder, beside it, or what the layout says itself."""
     if spec is not None:
-        return ClassTable.from_spec(spec, "data.classes")
+        return ClassTable.from_spec(spec, SETTINGS)
     root, reading = folder.root, folder.reading
     for path in (root / "classes.yaml", beside_root(root) / "classes.yaml"):
         if path.is_file():

@@ -2,12 +2,12 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from ..data import DataModule, FolderData
+from ..data import ClassTable, DataModule, FolderData
 from ..data.files.pair import Pair
 from ..data.findings import Finding
 from ..data.folder import unpaired
@@ -30,7 +30,6 @@ PATIENCE = 60  # seconds that a training waits for the full check
 TRIAL = 8  # pairs that are read to tell how long all will take
 ADVICE = {  # what to do about the errors of a kind
     "size": "a mask needs the size of its image",
-    "values": "list what stands in the masks in classes.yaml, or set `other: ignore` (or `nearest`) there",
     **dict.fromkeys(ALONE, "files are paired by name, without the suffix"),
 }
 
@@ -38,8 +37,8 @@ ADVICE = {  # what to do about the errors of a kind
 def before_training(data: DataModule, typed: Mapping[str, Any] | None = None, *, is_new: bool = True) -> None:
     """The full check of a folder where that does not take long; otherwise of partners and headers alone.
 
-    For a training that `is_new`, UserError is raised too where a folder holds several kinds of masks, or its class table
-    was proposed for others, unless the settings that were `typed` (layout, classes) decide.
+    For a training that `is_new`, UserError is raised too where a folder holds several kinds of masks, or its class
+    table was proposed for others, unless the settings that were `typed` (layout, classes) decide.
 
     With `on_bad=skip` it is always the full one, because what is left out must be known before the first step. Else
     UserError is raised for errors, which are printed. Data that are read from no folder need no check.
@@ -68,7 +67,7 @@ def before_training(data: DataModule, typed: Mapping[str, Any] | None = None, *,
             kinds = ", ".join(f"{kind} ({number})" for kind, number in warnings.items())
             say(f"warnings about the data: {kinds}; {command} lists them")
     if errors and not skip:
-        refuse(folder.root, errors)
+        refuse(folder.root, errors, data.classes)
 
 
 def refuse_doubt(folder: OpenFolder, typed: Mapping[str, Any], max_pixels: int) -> None:
@@ -95,7 +94,7 @@ def refuse_doubt(folder: OpenFolder, typed: Mapping[str, Any], max_pixels: int) 
             )
 
 
-def refuse(root: Path, errors: Sequence[Finding]) -> NoReturn:
+def refuse(root: Path, errors: Sequence[Finding], classes: ClassTable) -> NoReturn:
     """Print all errors but a single one, and raise UserError about the first."""
     more = ""
     if len(errors) > 1:
@@ -103,7 +102,7 @@ def refuse(root: Path, errors: Sequence[Finding]) -> NoReturn:
         more = f" (and {counted(len(errors) - 1, 'more error')}, see above)"
     first = errors[0]
     colon = "" if first.kind in ALONE else ":"
-    advice = ADVICE.get(first.kind, "mend it")
+    advice = classes.advice() if first.kind == "values" else ADVICE.get(first.kind, "mend it")
     raise UserError(
         f"{root / first.file}{colon} {first.detail}{more}: {advice}; or go on without such files: data.on_bad=skip"
     )

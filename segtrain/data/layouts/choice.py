@@ -16,6 +16,7 @@ from .no_masks import no_masks_text
 from .ranking import LOOSE, best_first, equals, rank
 from .reading import Reading
 from .tree import Tree
+from .words import is_second
 from .yolo import yolo
 
 LAYOUTS: dict[str, Callable[[Tree], list[Reading]]] = {
@@ -81,10 +82,19 @@ def open_folder(
             hold the same, it is anyhow.
     """
     tree = Tree(root, outside=outside, order=order)
-    readings = [lists.with_lists(tree, reading) for reading in best_first(all_readings(tree, layout))]
+    readings = best_first(all_readings(tree, layout))
+    if tree.role_arrays and (not readings or drawn_for_people(readings[0])):
+        tree = Tree(root, outside=outside, order=order, arrays=True)
+        readings = best_first(all_readings(tree, layout))
+    readings = [lists.with_lists(tree, reading) for reading in readings]
     if not readings:
         raise FileNotFoundError(no_masks_text(tree))
     return OpenFolder(tree, chosen(root, readings, layout, ties=ties), readings)
+
+
+def drawn_for_people(reading: Reading) -> bool:
+    """Whether the folders of all masks say that these are pictures for people, beside which the classes may lie."""
+    return all(is_second(pair.mask.path.parent.name) for pair in reading.pairs)
 
 
 def all_readings(tree: Tree, wanted: str | None = None) -> list[Reading]:

@@ -133,7 +133,7 @@ class Notes:
         self.orphans += sum(len(objects[number]) for number in strange)
 
     def count_moved(self, entry: Mapping[str, Any], image: str) -> None:
-        name = str(entry.get("file_name")).replace("\\", "/").removeprefix("./")
+        name = composed(str(entry.get("file_name"))).replace("\\", "/").removeprefix("./")
         if not f"/{image}".endswith(f"/{name}"):
             self.moved += 1
             self.example = self.example or f"{name[:200]} is {image}"

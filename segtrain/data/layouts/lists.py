@@ -10,7 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from ...errors import UserError
-from ..files.images import SUFFIXES
+from ..files.arrays import SUFFIXES as ARRAYS
+from ..files.images import SUFFIXES as PICTURES
 from ..files.pair import Pair
 from . import coco, labelme, yolo
 from .pairing import bare, folders_of, stem_of, suffix_of
@@ -18,6 +19,7 @@ from .reading import Reading, Row, from_rows, in_order, mostly_found, numbered
 from .tree import Tree, beside_root, composed
 from .words import SPLIT_WORDS, SPLITS, Role, file_role, innermost_role, parse_name, split_named
 
+SUFFIXES = PICTURES | ARRAYS
 MAX_BYTES = 100_000_000  # of a list
 SPLIT_COLUMNS = {"split", "subset", "set", "partition", "phase", "usage"}
 
@@ -182,10 +184,8 @@ def parse_table(tree: Tree, text: str, path: str, *, united: bool = False) -> li
         if len(fields) != len(header):
             raise UserError(f"{path}, line {number}: {len(fields)} fields, but {len(header)} columns")
         row_split = split_in(fields[split], f"{path}, line {number}") if split is not None else ""
-        image_path, mask_path = (
-            picture(tree, folder, fields[image], "image"),
-            picture(tree, folder, fields[mask], "mask"),
-        )
+        image_path = picture(tree, folder, fields[image], "image")
+        mask_path = picture(tree, folder, fields[mask], "mask")
         if united:
             mask_path = tree.find_folder(fields[mask], folder) or mask_path or shapes_file(fields[mask])
         rows.append(Row(image_path, mask_path, row_split, fields[image].strip()))
@@ -194,7 +194,7 @@ def parse_table(tree: Tree, text: str, path: str, *, united: bool = False) -> li
 
 def shapes_file(entry: str) -> str:
     """A text file of polygons, which need not be there for an image without any; nothing for other files."""
-    path = posixpath.normpath(entry.strip().replace("\\", "/"))
+    path = posixpath.normpath(composed(entry.strip()).replace("\\", "/"))
     return path if suffix_of(path) == ".txt" else ""
 
 

@@ -12,9 +12,10 @@ from unicodedata import normalize
 from ...disk import no_folder
 from ...errors import UserError
 from ...text import UNPRINTABLE
+from ..files.arrays import SUFFIXES as ARRAYS
 from ..files.images import SUFFIXES
 from ..files.polygons import Order
-from .words import Role, parse_name, splits_beside
+from .words import Role, file_role, innermost_role, parse_name, splits_beside
 
 MAX_FILES = 5_000_000
 LINK_DEPTH = 3  # links to folders are followed down to here, as in photos/images/train
@@ -33,12 +34,13 @@ class Tree:
         folders: Paths of folders below the root, the root itself being "".
         outside: Whether lists may name files outside the root.
         order: The order in which the objects of a COCO file are painted over one another.
+        arrays: Whether NumPy's files in folders of images and masks count as pictures, if no picture has their name.
     """
 
-    def __init__(self, root: Path, *, outside: bool = False, order: Order = "area") -> None:
+    def __init__(self, root: Path, *, outside: bool = False, order: Order = "area", arrays: bool = False) -> None:
         if not root.is_dir():
             raise FileNotFoundError(f"data.root={root}: {no_folder(root)}")
-        self.root, self.outside = root, outside
+        self.root, self.outside, self.arrays = root, outside, arrays
         self.order: Order = order
         self.files: list[str] = []
         self.paths: dict[str, Path] = {}
@@ -59,7 +61,24 @@ class Tree:
     @cached_property
     def pictures(self) -> list[str]:
         """The files that are images or masks, by their suffix."""
-        return [path for path in self.files if posixpath.splitext(path)[1].lower() in SUFFIXES]
+        pictures = [path for path in self.files if posixpath.splitext(path)[1].lower() in SUFFIXES]
+        if not self.arrays:
+            return pictures
+        names = {posixpath.splitext(path)[0] for path in pictures}
+        arrays = [path for path in self.role_arrays if posixpath.splitext(path)[0] not in names]
+        return sorted([*pictures, *arrays])
+
+    @cached_property
+    def role_arrays(self) -> list[str]:
+        """NumPy's files that are images or masks by their folder or their name; others may be anything."""
+        arrays: list[str] = []
+        for path in self.files:
+            stem, suffix = posixpath.splitext(path)
+            if suffix.lower() in ARRAYS:
+                folder, _, name = stem.rpartition("/")
+                if file_role(name)[0] or innermost_role(folder.split("/")):
+                    arrays.append(path)
+        return arrays
 
     def below(self, folder: str) -> list[str]:
         """The pictures in a folder and in those below it."""

@@ -93,7 +93,7 @@ def from_table(tree: Tree, path: str, names: Sequence[str], content: Mapping[str
         placed = [Placed(image, split, telling_folders(tree, image), "") for image in images]
         for name, image in zip(unique_names(placed), images, strict=True):
             mask = YoloMask(tree.path(label_of(image)), tree.path(image), len(names), tree.order)
-            pairs[split].append(Pair(name, tree.path(image), mask))
+            pairs[split].append(Pair(tree.as_stored(image, name), tree.path(image), mask))
     notes = []
     if empty:
         number = f"{len(empty)} of {sum(map(len, splits.values()))} images have"
