@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from .. import disk, inspection
-from ..build import Spec, Trust
+from ..build import Spec, Trust, from_stored
 from ..data.public import provide
 from ..errors import UserError
 from ..machine import device, processes
@@ -87,7 +87,8 @@ def go_on(resume: str, composed: Settings, typed: list[str], trust: Trust, *, al
         stored = with_root(before.settings, before.cwd)
         refuse_more(stored["trainer"], composed["trainer"])
         settings = settled(stored, composed, typed, allow_changes=allow_changes)
-        parts = prepare(settings, trust, before)
+        with from_stored(f"resume={folder}"):
+            parts = prepare(settings, trust, before)
         if before.fingerprint != parts.record.fingerprint and not allow_changes:
             reason = "the data are not those of the run (names, sizes or classes differ)"
             raise UserError(f"resume={folder}: {reason}; restore them, or add allow_changes=true")
@@ -108,7 +109,8 @@ def start_again(folder: Path, composed: Settings, typed: list[str], trust: Trust
     stored = with_root(stored, stored.pop("cwd", ""))
     refuse_more(stored["trainer"], composed["trainer"])
     settings = settled(stored, composed, typed, allow_changes=allow_changes)
-    parts = prepare(settings, trust, init=init)
+    with from_stored(f"resume={folder}"):
+        parts = prepare(settings, trust, init=init)
     note_skipped(parts, folder)
     return fit(parts, folder if parts.main else None)
 
