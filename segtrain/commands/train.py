@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import yaml
 
 from .. import disk, inspection
-from ..build import Spec, Trust, conf_folder
+from ..build import Spec, Trust, conf_folder, from_stored
 from ..data.public import provide
 from ..errors import UserError
 from ..machine import device, processes
@@ -104,7 +104,8 @@ def go_on(resume: str, composed: Settings, typed: list[str], trust: Trust, *, al
         settings = settled(stored, composed, typed, allow_changes=allow_changes)
         if settings["train"]["epochs"] != stored["train"]["epochs"] and "train.min_steps" not in typed_keys(typed):
             settings["train"]["min_steps"] = None  # the epochs that are chosen now are not made up
-        parts = prepare(settings, trust, before)
+        with from_stored(f"resume={folder}"):
+            parts = prepare(settings, trust, before)
         if before.fingerprint != parts.record.fingerprint and not allow_changes:
             reason = "the data are not those of the run (names, sizes or classes differ)"
             raise UserError(f"resume={folder}: {reason}; restore them, or add allow_changes=true")
@@ -125,7 +126,8 @@ def start_again(folder: Path, composed: Settings, typed: list[str], trust: Trust
     stored = with_root(stored, stored.pop("cwd", ""))
     refuse_more(stored["trainer"], composed["trainer"])
     settings = settled(stored, composed, typed, allow_changes=allow_changes)
-    parts = prepare(settings, trust, init=init)
+    with from_stored(f"resume={folder}"):
+        parts = prepare(settings, trust, init=init)
     note_skipped(parts, folder)
     return fit(parts, folder if parts.main else None)
 

@@ -3,8 +3,9 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 from uuid import uuid4
 
@@ -64,6 +65,17 @@ class TrainSettings:
         if self.steps is None:
             stretch = max(1.0, (self.min_steps or 0) * batch_size / (self.epochs * images))
         return max(1, round(stretch * self.validate_epochs * images / batch_size))
+
+
+def train_settings(stored: Settings) -> TrainSettings:
+    """Settings of which some may be stored ones, which no signature was held against yet."""
+    with from_user(TypeError, where="train: "):
+        train = TrainSettings(**stored)
+    for field in fields(TrainSettings):
+        value = getattr(train, field.name)
+        if not isinstance(value, field.type | int):
+            raise UserError(f"train.{field.name}={short(value)}: expected {field.type}")
+    return train
 
 
 @dataclass(frozen=True)
@@ -138,8 +150,7 @@ def assemble(
     On resume, what the record `before` says of the data and the machine stays. `init` names the run or the checkpoint
     whose weights a new training begins with.
     """
-    with from_user(TypeError, where="train: "):  # of stored settings, which no signature was held against
-        train = TrainSettings(**settings["train"])
+    train = train_settings(settings["train"])
     engine = settings["trainer"]
     device, count = processes.count(engine)
     if before and engine["precision"] == "auto":
