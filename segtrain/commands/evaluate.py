@@ -14,8 +14,11 @@ from ..machine import device, processes
 from ..machine.device import Computing
 from ..report.screen import be_quiet, say
 from ..runs.folder import checkpoint_file
+from ..runs.record import with_root
 from ..runs.trained import Opened, opened
+from ..text import counted
 from ..training.callbacks import ScoringBar
+from ..training.parts import data_of_a_run
 from ..training.scoring import Scorer, report_score, score_split, silent_trainer
 
 
@@ -41,7 +44,7 @@ def evaluate(
     trained = opened(file, trust)
     module = stored_data(trained, data, trust)
     split = split or module.final_split
-    name = f"{Path(data.root).resolve().name}-{split}" if data.root else split
+    name = f"{disk.file_name(Path(data.root).resolve().name)}-{split}" if data.root else split
     target = trained.folder / "evaluate" / name
     disk.stay_inside(trained.folder, target)
     precision, note = device.typed_or_stored(trainer.precision, kind, trained.record.precision)
@@ -67,14 +70,16 @@ def evaluate(
 def stored_data(trained: Opened, elsewhere: Elsewhere, trust: Trust) -> DataModule:
     """The data of the run, or others of the same kind. Raises UserError if they have other classes."""
     typed = {name: value for name, value in asdict(elsewhere).items() if value is not None}
-    settings = {**trained.record.settings["data"], **typed}
+    record = trained.record
+    settings = {**with_root(record.settings, record.cwd)["data"], **typed}
     if "channels" in settings:
-        settings["channels"] = trained.record.channels  # of grey images in another folder too
-    module = build_part("data", settings, trust)
+        settings["channels"] = record.channels  # of grey images in another folder too
+    with data_of_a_run(settings):
+        module = build_part("data", settings, trust)
     if not isinstance(module, DataModule):
         raise UserError(f"the checkpoint's settings name {type(module).__name__} as its data")
     own, other = trained.classes.names, module.classes.names
     if own != other:
-        network, data = f"{len(own)} classes ({', '.join(own)})", f"{len(other)} ({', '.join(other)})"
+        network, data = f"{counted(len(own), 'class')} ({', '.join(own)})", f"{len(other)} ({', '.join(other)})"
         raise UserError(f"the network was trained for {network}, but the data have {data}")
     return module

@@ -1,7 +1,10 @@
 """From settings to the parts of a training, which fit together, before anything is written."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -10,6 +13,7 @@ from torch import nn
 
 from ..build import Spec, Trust, build_part
 from ..data import ClassTable, DataModule
+from ..data.public import HINT
 from ..errors import UserError, from_user
 from ..losses import class_weights
 from ..machine import device as machine
@@ -104,6 +108,21 @@ def build_data(settings: Settings, trust: Trust | None, before: Record | None = 
     return data
 
 
+@contextmanager
+def data_of_a_run(data: Settings) -> Iterator[None]:
+    """Inside, these stored settings are built: where the folder is not there, it is said that another may be typed.
+
+    Nothing that is stored is downloaded, so that is not proposed.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        reason, root = str(error).removesuffix(HINT), Path(data.get("root") or ".")
+        if not root.exists():
+            reason += "; if the data of this run lie elsewhere now, type data.root=FOLDER"
+        raise FileNotFoundError(reason) from None
+
+
 def refuse_splits(data: DataModule) -> None:
     """Raises UserError if there is nothing to train or to validate on."""
     if not {"train", "val"} <= data.splits.keys():
@@ -144,6 +163,7 @@ def assemble(
         classes=data.classes.spec,
         channels=data.channels,
         fingerprint=data.fingerprint(),
+        cwd=str(Path.cwd()),
     )
     steps = train.total_steps(len(data.source("train")), data.batch_size)
     learner = build_learner(network, record, train, data.classes, steps, trust)

@@ -13,7 +13,7 @@ from ..build import Spec, Trust, build_part
 from ..data import ClassTable
 from ..errors import UserError
 from ..report.screen import say
-from ..runs.folder import checkpoint_of
+from ..runs.folder import checkpoint_of, followed
 from ..runs.record import Record, without_pretrained
 from ..runs.restore import RECORD, read_checkpoint, weights_of
 
@@ -33,7 +33,8 @@ class Change(NamedTuple):
 
 def take_over(init: str, network: nn.Module, model: Spec, names: Sequence[str], trust: Trust | None) -> None:
     """Give a network, built from `model` for the classes `names`, the weights of a run or a checkpoint file `init`."""
-    file = Path(init) if Path(init).is_file() else checkpoint_of(init, "best", "init")
+    named = followed(Path(init))
+    file = named if named.is_file() else checkpoint_of(init, "best", "init")
     content = read_checkpoint(file)
     other = class_names(content)
     change = None

@@ -100,6 +100,32 @@ def test_a_folder_without_test_split_is_scored_on_val_and_says_so(segtrain: Run,
     assert stored("run/evaluate/val/metrics.json")["images"] == 2
 
 
+def test_a_run_finds_its_data_from_everywhere(
+    segtrain: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    write_folder(Path("here/my photos (1)"), 3)
+    Path("there").mkdir()
+    write_folder(Path("there/my photos (1)"), 2)  # others of the same name
+    monkeypatch.chdir("here")
+    assert segtrain("train", *ON_FOLDERS, "data.root=my photos (1)") == 0
+    assert Path("runs/latest").read_text().startswith("my_photos_1-fcn_tiny/2")
+    monkeypatch.chdir(tmp_path / "there")
+    assert segtrain("evaluate", "run=../here/runs/latest") == 0
+    assert segtrain("train", "resume=../here/runs/latest") == 0
+    assert "is finished: nothing is changed" in capsys.readouterr().out
+
+    (tmp_path / "here").rename(tmp_path / "moved")  # the project as a whole
+    monkeypatch.chdir(tmp_path / "moved")
+    assert segtrain("evaluate", "run=latest") == 0
+    monkeypatch.chdir(tmp_path)
+    capsys.readouterr()
+    for command in (["evaluate", "run=moved/runs/latest"], ["train", "resume=moved/runs/latest"]):
+        assert segtrain(*command) == 2
+        assert "if the data of this run lie elsewhere now, type data.root=FOLDER\n" in capsys.readouterr().err
+    assert segtrain("evaluate", "run=moved/runs/latest", "data.root=moved/my photos (1)") == 0
+    assert list(tmp_path.glob("moved/runs/*/*/evaluate/my_photos_1-val/metrics.json"))
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [("c0 c1 c2 c3", "but the data have 4 (c0, c1, c2, c3)"), ("c1 c0 c2", "but the data have 3 (c1, c0, c2)")],
