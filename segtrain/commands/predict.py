@@ -109,10 +109,12 @@ def conclude(sources: Images, failed: list[str], target: Path) -> None:
         kinds = Counter(path.suffix or "without suffix" for path in sources.others).most_common()
         names = ", ".join(f"{number} {kind}" for kind, number in kinds)
         say(f"left aside, as no images by their names: {names}")
-    for line in failed:
-        say(f"not predicted: {line}")
+    if len(failed) > 1:
+        for line in failed:
+            say(f"not predicted: {line}")
     if failed:
-        raise UserError(f"{len(failed)} of {total} images could not be predicted; their names and reasons are above")
+        more = f" (and {len(failed) - 1} more, see above)" if len(failed) > 1 else ""
+        raise UserError(f"{len(failed)} of {total} images could not be predicted: {failed[0]}{more}")
 
 
 def find_images(images: str) -> Images:
