@@ -1,6 +1,7 @@
 """Settings: composed by Hydra, made plain, and checked: every value fits the annotation of the parameter it goes to."""
 
 import inspect
+import os
 import re
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from .build import PARTIAL, TARGET, conf_folder, did_you_mean, is_spec, locate, refuse_unknown
+from .disk import file_name
 from .errors import UserError, from_user
 from .hints import other_network, other_word
 
@@ -43,6 +45,19 @@ LISTS = {"data.crop": "[512,512] (height, width)", "data.size": "[128,128] (heig
 EXAMPLES = {int: ", such as 8", float: ", such as 0.002"}
 ALIKE = 0.72  # from here on, of 1, a name may be what was meant by another
 ANYTHING = (Any, object, inspect.Parameter.empty)  # annotations that say nothing
+
+
+def data_name(choice: str, root: str | None) -> str:
+    """What data are called in the name of a run: the choice of `data`, but of a folder of one's own that folder's name.
+
+    conf/train.yaml calls it as ${data_name:CHOICE,ROOT}.
+    """
+    if choice != "folder" or root is None:
+        return choice
+    return file_name(os.path.basename(os.path.abspath(root))) or choice
+
+
+OmegaConf.register_new_resolver("data_name", data_name, replace=True)
 
 
 def plain(config: DictConfig, command: str, choices: Mapping[str, str]) -> dict[str, Any]:

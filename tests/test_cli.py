@@ -35,6 +35,7 @@ ROOT = Path(__file__).resolve().parents[1]
 USAGE = f"segtrain {segtrain.__version__}: trains networks"
 
 # A small house behind the real door: commands and settings that no other test depends on.
+MACHINE = ("machine/__init__", "machine/signals")
 FILES = {
     "conf/train.yaml": """
         defaults:
@@ -129,8 +130,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(ROOT / "conf" / "hydra" / "settings.yaml", folder / "conf" / "hydra")
     (folder / "segtrain" / "machine").mkdir()
     (folder / "segtrain" / "places.py").write_text("def refuse_absent(settings): ...\n")
-    files = ("__init__", "__main__", "cli", "config", "hints", "build", "errors", "machine/__init__", "machine/signals")
-    for name in files:
+    for name in ("__init__", "__main__", "cli", "config", "hints", "build", "disk", "errors", *MACHINE):
         shutil.copy(ROOT / "segtrain" / f"{name}.py", folder / "segtrain" / f"{name}.py")
     (folder / "pyproject.toml").touch()
     return folder

@@ -58,9 +58,11 @@ def predict(
     file = checkpoint_file(run, checkpoint)
     kind = device.device_type(trainer.accelerator)
     trained = opened(file, Trust(allow))
-    precision = device.typed_or_stored(trainer.precision, kind, trained.record.precision)
+    precision, note = device.typed_or_stored(trainer.precision, kind, trained.record.precision)
+    if note:
+        say(note)
     fabric = Fabric(accelerator=kind, devices=trainer.devices, precision=precision)  # pyright: ignore[reportArgumentType]
-    network = fabric.setup_module(trained.network)
+    network = fabric.setup_module(trained.network.to(device.dtype_of_weights(precision)))
     target, home = trained.folder / "predict", trained.folder
     if out:
         target = home = Path(out)
