@@ -28,7 +28,7 @@ import yaml
 from PIL import Image
 from torch.utils.data import get_worker_info
 
-from segtrain import disk
+from segtrain import cli, disk
 from segtrain.data import shapes
 from segtrain.runs import folder as runs
 from segtrain.training import learner
@@ -894,8 +894,28 @@ OUT_OF_MEMORY = [
     RuntimeError("[enforce fail at alloc_cpu.cpp:118] . DefaultCPUAllocator: can't allocate memory: you tried to"),
     RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported"),
     MemoryError(),
+    np._core._exceptions._ArrayMemoryError((1 << 40,), np.dtype("float32")),
     OSError(errno.ENOMEM, "Cannot allocate memory"),
 ]
+
+
+NO_SHARED_MEMORY = [
+    "unable to allocate shared memory(shm) for file </torch_12_3_4>: No space left on device (28)",
+    "unable to write to file </torch_12_3_4>: No space left on device (28)",
+    "unable to resize file </torch_12_3_4> to the right size: No space left on device (28)",
+    "unable to open shared memory object </torch_12_3_4> in read-write mode: No space left on device (28)",
+    "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that dataloader's workers are out of "
+    "shared memory. Please try to raise your shared memory limit.",
+    "Caught RuntimeError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n"
+    "RuntimeError: unable to mmap 1024 bytes from file </torch_1>: Cannot allocate memory (12)",
+]
+
+
+@pytest.mark.parametrize("text", NO_SHARED_MEMORY, ids=lambda text: text[:30])
+def test_full_shared_memory_says_how_to_get_more(capsys: pytest.CaptureFixture[str], text: str):
+    assert cli.report(RuntimeError(text)) == 2
+    line = "segtrain: error: shared memory (/dev/shm) is full: lower data.workers (0 needs none), or give a container "
+    assert capsys.readouterr().err.startswith(line)
 
 
 @pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=lambda error: str(error)[:40] or "MemoryError")

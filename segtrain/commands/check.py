@@ -148,17 +148,14 @@ def described(inspection: Inspection, files: Mapping[str, str], *, typed: bool) 
     without a copy then.
     """
     root = inspection.folder.root
-    kept = [] if typed else not_own(root, files)
-    if kept:
-        names = ", ".join(map(str, kept))
-        say(f"not written: {names} is not as check left it, and stays; type data.layout=NAME too to have it replaced")
-        return inspection
     if inspection.folder.reading.kind == "splits_csv" and alone_in(inspection):
-        say(
-            "nothing is written: splits.csv names files that are not there, or have no partner; mend its lines, or type"
-        )
-        say("  data.layout=NAME to have another list made")
+        say("nothing is written: splits.csv names files that are not there, or that have no partner, see above")
+        say("  mend its lines, or type data.layout=NAME too to have another list made")
         return inspection
+    if not typed:
+        for path in not_own(root, files):
+            say(f"not written: {path} is not as check left it, and stays; data.layout=NAME write=true would replace it")
+            files = {name: content for name, content in files.items() if name != path.name}
 
     def keep(path: Path) -> None:
         if typed and (copy := disk.keep_copy(path)):

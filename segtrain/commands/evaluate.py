@@ -16,6 +16,7 @@ from ..report.screen import be_quiet, say
 from ..runs.folder import checkpoint_file
 from ..runs.record import with_root
 from ..runs.trained import Opened, opened
+from ..text import counted
 from ..training.callbacks import ScoringBar
 from ..training.parts import data_of_a_run
 from ..training.scoring import Scorer, report_score, score_split, silent_trainer
@@ -79,6 +80,6 @@ def stored_data(trained: Opened, elsewhere: Elsewhere, trust: Trust) -> DataModu
         raise UserError(f"the checkpoint's settings name {type(module).__name__} as its data")
     own, other = trained.classes.names, module.classes.names
     if own != other:
-        network, data = f"{len(own)} classes ({', '.join(own)})", f"{len(other)} ({', '.join(other)})"
+        network, data = f"{counted(len(own), 'class')} ({', '.join(own)})", f"{len(other)} ({', '.join(other)})"
         raise UserError(f"the network was trained for {network}, but the data have {data}")
     return module

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import yaml
+
 from .. import disk, inspection
-from ..build import Spec, Trust
+from ..build import Spec, Trust, conf_folder
 from ..data.public import provide
 from ..errors import UserError
 from ..machine import device, processes
@@ -16,7 +18,7 @@ from ..report.screen import COMMAND, be_quiet, say
 from ..runs import folder as runs
 from ..runs.record import Record, Settings, with_root
 from ..runs.restore import RECORD, read_checkpoint
-from ..runs.resume import deciding, resumable, settled
+from ..runs.resume import deciding, resumable, settled, typed_keys
 from ..training.checkpoint import batches_done
 from ..training.fit import fit
 from ..training.parts import Parts, TrainSettings, assemble, build_data, data_of_a_run
@@ -44,6 +46,7 @@ def train(
 ) -> int:
     """Train a network, score its best checkpoint on the held-out split, say how to go on, return the exit status."""
     processes.end_with_parent()
+    train = without_floor(train, typed)
     settings = {
         "name": name,
         "seed": seed,
@@ -59,6 +62,18 @@ def train(
     if resume is None:
         return start(settings, run_dir, init, typed)
     return go_on(resume, settings, typed, Trust(allow), allow_changes=allow_changes)
+
+
+def without_floor(train: TrainSettings, typed: list[str]) -> TrainSettings:
+    """What a person chose decides: epochs that were typed, or stand in an experiment, are not made up to `min_steps`,
+    unless that was chosen too."""
+    shipped = yaml.safe_load((conf_folder() / "train.yaml").read_text(encoding="utf-8"))["train"]
+    keys = typed_keys(typed)
+
+    def chosen(name: str) -> bool:
+        return f"train.{name}" in keys or getattr(train, name) != shipped[name]
+
+    return replace(train, min_steps=None) if chosen("epochs") and not chosen("min_steps") else train
 
 
 def start(settings: Settings, run_dir: str | None, init: str | None, typed: list[str]) -> int:
@@ -87,6 +102,8 @@ def go_on(resume: str, composed: Settings, typed: list[str], trust: Trust, *, al
         stored = with_root(before.settings, before.cwd)
         refuse_more(stored["trainer"], composed["trainer"])
         settings = settled(stored, composed, typed, allow_changes=allow_changes)
+        if settings["train"]["epochs"] != stored["train"]["epochs"] and "train.min_steps" not in typed_keys(typed):
+            settings["train"]["min_steps"] = None  # the epochs that are chosen now are not made up
         parts = prepare(settings, trust, before)
         if before.fingerprint != parts.record.fingerprint and not allow_changes:
             reason = "the data are not those of the run (names, sizes or classes differ)"

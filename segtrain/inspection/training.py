@@ -3,20 +3,22 @@
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from ..data import DataModule, FolderData
-from ..data.files.pair import Pair, checked_header
+from ..data import ClassTable, DataModule, FolderData
+from ..data.files.pair import Pair
 from ..data.findings import Finding
 from ..data.folder import unpaired
 from ..data.layouts.choice import OpenFolder
 from ..data.layouts.reading import Reading
 from ..data.layouts.tree import below, beside_root
+from ..data.survey.headers import read_headers
 from ..data.survey.memory import remembered
 from ..data.survey.survey import readers, survey, unknown
 from ..errors import UserError
-from ..report.screen import COMMAND, say
+from ..report.screen import COMMAND, counting_bar, say
 from ..text import counted
 from .inspect import inspect
 from .mark import MASKS, made_for_others
@@ -27,7 +29,6 @@ PATIENCE = 60  # seconds that a training waits for the full check
 TRIAL = 8  # pairs that are read to tell how long all will take
 ADVICE = {  # what to do about the errors of a kind
     "size": "a mask needs the size of its image",
-    "values": "list what stands in the masks in classes.yaml, or set `other: ignore` (or `nearest`) there",
     **dict.fromkeys(ALONE, "files are paired by name, without the suffix"),
 }
 
@@ -65,7 +66,7 @@ def before_training(data: DataModule, layout: str | None = None, *, is_new: bool
             kinds = ", ".join(f"{kind} ({number})" for kind, number in warnings.items())
             say(f"warnings about the data: {kinds}; {command} lists them")
     if errors and not skip:
-        refuse(folder.root, errors)
+        refuse(folder.root, errors, data.classes)
 
 
 def refuse_doubt(folder: OpenFolder, layout: str | None, max_pixels: int) -> None:
@@ -90,7 +91,7 @@ def refuse_doubt(folder: OpenFolder, layout: str | None, max_pixels: int) -> Non
             )
 
 
-def refuse(root: Path, errors: Sequence[Finding]) -> NoReturn:
+def refuse(root: Path, errors: Sequence[Finding], classes: ClassTable) -> NoReturn:
     """Print all errors but a single one, and raise UserError about the first."""
     more = ""
     if len(errors) > 1:
@@ -98,7 +99,7 @@ def refuse(root: Path, errors: Sequence[Finding]) -> NoReturn:
         more = f" (and {counted(len(errors) - 1, 'more error')}, see above)"
     first = errors[0]
     colon = "" if first.kind in ALONE else ":"
-    advice = ADVICE.get(first.kind, "mend it")
+    advice = classes.advice() if first.kind == "values" else ADVICE.get(first.kind, "mend it")
     raise UserError(
         f"{root / first.file}{colon} {first.detail}{more}: {advice}; or go on without such files: data.on_bad=skip"
     )
@@ -107,11 +108,13 @@ def refuse(root: Path, errors: Sequence[Finding]) -> NoReturn:
 def header_errors(reading: Reading, max_pixels: int) -> list[Finding]:
     """What names and headers alone show."""
     errors = [Finding("error", "no partner", str(path), reason) for path, reason in unpaired(reading)]
-    for pair in reading.pairs:
-        try:
-            checked_header(pair, max_pixels)
-        except (UserError, OSError) as error:
-            errors.append(Finding("error", "header", str(pair.image), str(error).removeprefix(f"{pair.image}: ")))
+    pairs = reading.pairs
+    with counting_bar(transient=True) as bar:
+        advance = partial(bar.advance, bar.add_task("reading headers", total=len(pairs)))
+        headers = read_headers(pairs, max_pixels=max_pixels, workers=readers(), cache=remembered(), advance=advance)
+    for pair, header in zip(pairs, headers, strict=True):
+        if isinstance(header, Exception):
+            errors.append(Finding("error", "header", str(pair.image), str(header).removeprefix(f"{pair.image}: ")))
     return errors
 
 

@@ -10,7 +10,7 @@ from ..metrics import class_iou, constant_answers
 from ..runs.record import Record
 
 HANDFUL = 30  # pixels; what says less of a class is no evidence
-HARDLY = 0.01  # an IoU below which a class counts as not found
+HARDLY = 0.01  # share of a class's pixels that must be found for it to count as found
 NEARLY = 1.01  # times the mIoU of a constant answer that is no better than it
 NOTABLE = 0.001  # share of the pixels of a class without which a network is not done
 RARE = 0.1  # share of the pixels below which more weight is the first thing to try
@@ -67,15 +67,16 @@ class Verdict:
 
 def judge(matrix: Tensor, names: Sequence[str]) -> Verdict:
     """What a confusion matrix (truth, prediction) says of the classes `names`."""
-    truth, predicted, iou = matrix.sum(1).tolist(), matrix.sum(0).tolist(), class_iou(matrix).tolist()
-    total = sum(truth)
+    matrix = matrix.cpu()
+    total, right = int(matrix.sum()), matrix.diagonal().tolist()
+    truth, predicted = matrix.sum(1).tolist(), matrix.sum(0).tolist()
     missing, confused = {}, {}
-    for name, pixels, answers, score in zip(names, truth, predicted, iou, strict=True):
-        if pixels >= HANDFUL and score < HARDLY:
+    for name, pixels, answers, hits in zip(names, truth, predicted, right, strict=True):
+        if pixels >= HANDFUL and hits < HARDLY * pixels:
             (confused if answers else missing)[name] = pixels / total
     constant, occurring = constant_answers(matrix), matrix.sum(1) > 0
     best = int(constant.argmax())
-    own = class_iou(matrix)[occurring.cpu()].mean().item()  # without classes that are nowhere true: they count above
+    own = class_iou(matrix)[occurring].mean().item()  # without classes that are nowhere true: they count above
     worthless = int(occurring.sum()) > 1 and own <= NEARLY * constant[best].item()
     return Verdict(missing, confused, names[best] if worthless else None, constant[best].item())
 

@@ -6,6 +6,7 @@ import torch
 from torch.nn.functional import one_hot
 
 from segtrain.metrics import ConfusionMatrix, summary
+from segtrain.report import scores
 from segtrain.report.scores import score, table, write_score
 
 NAMES = ("sky", "road", "tree")
@@ -49,6 +50,26 @@ def test_the_confusion_picture_is_written_and_not_empty(tmp_path, confusion: Con
     write_score(tmp_path, scored(confusion), confusion.compute())
     with Image.open(tmp_path / "confusion.png") as picture:
         assert len(set(picture.convert("L").get_flattened_data())) > 10
+
+
+@pytest.mark.parametrize("error", [MemoryError(), ValueError("no font"), OSError(28, "No space left on device")])
+def test_a_picture_that_cannot_be_drawn_costs_no_score(
+    tmp_path,
+    confusion: ConfusionMatrix,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: Exception,
+):
+    (tmp_path / "confusion.png").write_bytes(b"that of an earlier score")
+
+    def fail(*_: object) -> bytes:
+        raise error
+
+    monkeypatch.setattr(scores, "confusion_picture", fail)
+    assert write_score(tmp_path, scored(confusion), confusion.compute()) == ["metrics.json", "confusion.csv"]
+    assert f"confusion.png: it could not be drawn ({type(error).__name__}" in capsys.readouterr().out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["confusion.csv", "metrics.json"]
+    assert json.loads((tmp_path / "metrics.json").read_text())["accuracy"] == 0.7
 
 
 def test_the_table_names_every_class_and_marks_what_is_undefined(confusion: ConfusionMatrix):

@@ -98,9 +98,9 @@ def drawn_for_people(reading: Reading) -> bool:
 
 
 def all_readings(tree: Tree, wanted: str | None = None) -> list[Reading]:
-    """What every layout makes of the files; of layouts that find the same, the best stands for all. The layout `wanted`
-    is tried in any case."""
-    readings: dict[frozenset[tuple[str, str, str]], Reading] = {}
+    """What every layout makes of the files; of layouts that find the same, the best stands for all, but for splits.csv:
+    it may have been made from another one, which can be chosen again. The layout `wanted` is tried in any case."""
+    readings: dict[object, Reading] = {}
     kind = (wanted or "").partition(":")[0]
     for name, layout in LAYOUTS.items():
         most = max((len(reading.pairs) for reading in readings.values()), default=0)
@@ -110,8 +110,9 @@ def all_readings(tree: Tree, wanted: str | None = None) -> list[Reading]:
             continue
         for reading in layout(tree):
             files = files_of(reading)
-            if files and (files not in readings or rank(reading) < rank(readings[files])):
-                readings[files] = reading
+            key = (name == "splits_csv", files)
+            if files and (key not in readings or rank(reading) < rank(readings[key])):
+                readings[key] = reading
     return list(readings.values())
 
 
