@@ -4,6 +4,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -47,7 +48,7 @@ class Sample(NamedTuple):
 def find(reading: Reading, facts: Survey, table: ClassTable | None) -> list[Finding]:
     """Errors first, then warnings; each kind in the order of the files. Faults across splits are sought between the
     splits of `reading`, so data without splits have to be split before."""
-    findings = [Finding("error", "no mask", str(path), "an image without a mask") for path in reading.images]
+    findings = [alone(path, reading) for path in reading.images]
     findings += [Finding("error", "no image", str(path), "a mask without an image") for path in reading.masks]
     samples, masks = [], {}
     for split, pairs in reading.splits.items():
@@ -66,6 +67,12 @@ def find(reading: Reading, facts: Survey, table: ClassTable | None) -> list[Find
     findings = list(dict.fromkeys(findings))  # a file may belong to several pairs
     kinds = list(dict.fromkeys(finding.kind for finding in findings))
     return sorted(findings, key=lambda finding: (finding.severity != "error", kinds.index(finding.kind)))
+
+
+def alone(image: Path, reading: Reading) -> Finding:
+    """An image without a mask, or one that a list names though it is not there."""
+    kind = "no file" if image in reading.missing and not image.exists() else "no mask"
+    return Finding("error", kind, str(image), reading.missing.get(image, "an image without a mask"))
 
 
 # --- one pair ---------------------------------------------------------------------------------------------------------

@@ -136,12 +136,15 @@ def unpaired(reading: Reading) -> list[tuple[Path, str]]:
         names[image.parent, image.stem].append(image.name)
 
     def reason(image: Path) -> str:
+        if image in reading.missing:
+            return reading.missing[image]
         same = [name for name in names[image.parent, image.stem] if name != image.name]
         if same:
             return f"and {same[0]} have one name"
         if not image.exists() and not image.is_symlink():
             return "is in a list, but not there"
-        placed = "" in reading.splits or any(parse_name(part).split for part in image.relative_to(top).parts)
+        placed = reading.written or "" in reading.splits
+        placed = placed or any(parse_name(part).split for part in image.relative_to(top).parts)
         return "has no mask" if placed else "is in no split"
 
     alone = [(mask, "has no image") for mask in reading.masks]

@@ -24,7 +24,7 @@ SIZES_SHOWN = 3
 FINDINGS_SHOWN = 10  # of a kind
 FOLDERS_SHOWN = 3  # of pictures that are not used
 READINGS_SHOWN = 6
-ALONE = ("no mask", "no image", "no partner")  # kinds of errors
+ALONE = ("no file", "no mask", "no image", "no partner")  # kinds of errors
 
 
 def word(name: str, value: object) -> str:
@@ -85,13 +85,22 @@ def left_out(folder: OpenFolder) -> list[str]:
     reading = folder.reading
     if reading.layout == "splits_csv":
         return not_listed(folder)
-    lines = []
+    lines = [*reading.notes, *not_in_lists(reading)]
     if reading.unlabelled:
         number, first = len(reading.unlabelled), reading.unlabelled[0]
         lines.append(f"{number} images of a split without masks are left out, such as {first}")
     if others := folder.not_used():
         lines.append(f"not used: {len(others)} other pictures: {by_folder(others)}")
     return lines
+
+
+def not_in_lists(reading: Reading) -> list[str]:
+    """A sentence on the images with masks that the lists of splits leave out, if there are any."""
+    if not reading.unlisted:
+        return []
+    number = len(reading.unlisted)
+    subject = "an image is" if number == 1 else f"{number} images are"
+    return [f"{subject} in no list of a split, and not used, such as {reading.unlisted[0].image}"]
 
 
 def by_folder(pictures: Sequence[str]) -> str:

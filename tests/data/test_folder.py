@@ -190,7 +190,8 @@ def test_a_file_that_is_only_listed_is_named(folder: Callable[..., Path]):
         "images/train/9.png,masks/train/1.png,val",
     ]
     (root / "splits.csv").write_text("\n".join([*rows, "images/val/8.png,masks/val/8.png,val"]))
-    with pytest.raises(FileNotFoundError, match=r"images.val.8\.png is in a list, but not there .and 1 more files"):
+    reason = r"images.train.9\.png is in splits\.csv, line 3, but there is no such image .and 1 more files"
+    with pytest.raises(FileNotFoundError, match=reason):
         opened(root)
 
 

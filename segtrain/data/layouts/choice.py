@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ...errors import UserError
 from ..files.coco import Order
-from . import folders, lists, published
+from . import folders, lists, published, written
 from .coco import coco_json
 from .ranking import LOOSE, best_first, equals, rank
 from .reading import Reading
@@ -28,7 +28,7 @@ LAYOUTS: dict[str, Callable[[Tree], list[Reading]]] = {
     "cityscapes": published.cityscapes,
     "cityscapes_train_ids": published.cityscapes_train_ids,
     "csv": lists.csv_table,
-    "listed": lists.listed,
+    "listed": written.listed,
     "coco_json": coco_json,
     "flat": folders.flat,
     "repeated": folders.repeated,
@@ -59,7 +59,7 @@ class OpenFolder(NamedTuple):
     def not_used(self) -> list[str]:
         """The pictures of which the reading says nothing, as paths below the root."""
         named = {*self.reading.images, *self.reading.masks, *self.reading.unlabelled}
-        for pair in self.reading.pairs:
+        for pair in (*self.reading.pairs, *self.reading.unlisted):
             named |= {pair.image, pair.mask.path}  # the path of a mask may be a folder, with all that lies in it
         path = self.tree.path
         return [name for name in self.tree.pictures if not {path(name), path(posixpath.dirname(name))} & named]
@@ -77,23 +77,33 @@ def open_folder(
         ties: Whether the first of several readings that are equally good is taken, rather than refused.
     """
     tree = Tree(root, outside=outside, order=order)
-    readings = [lists.with_lists(tree, reading) for reading in best_first(all_readings(tree))]
+    readings = best_first(written.decided(tree, all_readings(tree, layout), typed=layout is not None))
     if not readings:
         raise FileNotFoundError(nothing_found(tree))
     return OpenFolder(tree, chosen(root, readings, layout, ties=ties), readings)
 
 
-def all_readings(tree: Tree) -> list[Reading]:
-    """What every layout makes of the files. Of layouts that find the same, the best stands for all."""
+def all_readings(tree: Tree, typed: str | None = None) -> list[Reading]:
+    """What every layout makes of the files. Of layouts that find the same, the best stands for all. A damaged
+    splits.csv is an error, unless another layout was `typed`."""
     readings: dict[frozenset[tuple[str, str, str]], Reading] = {}
     for name, layout in LAYOUTS.items():
         if name in LOOSE and any(2 * len(reading.pairs) == len(tree.pictures) for reading in readings.values()):
             break  # folders tell all
-        for reading in layout(tree):
+        given_up = name == "splits_csv" and typed not in (None, name)
+        for reading in whole_or_none(tree, layout) if given_up else layout(tree):
             files = files_of(reading)
             if files and (files not in readings or rank(reading) < rank(readings[files])):
                 readings[files] = reading
     return list(readings.values())
+
+
+def whole_or_none(tree: Tree, layout: Callable[[Tree], list[Reading]]) -> list[Reading]:
+    """What a layout makes of the files, which is nothing if its list is damaged."""
+    try:
+        return layout(tree)
+    except UserError:
+        return []
 
 
 def files_of(reading: Reading) -> frozenset[tuple[str, str, str]]:
