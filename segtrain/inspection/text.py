@@ -135,7 +135,7 @@ def masks_text(inspection: Inspection) -> str:
 
 
 def splits_text(inspection: Inspection) -> str:
-    """A line for each split: images, sizes, channels, bits."""
+    """A line for each split: images, sizes, channels, bits; and how the splits were made that the folder lacks."""
     rows = [("split", "images", "width x height", "channels", "bits")]
     for split, pairs in inspection.splits.items():
         images = inspection.survey.usable_images(pairs)
@@ -143,7 +143,8 @@ def splits_text(inspection: Inspection) -> str:
         channels = frequent(str(image.channels) for image in images)
         bits = frequent(str(image.bits) for image in images)
         rows.append((split, f"{len(pairs)}", sizes, channels, bits))
-    return columns(rows, {1})
+    table = columns(rows, {1})
+    return f"{table}\n{inspection.how}" if inspection.how else table
 
 
 def frequent(values: Iterable[str]) -> str:

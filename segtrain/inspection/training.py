@@ -9,8 +9,9 @@ from typing import NoReturn
 from ..data import DataModule, FolderData
 from ..data.files.pair import Pair, checked_header
 from ..data.findings import Finding
-from ..data.folder import unpaired
+from ..data.folder import AUTO, unpaired
 from ..data.layouts.reading import Reading
+from ..data.layouts.splits import made_of
 from ..data.survey.memory import remembered
 from ..data.survey.survey import readers, survey, unknown
 from ..errors import UserError
@@ -30,7 +31,8 @@ ADVICE = {  # what to do about the errors of a kind
 def before_training(data: DataModule) -> None:
     """The full check of a folder where that does not take long; otherwise of partners and headers alone.
 
-    With `on_bad=skip` it is always the full one, because what is left out must be known before the first step. Else
+    With `on_bad=skip`, or where images that belong together decide on the splits, it is always the full one, because
+    what is left out, or in which split, must be known before the first step, and `check` must say the same. Else
     UserError is raised for errors, which are printed. Data that are read from no folder need no check.
     """
     if not isinstance(data, FolderData):
@@ -41,7 +43,7 @@ def before_training(data: DataModule) -> None:
     command = f"{COMMAND} check {word('data.root', folder.root)}"
     pairs = folder.reading.pairs
     seconds = seconds_to_read(pairs, data.max_pixels)
-    if seconds > PATIENCE and not skip:
+    if seconds > PATIENCE and not skip and not needs_survey(data):
         errors = header_errors(folder.reading, data.max_pixels)
         say(
             f"each file is checked as it is read: all {len(pairs)} pairs at once would take about "
@@ -50,12 +52,19 @@ def before_training(data: DataModule) -> None:
     else:
         inspection = inspect(folder, data.classes.spec, data.group, data.max_pixels)
         errors = inspection.errors
+        if inspection.how:
+            say(inspection.how)
         warnings = Counter(finding.kind for finding in inspection.findings if finding.severity == "warning")
         if warnings:
             kinds = ", ".join(f"{kind} ({number})" for kind, number in warnings.items())
             say(f"warnings about the data: {kinds}; {command} lists them")
     if errors and not skip:
         refuse(folder.root, errors)
+
+
+def needs_survey(data: FolderData) -> bool:
+    """Whether all files have to be read to say which image is in which split."""
+    return data.group == AUTO and made_of(data.folder.reading.splits) is not None
 
 
 def refuse(root: Path, errors: Sequence[Finding]) -> NoReturn:

@@ -232,7 +232,8 @@ def rows_of_table(tree: Tree, path: str) -> list[Row]:
         if 2 * len(set(found) - {""}) > len(found):
             rows: list[Row] = []
             for number, fields in enumerate(content, 2):
-                image, split = picture(tree, folder, fields[i], "image"), SPLIT_WORDS[fields[columns[0]].strip().lower()]
+                image = picture(tree, folder, fields[i], "image")
+                split = SPLIT_WORDS[fields[columns[0]].strip().lower()]
                 rows.append(Row(image, "", split, fields[i].strip(), f"{path}, line {number}"))
             return rows
     return []
@@ -336,7 +337,7 @@ def add_rest(decision: Decision, lists: Written, reading: Reading) -> list[Pair]
 
 
 def split_kept(home: str, listed: set[str]) -> str | None:
-    """The split of a pair that no list names; `home` is the split that its folder says, if any; `None` leaves it out."""
+    """The split of a pair that no list names; `home` is the split of its folder, if any; `None` leaves it out."""
     if home == "":
         if {"train", "trainval"} & listed:
             return None
