@@ -52,7 +52,7 @@ COMMAND = Door(
     hydra="objects",
     lightning=True,
 )
-PARTS_OF_DATA = ("batches", "classes", "color", "files", "findings", "layouts", "public", "related", "survey", "workers")
+PARTS_OF_DATA = ("batches", "classes", "color", "files", "findings", "layouts", "public", "survey", "workers")
 DATA_SET = Door({f"data.{part}" for part in PARTS_OF_DATA})  # proposals are for `check` alone
 DOORS = {
     "data.color": Door(),
@@ -65,8 +65,7 @@ DOORS = {
     "data.proposal": Door({"data.survey", "data.classes", "data.color"}),
     "data.batches": Door({"data.files", "data.classes", "data.workers"}),
     "data.batches.module": Door({"data.batches", "data.files", "data.classes", "data.workers"}, lightning=True),
-    "data.related": Door({"data.survey", "data.files"}),
-    "data.findings": Door({"data.survey", "data.layouts", "data.files", "data.classes", "data.color", "data.related"}),
+    "data.findings": Door({"data.survey", "data.layouts", "data.files", "data.classes", "data.color"}),
     "data.folder": DATA_SET,
     "data.shapes": DATA_SET,
     "data.public": DATA_SET,

@@ -210,7 +210,9 @@ def next_text(name: str, data: Settings, inspection: Inspection, missing: Collec
     if inspection.table is None:
         return "\n".join([*lines, "next: write a classes.yaml for these masks, as docs/data.md shows"])
     if not {"train", "val"} <= inspection.splits.keys():
-        return "\n".join([*lines, "next: add images with masks: a training needs some to train and some to validate on"])
+        return "\n".join(
+            [*lines, "next: add images with masks: a training needs some to train and some to validate on"]
+        )
     typed = [word(f"data.{key}", data[key]) for key in ("layout", "group") if data.get(key) not in (None, AUTO)]
     nothing_to_train = inspection.folder.reading.splits.keys() == {"test"}  # until the proposed splits are written
     if "classes.yaml" in missing or (missing and (typed or nothing_to_train)):

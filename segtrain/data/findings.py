@@ -11,9 +11,9 @@ from .color import Coding, hex_of
 from .files.images import TRANSPOSED
 from .files.pair import Pair
 from .layouts.reading import Reading
-from .related import SAME, Sample, frames, nearest, neighbouring_tiles, same_picture
 from .survey.facts import ImageFacts, MaskFacts
 from .survey.memory import remembered
+from .survey.related import SAME, Sample, frames, nearest, neighbouring_tiles, same_picture
 from .survey.survey import Survey, readers, survey
 from .survey.tally import in_coding, shows_colours, tally
 

@@ -23,8 +23,8 @@ from .layouts.reading import Reading
 from .layouts.splits import made_of, with_splits
 from .layouts.tree import beside_root
 from .layouts.words import parse_name, split_named
-from .related import together
 from .survey.memory import remembered
+from .survey.related import together
 from .survey.survey import Survey, readers, survey
 
 AUTO: Final = "auto"
@@ -73,7 +73,8 @@ class FolderData(DataModule):
     ) -> None:
         if max_pixels < 1:
             raise UserError(f"data.max_pixels={max_pixels}: expected 1 or more")
-        self.group, self.on_bad, self.max_pixels = group_pattern(group), on_bad, max_pixels
+        self.group: Wish = group_pattern(group)
+        self.on_bad, self.max_pixels = on_bad, max_pixels
         self.wanted_channels, self.cache = channels, cache
         self.folder = open_root(Path(root), layout, origin, outside=outside, order=order)
         self.skipped: list[Finding] = []
@@ -192,6 +193,7 @@ def unpaired(reading: Reading) -> list[tuple[Path, str]]:
         names[image.parent, image.stem].append(image.name)
 
     def reason(image: Path) -> str:
+        """Why an image has no partner, or what a list says of it."""
         if image in reading.missing:
             return reading.missing[image]
         same = [name for name in names[image.parent, image.stem] if name != image.name]

@@ -141,7 +141,12 @@ def test_a_split_that_is_not_there_is_named(folder: Callable[..., Path]):
         opened(folder({"train": 1})).source("val")
 
 
-@pytest.mark.parametrize(("name", "split"), [("validation", "val"), ("Testing", "test"), ("valid", "val")])
+def test_train_without_val_gives_some_of_its_images_for_it(folder: Callable[..., Path]):
+    data = opened(folder({"training": 20, "Testing": 3}))
+    assert {name: len(source) for name, source in data.splits.items()} == {"train": 17, "val": 3, "test": 3}
+
+
+@pytest.mark.parametrize(("name", "split"), [("validation", "val"), ("valid", "val")])
 def test_splits_have_other_names_too(folder: Callable[..., Path], name: str, split: str):
     data = opened(folder({"training": 2, name: 1}))
     assert {name: len(source) for name, source in data.splits.items()} == {"train": 2, split: 1}

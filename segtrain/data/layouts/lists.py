@@ -121,7 +121,8 @@ def row_of_line(tree: Tree, folder: str, line: str, split: str) -> Row:
             return Row(image, picture(tree, folder, second, "mask"), split, first, mask_text=second)
     for name in (line, re.split(r"[\s,;]", line)[0]):
         image = picture(tree, folder, name, "image")
-        mask = named(tree, without_suffix(image or name), "mask", folder)
+        is_path = "/" in name.replace("\\", "/") and suffix_of(name) in SUFFIXES  # which means this file and no other
+        mask = "" if is_path and not image else named(tree, without_suffix(image or name), "mask", folder)
         if image or mask:
             return Row(image, "" if mask == image else mask, split, name)
     first, _ = next(halves(line), (line, ""))
@@ -142,8 +143,15 @@ def picture(tree: Tree, folder: str, entry: str, role: Role) -> str:
     name = without_suffix(entry)
     path = tree.find(entry, folder) if suffix_of(entry) in SUFFIXES | {".json"} else None
     if path or ("/" in name and name != entry):
-        return path or ""
+        return path or ends_like(tree, entry, role)
     return named(tree, name, role, folder)
+
+
+def ends_like(tree: Tree, entry: str, role: Role) -> str:
+    """The one image or mask whose path ends like an entry, as where lists begin in the folder of the images."""
+    end = "/" + composed(posixpath.normpath(entry.replace("\\", "/"))).lstrip("/")
+    paths = [path for path in by_name(tree).get((role, stem_of(end)), ()) if f"/{path}".endswith(end)]
+    return paths[0] if len(paths) == 1 else ""
 
 
 def without_suffix(name: str) -> str:

@@ -58,7 +58,9 @@ def decided(tree: Tree, readings: Sequence[Reading], *, typed: bool) -> list[Rea
     own = [reading for reading in readings if reading.kind in OWN_LISTS]
     result: list[Reading] = []
     for lists in written(tree):
-        if not lists.images and not typed and not any(reading.written for reading in own):
+        if not lists.images:
+            if typed or any(reading.written for reading in own):
+                continue
             raise UserError(none_found(lists.rows))
         changed = [applied(tree, lists, reading) for reading in folders]
         by_names = from_rows(tree, "listed", lists.rows)._replace(written=True)

@@ -11,10 +11,10 @@ from unicodedata import normalize
 
 import numpy as np
 
-from .files.pair import Pair
-from .survey.facts import ImageFacts
-from .survey.measure import LOOK
-from .survey.survey import Survey
+from ..files.pair import Pair
+from .facts import ImageFacts
+from .measure import LOOK
+from .survey import Survey
 
 SAME, DETAIL = 0.98, 0.9  # correlations of two looks, and of what stands out in them, from which they are one image
 ALIKE = 0.8  # and from which two neighbours by name are frames of one sequence
