@@ -19,6 +19,7 @@ from ..errors import UserError, from_user
 from ..losses import class_weights
 from ..machine import device as machine
 from ..machine import processes
+from ..report.screen import say
 from ..runs.record import Record, Settings, without_pretrained
 from .learner import Learner
 from .transfer import take_over
@@ -138,8 +139,28 @@ def data_of_a_run(data: Settings) -> Iterator[None]:
 def refuse_splits(data: DataModule) -> None:
     """Raises UserError if there is nothing to train or to validate on."""
     if not {"train", "val"} <= data.splits.keys():
+        if sum(map(len, data.splits.values())) < 2:
+            raise UserError(
+                "there is a single image with a mask: training needs two or more, one of them to validate on"
+            )
         needed = "train and val, as in images/val with masks/val (images without split folders are split by themselves)"
         raise UserError(f"the data have {', '.join(data.splits)} alone: training needs {needed}")
+
+
+def with_filled_batch(settings: Settings, data: DataModule) -> Settings:
+    """The settings with as many images in a batch as there are, and `data` with them, if there are fewer than that."""
+    refuse_splits(data)
+    images, wanted = len(data.source("train")), data.batch_size
+    _, count = processes.count(settings["trainer"])
+    shares = settings["trainer"]["accumulate_grad_batches"] * count
+    filled = images // shares * shares if shares > 0 else 0
+    if not 0 < filled < wanted:
+        return settings
+    say(
+        f"data.batch_size={filled} in place of {wanted}, as there {'is' if images == 1 else 'are'} {images} to train on"
+    )
+    data.batch_size = filled
+    return {**settings, "data": {**settings["data"], "batch_size": filled}}
 
 
 def assemble(
