@@ -16,7 +16,7 @@ from ..data.classes import ClassTable
 from ..data.files.images import MAX_PIXELS
 from ..data.files.pair import Pair
 from ..data.findings import Finding
-from ..data.folder import group_pattern, open_root
+from ..data.folder import AUTO, group_pattern, open_root
 from ..data.layouts.choice import OpenFolder, chosen
 from ..data.layouts.reading import Reading
 from ..data.public import provide, recognised
@@ -207,13 +207,10 @@ def crop_of(inspection: Inspection) -> list[int]:
 def fitting(data: Settings, inspection: Inspection) -> list[str]:
     """Settings, as they are typed, that these images need, or that suit them better than the usual ones."""
     images = inspection.survey.usable_images(inspection.splits.get("train", []))
-    words = []
     height, width = crop_of(inspection)
     if images and data["crop"] and [height, width] != list(data["crop"]):
-        words.append(f"data.crop=[{height},{width}]")
-    if 0 < len(images) < data["batch_size"]:
-        words.append(f"data.batch_size={len(images)}")
-    return words
+        return [f"data.crop=[{height},{width}]"]
+    return []
 
 
 def write_files(target: Path, inspection: Inspection) -> list[Path]:
@@ -278,10 +275,15 @@ def next_text(name: str, data: Settings, inspection: Inspection, missing: Collec
         return "\n".join([*lines, f"next: {COMMAND} check {root}  # when that is done"])
     if inspection.table is None:
         return "\n".join([*lines, "next: write a classes.yaml for these masks, as docs/data.md shows"])
-    typed = [word(f"data.{key}", data[key]) for key in ("layout", "group") if data.get(key) is not None]
+    if not {"train", "val"} <= inspection.splits.keys():
+        return "\n".join(
+            [*lines, "next: add images with masks: a training needs some to train and some to validate on"]
+        )
+    typed = [word(f"data.{key}", data[key]) for key in ("layout", "group") if data.get(key) not in (None, AUTO)]
     if name == "folder" and data.get("classes"):
         typed.append(word("data.classes", typed_table(data["classes"])))
-    if "classes.yaml" in missing or (missing and typed):
+    nothing_to_train = inspection.folder.reading.splits.keys() == {"test"}  # until the proposed splits are written
+    if "classes.yaml" in missing or (missing and (typed or nothing_to_train)):
         lines.append(f"next: {' '.join([COMMAND, 'check', root, *typed, 'write=true'])}")
         lines.append(f"  writes {' and '.join(missing)} into {data['root']}")
         return "\n".join(lines)

@@ -31,7 +31,7 @@ FINDINGS_SHOWN = 10  # of a kind
 ALIKE_SHOWN = 3  # of masks of one value, which may be pictures without anything to find
 FOLDERS_SHOWN = 3  # of pictures that are not used
 READINGS_SHOWN = 6
-ALONE = ("no mask", "no image", "no partner")  # kinds of errors
+ALONE = ("no file", "no mask", "no image", "no partner")  # kinds of errors
 
 
 def word(name: str, value: object) -> str:
@@ -89,7 +89,7 @@ def left_out(folder: OpenFolder) -> list[str]:
     reading = folder.reading
     if reading.layout == "splits_csv":
         return [*reading.notes, *not_listed(folder)]
-    lines = list(reading.notes)
+    lines = [*reading.notes, *not_in_lists(reading)]
     if reading.unlabelled:
         number, first = counted(len(reading.unlabelled), "image"), reading.unlabelled[0]
         verb = "is" if len(reading.unlabelled) == 1 else "are"
@@ -97,6 +97,15 @@ def left_out(folder: OpenFolder) -> list[str]:
     if others := folder.not_used():
         lines.append(f"not used: {counted(len(others), 'other picture')}: {by_folder(others)}")
     return lines
+
+
+def not_in_lists(reading: Reading) -> list[str]:
+    """A sentence on the images with masks that the lists of splits leave out, if there are any."""
+    if not reading.unlisted:
+        return []
+    number = len(reading.unlisted)
+    subject = "an image is" if number == 1 else f"{number} images are"
+    return [f"{subject} in no list of a split, and not used, such as {reading.unlisted[0].image}"]
 
 
 def by_folder(pictures: Sequence[str]) -> str:
@@ -146,7 +155,7 @@ def masks_text(inspection: Inspection) -> str:
 
 
 def splits_text(inspection: Inspection) -> str:
-    """A line for each split: images, sizes, channels, bits."""
+    """A line for each split: images, sizes, channels, bits; and how the splits were made that the folder lacks."""
     rows = [("split", "images", "width x height", "channels", "bits")]
     for split, pairs in inspection.splits.items():
         images = inspection.survey.usable_images(pairs)
@@ -154,7 +163,8 @@ def splits_text(inspection: Inspection) -> str:
         channels = frequent(str(image.channels) for image in images)
         bits = frequent(str(image.bits) for image in images)
         rows.append((split, f"{len(pairs)}", sizes, channels, bits))
-    return columns(rows, {1})
+    table = columns(rows, {1})
+    return f"{table}\n{inspection.how}" if inspection.how else table
 
 
 def frequent(values: Iterable[str]) -> str:

@@ -10,9 +10,10 @@ from typing import Any, NoReturn
 from ..data import ClassTable, DataModule, FolderData
 from ..data.files.pair import Pair
 from ..data.findings import Finding
-from ..data.folder import unpaired
+from ..data.folder import AUTO, unpaired
 from ..data.layouts.choice import OpenFolder
 from ..data.layouts.reading import Reading
+from ..data.layouts.splits import made_of
 from ..data.layouts.tree import below, beside_root
 from ..data.survey.headers import read_headers
 from ..data.survey.memory import remembered
@@ -40,7 +41,8 @@ def before_training(data: DataModule, typed: Mapping[str, Any] | None = None, *,
     For a training that `is_new`, UserError is raised too where a folder holds several kinds of masks, or its class
     table was proposed for others, unless the settings that were `typed` (layout, classes) decide.
 
-    With `on_bad=skip` it is always the full one, because what is left out must be known before the first step. Else
+    With `on_bad=skip`, or where images that belong together decide on the splits, it is always the full one, because
+    what is left out, or in which split, must be known before the first step, and `check` must say the same. Else
     UserError is raised for errors, which are printed. Data that are read from no folder need no check.
     """
     if not isinstance(data, FolderData):
@@ -53,7 +55,7 @@ def before_training(data: DataModule, typed: Mapping[str, Any] | None = None, *,
     command = f"{COMMAND} check {word('data.root', folder.root)}"
     pairs = folder.reading.pairs
     seconds = seconds_to_read(pairs, data.max_pixels)
-    if seconds > PATIENCE and not skip:
+    if seconds > PATIENCE and not skip and not needs_survey(data):
         errors = header_errors(folder.reading, data.max_pixels)
         say(
             f"each file is checked as it is read: all {len(pairs)} pairs at once would take about "
@@ -62,6 +64,8 @@ def before_training(data: DataModule, typed: Mapping[str, Any] | None = None, *,
     else:
         inspection = inspect(folder, data.classes.spec, data.group, data.max_pixels)
         errors = inspection.errors
+        if inspection.how:
+            say(inspection.how)
         warnings = Counter(finding.kind for finding in inspection.findings if finding.severity == "warning")
         if warnings:
             kinds = ", ".join(f"{kind} ({number})" for kind, number in warnings.items())
@@ -92,6 +96,11 @@ def refuse_doubt(folder: OpenFolder, typed: Mapping[str, Any], max_pixels: int) 
                 f"{below(root, masks[0])}: {command} proposes one for them (if this one is right for them too, remove "
                 f"its line '{MASKS.strip()} ...')"
             )
+
+
+def needs_survey(data: FolderData) -> bool:
+    """Whether all files have to be read to say which image is in which split."""
+    return data.group == AUTO and made_of(data.folder.reading.splits) is not None
 
 
 def refuse(root: Path, errors: Sequence[Finding], classes: ClassTable) -> NoReturn:
