@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..data.folder import AUTO
 from ..report.screen import COMMAND
 from ..text import counted
 from .description import typed_table
@@ -35,7 +36,7 @@ def question_text(data: Mapping[str, Any], inspection: Inspection, ways: Sequenc
 
 def command_with(data: Mapping[str, Any], *keys: str) -> str:
     """The command that checks a folder, with the settings of these names that were typed."""
-    words = [word(f"data.{key}", data[key]) for key in keys if data.get(key) is not None]
+    words = [word(f"data.{key}", data[key]) for key in keys if data.get(key) not in (None, AUTO)]
     return " ".join([COMMAND, "check", *words])
 
 

@@ -54,7 +54,7 @@ def test_masks_beyond_16_bits_or_not_whole_are_refused(mask: np.ndarray):
 
 
 def test_more_than_255_classes_need_int16():
-    many = table(ignore=None, classes=[{"name": str(i)} for i in range(255)])
+    many = table(ignore=None, classes=[{"name": str(i)} for i in range(300)])
     assert many.encode(np.array([[299]], np.uint16)).dtype == np.int16
     assert table().encode(np.array([[1]], np.uint8)).dtype == np.uint8
 
