@@ -206,7 +206,7 @@ def test_a_folder_that_data_yaml_names_and_that_is_not_there_is_an_error(write: 
 def test_one_folder_for_training_and_validation_is_refused(write: Write):
     yaml = "train: images\nval: images\nnames: [cat, dog]"
     root = write("images/a.png", **{"data.yaml": yaml, "labels/a.txt": LINE})
-    with pytest.raises(ValueError, match="leave it in one split"):
+    with pytest.raises(ValueError, match="stands in train and in val: leave it in one of them"):
         sizes(opened(root))
 
 
