@@ -127,8 +127,8 @@ def report_score(
 
     Of a training that ends, `steps` is how many it had.
     """
-    split, verdict = result["split"], None
-    if result["miou"] is not None:
+    split, miou, verdict = result["split"], result["miou"], None
+    if miou is not None:
         verdict = judge(matrix, data.classes.names)
         result = {**result, "constant_miou": verdict.constant_miou, "not_found": list(verdict.not_found)}
     first, *others = write_score(folder, result, matrix)
