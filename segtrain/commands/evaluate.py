@@ -13,7 +13,7 @@ from ..errors import UserError
 from ..machine import device, processes
 from ..machine.device import Computing
 from ..report.screen import be_quiet, say
-from ..runs.folder import checkpoint_file
+from ..runs.folder import beginnings, checkpoint_file
 from ..runs.record import with_root
 from ..runs.trained import Opened, opened
 from ..text import counted
@@ -72,7 +72,8 @@ def stored_data(trained: Opened, elsewhere: Elsewhere, trust: Trust) -> DataModu
     """The data of the run, or others of the same kind. Raises UserError if they have other classes."""
     typed = {name: value for name, value in asdict(elsewhere).items() if value is not None}
     record = trained.record
-    settings = {**with_root(record.settings, record.cwd)["data"], **typed}
+    stored = with_root(record.settings, beginnings(trained.folder, record.cwd))
+    settings = {**stored["data"], **typed}
     if "channels" in settings:
         settings["channels"] = record.channels  # of grey images in another folder too
     with data_of_a_run(settings):

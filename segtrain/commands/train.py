@@ -99,7 +99,7 @@ def go_on(resume: str, composed: Settings, typed: list[str], trust: Trust, *, al
         if saved is None:
             return start_again(folder, composed, typed, trust, allow_changes=allow_changes)
         file, content, before = saved
-        stored = with_root(before.settings, before.cwd)
+        stored = with_root(before.settings, runs.beginnings(folder, before.cwd))
         refuse_more(stored["trainer"], composed["trainer"])
         settings = settled(stored, composed, typed, allow_changes=allow_changes)
         if settings["train"]["epochs"] != stored["train"]["epochs"] and "train.min_steps" not in typed_keys(typed):
@@ -123,7 +123,7 @@ def start_again(folder: Path, composed: Settings, typed: list[str], trust: Trust
     """Train from the beginning in the folder of a run that was never saved."""
     stored = runs.read_settings(folder)
     init = stored.pop("init", None)
-    stored = with_root(stored, stored.pop("cwd", ""))
+    stored = with_root(stored, runs.beginnings(folder, stored.pop("cwd", "")))
     refuse_more(stored["trainer"], composed["trainer"])
     settings = settled(stored, composed, typed, allow_changes=allow_changes)
     with from_stored(f"resume={folder}"):

@@ -201,6 +201,7 @@ def write_environment(folder: Path, run: str, device: str, fingerprint: str) -> 
     libraries = ("torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "tensorboard")
     facts = {
         "run": run,
+        "folder": str(folder.resolve()),
         "segtrain": __version__,
         "commit": commit(),
         "python": platform.python_version(),
@@ -213,12 +214,31 @@ def write_environment(folder: Path, run: str, device: str, fingerprint: str) -> 
     disk.write(folder / "environment.json", json.dumps(facts, indent=2) + "\n")
 
 
-def identity(folder: Path) -> str | None:
-    """The name of a run, as `environment.json` has it; `None` where that cannot be read."""
+def read_environment(folder: Path) -> dict[str, Any]:
+    """What `environment.json` says, which may be anyone's; nothing where it cannot be read."""
     try:
-        return json.loads((folder / "environment.json").read_text(encoding="utf-8"))["run"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
+        facts = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+def identity(folder: Path) -> Any:
+    """The name of a run, as `environment.json` has it; `None` where that cannot be read."""
+    return read_environment(folder).get("run")
+
+
+def beginnings(folder: Path, cwd: Any) -> list[str]:
+    """Where the folder `cwd`, in which a run began, may be now: moved or copied together with the run, or as it was."""
+    if not isinstance(cwd, str) or not cwd:
+        return []
+    before = read_environment(folder).get("folder")
+    if not isinstance(before, str) or not before:
+        return [cwd]
+    try:
+        return [os.path.normpath(os.path.join(folder.resolve(), os.path.relpath(cwd, before))), cwd]
+    except ValueError:  # a character that no path has; on Windows, another drive
+        return [cwd]
 
 
 def commit() -> str | None:

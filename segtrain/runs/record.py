@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from reprlib import repr as short
 from typing import Any
@@ -70,19 +70,21 @@ class Record:
         return cls(**{field.name: stored[field.name] for field in fields(cls)})
 
 
-def with_root(settings: Settings, cwd: Any) -> Settings:
-    """Stored settings, in which a relative `data.root` leads to where it led when the run began, in the folder `cwd`.
+def with_root(settings: Settings, places: Iterable[str]) -> Settings:
+    """Stored settings, in which a relative `data.root` starts from the first of these places where it leads anywhere.
 
-    If nothing is there any more, as in a project that was moved as a whole, it stays relative to the current folder.
+    If it does from none, it stays relative to the current folder.
     """
     data = settings["data"]
     root = data.get("root")
-    if not isinstance(root, str) or not isinstance(cwd, str):
+    if not isinstance(root, str):
         return settings
-    before = os.path.join(cwd, root)
-    if not os.path.exists(before) or os.path.realpath(before) == os.path.realpath(root):
-        return settings
-    return {**settings, "data": {**data, "root": before}}
+    for place in places:
+        path = os.path.join(place, root)
+        if os.path.exists(path):
+            is_here = os.path.realpath(path) == os.path.realpath(root)
+            return settings if is_here else {**settings, "data": {**data, "root": path}}
+    return settings
 
 
 def damaged(reason: str) -> UserError:

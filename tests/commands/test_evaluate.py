@@ -118,12 +118,14 @@ def test_a_run_finds_its_data_from_everywhere(
     monkeypatch.chdir(tmp_path / "moved")
     assert segtrain("evaluate", "run=latest") == 0
     monkeypatch.chdir(tmp_path)
+    assert segtrain("evaluate", "run=moved/runs/latest") == 0
+    Path("moved/my photos (1)").rename("gone")
     capsys.readouterr()
     for command in (["evaluate", "run=moved/runs/latest"], ["train", "resume=moved/runs/latest"]):
         assert segtrain(*command) == 2
         assert "if the data of this run lie elsewhere now, type data.root=FOLDER\n" in capsys.readouterr().err
-    assert segtrain("evaluate", "run=moved/runs/latest", "data.root=moved/my photos (1)") == 0
-    assert list(tmp_path.glob("moved/runs/*/*/evaluate/my_photos_1-val/metrics.json"))
+    assert segtrain("evaluate", "run=moved/runs/latest", "data.root=gone") == 0
+    assert list(tmp_path.glob("moved/runs/*/*/evaluate/gone-val/metrics.json"))
 
 
 @pytest.mark.parametrize(

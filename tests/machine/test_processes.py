@@ -171,6 +171,7 @@ def test_a_signal_to_either_process_ends_both_and_the_run_goes_on(
 ):
     words = [*TINY, "train.steps=40", "train.ema=0.9", "trainer.devices=2", "data.workers=1"]
     assert status(train(*words, "run_dir=whole")) == 0, (tmp_path / "out.txt").read_text()
+    assert "; 2 processes on cpu, 32-true" in (tmp_path / "out.txt").read_text()
     for run, number, expected in (("first", signal.SIGTERM, 143), ("second", signal.SIGTERM, 143), ("killed", 9, -9)):
         process = train(*words, f"run_dir={run}")
         end = time.monotonic() + 60

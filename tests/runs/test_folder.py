@@ -144,3 +144,19 @@ def test_settings_that_grow_or_take_for_ever_are_refused(tmp_path: Path, text: s
     (tmp_path / "config.yaml").write_text(text)
     with pytest.raises(ValueError, match=f"not the settings of a run .*{reason}"):
         runs.read_settings(tmp_path)
+
+
+@pytest.mark.parametrize("cwd", ["/old", "/old/project", "/elsewhere", "/old/project\0", 7, ""])
+def test_where_a_run_began_moves_with_it(tmp_path: Path, cwd: object):
+    run = tmp_path / "new/runs/some/today"
+    run.mkdir(parents=True)
+    known = [cwd] if isinstance(cwd, str) and cwd else []
+    assert runs.beginnings(run, cwd) == known  # by runs of older versions
+    (run / "environment.json").write_text('{"folder": "/old/project/runs/some/today"}')
+    if cwd == "/old/project":
+        assert runs.beginnings(run, cwd) == [str(tmp_path / "new"), cwd]
+    assert runs.beginnings(run, cwd)[-1:] == known
+    for damage in ("[", "[1]", '{"folder": 7}', '{"folder": ""}'):
+        (run / "environment.json").write_text(damage)
+        assert runs.beginnings(run, cwd) == known
+        assert runs.identity(run) is None

@@ -6,7 +6,8 @@ import torch
 
 from segtrain import build
 from segtrain.data import ClassTable
-from segtrain.runs import trained
+from segtrain.runs import folder, trained
+from segtrain.runs.resume import resumable
 from tests.runs.conftest import CLASSES, MODEL, SETTINGS
 
 
@@ -24,6 +25,21 @@ def test_the_average_is_preferred_since_it_was_scored(stored: Callable[..., Path
     plain = trained.load(stored()).network.state_dict()
     averaged = trained.load(stored(average=True)).network.state_dict()
     assert all(torch.equal(averaged[name], tensor + 1) for name, tensor in plain.items())
+
+
+def test_the_note_on_the_newest_run_stands_for_it(
+    stored: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    run = folder.create("mine", None)
+    (run / "checkpoints").mkdir()
+    stored().rename(run / "checkpoints/best.ckpt")
+    (run / "config.yaml").touch()
+    folder.point_latest(run)
+    assert trained.load("runs/latest").config == SETTINGS
+    assert trained.load("runs/latest/checkpoints/best.ckpt").config == SETTINGS
+    for word in ("latest", "runs/latest"):
+        assert resumable(word) == (run.resolve(), [])
 
 
 def test_a_run_folder_means_its_best_checkpoint(stored: Callable[..., Path], tmp_path: Path):
