@@ -7,7 +7,7 @@ import torch
 from lightning.pytorch import Trainer
 
 from .. import disk
-from ..build import Trust, build_part
+from ..build import Trust, build_part, from_stored
 from ..data import DataModule
 from ..errors import UserError
 from ..machine import device, processes
@@ -42,8 +42,9 @@ def evaluate(
         be_quiet()
     trust = Trust(allow)
     trained = opened(file, trust)
-    module = stored_data(trained, data, trust)
-    split = split or module.final_split
+    with from_stored(str(file)):
+        module = stored_data(trained, data, trust)
+        split = split or module.final_split
     name = f"{disk.file_name(Path(data.root).resolve().name)}-{split}" if data.root else split
     target = trained.folder / "evaluate" / name
     disk.stay_inside(trained.folder, target)
@@ -60,7 +61,7 @@ def evaluate(
         logger=False,
         enable_checkpointing=False,
     )
-    network = trained.network.to(device.dtype_of_weights(precision), memory_format=torch.channels_last)
+    network = trained.network.to(device.dtype_of_weights(precision)).to(memory_format=torch.channels_last)
     scorer = Scorer(network, class_names=trained.classes.names, void=module.classes.void)
     result = score_split(engine, scorer, module, split)
     if engine.is_global_zero:

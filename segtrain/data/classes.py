@@ -75,6 +75,13 @@ class ClassTable:
         palette[: min(len(self), 256)] = self.colors[:256]
         return palette
 
+    @property
+    def by_position(self) -> dict[str, int]:
+        """The classes that list no values, with the positions that stand for these, where other classes list theirs."""
+        entries = self.spec.get("classes", ())
+        bare = {entry["name"]: i for i, entry in enumerate(entries) if "values" not in entry}
+        return bare if len(bare) < len(entries) else {}
+
     def encode(self, mask: np.ndarray) -> np.ndarray:
         """Class indices (H, W) of a mask as decoded: (H, W) integers, or (H, W, 3) colours. UserError names values or
         colours that no class owns, with their pixels."""
@@ -201,7 +208,8 @@ def _parse(spec: Mapping[str, Any]) -> ClassTable:
     rgb = dict.fromkeys(map(number_of, ignored_colors), void)
     for i, entry in enumerate(classes):
         for value in _values(entry.get("values", [i])):
-            _own(values, value, i, str(value), names)
+            why = "" if "values" in entry else ", which lists no values, and so means its position"
+            _own(values, value, i, str(value), names, why)
         usual = [entry["color"]] if "color" in entry else []
         for color in map(_color, _listed("colors", entry.get("colors", usual))):
             _own(rgb, number_of(color), i, str(list(color)), names)
@@ -252,10 +260,10 @@ def refuse_numbers(mask: np.ndarray) -> None:
         raise UserError(f"a mask of {mask.dtype}, {shown}: expected whole numbers from 0 to 65535")
 
 
-def _own(owners: dict[int, int], key: int, index: int, text: str, names: Sequence[str]) -> None:
+def _own(owners: dict[int, int], key: int, index: int, text: str, names: Sequence[str], why: str = "") -> None:
     if key in owners:
         owner = dict(enumerate(names)).get(owners[key], "ignore")
-        raise UserError(f"{text} belongs to both {owner!r} and {names[index]!r}")
+        raise UserError(f"{text} belongs to both {owner!r} and {names[index]!r}{why}")
     owners[key] = index
 
 

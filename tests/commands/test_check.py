@@ -16,7 +16,6 @@ from segtrain.data.classes import ClassTable
 from segtrain.data.files.masks import MaskFile
 from segtrain.data.files.pair import Pair
 from segtrain.data.findings import Finding
-from segtrain.inspection.inspect import proposed
 from segtrain.inspection.text import frequent
 from segtrain.inspection.text import percent as percent_text
 from tests.commands.conftest import TINY
@@ -414,20 +413,6 @@ def pairs(*names: str) -> list[Pair]:
     return [Pair(name, Path(f"{name}.jpg"), MaskFile(Path(f"{name}.png"))) for name in names]
 
 
-def test_few_images_still_give_val_and_only_splits_that_are_missing_are_proposed():
-    few = proposed({"": pairs("a", "b", "c")}, None)
-    assert (len(few["train"]), len(few["val"])) == (2, 1)
-    given = {"train": pairs(*map(str, range(40))), "test": pairs("x", "y")}
-    filled = proposed(given, None)
-    assert filled["test"] == given["test"]
-    assert (len(filled["train"]), len(filled["val"])) == (34, 6)
-    assert sorted(filled["train"] + filled["val"]) == sorted(given["train"])
-    assert proposed({"train": pairs("a"), "val": pairs("b")}, None) == {"train": pairs("a"), "val": pairs("b")}
-    assert proposed({"test": pairs("a", "b", "c")}, None) == few  # a test alone trains nothing
-    grouped = proposed({"": pairs("a1", "a2", "b1", "b2")}, re.compile("^."))
-    assert sorted(len(found) for found in grouped.values()) == [2, 2]
-
-
 def test_what_is_the_same_everywhere_is_said_once():
     assert frequent(["8"] * 5) == "8"
     assert frequent("aaabbcde") == "a (3), b (2), c (1), 2 others"
@@ -461,6 +446,16 @@ def test_values_that_no_mask_holds_together_are_asked(segtrain: Run, capsys: Say
     assert ClassTable.from_file(Path("data/classes.yaml")).values == values
     assert command(capsys.readouterr().out) == ["train", "data.root=data"]
     assert segtrain("check", "data.root=data") == 0
+
+
+def test_names_of_a_class_file_are_kept_in_what_is_to_be_typed(segtrain: Run, capsys: Says):
+    two_conventions()
+    Path("data/labels.txt").write_text("open sky\nnull\n")
+    assert segtrain("check", "data.root=data", "data.group='^.'") == 2
+    words = typed(capsys.readouterr().out, 0)
+    assert "data.group=^." in words
+    assert segtrain(*words) == 0
+    assert ClassTable.from_file(Path("data/classes.yaml")).names == ("open sky", "null")
 
 
 def two_kinds_of_masks() -> None:

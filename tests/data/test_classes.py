@@ -252,6 +252,35 @@ def test_what_is_shown_of_a_wrong_entry_is_short():
     assert len(str(refusal.value)) < 500
 
 
+@pytest.mark.parametrize(
+    "name", ["car\u200b", "\ufeffcar", "ca\u00adr", "\u2800", "ca\u200dr", "car\u200e", "\u3164", "a\U000e0041"]
+)
+def test_names_with_invisible_characters_are_refused(name: str):
+    with pytest.raises(ValueError, match=r"class 1: the name .* invisible characters"):
+        ClassTable.from_spec({"classes": [{"name": "car"}, {"name": name}]})
+
+
+@pytest.mark.parametrize("name", ["می\u200cروم", "क्\u200dष", "Straße", "空", "e\u0301t\u00e9", "\U0001f697\ufe0f"])
+def test_names_of_all_scripts_are_names(name: str):
+    assert ClassTable.from_spec({"classes": [{"name": name}]}).names == (name,)
+
+
+def test_two_unicode_forms_of_a_name_are_one_name():
+    with pytest.raises(ValueError, match="stands twice"):
+        ClassTable.from_spec({"classes": [{"name": "caf\u00e9"}, {"name": "cafe\u0301"}]})
+
+
+def test_a_class_without_values_among_others_means_its_position():
+    table = ClassTable.from_spec({"classes": [{"name": "a", "values": [100]}, {"name": "b"}]})
+    assert table.values == {100: 0, 1: 1}
+    assert table.by_position == {"b": 1}
+    assert ClassTable.from_spec({"classes": [{"name": "a"}, {"name": "b"}]}).by_position == {}
+    with pytest.raises(
+        ValueError, match="1 belongs to both 'a' and 'b', which lists no values, and so means its position"
+    ):
+        ClassTable.from_spec({"classes": [{"name": "a", "values": [1]}, {"name": "b"}]})
+
+
 def test_what_is_not_listed_is_to_be_listed_where_the_classes_came_from():
     spec = {"classes": [{"name": "sky"}, {"name": "road"}]}
     mask = np.array([[0, 9]], np.uint8)

@@ -89,3 +89,12 @@ def test_of_stored_data_that_are_gone_another_folder_may_be_typed(tmp_path: Path
             raise FileNotFoundError(absent_text("voc2012", root))
         assert "download=true" not in str(caught.value)
         assert ("type data.root=FOLDER" in str(caught.value)) == hint
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("log_steps", None), ("log_steps", 1.5), ("steps", "7"), ("compile", "no"), ("ema", [1])]
+)
+def test_stored_settings_of_another_type_are_refused(name: str, value: object):
+    with pytest.raises(UserError, match="train"):
+        parts.train_settings({**TRAIN, name: value})
+    assert parts.train_settings({**TRAIN, "epochs": 2, "steps": 3, "ema": 0}).steps == 3

@@ -47,7 +47,7 @@ def test_a_constant_answer_is_called_one() -> None:
     assert verdict.line() == (
         "not found so far: crack (6.6 % of the pixels); IoU/val is no better than ground everywhere (0.4670)"
     )
-    assert verdict.lines(0.467) == [
+    assert verdict.lines() == [
         "This network has learned next to nothing: mIoU 0.4670 is no better than the answer 'ground' everywhere, "
         "which has 0.4670.",
         "Never predicted: crack (6.6 % of the pixels).",
@@ -73,14 +73,14 @@ def test_an_answer_that_is_nearly_constant_or_worse_is_called_no_better(rows: li
 )
 def test_networks_that_have_learned_are_left_in_peace(rows: list[list[int]]) -> None:
     verdict = judge(torch.tensor(rows), NAMES)
-    assert (verdict.line(), verdict.lines(0.5), verdict.serious) == ("", [], False)
+    assert (verdict.line(), verdict.lines(), verdict.serious) == ("", [], False)
 
 
 def test_classes_that_are_never_predicted_and_those_that_are_nowhere_right_are_told_apart() -> None:
     verdict = judge(torch.tensor([[900, 50, 0], [50, 0, 0], [40, 0, 0]]), NAMES)
     assert dict(verdict.missing) == {"hole": 40 / 1040}
     assert dict(verdict.confused) == {"crack": 50 / 1040}
-    assert verdict.lines(0.3)[1:] == [
+    assert verdict.lines()[1:] == [
         "Never predicted: hole (3.8 % of the pixels).",
         "Predicted, but hardly ever where they are: crack (4.8 % of the pixels).",
     ]
@@ -88,7 +88,7 @@ def test_classes_that_are_never_predicted_and_those_that_are_nowhere_right_are_t
 
 def test_a_network_without_a_tiny_class_is_usable_and_says_so() -> None:
     verdict = judge(torch.tensor([[90_000, 100, 0], [100, 9_000, 0], [40, 0, 0]]), NAMES)
-    assert verdict.lines(0.6) == ["Never predicted: hole (0.04 % of the pixels)."]
+    assert verdict.lines() == ["Never predicted: hole (0.04 % of the pixels)."]
     assert not verdict.serious
 
 

@@ -115,7 +115,7 @@ def read_array(path: Path, max_pixels: int) -> tuple[np.ndarray, Axes]:
     with opened_array(path) as (file, stored):
         axes = axes_of(stored, max_pixels)
         numbers = np.empty(prod(stored.shape), stored.dtype)
-        left = memoryview(numbers).cast("B")
+        left = memoryview(numbers).cast("B")  # type: ignore[arg-type]
         while left:
             number = file.readinto(left)  # type: ignore[attr-defined]
             if not number:

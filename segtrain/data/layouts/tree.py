@@ -146,14 +146,16 @@ class Tree:
         return normalize("NFD", name)
 
     def find(self, entry: str, base: str = "") -> str | None:
-        """The file that a list in the folder `base` names: relative to it or to the root, or by an absolute path,
-        of which the end counts if it is of another computer. What lies outside is found with `outside` alone."""
+        """The file that a list in the folder `base` names: relative to it, to one above it or to the root, or by a path
+        of another computer or folder, of which the end counts. What lies outside is found with `outside` alone."""
         stored = entry.strip().replace("\\", "/")
         if UNPRINTABLE.search(stored):
             return None
-        entry = composed(stored)
+        entry, folders = composed(stored), [base]
+        while folders[-1] not in ("", "/"):
+            folders.append(posixpath.dirname(folders[-1]))
         for name in dict.fromkeys((stored, entry)):  # the first where a folder has both forms of a name
-            for folder in dict.fromkeys((base, "")):
+            for folder in (*folders, ""):
                 path = posixpath.normpath(posixpath.join(folder, name))
                 if path in self.known:
                     return path
@@ -161,12 +163,12 @@ class Tree:
             path = Path(os.path.abspath(self.path(base) / stored))
             if path.is_file():
                 return path.as_posix()
-        if entry.startswith("/") or entry[1:3] == ":/":
-            end = entry
-            while end:  # from long to short
-                end = end.partition("/")[2]
-                if end in self.known:
-                    return end
+        is_absolute = entry.startswith("/") or entry[1:3] == ":/"
+        end = entry.partition("/")[2]
+        while end and (is_absolute or "/" in end):  # from long to short; a mere name would be that of any folder
+            if end in self.known:
+                return end
+            end = end.partition("/")[2]
         return None
 
 

@@ -244,3 +244,9 @@ def test_a_table_may_name_arrays(tmp_path: Path):
         "train": 1,
         "val": 1,
     }
+
+
+def test_both_kinds_of_files_may_lie_in_one_folder(tmp_path: Path):
+    for i in range(4):
+        scene(tmp_path, f"images/{i}.png", f"masks/{i}.{'npz' if i else 'npy'}")
+    assert len(open_folder(tmp_path).reading.pairs) == 4
