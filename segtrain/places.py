@@ -12,7 +12,7 @@ from .disk import no_folder
 from .runs.folder import checkpoint_file, checkpoint_of
 from .runs.resume import resumable
 
-SHOWN, LOOKED_AT = 4, 10_000  # kinds of files in a message, and the files that are looked at for it
+SHOWN, LOOKED_AT = 4, 10_000  # kinds of files in a message, and the paths that are looked at for it
 
 
 def refuse_absent(settings: Mapping[str, Any]) -> None:
@@ -84,7 +84,8 @@ def no_image(images: str) -> str:
 
 
 def held(folder: Path) -> str:
-    """The kinds of files in a folder and below, in words."""
-    files = (path for path in folder.rglob("*") if path.is_file())
-    kinds = Counter(path.suffix or "files without suffix" for path in islice(files, LOOKED_AT))
-    return ", ".join(f"{number} {kind}" for kind, number in kinds.most_common(SHOWN)) or "no files"
+    """The kinds of files in a folder and below, in words; hidden ones are none."""
+    files = (path for path in islice(folder.rglob("*"), LOOKED_AT) if path.is_file())
+    shown = (path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    kinds = Counter(path.suffix or "files without suffix" for path in shown)
+    return ", ".join(f"{number} {kind}" for kind, number in kinds.most_common(SHOWN)) or "no files but hidden ones"

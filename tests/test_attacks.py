@@ -1120,7 +1120,8 @@ def test_predictions_stay_below_their_folder(place: Place, capsys: pytest.Captur
 def test_odd_names_are_names(place: Place, name: str):
     Path("new").mkdir()
     Image.new("RGB", (8, 8)).save(Path("new") / name, format="PNG")
+    images = f"new/{name}" if name.startswith(".") else "new"  # of a folder, hidden files are passed over
     with place.watched():
-        assert place.cli("predict", "run=run", "images=new", "trainer.accelerator=cpu") == 0
+        assert place.cli("predict", "run=run", f"images={images}", "trainer.accelerator=cpu") == 0
     masks = [path.name for path in (place.run / "predict/masks").iterdir()]
     assert masks == [name]

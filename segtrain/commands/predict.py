@@ -76,7 +76,7 @@ def predict(
                 raise
             failed.append(reason_of(path, error))
             continue
-        write_mask(target / "masks" / name, result, path, trained.classes, home)
+        write_mask(target / "masks", name, result, path, trained.classes, home)
         picture = overlay_with_legend(result.image, result.mask, trained.classes)
         write_picture(target / "overlays" / f"{name}.png", picture, home)
     conclude(sources, failed, target)
@@ -158,7 +158,7 @@ def by_name(files: Iterable[Path], folder: Path, images: str) -> dict[str, Path]
         below = file.relative_to(folder)
         if ".." in below.parts:
             raise UserError(f"images={images}: with '..' after a wildcard, {file} would be written somewhere else")
-        name = below.with_suffix("").as_posix()
+        name = below.as_posix().removesuffix(below.suffix)
         if name in found:
             apart = f"predict them apart, such as images='{folder}/*{file.suffix}' with an out=FOLDER of its own"
             raise UserError(f"{file} and {found[name].name} would both become {name}.png: {apart}")
@@ -175,23 +175,18 @@ def indexed(mask: np.ndarray, classes: ClassTable) -> Image.Image:
     return image
 
 
-def write_mask(path: Path, result: Predicted, source: Path, classes: ClassTable, home: Path) -> None:
-    """Write the mask of the image `source` as `path` with a suffix: as a GeoTIFF where that is one, else as a PNG, with
-    the world file of the image where it has one."""
+def write_mask(folder: Path, name: str, result: Predicted, source: Path, classes: ClassTable, home: Path) -> None:
+    """Write the mask of the image `source`: as a GeoTIFF where that is one, else as a PNG, with the world file of the
+    image where it has one. A name may hold dots, or be nothing else."""
     picture = indexed(result.mask, classes)
     if result.place is not None:
         tags = result.place.for_mask(classes.void)
-        write_picture(with_ending(path, ".tif"), picture, home, tiffinfo=tags, compression="tiff_adobe_deflate")
+        write_picture(folder / f"{name}.tif", picture, home, tiffinfo=tags, compression="tiff_adobe_deflate")
         return
-    write_picture(with_ending(path, ".png"), picture, home)
+    write_picture(folder / f"{name}.png", picture, home)
     world = world_file(source)
     if world is not None:
-        disk.write(with_ending(path, ".pgw"), world.read_bytes())
-
-
-def with_ending(path: Path, ending: str) -> Path:
-    """The path with something behind its name, which may hold dots."""
-    return path.with_name(path.name + ending)
+        disk.write(folder / f"{name}.pgw", world.read_bytes())
 
 
 def write_picture(path: Path, picture: Image.Image, home: Path, **options: object) -> None:
