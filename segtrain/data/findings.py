@@ -17,6 +17,8 @@ from .survey.related import SAME, Sample, frames, nearest, neighbouring_tiles, s
 from .survey.survey import Survey, readers, survey
 from .survey.tally import in_coding, shows_colours, tally
 
+FEW = 3  # masks of one value; more of them are pictures without anything to find, and no news
+
 
 class Finding(NamedTuple):
     """Something wrong: errors make a pair unusable, warnings do not."""
@@ -28,8 +30,8 @@ class Finding(NamedTuple):
 
 
 def find(reading: Reading, facts: Survey, table: ClassTable | None) -> list[Finding]:
-    """Errors first, then warnings; each kind in the order of the files. Faults across splits are sought between the
-    splits of `reading`, so data without splits have to be split before."""
+    """Errors first, then warnings, at the end many masks of one value; each kind in the order of the files. Faults
+    across splits are sought between the splits of `reading`, so data without splits have to be split before."""
     findings = [alone(path, reading) for path in reading.images]
     findings += [Finding("error", "no image", str(path), "a mask without an image") for path in reading.masks]
     samples, masks = [], {}
@@ -47,7 +49,9 @@ def find(reading: Reading, facts: Survey, table: ClassTable | None) -> list[Find
         findings += absent_classes(reading.splits, facts, table)
     findings += across_splits(samples)
     findings = list(dict.fromkeys(findings))  # a file may belong to several pairs
-    kinds = list(dict.fromkeys(finding.kind for finding in findings))
+    numbers = Counter(finding.kind for finding in findings)  # in the order of the kinds
+    kinds = [kind for kind, number in numbers.items() if kind != "one value" or number <= FEW]
+    kinds.append("one value")
     return sorted(findings, key=lambda finding: (finding.severity != "error", kinds.index(finding.kind)))
 
 

@@ -13,16 +13,17 @@ from . import public
 from .batches.augment import Augment
 from .batches.module import DataModule
 from .batches.source import FolderSource, agree
-from .classes import ClassTable
-from .files.coco import Order
-from .files.images import MAX_PIXELS
+from .classes import SETTINGS, ClassTable
+from .files.images import MAX_PIXELS, Header
 from .files.pair import Pair
+from .files.polygons import Order
 from .findings import Finding, unusable
 from .layouts.choice import OpenFolder, open_folder
 from .layouts.reading import Reading
 from .layouts.splits import made_of, with_splits
 from .layouts.tree import beside_root
 from .layouts.words import parse_name, split_named
+from .survey.headers import read_headers
 from .survey.memory import remembered
 from .survey.related import together
 from .survey.survey import Survey, readers, survey
@@ -95,13 +96,23 @@ class FolderData(DataModule):
         sources: dict[str, FolderSource] = {}
         for split, pairs in splits.items():
             if pairs:
-                sources[split] = FolderSource(pairs, self.classes, self.max_pixels, self.wanted_channels)
+                headers = self.headers(pairs)
+                sources[split] = FolderSource(pairs, self.classes, self.max_pixels, self.wanted_channels, headers)
         refuse_overlap(splits)
         agree(sources.values(), self.wanted_channels)
         if self.cache == "ram":
             for split in {"train", "val"} & sources.keys():
                 sources[split].keep()
         return sources
+
+    def headers(self, pairs: Sequence[Pair]) -> list[Header]:
+        """Raises the error of the first pair that does not do."""
+        headers: list[Header] = []
+        for result in read_headers(pairs, max_pixels=self.max_pixels, workers=readers(), cache=remembered()):
+            if isinstance(result, Exception):
+                raise result
+            headers.append(result)
+        return headers
 
 
 def surveyed(pairs: Sequence[Pair], max_pixels: int) -> Survey:
@@ -245,7 +256,7 @@ def refuse_overlap(splits: Mapping[str, Sequence[Pair]]) -> None:
 def class_table(folder: OpenFolder, spec: Mapping[str, Any] | None) -> ClassTable:
     """The table in the settings, or else the one in the data folder, beside it, or what the layout says itself."""
     if spec is not None:
-        return ClassTable.from_spec(spec, "data.classes")
+        return ClassTable.from_spec(spec, SETTINGS)
     root, reading = folder.root, folder.reading
     for path in (root / "classes.yaml", beside_root(root) / "classes.yaml"):
         if path.is_file():

@@ -11,13 +11,15 @@ from functools import lru_cache
 from pathlib import Path
 
 from ...errors import UserError
-from ..files.images import SUFFIXES
-from . import coco
+from ..files.arrays import SUFFIXES as ARRAYS
+from ..files.images import SUFFIXES as PICTURES
+from . import coco, labelme, yolo
 from .pairing import bare, folders_of, stem_of, suffix_of
 from .reading import Reading, Row, from_rows, mostly_found, numbered
 from .tree import Tree, beside_root, composed
 from .words import SPLIT_WORDS, SPLITS, YEAR, Role, file_role, innermost_role, parse_name
 
+SUFFIXES = PICTURES | ARRAYS
 MAX_BYTES = 100_000_000  # of a list
 LIST_WORDS = {"list", "lists", "name", "names", "filename", "filenames", "id", "ids", "index", "file", "all"}
 SPLIT_COLUMNS = {"split", "subset", "set", "partition", "phase", "usage"}
@@ -32,7 +34,9 @@ def splits_csv(tree: Tree) -> list[Reading]:
                 raise UserError(f"{path}: a list without images: fill it, or move it away")
             if not any(row.image for row in rows):
                 raise UserError(none_found(rows))
-            reading = coco.painted(tree, from_rows(tree, "splits_csv", rows))
+            reading = from_rows(tree, "splits_csv", rows)
+            for shapes in (yolo, labelme, coco):
+                reading = shapes.painted(tree, reading)
             return [reading._replace(written=True)]
     return []
 
@@ -207,12 +211,19 @@ def parse_table(tree: Tree, text: str, path: str, *, united: bool = False) -> li
         if len(fields) != len(header):
             raise UserError(f"{path}, line {number}: {len(fields)} fields, but {len(header)} columns")
         row_split = split_in(fields[split], f"{path}, line {number}") if split is not None else ""
-        mask_folder = tree.find_folder(fields[mask], folder) if united else None
-        mask_path = mask_folder or picture(tree, folder, fields[mask], "mask")
-        image_path, text, mask_text = picture(tree, folder, fields[image], "image"), fields[image], fields[mask]
+        image_path = picture(tree, folder, fields[image], "image")
+        mask_path = picture(tree, folder, fields[mask], "mask")
+        if united:
+            mask_path = tree.find_folder(fields[mask], folder) or mask_path or shapes_file(fields[mask])
         where = f"{posixpath.basename(path)}, line {number}"
-        rows.append(Row(image_path, mask_path, row_split, text.strip(), where, mask_text.strip()))
+        rows.append(Row(image_path, mask_path, row_split, fields[image].strip(), where, fields[mask].strip()))
     return rows
+
+
+def shapes_file(entry: str) -> str:
+    """A text file of polygons, which need not be there for an image without any; nothing for other files."""
+    path = posixpath.normpath(composed(entry.strip()).replace("\\", "/"))
+    return path if suffix_of(path) == ".txt" else ""
 
 
 def column(tree: Tree, role: Role, header: Sequence[str], content: Sequence[Sequence[str]], path: str) -> int:

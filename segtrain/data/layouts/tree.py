@@ -5,20 +5,20 @@ import posixpath
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from unicodedata import normalize
 
+from ...disk import no_folder
 from ...errors import UserError
 from ...text import UNPRINTABLE
-from ..files.coco import Order
+from ..files.arrays import SUFFIXES as ARRAYS
 from ..files.images import SUFFIXES
-from .words import Role, parse_name, splits_beside
+from ..files.polygons import Order
+from .words import Role, file_role, innermost_role, parse_name, splits_beside
 
 MAX_FILES = 5_000_000
 LINK_DEPTH = 3  # links to folders are followed down to here, as in photos/images/train
-PACKED = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"}
 PASSED_OVER = {"__MACOSX", "@eaDir"}  # what a Mac or a NAS leaves behind, besides all that is hidden
 
 
@@ -34,12 +34,13 @@ class Tree:
         folders: Paths of folders below the root, the root itself being "".
         outside: Whether lists may name files outside the root.
         order: The order in which the objects of a COCO file are painted over one another.
+        arrays: Whether NumPy's files in folders of images and masks count as pictures, if no picture has their name.
     """
 
-    def __init__(self, root: Path, *, outside: bool = False, order: Order = "area") -> None:
+    def __init__(self, root: Path, *, outside: bool = False, order: Order = "area", arrays: bool = False) -> None:
         if not root.is_dir():
             raise FileNotFoundError(f"data.root={root}: {no_folder(root)}")
-        self.root, self.outside = root, outside
+        self.root, self.outside, self.arrays = root, outside, arrays
         self.order: Order = order
         self.files: list[str] = []
         self.paths: dict[str, Path] = {}
@@ -60,7 +61,24 @@ class Tree:
     @cached_property
     def pictures(self) -> list[str]:
         """The files that are images or masks, by their suffix."""
-        return [path for path in self.files if posixpath.splitext(path)[1].lower() in SUFFIXES]
+        pictures = [path for path in self.files if posixpath.splitext(path)[1].lower() in SUFFIXES]
+        if not self.arrays:
+            return pictures
+        names = {posixpath.splitext(path)[0] for path in pictures}
+        arrays = [path for path in self.role_arrays if posixpath.splitext(path)[0] not in names]
+        return sorted([*pictures, *arrays])
+
+    @cached_property
+    def role_arrays(self) -> list[str]:
+        """NumPy's files that are images or masks by their folder or their name; others may be anything."""
+        arrays: list[str] = []
+        for path in self.files:
+            stem, suffix = posixpath.splitext(path)
+            if suffix.lower() in ARRAYS:
+                folder, _, name = stem.rpartition("/")
+                if file_role(name)[0] or innermost_role(folder.split("/")):
+                    arrays.append(path)
+        return arrays
 
     def below(self, folder: str) -> list[str]:
         """The pictures in a folder and in those below it."""
@@ -154,19 +172,6 @@ class Tree:
         return None
 
 
-def no_folder(root: Path) -> str:
-    """Why there is no folder to list at this path, and what may have been meant."""
-    if root.is_file():
-        unpack = "unpack it, and " if root.suffix.lower() in PACKED else ""
-        return f"this is a file: {unpack}name the folder"
-    reason = f"there is no such folder (seen from {Path.cwd()})"
-    if root.parent.is_dir():
-        siblings = [path.name for path in root.parent.iterdir() if path.is_dir()]
-        for name in get_close_matches(root.name, siblings, n=1):
-            reason += f"; did you mean {root.parent / name}?"
-    return reason
-
-
 def walk(root: Path, below: str, stored: str, depth: int) -> Iterator[tuple[str, str, bool]]:
     """(path below the root with composed names, the path as it is stored, whether it is a folder) of all that is not
     hidden, depth first; `below` and `stored` are the two paths of the folder to begin with."""
@@ -205,3 +210,8 @@ def leads_up(link: Path) -> bool:
 def beside_root(root: Path) -> Path:
     """The place for the description of a data folder that cannot be written to: data/set -> data/set.segtrain"""
     return root.resolve().with_name(f"{root.resolve().name}.segtrain")
+
+
+def below(root: Path, path: Path) -> str:
+    """A path as it is seen from the data folder."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
