@@ -419,6 +419,95 @@ def test_what_is_the_same_everywhere_is_said_once():
     assert [percent_text(share) for share in (0, 0.00001, 0.1234)] == ["-", "< 0.01 %", "12.34 %"]
 
 
+# --- few images, and splits that are made -----------------------------------------------------------------------------
+
+
+def few(number: int, name: str = "data/{}/w{}", step: int = 37) -> None:
+    """Images and masks without splits, with a class table."""
+    for i in range(number):
+        photo(f"{name.format('images', i * step)}.jpg", i)
+        save(f"{name.format('masks', i * step)}.png", blocks(i))
+    Path("data/classes.yaml").write_text("classes: [{name: a}, {name: b}, {name: c}]\n")
+
+
+@pytest.mark.parametrize("number", [2, 5, 8])
+def test_few_images_are_trained_on_in_the_splits_that_check_shows(segtrain: Run, capsys: Says, number: int):
+    few(number)
+    assert segtrain("check", "data.root=data") == 0
+    said = capsys.readouterr().out
+    shown = {split: int(n) for split, n in re.findall(r"^(train|val|test) +(\d+)", said, re.MULTILINE)}
+    assert "no split is written down: images are split at random by name" in said
+    assert command(said) == ["train", "data.root=data"]
+    assert segtrain(*command(said), *NETWORK, "train.steps=2", "run_dir=run") == 0
+    said = capsys.readouterr().out
+    assert f"data.batch_size={shown['train']} in place of 8, as there " in said
+    assert "no split is written down" in said
+    used = {split: int(n) for n, split in re.findall(r"(\d+) (train|val|test)\b", said.split("images, 3 classes")[0])}
+    assert {split: used[split] for split in shown} == shown
+    assert yaml.safe_load(Path("run/config.yaml").read_text())["data"]["batch_size"] == shown["train"]
+    assert segtrain("train", "resume=run") == 0  # a run knows its batch
+
+
+def test_a_batch_that_was_typed_is_refused_where_the_images_do_not_fill_it(segtrain: Run, capsys: Says):
+    few(5)
+    assert segtrain("train", "data.root=data", *NETWORK, "data.crop=[32,32]", "data.batch_size=8") == 2
+    assert re.search(r"data\.batch_size=8: there are \d training images; take \d or fewer", capsys.readouterr().err)
+
+
+def test_one_image_trains_nothing(segtrain: Run, capsys: Says):
+    few(1)
+    assert segtrain("check", "data.root=data") == 0
+    assert "next: add images with masks: a training needs some" in capsys.readouterr().out
+    assert segtrain("train", "data.root=data", *NETWORK) == 2
+    assert "there is a single image with a mask: training needs two or more" in capsys.readouterr().err
+
+
+def test_what_belongs_together_is_kept_together_and_a_run_without_groups_keeps_its_split(segtrain: Run, capsys: Says):
+    few(30, "data/{}/frame_{}", step=1)
+    words = [*NETWORK, "data.crop=[32,32]", "data.batch_size=2", "train.steps=2"]
+    assert segtrain("check", "data.root=data") == 0
+    said = capsys.readouterr().out
+    assert "kept together: frames of a sequence; most images are of one such group" in " ".join(said.split())
+    assert "warning: sequence" not in said
+    assert segtrain("train", "data.root=data", "data.group=null", *words, "run_dir=old") == 0
+    assert "18 train, 8 val, 4 test images" in capsys.readouterr().out
+    assert segtrain("train", "resume=old", "train.steps=3", "allow_changes=true") == 0
+    assert "18 train, 8 val, 4 test images" in capsys.readouterr().out
+    assert segtrain("train", "data.root=data", *words, "run_dir=new") == 0
+    assert "22 train, 4 val, 4 test images" in capsys.readouterr().out
+
+
+def test_tiles_in_splits_of_the_folder_that_overlap_are_warned_of(segtrain: Run, capsys: Says):
+    for row in range(0, 96, 24):
+        for column in range(0, 96, 24):
+            split = "val" if column == 48 else "train"
+            photo(f"data/images/{split}/a_{row:04d}_{column:04d}.png", row + column)
+            save(f"data/masks/{split}/a_{row:04d}_{column:04d}.png", blocks(row + column))
+    segtrain("check", "data.root=data")
+    said = capsys.readouterr().out
+    assert "warning: overlap (8)" in said
+    assert r"data.group=^(.*)_\d+_\d+$" in said
+
+
+def test_lists_that_leave_images_out_are_said_by_check_and_train(segtrain: Run, capsys: Says):
+    few(9)
+    Path("data/train.txt").write_text("".join(f"w{i * 37}\n" for i in range(5)))
+    Path("data/val.txt").write_text("w185.jpg\n")
+    line = "3 images are in no list of a split, and not used, such as data/images/w222.jpg"
+    assert segtrain("check", "data.root=data") == 0
+    assert line in capsys.readouterr().out
+    assert segtrain("train", "data.root=data", *SMALL) == 0
+    said = capsys.readouterr().out
+    assert line in said
+    assert "5 train, 1 val images" in said
+    Path("data/val.txt").write_text("w185.jpg\nw1850.jpg\n")
+    assert segtrain("train", "data.root=data", *SMALL) == 2
+    assert "w1850.jpg is in val.txt, line 2, but there is no such image" in capsys.readouterr().err
+    Path("data/val.txt").write_text("w185.jpg\nw0.jpg\n")
+    assert segtrain("check", "data.root=data") == 2
+    assert "stands in train and in val: leave it in one of them" in capsys.readouterr().out
+
+
 # --- what only a person can decide ------------------------------------------------------------------------------------
 
 
