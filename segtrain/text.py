@@ -1,10 +1,12 @@
 """Text that anyone may have written: characters that a terminal would obey, and YAML that a few bytes blow up."""
 
 import re
+import time
 from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
+import regex
 import yaml
 
 from .errors import UserError
@@ -17,6 +19,7 @@ INVISIBLE = re.compile(
     "\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]|(?<![^\0-\x7f])[\u200c\u200d]|[\u200c\u200d](?![^\0-\x7f])"
 )
 FORMULA = tuple("=+-@\t\r＝＋－＠")  # noqa: RUF001  with which a spreadsheet begins to compute
+SEARCH = 10.0  # seconds that a regular expression may take, for all names together
 MAX_ENTRIES = 500_000  # values in a YAML file, with its aliases written out
 MAX_TEXT = 1_000  # characters of one of them
 
@@ -34,6 +37,33 @@ def plain_cell(value: Any) -> Any:
     if isinstance(value, str) and value.lstrip(" ").startswith(FORMULA):
         return f"'{value}"
     return value
+
+
+class Pattern:
+    """A regular expression that anyone may have written: all searches with it together take at most `SEARCH` seconds.
+
+    The standard library's would never end for some, such as (.*a)*b in a long name.
+
+    Raises:
+        UserError: For what is no regular expression, in a sentence without the expression.
+    """
+
+    def __init__(self, expression: str) -> None:
+        self.left = SEARCH
+        try:
+            self.compiled = regex.compile(expression)
+        except (regex.error, RecursionError, OverflowError) as error:
+            raise UserError(f"not a regular expression: {error}") from None
+
+    def search(self, text: str) -> Any:
+        """The first match, or `None`."""
+        start = time.process_time()  # which is what `regex` counts
+        try:
+            return self.compiled.search(text, timeout=max(self.left, 0.001))
+        except TimeoutError:
+            raise UserError(f"{self.compiled.pattern!r:.200} takes too long to find in {text!r:.200}") from None
+        finally:
+            self.left -= time.process_time() - start
 
 
 def parse_yaml(content: bytes | str, deepest: int) -> Any:

@@ -641,12 +641,23 @@ def test_an_interpolation_in_a_file_is_a_text(place: Place, text: str, capsys: p
     assert f"data.root={text}: there is no such folder" in err
 
 
+def grouped(place: Place, group: str) -> dict[str, Any]:
+    """Settings of a folder of the run's classes without splits, in which a pattern decides on them."""
+    for kind, mode in (("images", "RGB"), ("masks", "L")):
+        (place.here / "plain" / kind).mkdir(parents=True)
+        for i in range(4):
+            Image.new(mode, (32, 32)).save(place.here / "plain" / kind / f"{'a' * 60}-{i}.png")
+    settings = {"_target_": "segtrain.data.FolderData", "root": "plain", "classes": record_of(place)["classes"]}
+    return {**settings, "crop": [32, 32], "batch_size": 2, "workers": 0, "group": group}
+
+
 SETTINGS: dict[str, Callable[[dict[str, Any], Place], dict[str, Any]]] = {
     "os.system": lambda data, place: {"_target_": "os.system", "command": f"touch {place.ran}"},
     "an augmentation": lambda data, place: {**data, "augment": {"_target_": "planted_at_import.thing"}},
     "many images": lambda data, place: {**data, "test": 10**12},
     "large images": lambda data, place: {**data, "size": [10**6, 10**6]},
     "many workers": lambda data, place: {**data, "workers": 10**6},
+    "groups that take for ever": lambda data, place: grouped(place, r"^(?:\w|\w\w)+$"),
     "another kind": lambda data, place: {"_target_": "segtrain.models.Bottleneck", "in_channels": 8, "out_channels": 8},
     "a text": lambda data, place: "os.system",  # type: ignore[dict-item,return-value]
 }
@@ -662,6 +673,16 @@ def test_stored_settings_of_data_are_not_believed(
     with place.watched():
         status = place.cli("evaluate", f"checkpoint={file}", "trainer.accelerator=cpu")
     refused(capsys.readouterr().err, status)
+
+
+def test_a_pattern_in_stored_settings_is_what_is_refused(place: Place, capsys: pytest.CaptureFixture[str]):
+    settings = record_of(place)["settings"]
+    file = described(place, settings={**settings, "data": grouped(place, r"^(?:\w|\w\w)+$")})
+    with place.watched():
+        status = place.cli("evaluate", f"checkpoint={file}", "trainer.accelerator=cpu")
+    error = capsys.readouterr().err
+    refused(error, status)
+    assert "takes too long to find" in error
 
 
 @pytest.mark.parametrize("part", ["data", "model", "loss", "optimizer", "schedule", "augment", "trainer"])

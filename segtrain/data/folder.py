@@ -1,7 +1,6 @@
 """Data in a folder: its layout, its class table, its splits."""
 
 import os
-import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from ..errors import UserError
+from ..text import Pattern
 from . import public
 from .batches.augment import Augment
 from .batches.module import DataModule
@@ -29,7 +29,7 @@ from .survey.related import together
 from .survey.survey import Survey, readers, survey
 
 AUTO: Final = "auto"
-Wish = re.Pattern[str] | Literal["auto"] | None  # what images are kept together by
+Wish = Pattern | Literal["auto"] | None  # what images are kept together by
 
 
 class FolderData(DataModule):
@@ -235,9 +235,9 @@ def group_pattern(group: str | None) -> Wish:
     if group == AUTO:
         return AUTO
     try:
-        return re.compile(group)
-    except re.error as error:
-        raise UserError(f"data.group={group}: not a regular expression: {error}") from None
+        return Pattern(group)
+    except UserError as error:
+        raise UserError(f"data.group={group}: {error}") from None
 
 
 def refuse_overlap(splits: Mapping[str, Sequence[Pair]]) -> None:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ...text import Pattern
 from ..files.pair import Pair
 from .words import SPLITS
 
@@ -14,7 +15,7 @@ SHARE = 0.15  # of the images for val, and as many for the test, where groups ar
 FEW = 20  # images; fewer have no test, unless the hash of their names gives them one
 HALF = 0.5  # share of the images for training, below which groups are dealt out by their size
 
-Group = re.Pattern[str] | Mapping[Path, str] | None  # a pattern in the name of an image, or images with their groups
+Group = Pattern | Mapping[Path, str] | None  # a pattern in the name of an image, or images with their groups
 
 
 def with_splits(splits: Mapping[str, Sequence[Pair]], group: Group = None) -> dict[str, list[Pair]]:

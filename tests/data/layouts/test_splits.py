@@ -1,6 +1,5 @@
 """Splits that the data do not say."""
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 from segtrain.data.files.masks import MaskFile
 from segtrain.data.files.pair import Pair
 from segtrain.data.layouts.splits import split_of, with_splits
+from segtrain.text import Pattern
 
 
 def pairs(names: Iterable[object]) -> list[Pair]:
@@ -75,7 +75,7 @@ def test_splits_of_the_data_stay(given: dict[str, list[Pair]]):
 
 
 def test_a_pattern_keeps_what_it_finds_together():
-    splits = with_splits({"": pairs(["a1", "a2", "b1", "b2"])}, re.compile("^."))
+    splits = with_splits({"": pairs(["a1", "a2", "b1", "b2"])}, Pattern("^."))
     assert sorted(numbers(splits).values()) == [2, 2]
 
 
