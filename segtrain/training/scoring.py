@@ -133,7 +133,7 @@ def report_score(
         result = {**result, "constant_miou": verdict.constant_miou, "not_found": list(verdict.not_found)}
     first, *others = write_score(folder, result, matrix)
     say(f"{split}: {counted(result['images'], 'image')}\n{table(result)}")
-    if verdict is not None:
+    if verdict is not None and miou is not None:
         say_verdict(verdict, miou, record, steps)
     if split == "val" and data.final_split == "val":
         say("These data have no test split: val also chose the checkpoint, so this score flatters it.")
