@@ -215,7 +215,7 @@ WORDS = [
     Row("an unknown choice", "train model=fcn_tinny", "there is no such choice: did you mean fcn_tiny"),
     Row("no choice", "train loss=null", "loss=null: choose one, or leave it out (loss is one of cross_entropy)"),
     Row("an unknown setting", "train train.epoch=3", "unknown setting train.epoch: did you mean train.epochs?"),
-    Row("a setting without its group", "train lr=0.1", "unknown setting lr: did you mean optimizer.lr?"),
+    Row("a setting without its group", "train lr=0.1", "unknown setting lr: type optimizer.lr=0.1"),
     Row("a setting of another command", "evaluate images=x", "unknown setting images"),
     Row("a setting with dashes", "train --lr 0.1", "unrecognized arguments: --lr: settings are typed without dashes"),
     Row("a word alone", "train photos", "'photos' is not a setting: type name=value"),
@@ -718,7 +718,7 @@ FILES = [
     Row("a glob that matches nothing", "predict run=run 'images=new/*.jpg'", "images=new/*.jpg: no image found"),
     Row(
         "a damaged image to predict",
-        "predict run=run images=photos",
+        f"predict run=run images={IMAGE}",
         f"{IMAGE}: not an image that can be read",
         write(IMAGE, "hello"),
     ),
@@ -802,6 +802,16 @@ def test_a_fault_is_answered_in_one_line_and_changes_nothing(
     after.pop("run/.lock", None)  # `resume` looks whether the run is free
     before.pop("run/.lock", None)
     assert after == before
+
+
+def test_a_damaged_image_among_others_is_named_and_the_others_are_predicted(
+    world: Run, capsys: pytest.CaptureFixture[str]
+):
+    write(IMAGE, "hello")()
+    assert world("predict", "run=run", "images=photos/images/train", "out=new") == 2
+    total = len(list(Path("photos/images/train").iterdir()))
+    assert len(list(Path("new/masks").iterdir())) == total - 1
+    assert f"1 of {total} images could not be predicted: {IMAGE}: not an image" in said(capsys)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -61,7 +61,7 @@ def evaluate(
         logger=False,
         enable_checkpointing=False,
     )
-    network = trained.network.to(device.dtype_of_weights(precision), memory_format=torch.channels_last)
+    network = trained.network.to(device.dtype_of_weights(precision)).to(memory_format=torch.channels_last)
     scorer = Scorer(network, class_names=trained.classes.names, void=module.classes.void)
     result = score_split(engine, scorer, module, split)
     if engine.is_global_zero:

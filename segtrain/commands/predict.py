@@ -2,7 +2,7 @@
 
 import io
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from torch import nn
 from .. import disk
 from ..build import Trust
 from ..data.classes import ClassTable
+from ..data.files.arrays import SUFFIXES as ARRAYS
 from ..data.files.geotiff import Place, place_of, world_file
 from ..data.files.images import MAX_PIXELS, SUFFIXES, header, read_image
 from ..data.layouts.tree import PASSED_OVER, Tree
@@ -75,7 +76,7 @@ def predict(
                 raise
             failed.append(reason_of(path, error))
             continue
-        write_mask(target / "masks" / name, result, path, trained.classes, home)
+        write_mask(target / "masks", name, result, path, trained.classes, home)
         picture = overlay_with_legend(result.image, result.mask, trained.classes)
         write_picture(target / "overlays" / f"{name}.png", picture, home)
     conclude(sources, failed, target)
@@ -111,10 +112,12 @@ def conclude(sources: Images, failed: list[str], target: Path) -> None:
         kinds = Counter(path.suffix or "without suffix" for path in sources.others).most_common()
         names = ", ".join(f"{number} {kind}" for kind, number in kinds)
         say(f"left aside, as no images by their names: {names}")
-    for line in failed:
-        say(f"not predicted: {line}")
+    if len(failed) > 1:
+        for line in failed:
+            say(f"not predicted: {line}")
     if failed:
-        raise UserError(f"{len(failed)} of {total} images could not be predicted; their names and reasons are above")
+        more = f" (and {len(failed) - 1} more, see above)" if len(failed) > 1 else ""
+        raise UserError(f"{len(failed)} of {total} images could not be predicted: {failed[0]}{more}")
 
 
 def find_images(images: str) -> Images:
@@ -127,12 +130,16 @@ def find_images(images: str) -> Images:
     else:
         folder, files = matches(images)
         files, named = list(shown(files, folder)), True
-    pictures = [file for file in files if file.suffix.lower() in SUFFIXES]
+    pictures = of_kind(files, SUFFIXES) or of_kind(files, ARRAYS)
     if not pictures and named:  # whose suffix was typed, or is like no other: reading them says what is wrong
         pictures = files
     if not pictures:
         raise FileNotFoundError(no_image(images))
     return Images(by_name(pictures, folder, images), sorted(set(files) - set(pictures)))
+
+
+def of_kind(files: Iterable[Path], suffixes: Collection[str]) -> list[Path]:
+    return [file for file in files if file.suffix.lower() in suffixes]
 
 
 def shown(paths: Iterable[Path], folder: Path) -> Iterable[Path]:
@@ -151,7 +158,7 @@ def by_name(files: Iterable[Path], folder: Path, images: str) -> dict[str, Path]
         below = file.relative_to(folder)
         if ".." in below.parts:
             raise UserError(f"images={images}: with '..' after a wildcard, {file} would be written somewhere else")
-        name = below.with_suffix("").as_posix()
+        name = below.as_posix().removesuffix(below.suffix)
         if name in found:
             apart = f"predict them apart, such as images='{folder}/*{file.suffix}' with an out=FOLDER of its own"
             raise UserError(f"{file} and {found[name].name} would both become {name}.png: {apart}")
@@ -168,23 +175,18 @@ def indexed(mask: np.ndarray, classes: ClassTable) -> Image.Image:
     return image
 
 
-def write_mask(path: Path, result: Predicted, source: Path, classes: ClassTable, home: Path) -> None:
-    """Write the mask of the image `source` as `path` with a suffix: as a GeoTIFF where that is one, else as a PNG, with
-    the world file of the image where it has one."""
+def write_mask(folder: Path, name: str, result: Predicted, source: Path, classes: ClassTable, home: Path) -> None:
+    """Write the mask of the image `source`: as a GeoTIFF where that is one, else as a PNG, with the world file of the
+    image where it has one. A name may hold dots, or be nothing else."""
     picture = indexed(result.mask, classes)
     if result.place is not None:
         tags = result.place.for_mask(classes.void)
-        write_picture(with_ending(path, ".tif"), picture, home, tiffinfo=tags, compression="tiff_adobe_deflate")
+        write_picture(folder / f"{name}.tif", picture, home, tiffinfo=tags, compression="tiff_adobe_deflate")
         return
-    write_picture(with_ending(path, ".png"), picture, home)
+    write_picture(folder / f"{name}.png", picture, home)
     world = world_file(source)
     if world is not None:
-        disk.write(with_ending(path, ".pgw"), world.read_bytes())
-
-
-def with_ending(path: Path, ending: str) -> Path:
-    """The path with something behind its name, which may hold dots."""
-    return path.with_name(path.name + ending)
+        disk.write(folder / f"{name}.pgw", world.read_bytes())
 
 
 def write_picture(path: Path, picture: Image.Image, home: Path, **options: object) -> None:

@@ -16,7 +16,7 @@ MOST_CLASSES = 40  # in the confusion picture, whose size grows with their squar
 GAP, CAPTION = 4, 18  # pixels between pictures, and of the lines above them
 LINES = 4  # of a legend below an overlay
 AT_ONCE = 1 << 20  # pixels that are painted over at a time
-Named = tuple[str, Sequence[int] | None]  # a class and its colour; `None` where it is left as photographed
+Named = tuple[str, Sequence[int] | None]  # a class and its colour: `None` where it is left as photographed, () for none
 
 
 class Entry(NamedTuple):
@@ -138,14 +138,15 @@ def legend(named: Sequence[Named], width: int, line: int = CAPTION, most: int | 
     kept = len(named)
     while most is not None and len(rows) > most and kept > 0:
         kept -= 1
-        rows = flow([*named[:kept], (f"and {len(named) - kept} more", None)], width, line)
+        rows = flow([*named[:kept], (f"and {len(named) - kept} more", ())], width, line)
     ends = [row[-1].right for row in rows]
     picture = Image.new("RGB", (max(width, *ends), line * len(rows)), "white")
     draw, inset = ImageDraw.Draw(picture), line // 6
     for top, row in zip(range(0, picture.height, line), rows, strict=True):
         for name, color, left, _ in row:
             square = (left, top + inset, left + line - 2 * inset, top + line - inset)
-            draw.rectangle(square, fill=tuple(color) if color else None, outline="grey")
+            if color != ():
+                draw.rectangle(square, fill=tuple(color) if color else None, outline="grey")
             draw.text((left + line, top + line // 9), name, fill="black", font_size=line - 2 * inset)
     return picture
 

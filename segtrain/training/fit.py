@@ -112,7 +112,7 @@ def next_steps(parts: Parts, folder: Path, verdict: Verdict | None) -> list[str]
 
 def build_trainer(parts: Parts, folder: Path | None, first_step: int | None, keeper: Checkpoint) -> Trainer:
     """Lightning's trainer, counting steps, with our loggers, callbacks and checkpoints."""
-    steps_between = max(1, round(parts.train.validate_epochs * parts.epoch_steps))
+    steps_between = parts.train.steps_between(len(parts.data.source("train")), parts.data.batch_size)
     loggers: list[Logger] = []
     if folder:
         table = MetricsTable(folder / "metrics.csv", tags(parts.data.classes.names), first_step)
@@ -179,8 +179,16 @@ def headline(parts: Parts, folder: Path, *, resumed: bool) -> str:
         f"{verb} {parts.settings['name']}: {images} images, {counted(len(data.classes), 'class')}; "
         f"{millions:.2f} M parameters; {place}, {parts.precision} ({parts.reason}); "
         f"batch {data.batch_size} of {height} x {width}; {counted(parts.steps, 'step')} = "
-        f"{parts.steps / parts.epoch_steps:.1f} epochs; {folder}"
+        f"{parts.steps / parts.epoch_steps:.1f} epochs{made_up(parts)}; {folder}"
     )
+
+
+def made_up(parts: Parts) -> str:
+    """Why there are more steps than the epochs have, if there are."""
+    planned = parts.train.epoch_steps(len(parts.data.source("train")), parts.data.batch_size)
+    if parts.train.steps is not None or parts.steps == planned:
+        return ""
+    return f" ({parts.train.epochs:g} epochs are {planned} steps: train.min_steps makes them up to {parts.steps})"
 
 
 def circumstances(parts: Parts, step: int) -> str:

@@ -133,17 +133,17 @@ def report_score(
         result = {**result, "constant_miou": verdict.constant_miou, "not_found": list(verdict.not_found)}
     first, *others = write_score(folder, result, matrix)
     say(f"{split}: {counted(result['images'], 'image')}\n{table(result)}")
-    if verdict is not None and miou is not None:
-        say_verdict(verdict, miou, record, steps)
+    if verdict is not None:
+        say_verdict(verdict, record, steps)
     if split == "val" and data.final_split == "val":
         say("These data have no test split: val also chose the checkpoint, so this score flatters it.")
     say(f"written: {folder / first}, {' and '.join(others)} beside it")
     return verdict
 
 
-def say_verdict(verdict: Verdict, miou: float, record: Record, steps: int | None) -> None:
+def say_verdict(verdict: Verdict, record: Record, steps: int | None) -> None:
     """Say what is wrong with a network, if anything is, and what to try."""
-    lines = verdict.lines(miou)
+    lines = verdict.lines()
     for line in lines:
         say(line)
     if lines:

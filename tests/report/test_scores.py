@@ -77,3 +77,13 @@ def test_the_table_names_every_class_and_marks_what_is_undefined(confusion: Conf
     assert lines[1].split() == ["sky", "0.4000", "0.5714", "0.6667", "0.5000", "4"]
     assert lines[3].split() == ["tree", "-", "-", "-", "-", "0"]
     assert lines[4].split() == ["mIoU", "0.5125", "accuracy", "0.7000"]
+
+
+def test_names_that_a_spreadsheet_would_compute_are_texts_in_confusion_csv(tmp_path, confusion: ConfusionMatrix):
+    result = score(summary(confusion), confusion.compute(), "val", ("=1+1", "@sum", "-sky"))
+    write_score(tmp_path, result, confusion.compute())
+    with (tmp_path / "confusion.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[0][1:] == ["'=1+1", "'@sum", "'-sky"]
+    assert [row[0] for row in rows[1:]] == ["'=1+1", "'@sum", "'-sky"]
+    assert set(json.loads((tmp_path / "metrics.json").read_text())["classes"]) == {"=1+1", "@sum", "-sky"}

@@ -12,6 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from segtrain.data import ClassTable
 from segtrain.report import screen as report
 from segtrain.training import callbacks
+from segtrain.training.verdict import judge
 
 CLASSES = ClassTable.from_spec({"ignore": 255, "classes": [{"name": "a", "color": [9, 9, 9]}, {"name": "b"}]})
 
@@ -191,6 +192,20 @@ def test_a_damaged_table_is_said_and_goes_on(tmp_path: Path, capsys: pytest.Capt
         f"1 of its lines cannot be read: the others are kept, and the file as it was, {tmp_path}"
         in capsys.readouterr().out
     )
+
+
+def test_doubts_are_said_once_and_again_where_they_change(monkeypatch: pytest.MonkeyPatch):
+    said: list[str] = []
+    monkeypatch.setattr(callbacks, "say", said.append)
+    doubts = callbacks.Doubts()
+    nothing, good = [[934, 0], [66, 0]], [[930, 4], [6, 60]]
+    for rows in (good, nothing, nothing, [[930, 4], [66, 0]], good, good):
+        doubts.on_validation_end(None, SimpleNamespace(verdict=judge(torch.tensor(rows), ["ground", "crack"])))
+    share = "crack (6.6 % of the pixels)"
+    assert said == [
+        f"  not found so far: {share}; IoU/val is no better than ground everywhere (0.4670)",
+        "  each class is found now",
+    ]
 
 
 def test_a_logger_keeps_tensorboards_thread_quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

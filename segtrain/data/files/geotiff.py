@@ -41,7 +41,8 @@ class Place(NamedTuple):
         """(H, W) bool: where all channels of an image (C, H, W) have the value of pixels that were not seen."""
         if self.nodata is None:
             return np.zeros(image.shape[1:], bool)
-        return (np.isnan(image) if math.isnan(self.nodata) else image == self.nodata).all(0)
+        same = np.isnan(image) if math.isnan(self.nodata) else np.equal(image, self.nodata)
+        return np.all(same, axis=0)
 
 
 def place_of(path: Path) -> Place | None:
