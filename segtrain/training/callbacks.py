@@ -223,6 +223,7 @@ class Mosaic(Callback):
                 self._rows.append([t[..., ::thin, ::thin].cpu().numpy() for t in (image, mask, prediction)])
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
+        """Log the picture; one that cannot be drawn is said."""
         loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoard)]
         if self._rows and loggers and trainer.is_global_zero:
             try:
