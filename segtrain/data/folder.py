@@ -155,7 +155,7 @@ def split_text(whole: str, splits: Mapping[str, Sequence[Pair]], kinds: Sequence
     )
     shares = "70 / 15 / 15" if whole == "" and "test" in splits else "85 / 15"
     images = ", ".join(f"{len(pairs)} {split}" for split, pairs in splits.items())
-    how = f"images are split at random by name, {shares} ({images})"
+    how = f"{images}, at random by name ({shares})"
     if kinds:
         how += f", but kept together: {', '.join(kinds)}"
     if is_cut:
