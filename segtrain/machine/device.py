@@ -5,7 +5,7 @@ import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -88,6 +88,12 @@ def choose(device: str) -> tuple[str, str]:
             return "bf16-mixed", f"this CPU has {found[0].replace('_', '-').upper()}"
         return "32-true", "this CPU has neither AMX nor AVX512-BF16"
     return "32-true", f"mixed precision is not tried on {device}"
+
+
+def keep_depth(precision: Any) -> None:
+    """Have a precision of Lightning's leave images as they are: one that halves the weights would halve images too,
+    which the network normalises first."""
+    precision.convert_input = lambda data: data
 
 
 def device_name(device: str) -> str:

@@ -31,6 +31,7 @@ class Record:
     classes: Any  # the class table, as `classes.yaml` has it
     channels: int  # channels of the images
     fingerprint: str  # fingerprint of the data: names, sizes, classes
+    pictures: dict[str, Any] | None = None  # fields of `Pictures`: what the images were like; older versions noted none
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -58,6 +59,8 @@ class Record:
                 raise damaged(f"{name} has no {TARGET}")
         stored["channels"] = stored_channels(stored)
         stored.setdefault("classes", None)
+        if not isinstance(stored.get("pictures"), dict):
+            stored["pictures"] = None
         return cls(**{field.name: stored[field.name] for field in fields(cls)})
 
 

@@ -2,16 +2,18 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..build import Spec, Trust, build_part
-from ..data import ClassTable, DataModule
+from ..data import DataModule
+from ..data.files.pictures import Pictures, Span
 from ..errors import UserError, from_user
 from ..losses import class_weights
 from ..machine import device as machine
@@ -118,8 +120,12 @@ def assemble(
     refuse_batch(data, engine["accumulate_grad_batches"], count)
     refuse_crop(data)
     torch.manual_seed(settings["seed"])
+    pictures = Pictures.stored(before.pictures) if before else data.measured.pictures
+    data.span = pictures and pictures.span()
     model = network_spec(settings["model"], data, trust, before)
     network = build_network(model, trust)
+    if model.get("mean", 0) is None and data.span:
+        stretch(network, data.span)
     try_network(network, data, engine["accumulate_grad_batches"] * count)
     record = Record(
         run=before.run if before else uuid4().hex,
@@ -130,9 +136,10 @@ def assemble(
         classes=data.classes.spec,
         channels=data.channels,
         fingerprint=data.fingerprint(),
+        pictures=asdict(pictures) if pictures else None,
     )
     steps = train.steps or math.ceil(train.epochs * len(data.source("train")) / data.batch_size)
-    learner = build_learner(network, record, train, data.classes, steps, trust)
+    learner = build_learner(network, record, train, data, steps, trust)
     try_optimizer(learner)
     if init is not None:
         file = Path(init) if Path(init).is_file() else checkpoint_of(init, "best", "init")
@@ -204,6 +211,15 @@ def build_network(model: Spec, trust: Trust | None) -> nn.Module:
     return network.to(memory_format=torch.channels_last)
 
 
+@torch.no_grad()
+def stretch(network: nn.Module, span: Span) -> None:
+    """Have the mean and std that pretrained weights expect of 0..1 stand for the values that the images fill."""
+    low, width = (torch.from_numpy(np.asarray(part, np.float32)).view(1, -1, 1, 1) for part in (span.low, span.width))
+    mean, std = network.get_buffer("mean"), network.get_buffer("std")
+    mean.copy_(low + width * mean)
+    std.copy_(width * std)
+
+
 def model_record(model: Spec, network: nn.Module) -> Spec:
     """The model's settings for building it again and filling it from a checkpoint: no pretrained weights needed."""
     model = without_pretrained(model)
@@ -214,7 +230,7 @@ def model_record(model: Spec, network: nn.Module) -> Spec:
 
 
 def build_learner(
-    network: nn.Module, record: Record, train: TrainSettings, classes: ClassTable, steps: int, trust: Trust | None
+    network: nn.Module, record: Record, train: TrainSettings, data: DataModule, steps: int, trust: Trust | None
 ) -> Learner:
     """The network with its loss, optimiser and schedule."""
     settings = record.settings
@@ -227,11 +243,12 @@ def build_learner(
         schedule=build_part("schedule", settings["schedule"], trust),
         steps=steps,
         seed=settings["seed"],
-        class_names=classes.names,
-        void=classes.void,
+        class_names=data.classes.names,
+        void=data.classes.void,
         auxiliary_weight=train.auxiliary_weight,
         ema=train.ema,
         compile=train.compile,
+        clamp=data.span is None,
     )
 
 

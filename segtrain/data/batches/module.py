@@ -15,11 +15,12 @@ from torch.utils.data import Dataset, Sampler
 
 from ...errors import UserError
 from ..classes import ClassTable
+from ..files.pictures import Span
 from ..workers import Loader, cores
 from .augment import Augment, fitting_crop
 from .sampler import SAMPLE, EndlessBatchSampler, Share, generator
 from .source import Source
-from .statistics import channel_statistics, count_classes
+from .statistics import Statistics, count_classes, measure
 
 MAX_WORKERS = max(32, 4 * (os.cpu_count() or 1))  # more start no faster, and a stranger's settings may ask for any
 
@@ -28,10 +29,17 @@ class TrainSamples(Dataset[dict[str, Any]]):
     """Key -> an augmented crop: {image (C, h, w), mask (h, w), key, color (C, C+1)}."""
 
     def __init__(
-        self, source: Source, augment: Augment, crop: Sequence[int], void: int, seed: int, rarity: np.ndarray | None
+        self,
+        source: Source,
+        augment: Augment,
+        crop: Sequence[int],
+        void: int,
+        seed: int,
+        rarity: np.ndarray | None,
+        span: Span | None = None,
     ) -> None:
         self.source, self.augment, self.crop, self.void, self.seed = source, augment, tuple(crop), void, seed
-        self.rarity = rarity
+        self.rarity, self.span = rarity, span
 
     def __getitem__(self, key: int) -> dict[str, Any]:
         rng, index = generator(self.seed, SAMPLE, key), key % len(self.source)
@@ -43,8 +51,8 @@ class TrainSamples(Dataset[dict[str, Any]]):
             image, mask = self.source.read_small(index, window.shrink), read_mask()
         else:
             image, mask = self.source.read(index)
-        image, mask = window.cut(image, mask, crop=self.crop, void=self.void)
-        return {"image": image, "mask": mask, "key": key, "color": self.augment.color(image.shape[0], rng)}
+        image, mask = window.cut(image, mask, crop=self.crop, void=self.void, low=self.span and self.span.low)
+        return {"image": image, "mask": mask, "key": key, "color": self.augment.color(image.shape[0], rng, self.span)}
 
 
 class WholeSamples(Dataset[dict[str, Any]]):
@@ -73,6 +81,7 @@ class DataModule(LightningDataModule):
 
     Attributes:
         batches_done: Training batches that were computed before; the next loader starts after them.
+        span: The values that the training images fill, in which their colours are jittered; `None` for black to white.
     """
 
     def __init__(
@@ -97,6 +106,7 @@ class DataModule(LightningDataModule):
         self.classes, self.wanted_crop, self.batch_size = classes, crop, batch_size
         self.workers = default_workers() if workers == "auto" else int(workers)
         self.augment, self.seed, self.batches_done = augment, seed, 0
+        self.span: Span | None = None
         self._loaders: list[Loader] = []
 
     def open_splits(self) -> Mapping[str, Source]:
@@ -149,7 +159,8 @@ class DataModule(LightningDataModule):
         assert self.augment is not None and self.trainer is not None
         rank, ranks, pieces = self.trainer.global_rank, self.trainer.world_size, self.trainer.accumulate_grad_batches
         sampler = self._batches(done=self.batches_done, rank=rank, ranks=ranks, pieces=pieces)
-        samples = TrainSamples(source, self.augment, self.crop, self.classes.void, self.seed, self._rarity())
+        void, rarity = self.classes.void, self._rarity()
+        samples = TrainSamples(source, self.augment, self.crop, void, self.seed, rarity, self.span)
         return self._loader(samples, sampler)
 
     def _rarity(self) -> np.ndarray | None:
@@ -193,9 +204,14 @@ class DataModule(LightningDataModule):
         self._loaders.append(loader)
         return loader
 
+    @cached_property
+    def measured(self) -> Statistics:
+        """What is measured of the training images, of which up to 200 are read for it."""
+        return measure(self.source("train"))
+
     def statistics(self) -> tuple[list[float], list[float]]:
-        """Mean and standard deviation per channel of the training images, as fractions of white."""
-        return channel_statistics(self.source("train"))
+        """Mean and standard deviation per channel of the training images, as fractions of white where there is one."""
+        return self.measured.mean, self.measured.std
 
     @cached_property
     def class_pixels(self) -> Tensor:
