@@ -47,5 +47,7 @@ def test_a_batch_is_no_image():
 
 
 def test_output_that_is_not_finite_is_an_error():
-    with pytest.raises(ValueError, match="not finite"):
-        predict(Brightest(), torch.full((3, 2, 2), torch.nan))
+    network = Brightest()
+    nn.init.constant_(network.scale, torch.inf)
+    with pytest.raises(ValueError, match="the network's output is not finite"):
+        predict(network, torch.zeros(3, 2, 2))

@@ -12,9 +12,10 @@ from rich.progress import track
 from .. import disk
 from ..build import Trust
 from ..data.classes import ClassTable
-from ..data.files.images import MAX_PIXELS, SUFFIXES, header, read_image
+from ..data.files.images import MAX_PIXELS, SUFFIXES, Header, Picture, header, read_picture
+from ..data.files.pictures import Pictures, filled
 from ..errors import UserError
-from ..inference import predict as predict_mask
+from ..inference import classify
 from ..machine import device
 from ..machine.device import Computing
 from ..report.pictures import overlay
@@ -37,20 +38,39 @@ def predict(
     kind = device.device_type(trainer.accelerator)
     trained = opened(file, Trust(allow))
     max_pixels = trained.record.settings["data"].get("max_pixels", MAX_PIXELS)
-    bits = {path: header(path, max_pixels).bits for path in sources.values()}  # what cannot be read is known at once
+    heads = {path: header(path, max_pixels) for path in sources.values()}  # what cannot be read is known at once
+    known, channels = Pictures.stored(trained.record.pictures), trained.record.channels
     precision = device.typed_or_stored(trainer.precision, kind, trained.record.precision)
     fabric = Fabric(accelerator=kind, devices=trainer.devices, precision=precision)  # pyright: ignore[reportArgumentType]
+    device.keep_depth(fabric._precision)
     network = fabric.setup_module(trained.network)
     target, home = trained.folder / "predict", trained.folder
     if out:
         target = home = Path(out)
+    others = 0  # images that are not like those of the training
     for name, path in track(sources.items(), "predicting", console=console, disable=not console.is_terminal):
-        image = read_image(path, max_pixels, channels=trained.record.channels, bits=bits[path])
-        mask = predict_mask(network, image).numpy()
+        image = read_picture(path, max_pixels, channels=channels, bits=heads[path].depth)
+        remark = difference(known, heads[path], image)
+        if remark and not others:
+            say(f"{path}: {remark}: the mask may be wrong; give pictures stored as those of the training")
+        others += remark != ""
+        mask = classify(network, image.pixels).numpy()
+        if image.valid is not None:
+            mask[~image.valid.numpy()] = trained.classes.void
         write_picture(target / "masks" / f"{name}.png", indexed(mask, trained.classes), home)
-        picture = Image.fromarray(overlay(image.numpy(), mask, trained.classes))
+        picture = Image.fromarray(overlay(image.pixels.numpy(), mask, trained.classes))
         write_picture(target / "overlays" / f"{name}.png", picture, home)
     say(f"{len(sources)} images: masks in {target / 'masks'}, overlays in {target / 'overlays'}")
+    if others > 1:
+        say(f"{others} images are not like those of the training; the first is named above")
+
+
+def difference(known: Pictures | None, head: Header, image: Picture) -> str:
+    """How an image differs from those that the network was trained on, where that makes its mask doubtful."""
+    if known is None:
+        return ""
+    remarks = known.differ_in_channels(head.channels), known.differ(head.kind, head.bits, filled(image.values()))
+    return "; ".join(filter(None, remarks))
 
 
 def find_images(pattern: str) -> dict[str, Path]:
@@ -92,7 +112,7 @@ def fixed_part(pattern: Path) -> Path:
 
 def indexed(mask: np.ndarray, classes: ClassTable) -> Image.Image:
     """A palette image of class indices; 16-bit grey where there are more classes than a palette holds."""
-    if len(classes) > 256:
+    if len(classes) > 256 or mask.max(initial=0) > 255:
         return Image.fromarray(mask.astype(np.uint16))
     image = Image.fromarray(mask.astype(np.uint8))
     image.putpalette(classes.palette.tobytes())

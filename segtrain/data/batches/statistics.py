@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from ..classes import ClassTable
-from ..files.images import Picture
 from ..files.pictures import Pictures, filled
 from .source import Source
 
@@ -30,22 +29,14 @@ def measure(source: Source, images: int = IMAGES) -> Statistics:
     pixels, total, squares = 0, torch.zeros(()), torch.zeros(())
     spans = []
     for index in np.unique(np.linspace(0, len(source) - 1, images).astype(int)):
-        values = values_of(source.read_picture(int(index)))
+        numbers = source.read_picture(int(index)).values()
+        spans.append(filled(numbers))
+        values = torch.from_numpy(numbers)
         pixels, total, squares = pixels + values.shape[1], total + values.sum(1), squares + (values**2).sum(1)
-        spans.append(filled(values.numpy()))
     mean = total / max(pixels, 1)
     std = (squares / max(pixels, 1) - mean**2).clamp(min=0).sqrt()
     std[std <= NOTHING * mean.abs()] = CONSTANT  # a constant channel must not divide by zero
     return Statistics(mean.tolist(), std.tolist(), Pictures.of(*source.stored, spans))
-
-
-def values_of(picture: Picture) -> Tensor:
-    """(C, N) float64: the pixels that hold data, as fractions of white where there is one."""
-    image = picture.pixels
-    values = image.double().flatten(1)
-    if not image.is_floating_point():
-        values /= torch.iinfo(image.dtype).max
-    return values if picture.valid is None else values[:, picture.valid.flatten()]
 
 
 def count_classes(source: Source, classes: ClassTable) -> Tensor:

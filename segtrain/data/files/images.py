@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from ...errors import UserError
@@ -65,6 +65,13 @@ class Picture(NamedTuple):
 
     pixels: Tensor
     valid: Tensor | None = None
+
+    def values(self) -> np.ndarray:
+        """(C, N) float64: the pixels that hold data, as fractions of white where there is one."""
+        values = self.pixels.double().flatten(1)
+        if not self.pixels.is_floating_point():
+            values /= torch.iinfo(self.pixels.dtype).max
+        return (values if self.valid is None else values[:, self.valid.flatten()]).cpu().numpy()
 
 
 def header(path: Path, max_pixels: int = MAX_PIXELS) -> Header:
@@ -180,6 +187,20 @@ def read_picture(
         return Picture(torch.from_numpy(pixels).permute(2, 0, 1), valid)
 
 
+def opened_pixels(image: Image.Image, channels: int | None) -> np.ndarray:
+    """(H, W, channels) of an image that is open in Pillow, as `read_image` reads a file; by default 1 if it is grey,
+    else 3."""
+    image = ImageOps.exif_transpose(image)
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        pixels = np.asarray(image)
+        fits = pixels.size and 0 <= pixels.min() <= pixels.max() < 1 << 16  # what Pillow made of 16 bits
+        pixels = pixels.astype(np.uint16 if fits else np.int32)
+    else:
+        grey = is_grey(image)
+        pixels = np.asarray(image if image.mode == "F" else image.convert("L" if grey else "RGB"))
+    return with_channels(pixels, channels or (1 if pixels.ndim == 2 else 3), "the image")
+
+
 def of_depth(stored: np.ndarray, bits: int, path: Path) -> np.ndarray:
     """Stored pixels as the numbers that are handed out for 8, 16 or 32 bits."""
     white = np.iinfo(stored.dtype).max if stored.dtype in (np.uint8, np.uint16) else None
@@ -218,7 +239,7 @@ def read_pixels(path: Path, max_pixels: int, mode: str, shrink: int = 1) -> np.n
         return high << 8 | np.asarray(loaded(image, raw_mode=low).convert("RGB"))
 
 
-def with_channels(pixels: np.ndarray, channels: int, path: Path) -> np.ndarray:
+def with_channels(pixels: np.ndarray, channels: int, path: Path | str) -> np.ndarray:
     """(H, W, channels) of (H, W) or (H, W, C)."""
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     own = pixels.shape[2]
