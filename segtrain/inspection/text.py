@@ -15,6 +15,7 @@ from ..data.color import hex_of, number_of
 from ..data.findings import Finding
 from ..data.layouts.choice import LAYOUTS, OpenFolder
 from ..data.layouts.reading import Reading
+from ..data.survey.facts import pictures
 from ..report.screen import bars, columns
 from .counts import Counts
 from .inspect import Inspection
@@ -24,6 +25,7 @@ SIZES_SHOWN = 3
 FINDINGS_SHOWN = 10  # of a kind
 FOLDERS_SHOWN = 3  # of pictures that are not used
 READINGS_SHOWN = 6
+DATA = 0.5  # share of half transparent pixels from which on a channel is rather data than alpha
 ALONE = ("no mask", "no image", "no partner")  # kinds of errors
 
 
@@ -135,6 +137,29 @@ def splits_text(inspection: Inspection) -> str:
         bits = frequent(str(image.bits) for image in images)
         rows.append((split, f"{len(pairs)}", sizes, channels, bits))
     return columns(rows, {1})
+
+
+def values_text(inspection: Inspection) -> list[str]:
+    """A sentence where the training images do not fill black to white, and one where what is marked as alpha may be
+    a channel like the others."""
+    root = inspection.folder.root
+    pairs = inspection.splits.get("train") or inspection.folder.reading.pairs
+    images = inspection.survey.usable_images(pairs)
+    lines = []
+    known = pictures(images)
+    if known and known.span():
+        first = next(pair for pair in pairs if inspection.survey.image(pair).low)
+        lines.append(
+            f"images such as {below(root, first.image)}: {known.stores}, filled from {known.fills}; colours are "
+            "jittered in that range"
+        )
+    alpha = [pair.image for pair in pairs if inspection.survey.image(pair).alpha > DATA]
+    if alpha:
+        lines.append(
+            f"{len(alpha)} images have a last channel that is marked as alpha but varies as data do, such as "
+            f"{below(root, alpha[0])}: it is left out; to have it used, mark it as unspecified (ExtraSamples 0)"
+        )
+    return lines
 
 
 def frequent(values: Iterable[str]) -> str:

@@ -201,6 +201,17 @@ def opened_pixels(image: Image.Image, channels: int | None) -> np.ndarray:
     return with_channels(pixels, channels or (1 if pixels.ndim == 2 else 3), "the image")
 
 
+def read_alpha(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """(H, W): the first channel that is marked as alpha in an image whose header has one."""
+    page = tiff.page_in(path)
+    if page and not page.is_for_pillow:
+        with refusals(path, max_pixels):
+            refuse_page(page, max_pixels)
+            return tiff.read(path, page, whole=True)[..., page.channels]
+    with opened(path, max_pixels) as image:
+        return np.asarray(loaded(image).convert("RGBA").getchannel("A"))
+
+
 def of_depth(stored: np.ndarray, bits: int, path: Path) -> np.ndarray:
     """Stored pixels as the numbers that are handed out for 8, 16 or 32 bits."""
     white = np.iinfo(stored.dtype).max if stored.dtype in (np.uint8, np.uint16) else None

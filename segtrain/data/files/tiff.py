@@ -162,8 +162,9 @@ def problem(page: Page, tags: ImageFileDirectory_v2, samples: int) -> str:
     return ""
 
 
-def read(path: Path, page: Page) -> np.ndarray:
-    """(H, W, channels) of the numbers as they are stored; of a damaged file, tifffile raises errors of many types."""
+def read(path: Path, page: Page, *, whole: bool = False) -> np.ndarray:
+    """(H, W, channels) of the numbers as they are stored, with those marked as alpha if it is the `whole`; of a damaged
+    file, tifffile raises errors of many types."""
     tifffile: Any = importlib.import_module("tifffile")  # an extra
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it says of a damaged file, it raises too
     with tifffile.TiffFile(path) as file:
@@ -177,7 +178,8 @@ def read(path: Path, page: Page) -> np.ndarray:
     shape = (page.height, page.width, page.channels)
     if pixels.ndim != 3 or pixels.shape[:2] != shape[:2] or pixels.shape[2] < page.channels:
         raise UserError(f"pixels of shape {pixels.shape}, expected {shape}")
-    return np.ascontiguousarray(pixels[..., : page.channels], pixels.dtype.newbyteorder("="))
+    pixels = pixels if whole else pixels[..., : page.channels]
+    return np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("="))
 
 
 def absent(pixels: np.ndarray, nodata: str) -> np.ndarray | None:

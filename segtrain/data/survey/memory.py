@@ -12,7 +12,7 @@ from ..files.pair import Pair
 from .facts import ImageFacts, MaskFacts
 
 COMMIT = 64  # pairs after which what was read is safe, and another process may write
-FORMAT = 1  # of what is remembered; another number forgets it
+FORMAT = 2  # of what is remembered; another number forgets it
 
 
 def remembered() -> Path | None:
@@ -108,8 +108,8 @@ def stamp(path: Path) -> tuple[int, int]:
 
 
 def image_facts(content: dict[str, Any]) -> ImageFacts:
-    pairs = {"look": bytes.fromhex(content["look"]), "mean": tuple(content["mean"]), "square": tuple(content["square"])}
-    return ImageFacts(**(content | pairs))
+    tuples = {name: tuple(content[name]) for name in ("mean", "square", "low", "high")}
+    return ImageFacts(**(content | tuples | {"look": bytes.fromhex(content["look"])}))
 
 
 def mask_facts(content: dict[str, Any]) -> MaskFacts:
