@@ -79,7 +79,7 @@ DOORS = {
     "text": Door(),
     "disk": Door(),
     "build": Door(),
-    "inference": Door(),
+    "inference": Door({"data.files"}),  # which reads an image that is given by its path
     "report": Door({"data.classes", "metrics"}),
     "runs": Door({"build", "data.classes"}),
     "training": Door({"data", "losses", "metrics", "runs", "report", "machine", "build"}, lightning=True),

@@ -15,7 +15,7 @@ from ..data.color import hex_of, number_of
 from ..data.findings import Finding
 from ..data.layouts.choice import LAYOUTS, OpenFolder
 from ..data.layouts.reading import Reading
-from ..data.survey.facts import pictures
+from ..data.survey.facts import ImageFacts, pictures
 from ..report.screen import bars, columns
 from .counts import Counts
 from .inspect import Inspection
@@ -133,10 +133,21 @@ def splits_text(inspection: Inspection) -> str:
     for split, pairs in inspection.splits.items():
         images = inspection.survey.usable_images(pairs)
         sizes = frequent(f"{image.width} x {image.height}" for image in images)
-        channels = frequent(str(image.channels) for image in images)
-        bits = frequent(str(image.bits) for image in images)
+        channels = frequent(channels_text(image) for image in images)
+        bits = frequent(depth_text(image) for image in images)
         rows.append((split, f"{len(pairs)}", sizes, channels, bits))
     return columns(rows, {1})
+
+
+def channels_text(image: ImageFacts) -> str:
+    """The channels that are read, and whether there is alpha, which is not."""
+    read = len(image.mean) or image.channels
+    return str(read) if image.alpha is None else f"{read} + alpha"
+
+
+def depth_text(image: ImageFacts) -> str:
+    """Bits of a channel, and the kind of numbers that are not the usual ones."""
+    return str(image.bits) if image.kind == "unsigned" else f"{image.bits} {image.kind}"
 
 
 def values_text(inspection: Inspection) -> list[str]:
@@ -153,7 +164,7 @@ def values_text(inspection: Inspection) -> list[str]:
             f"images such as {below(root, first.image)}: {known.stores}, filled from {known.fills}; colours are "
             "jittered in that range"
         )
-    alpha = [pair.image for pair in pairs if inspection.survey.image(pair).alpha > DATA]
+    alpha = [pair.image for pair in pairs if (inspection.survey.image(pair).alpha or 0) > DATA]
     if alpha:
         lines.append(
             f"{len(alpha)} images have a last channel that is marked as alpha but varies as data do, such as "

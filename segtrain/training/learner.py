@@ -58,7 +58,6 @@ class Learner(Validator):
         auxiliary_weight: Factor on the loss of the network's auxiliary head, if it has one.
         ema: Decay of the moving average of the weights, which is then what is scored; `None` for no average.
         compile: Whether training steps use torch.compile; scores must not depend on it.
-        clamp: Whether jittered colours end at black and white, as those of photographs do.
     """
 
     def __init__(
@@ -75,11 +74,10 @@ class Learner(Validator):
         auxiliary_weight: float,
         ema: float | None,
         compile: bool = False,
-        clamp: bool = True,
     ) -> None:
         super().__init__(network, loss=loss, class_names=class_names, void=void)
         self.make_optimizer, self.schedule = optimizer, schedule
-        self.steps, self.seed, self.auxiliary_weight, self.clamp = steps, seed, auxiliary_weight, clamp
+        self.steps, self.seed, self.auxiliary_weight = steps, seed, auxiliary_weight
 
         def forward(image: Tensor) -> Any:  # no module: a compiled one would stand in the state dict a second time
             return network(image)
@@ -104,7 +102,7 @@ class Learner(Validator):
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """The loss of this piece per pixel, void or not: `on_before_optimizer_step` mends the divisor."""
-        outputs = self.train_network(apply_color(batch["image"], batch["color"], clamp=self.clamp))
+        outputs = self.train_network(apply_color(batch["image"], batch["color"], clamp="span" not in batch))
         logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
         mask = batch["mask"]
         numerator, denominator = self.loss(logits, mask)
@@ -221,7 +219,10 @@ def adopt_settings(checkpoint: dict[str, Any], fresh: Optimizer) -> None:
 
 
 def apply_color(image: Tensor, color: Tensor, *, clamp: bool = True) -> Tensor:
-    """Images (N, C, H, W) under the affine colour maps (N, C, C+1), float32 in any precision: bf16 has 8 bits."""
+    """Images (N, C, H, W) under the affine colour maps (N, C, C+1), in float32 in any precision: bf16 has 8 bits.
+
+    Photographs end at black and white (`clamp`); in data that fill another range, nothing does.
+    """
     white = 1 if image.is_floating_point() else torch.iinfo(image.dtype).max
     image, color = image.float() / white, color.float()
     with torch.autocast(image.device.type, enabled=False):

@@ -248,7 +248,6 @@ def build_learner(
         auxiliary_weight=train.auxiliary_weight,
         ema=train.ema,
         compile=train.compile,
-        clamp=data.span is None,
     )
 
 

@@ -26,7 +26,8 @@ MAX_WORKERS = max(32, 4 * (os.cpu_count() or 1))  # more start no faster, and a 
 
 
 class TrainSamples(Dataset[dict[str, Any]]):
-    """Key -> an augmented crop: {image (C, h, w), mask (h, w), key, color (C, C+1)}."""
+    """Key -> an augmented crop: {image (C, h, w), mask (h, w), key, color (C, C+1)}; of images that do not fill 0..1
+    also {span (2, C)}, the lowest and the highest values that they fill."""
 
     def __init__(
         self,
@@ -51,8 +52,10 @@ class TrainSamples(Dataset[dict[str, Any]]):
             image, mask = self.source.read_small(index, window.shrink), read_mask()
         else:
             image, mask = self.source.read(index)
-        image, mask = window.cut(image, mask, crop=self.crop, void=self.void, low=self.span and self.span.low)
-        return {"image": image, "mask": mask, "key": key, "color": self.augment.color(image.shape[0], rng, self.span)}
+        span = self.span
+        image, mask = window.cut(image, mask, crop=self.crop, void=self.void, low=span and span.low)
+        sample = {"image": image, "mask": mask, "key": key, "color": self.augment.color(image.shape[0], rng, span)}
+        return sample if span is None else {**sample, "span": torch.tensor(span)}
 
 
 class WholeSamples(Dataset[dict[str, Any]]):

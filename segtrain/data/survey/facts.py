@@ -23,19 +23,21 @@ class FileFacts:
 
 @dataclass(frozen=True)
 class ImageFacts(FileFacts):
-    """An image file. Its channels are those that are read; a palette counts as 3, and alpha is left out.
+    """An image file. Its channels are those stored, alpha among them; a palette counts as 3.
 
     Attributes:
         kind: Of its numbers: unsigned, signed or float.
-        alpha: The share of the pixels that the channel marked as alpha makes neither clear nor opaque.
+        alpha: The share of the pixels that the channel marked as alpha makes neither clear nor opaque; `None` if there
+            is none. It is not read otherwise.
         digest: A hash of the file's bytes.
         look: The image in 16 x 16 grey pixels, stretched to 0..255; empty if it is of one grey.
-        mean: The mean of each channel, as a fraction of white where there is one; `square` is the mean of the squares.
+        mean: The mean of each channel but alpha, as a fraction of white where there is one; `square` is the mean of the
+            squares.
         low: The value below which half a per cent of the pixels lie, and `high` the one above which others do.
     """
 
     kind: Kind = "unsigned"
-    alpha: float = 0.0
+    alpha: float | None = None
     digest: str = ""
     look: bytes = b""
     mean: tuple[float, ...] = ()
@@ -68,11 +70,12 @@ class MaskFacts(FileFacts):
 
 def pictures(images: Sequence[ImageFacts]) -> Pictures | None:
     """What these images are like together: of the kind that most of them are. Among colours, grey is repeated."""
-    kinds = Counter((image.kind, max(image.bits, 8), image.channels) for image in images)
+    images = [image for image in images if image.low]
+    kinds = Counter((image.kind, max(image.bits, 8)) for image in images)
     if not kinds:
         return None
-    (kind, bits, _), _ = kinds.most_common(1)[0]
-    channels = max(image.channels for image in images)
+    (kind, bits), _ = kinds.most_common(1)[0]
+    channels = max(len(image.low) for image in images)
     spans = []
     for image in images:
         repeats = channels if len(image.low) == 1 else 1

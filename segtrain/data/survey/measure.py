@@ -48,7 +48,7 @@ def examine_image(path: Path, max_pixels: int) -> ImageFacts:
                 facts.update(header_facts(image, path))
                 if plain.bits == 8 and not plain.has_gaps:
                     facts.update(byte_statistics(loaded(image)))
-        facts["channels"] = plain.channels
+        facts.setdefault("channels", plain.channels)
         if "look" not in facts:
             facts.update(array_statistics(read_picture(path, max_pixels, channels=plain.channels, bits=plain.depth)))
         if plain.alpha:
