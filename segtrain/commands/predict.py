@@ -12,7 +12,7 @@ from rich.progress import track
 from .. import disk
 from ..build import Trust
 from ..data.classes import ClassTable
-from ..data.files.images import MAX_PIXELS, SUFFIXES, Header, Picture, header, read_picture
+from ..data.files.images import MAX_PIXELS, SUFFIXES, header, read_picture
 from ..data.files.pictures import Pictures, filled
 from ..errors import UserError
 from ..inference import classify
@@ -50,7 +50,7 @@ def predict(
     others = 0  # images that are not like those of the training
     for name, path in track(sources.items(), "predicting", console=console, disable=not console.is_terminal):
         image = read_picture(path, max_pixels, channels=channels, bits=heads[path].depth)
-        remark = difference(known, heads[path], image)
+        remark = known.remark(*heads[path].stored, filled(image.values())) if known else ""
         if remark and not others:
             say(f"{path}: {remark}: the mask may be wrong; give pictures stored as those of the training")
         others += remark != ""
@@ -63,14 +63,6 @@ def predict(
     say(f"{len(sources)} images: masks in {target / 'masks'}, overlays in {target / 'overlays'}")
     if others > 1:
         say(f"{others} images are not like those of the training; the first is named above")
-
-
-def difference(known: Pictures | None, head: Header, image: Picture) -> str:
-    """How an image differs from those that the network was trained on, where that makes its mask doubtful."""
-    if known is None:
-        return ""
-    remarks = known.differ_in_channels(head.channels), known.differ(head.kind, head.bits, filled(image.values()))
-    return "; ".join(filter(None, remarks))
 
 
 def find_images(pattern: str) -> dict[str, Path]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..data.classes import ClassTable
 from ..data.color import hex_of, number_of
+from ..data.files.pair import Pair
 from ..data.findings import Finding
 from ..data.layouts.choice import LAYOUTS, OpenFolder
 from ..data.layouts.reading import Reading
@@ -150,27 +151,36 @@ def depth_text(image: ImageFacts) -> str:
     return str(image.bits) if image.kind == "unsigned" else f"{image.bits} {image.kind}"
 
 
-def values_text(inspection: Inspection) -> list[str]:
-    """A sentence where the training images do not fill black to white, and one where what is marked as alpha may be
-    a channel like the others."""
-    root = inspection.folder.root
-    pairs = inspection.splits.get("train") or inspection.folder.reading.pairs
-    images = inspection.survey.usable_images(pairs)
-    lines = []
-    known = pictures(images)
-    if known and known.span():
-        first = next(pair for pair in pairs if inspection.survey.image(pair).low)
-        lines.append(
-            f"images such as {below(root, first.image)}: {known.stores}, filled from {known.fills}; colours are "
-            "jittered in that range"
-        )
-    alpha = [pair.image for pair in pairs if (inspection.survey.image(pair).alpha or 0) > DATA]
-    if alpha:
-        lines.append(
-            f"{len(alpha)} images have a last channel that is marked as alpha but varies as data do, such as "
-            f"{below(root, alpha[0])}: it is left out; to have it used, mark it as unspecified (ExtraSamples 0)"
-        )
-    return lines
+def trained_pairs(inspection: Inspection) -> Sequence[Pair]:
+    """The pairs that a training takes, whose images decide on the range of values; all pairs where none are to be
+    trained on."""
+    return inspection.splits.get("train") or inspection.folder.reading.pairs
+
+
+def range_text(inspection: Inspection) -> list[str]:
+    """A sentence where the images do not fill black to white, as photographs do."""
+    pairs = trained_pairs(inspection)
+    known = pictures(inspection.survey.usable_images(pairs))
+    if known is None or known.span() is None:
+        return []
+    first = next(pair for pair in pairs if inspection.survey.image(pair).low)
+    return [
+        f"images such as {below(inspection.folder.root, first.image)}: {known.stores}, filled from {known.fills}; "
+        "colours are jittered in that range"
+    ]
+
+
+def alpha_text(inspection: Inspection) -> list[str]:
+    """A sentence where what is marked as alpha may be a channel like the others."""
+    pairs = trained_pairs(inspection)
+    alike = [pair.image for pair in pairs if (inspection.survey.image(pair).alpha or 0) > DATA]
+    if not alike:
+        return []
+    return [
+        f"in {len(alike)} of {len(pairs)} images, the last channel is marked as alpha but varies as data do, such as "
+        f"in {below(inspection.folder.root, alike[0])}: it is left out; to have it used, mark it as unspecified "
+        "(ExtraSamples 0)"
+    ]
 
 
 def frequent(values: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ from ..data.survey.survey import readers, survey, unknown
 from ..errors import UserError
 from ..report.screen import COMMAND, say
 from .inspect import inspect
-from .text import ALONE, findings_text, left_out, values_text, word
+from .text import ALONE, alpha_text, findings_text, left_out, word
 
 PATIENCE = 60  # seconds that a training waits for the full check
 TRIAL = 8  # pairs that are read to tell how long all will take
@@ -50,7 +50,7 @@ def before_training(data: DataModule) -> None:
     else:
         inspection = inspect(folder, data.classes.spec, data.group, data.max_pixels)
         errors = inspection.errors
-        for line in values_text(inspection):
+        for line in alpha_text(inspection):
             say(line)
         warnings = Counter(finding.kind for finding in inspection.findings if finding.severity == "warning")
         if warnings:

@@ -6,6 +6,7 @@ from torch import nn
 
 from segtrain.build import Trust
 from segtrain.data import ShapesData
+from segtrain.data.files.pictures import Span
 from segtrain.errors import UserError
 from segtrain.training import parts
 
@@ -59,3 +60,17 @@ def test_weights_of_another_network_are_taken_where_they_fit(capsys: pytest.Capt
     assert capsys.readouterr().out == "init: 1 of 4 tensors loaded; fresh: 0.bias, 1.weight, 1.bias\n"
     with pytest.raises(UserError, match=r"hardly anything of that checkpoint fits"):
         parts.begin_with(network, {"2.bias": torch.ones(1)})
+
+
+def test_what_pretrained_weights_expect_of_0_to_1_stands_for_what_the_images_fill() -> None:
+    network = Plain()
+    parts.stretch(network, Span((100.0, -2.0), (200.0, 2.0)))
+    assert network.mean.flatten().tolist() == pytest.approx([140.0, 0.0])
+    assert network.std.flatten().tolist() == pytest.approx([20.0, 1.0])
+
+
+class Plain(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor([0.4, 0.5]).view(1, 2, 1, 1))
+        self.register_buffer("std", torch.tensor([0.2, 0.25]).view(1, 2, 1, 1))

@@ -100,8 +100,7 @@ class FolderSource:
 
     @property
     def stored(self) -> tuple[Kind, int, int]:
-        kinds = Counter((header.kind, header.bits, header.channels) for header in self.headers)
-        return kinds.most_common(1)[0][0]
+        return Counter(header.stored for header in self.headers).most_common(1)[0][0]
 
     def shrinks(self, index: int) -> bool:
         return self.headers[index].shrinks

@@ -55,6 +55,11 @@ class Header(NamedTuple):
     alpha: bool = False  # whether it has a channel that is marked as alpha, and is left out
 
     @property
+    def stored(self) -> tuple[Kind, int, int]:
+        """The kind and the bits of its numbers, and its channels."""
+        return self.kind, self.bits, self.channels
+
+    @property
     def depth(self) -> int:
         """Bits of the numbers that `read_image` makes of it: 8, 16, or 32 for float32."""
         return self.bits if self.kind == "unsigned" and self.bits <= 16 else FLOAT

@@ -119,6 +119,10 @@ class Pictures:
         low, high = np.where(as_photograph, 0, low), np.where(as_photograph, 1, high)
         return Span(tuple(low.tolist()), tuple(high.tolist()))
 
+    def remark(self, kind: str, bits: int, channels: int, span: Span) -> str:
+        """All that is said of an image that differs from these pictures; nothing of one that does not."""
+        return "; ".join(filter(None, (self.differ_in_channels(channels), self.differ(kind, bits, span))))
+
     def differ(self, kind: str, bits: int, span: Span) -> str:
         """What is said of an image that differs so much from these pictures that a network will take it for another
         thing; nothing of one that does not. Channels are judged by `differ_in_channels`."""
@@ -164,6 +168,6 @@ def fills(kind: str, bits: int, span: Span) -> str:
     """Which values a span covers, in words, as they stand in the files."""
     white = scale_of(kind, bits)
     low, high = min(span.low) * white, max(span.high) * white
-    if white == 1:
-        return f"{low:.4g} to {high:.4g}"
-    return f"{low:.0f} to {high:.0f} of {white}"
+    if white > 1:
+        return f"{low:.0f} to {high:.0f} of {white}"
+    return " to ".join(f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}" for value in (low, high))

@@ -71,7 +71,7 @@ class MaskFacts(FileFacts):
 def pictures(images: Sequence[ImageFacts]) -> Pictures | None:
     """What these images are like together: of the kind that most of them are. Among colours, grey is repeated."""
     images = [image for image in images if image.low]
-    kinds = Counter((image.kind, max(image.bits, 8)) for image in images)
+    kinds: Counter[tuple[Kind, int]] = Counter((image.kind, max(image.bits, 8)) for image in images)
     if not kinds:
         return None
     (kind, bits), _ = kinds.most_common(1)[0]

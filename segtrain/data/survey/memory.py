@@ -109,7 +109,7 @@ def stamp(path: Path) -> tuple[int, int]:
 
 def image_facts(content: dict[str, Any]) -> ImageFacts:
     tuples = {name: tuple(content[name]) for name in ("mean", "square", "low", "high")}
-    return ImageFacts(**(content | tuples | {"look": bytes.fromhex(content["look"])}))
+    return ImageFacts(**{**content, **tuples, "look": bytes.fromhex(content["look"])})
 
 
 def mask_facts(content: dict[str, Any]) -> MaskFacts:
