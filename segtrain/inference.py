@@ -1,5 +1,7 @@
 """From an image and a network to a mask."""
 
+import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +10,14 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from . import windows
 from .data.files.images import Picture, header, opened_pixels, read_picture
 from .data.files.pictures import Kind, Pictures, filled, scale_of
 from .errors import UserError
 
 NO_DATA = -1  # in a mask: pixels that are NaN or infinite, or that a TIFF says hold no data
 EXPECTED = "expected a path, a PIL image, a tensor (C, H, W), or an array (H, W, C) or (H, W)"
+MISFIT = re.compile("channels|size of tensor|shapes cannot be")  # in what torch says of other channels
 BEYOND = 0.5  # how far fractions may lie outside 0..1, as resampling makes them
 
 
@@ -42,15 +46,24 @@ def predict(network: nn.Module, image: str | Path | Image.Image | Tensor | np.nd
 
 @torch.inference_mode()
 def classify(network: nn.Module, image: Tensor) -> Tensor:
-    """The most likely class of every pixel (H, W) int64, on the CPU, of an image (C, H, W) as the network takes it."""
+    """The most likely class of every pixel (H, W) int64, on the CPU, of an image (C, H, W) as the network takes it; of
+    a large one in windows."""
+    network.eval()
+    compute = partial(most_likely, network)
+    reach = windows.reach_of(network, compute, image) if windows.is_large(image) else None
+    return compute(image) if reach is None else windows.computed(compute, image, reach)
+
+
+def most_likely(network: nn.Module, image: Tensor) -> Tensor:
+    """The most likely class (H, W) of every pixel of an image (C, H, W) that is computed at once, on the CPU."""
     device = next(network.parameters()).device
     batch = image[None].to(device).contiguous(memory_format=torch.channels_last)
     try:
-        logits = network.eval()(batch)
-    except torch.OutOfMemoryError:
-        raise
-    except (RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+        logits = network(batch)
+    except RuntimeError as error:
+        reason, *_ = str(error).splitlines()
+        if not MISFIT.search(reason):
+            raise
         raise UserError(f"the network does not take an image of shape {tuple(image.shape)}: {reason}") from error
     if not logits.mean().isfinite():
         raise UserError("the network's output is not finite (NaN or infinite); try trainer.precision=32-true")

@@ -45,6 +45,7 @@ COMMAND = Door(
         "machine",
         "metrics",
         "models",
+        "places",
         "report",
         "runs",
         "training",
@@ -79,7 +80,8 @@ DOORS = {
     "text": Door(),
     "disk": Door(),
     "build": Door(),
-    "inference": Door({"data.files"}),  # which reads an image that is given by its path
+    "windows": Door(),
+    "inference": Door({"windows", "data.files"}),  # which reads an image that is given by its path
     "report": Door({"data.classes", "metrics"}),
     "runs": Door({"build", "data.classes"}),
     "training": Door({"data", "losses", "metrics", "runs", "report", "machine", "build"}, lightning=True),
@@ -89,8 +91,12 @@ DOORS = {
     "commands.evaluate": COMMAND,
     "commands.predict": COMMAND,
     "commands.train": COMMAND,
-    "config": Door({"build"}, hydra=True),  # a setting is checked against what `build` will find, by the same look-up
-    "cli": Door({"config", "commands", "machine.signals"}, hydra=True),
+    "hints": Door(),
+    "places": Door({"runs.folder", "runs.resume"}),  # neither imports torch
+    "config": Door(
+        {"build", "hints"}, hydra=True
+    ),  # a setting is checked against what `build` will find, by the same look-up
+    "cli": Door({"config", "places", "commands", "machine.signals"}, hydra=True),
     "__main__": Door({"cli"}),
     "": Door({"runs.trained", "inference"}),  # segtrain/__init__: what it makes public
 }

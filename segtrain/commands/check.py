@@ -15,6 +15,7 @@ from ..data.batches.source import FolderSource
 from ..data.classes import ClassTable
 from ..data.files.images import MAX_PIXELS
 from ..data.files.pair import Pair
+from ..data.findings import Finding
 from ..data.folder import group_pattern, open_root
 from ..data.layouts.choice import OpenFolder
 from ..data.layouts.reading import Reading
@@ -24,12 +25,16 @@ from ..data.survey.tally import tally
 from ..errors import UserError
 from ..inspection import text
 from ..inspection.counts import Counts, count
-from ..inspection.description import description, write_description
+from ..inspection.description import description, not_own, typed_table, write_description
+from ..inspection.exchanged import command_to_exchange
 from ..inspection.inspect import Inspection, inspect
+from ..inspection.mark import text_of
+from ..inspection.rivals import Held, held_by, rivals_of
 from ..inspection.text import word
 from ..losses import class_weights
 from ..report.pictures import samples
 from ..report.screen import COMMAND, say
+from ..text import counted
 
 Settings = Mapping[str, Any]
 SAMPLES = 8  # in the picture
@@ -50,28 +55,37 @@ def check(*, name: str, data: dict[str, Any], write: bool, out: str | None) -> i
         raise UserError(f"data={name} is not read from files: leave it out, and type data.root=FOLDER")
     target = Path(out or ".").expanduser()
     provide(data)
-    folder = opened(data, ties=not write)
+    folder = opened(data)
     refuse_among_images(target, folder.reading)
-    say(text.layout_text(folder))
+    refuse_to_replace(target)
+    rivals = rivals_of(folder, data["layout"])
+    say(text.layout_text(folder, rivals.same))
     if name == "folder" and (public := recognised(folder)):
         say(f"this looks like a public data set: data={public} in place of data=folder knows its classes")
     max_pixels = data.get("max_pixels", MAX_PIXELS)
     inspection = inspect(folder, data.get("classes"), group_pattern(data.get("group")), max_pixels)
+    if name == "folder" and data.get("classes"):  # those of a public data set need no file
+        inspection = inspection._replace(described=inspection.described._replace(settled=False))
     explain(inspection, data)
     say(f"\nwritten: {', '.join(map(str, write_files(target, inspection)))}")
+    ways = [held_by(reading, folder.root, max_pixels) for reading in (folder.reading, *rivals.different)]
+    if question := question_text(data, inspection, ways):
+        say(question)
+        return 2
+    typed = bool(data["layout"] or (name == "folder" and data.get("classes")))
     if not data["layout"] and len(folder.equals) > 1:  # what comes next has to say which
         data = {**data, "layout": folder.reading.layout}
     files = description(inspection, data["layout"])
     if write:
-        inspection = described(inspection, files)
+        inspection = described(inspection, files, typed=typed)
     say(next_text(name, data, inspection, [] if write else files))
     return 2 if inspection.errors else 0
 
 
-def opened(data: Settings, *, ties: bool) -> OpenFolder:
+def opened(data: Settings) -> OpenFolder:
     """The folder that the settings name; they may be those of data with fewer settings than a folder has."""
     root, outside, order = Path(data["root"]), data.get("outside", False), data.get("order", "area")
-    return open_root(root, data["layout"], data.get("origin"), outside=outside, order=order, ties=ties)
+    return open_root(root, data["layout"], data.get("origin"), outside=outside, order=order, ties=True)
 
 
 def refuse_among_images(target: Path, reading: Reading) -> None:
@@ -80,6 +94,40 @@ def refuse_among_images(target: Path, reading: Reading) -> None:
     masks = {pair.mask.path.parent.resolve() for pair in reading.pairs}
     if target.resolve() in images | masks:
         raise UserError(f"{target.resolve()} holds the images: type out=FOLDER, so that check.png is not among them")
+
+
+def refuse_to_replace(target: Path) -> None:
+    """Raises UserError where a file of another kind has the name of one that would be written."""
+    table, picture = target / "check.csv", target / "check.png"
+    own = table.is_file() and text_of(table).startswith(",".join(Finding._fields))
+    if (table.exists() or picture.exists()) and not own:
+        there = table if table.exists() else picture
+        raise UserError(f"{there} was not written by check: type out=FOLDER, so that it is not replaced")
+
+
+def question_text(data: Settings, inspection: Inspection, ways: Sequence[Held]) -> str:
+    """What only a person can decide before anything is written, with the commands to type; empty where that is
+    nothing. `ways` are those to read the folder."""
+    root, layout = word("data.root", data["root"]), data["layout"]
+    check_it = f"{COMMAND} check {root}"
+    if inspection.errors[:1] and inspection.errors[0].kind == "exchanged":
+        return exchanged_text(inspection, check_it)
+    if len(ways) > 1:
+        commands = [f"{check_it} {word('data.layout', way.reading.layout)} write=true" for way in ways]
+        return f"{text.ways_text(ways)}\n{text.commands_text(commands)}"
+    choices = inspection.described.choices
+    if not choices:
+        return ""
+    words = [check_it, *([word("data.layout", layout)] if layout else [])]
+    commands = [" ".join([*words, word("data.classes", typed_table(choice.spec)), "write=true"]) for choice in choices]
+    return text.commands_text([f"{line}\n      # {c.meaning}" for line, c in zip(commands, choices, strict=True)])
+
+
+def exchanged_text(inspection: Inspection, check_it: str) -> str:
+    """What is typed where images and masks are exchanged."""
+    move = command_to_exchange(inspection.folder.reading.pairs, inspection.folder.root)
+    first = f"next: {move}\n  then: " if move else "next, when each is where the other was: "
+    return f"images and masks look exchanged: nothing is proposed (exit status 2)\n{first}{check_it}"
 
 
 def explain(inspection: Inspection, data: Settings) -> None:
@@ -95,15 +143,44 @@ def explain(inspection: Inspection, data: Settings) -> None:
         say(f"\n{text.findings_text(inspection.findings)}")
 
 
-def described(inspection: Inspection, files: Mapping[str, str]) -> Inspection:
-    """Write the files that describe a folder; what the list of splits does not name is then no finding any more."""
-    for path in write_description(inspection.folder.root, files):
+def described(inspection: Inspection, files: Mapping[str, str], *, typed: bool) -> Inspection:
+    """Write the files that describe a folder; what the list of splits does not name is then no finding any more.
+
+    Nothing is written over a file that `check` did not make, unless a layout or classes were `typed`, and never
+    without a copy then.
+    """
+    root = inspection.folder.root
+    kept = [] if typed else not_own(root, files)
+    if kept:
+        names = ", ".join(map(str, kept))
+        say(f"not written: {names} is not as check left it, and stays; type data.layout=NAME too to have it replaced")
+        return inspection
+    if inspection.folder.reading.kind == "splits_csv" and alone_in(inspection):
+        say(
+            "nothing is written: splits.csv names files that are not there, or have no partner; mend its lines, or type"
+        )
+        say("  data.layout=NAME to have another list made")
+        return inspection
+
+    def keep(path: Path) -> None:
+        if typed and (copy := disk.keep_copy(path)):
+            say(f"{path} is replaced: what stood there is kept as {copy}")
+
+    for path in write_description(root, files, keep):
         say(f"written: {path}")
-    if not inspection.described.settled:
+    if "classes.yaml" in files:
         say("look at check.png, and at the names in classes.yaml: they are yours to change")
     if "splits.csv" not in files:
         return inspection
-    return inspection._replace(findings=[finding for finding in inspection.findings if finding.kind not in text.ALONE])
+    alone = alone_in(inspection)
+    if alone:
+        say(f"splits.csv leaves out {counted(len(alone), 'file')} without partner, such as {alone[0].file}")
+    return inspection._replace(findings=[finding for finding in inspection.findings if finding not in alone])
+
+
+def alone_in(inspection: Inspection) -> list[Finding]:
+    """The errors about files without partner."""
+    return [finding for finding in inspection.errors if finding.kind in text.ALONE]
 
 
 def median_weights(counts: Counts) -> list[float]:
@@ -206,12 +283,22 @@ def sample(inspection: Inspection, table: ClassTable) -> list[Pair]:
     return [good[i] for i in sorted(first)]
 
 
+def advice(inspection: Inspection) -> str:
+    """What to do about the errors."""
+    unlisted = [finding for finding in inspection.errors if finding.kind == "values"]
+    if 2 * len(unlisted) <= len(inspection.folder.reading.pairs):
+        return "mend these files"
+    if inspection.described.source == "classes.yaml":
+        return "classes.yaml may be that of other masks: mend it, or move it away to have another one proposed"
+    return "the classes are not those of most masks"
+
+
 def next_text(name: str, data: Settings, inspection: Inspection, missing: Collection[str]) -> str:
     """What is to be done: mend, write, train; `missing` are files that a training may need and that are not written."""
     lines, root = [], word("data.root", data["root"])
     errors = len(inspection.errors)
     if errors:
-        lines.append(f"{errors} errors, at which a training stops (exit status 2): mend these files")
+        lines.append(f"{counted(errors, 'error')}, at which a training stops (exit status 2): {advice(inspection)}")
     if inspection.table is None:
         return "\n".join([*lines, "next: write a classes.yaml for these masks, as docs/data.md shows"])
     typed = [word(f"data.{key}", data[key]) for key in ("layout", "group") if data.get(key) is not None]

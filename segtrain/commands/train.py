@@ -14,12 +14,12 @@ from ..machine import device, processes
 from ..machine.device import Devices, Precision
 from ..report.screen import COMMAND, be_quiet, say
 from ..runs import folder as runs
-from ..runs.record import Record, Settings
+from ..runs.record import Record, Settings, with_root
 from ..runs.restore import RECORD, read_checkpoint
 from ..runs.resume import deciding, resumable, settled
 from ..training.checkpoint import batches_done
 from ..training.fit import fit
-from ..training.parts import Parts, TrainSettings, assemble, build_data
+from ..training.parts import Parts, TrainSettings, assemble, build_data, data_of_a_run
 from ..training.trial import refuse_misfit, refuse_own
 
 
@@ -69,7 +69,7 @@ def start(settings: Settings, run_dir: str | None, init: str | None, typed: list
     folder = runs.create(settings["name"], run_dir)
     with runs.lock(folder):
         disk.write(folder / "overrides.txt", "\n".join([*typed, ""]))
-        runs.write_settings(folder, {**settings, "init": init})
+        runs.write_settings(folder, {**settings, "init": init, "cwd": str(Path.cwd())})
         runs.point_latest(folder)
         note_skipped(parts, folder)
         return fit(parts, folder)
@@ -84,7 +84,7 @@ def go_on(resume: str, composed: Settings, typed: list[str], trust: Trust, *, al
         if saved is None:
             return start_again(folder, composed, typed, trust, allow_changes=allow_changes)
         file, content, before = saved
-        stored = before.settings
+        stored = with_root(before.settings, before.cwd)
         refuse_more(stored["trainer"], composed["trainer"])
         settings = settled(stored, composed, typed, allow_changes=allow_changes)
         parts = prepare(settings, trust, before)
@@ -105,6 +105,7 @@ def start_again(folder: Path, composed: Settings, typed: list[str], trust: Trust
     """Train from the beginning in the folder of a run that was never saved."""
     stored = runs.read_settings(folder)
     init = stored.pop("init", None)
+    stored = with_root(stored, stored.pop("cwd", ""))
     refuse_more(stored["trainer"], composed["trainer"])
     settings = settled(stored, composed, typed, allow_changes=allow_changes)
     parts = prepare(settings, trust, init=init)
@@ -125,8 +126,9 @@ def prepare(settings: Settings, trust: Trust | None, before: Record | None = Non
         be_quiet()
     if trust is None:  # stored settings, which may be a stranger's, open no connection
         provide(settings["data"])
-    data = build_data(settings, trust)
-    inspection.before_training(data)
+    with data_of_a_run(settings["data"]) if trust is not None else nullcontext():
+        data = build_data(settings, trust, before)
+    inspection.before_training(data, settings["data"].get("layout"), is_new=before is None)
     return assemble(settings, data, trust, before, init)
 
 

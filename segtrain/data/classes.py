@@ -1,6 +1,7 @@
 """What the values in a mask mean: the class table."""
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UserError
-from ..text import UNPRINTABLE, parse_yaml, refuse_bomb
+from ..text import INVISIBLE, UNPRINTABLE, parse_yaml, refuse_bomb
 from .color import Coding, Color, color_of, number_of, pack, unpack
 
 UNLISTED = -1  # in the look-up tables: no class owns this value
@@ -217,9 +218,12 @@ def _names(classes: Sequence[Any]) -> tuple[str, ...]:
             raise UserError(f"class {i}: the name {short(name)} is not a text: write it in quotes")
         if not name.strip() or len(name) > MAX_NAME or UNPRINTABLE.search(name):
             raise UserError(f"class {i}: the name {short(name)} is not 1 to {MAX_NAME} printable characters")
+        if INVISIBLE.search(name):
+            raise UserError(f"class {i}: the name {name!a} holds invisible characters: write it without them")
     names = tuple(entry["name"] for entry in classes)
-    if len(set(names)) < len(names):
-        raise UserError(f"the name {Counter(names).most_common(1)[0][0]!r} stands twice")
+    alike = Counter(unicodedata.normalize("NFC", name) for name in names)
+    if len(alike) < len(names):
+        raise UserError(f"the name {alike.most_common(1)[0][0]!r} stands twice")
     return names
 
 

@@ -24,6 +24,7 @@ ALIKE = 0.8  # and from which two neighbours by name are frames of one sequence
 FAR = 75  # percentile of the likeness of distant frames that half of all neighbours exceed
 ASPECT = 0.05  # how much the proportions of near-duplicates may differ
 SEQUENCE = re.compile(r"frame|video|clip|seq", re.IGNORECASE)  # names whose numbers are times, whatever they look like
+FEW = 3  # masks of one value; more of them are pictures without anything to find, and no news
 CHUNK = 256  # images that are compared with all others at once
 
 
@@ -45,8 +46,8 @@ class Sample(NamedTuple):
 
 
 def find(reading: Reading, facts: Survey, table: ClassTable | None) -> list[Finding]:
-    """Errors first, then warnings; each kind in the order of the files. Faults across splits are sought between the
-    splits of `reading`, so data without splits have to be split before."""
+    """Errors first, then warnings, at the end many masks of one value; each kind in the order of the files. Faults
+    across splits are sought between the splits of `reading`, so data without splits have to be split before."""
     findings = [Finding("error", "no mask", str(path), "an image without a mask") for path in reading.images]
     findings += [Finding("error", "no image", str(path), "a mask without an image") for path in reading.masks]
     samples, masks = [], {}
@@ -64,7 +65,9 @@ def find(reading: Reading, facts: Survey, table: ClassTable | None) -> list[Find
         findings += absent_classes(reading.splits, facts, table)
     findings += across_splits(samples)
     findings = list(dict.fromkeys(findings))  # a file may belong to several pairs
-    kinds = list(dict.fromkeys(finding.kind for finding in findings))
+    numbers = Counter(finding.kind for finding in findings)  # in the order of the kinds
+    kinds = [kind for kind, number in numbers.items() if kind != "one value" or number <= FEW]
+    kinds.append("one value")
     return sorted(findings, key=lambda finding: (finding.severity != "error", kinds.index(finding.kind)))
 
 

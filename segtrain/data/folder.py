@@ -13,15 +13,18 @@ from .batches.augment import Augment
 from .batches.module import DataModule
 from .batches.source import FolderSource, agree
 from .classes import ClassTable
-from .files.coco import Order
-from .files.images import MAX_PIXELS
+from .files.images import MAX_PIXELS, Header
 from .files.pair import Pair
+from .files.polygons import Order
 from .findings import Finding, unusable
 from .layouts.choice import OpenFolder, open_folder
 from .layouts.reading import Reading
 from .layouts.splits import with_splits
 from .layouts.tree import beside_root
 from .layouts.words import parse_name, split_named
+from .survey.headers import read_headers
+from .survey.memory import remembered
+from .survey.survey import readers
 
 
 class FolderData(DataModule):
@@ -86,13 +89,23 @@ class FolderData(DataModule):
         sources: dict[str, FolderSource] = {}
         for split, pairs in splits.items():
             if pairs:
-                sources[split] = FolderSource(pairs, self.classes, self.max_pixels, self.wanted_channels)
+                headers = self.headers(pairs)
+                sources[split] = FolderSource(pairs, self.classes, self.max_pixels, self.wanted_channels, headers)
         refuse_overlap(splits)
         agree(sources.values(), self.wanted_channels)
         if self.cache == "ram":
             for split in {"train", "val"} & sources.keys():
                 sources[split].keep()
         return sources
+
+    def headers(self, pairs: Sequence[Pair]) -> list[Header]:
+        """Raises the error of the first pair that does not do."""
+        headers: list[Header] = []
+        for result in read_headers(pairs, max_pixels=self.max_pixels, workers=readers(), cache=remembered()):
+            if isinstance(result, Exception):
+                raise result
+            headers.append(result)
+        return headers
 
 
 def open_root(

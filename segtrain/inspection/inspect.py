@@ -5,6 +5,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..data.classes import ClassTable
@@ -13,11 +14,17 @@ from ..data.findings import Finding, find
 from ..data.folder import class_table, unpaired
 from ..data.layouts.choice import OpenFolder
 from ..data.layouts.splits import group_of, place, with_splits
+from ..data.layouts.tree import beside_root
 from ..data.proposal.class_files import read_class_file
 from ..data.proposal.proposal import propose
+from ..data.proposal.table import Choice
+from ..data.survey.facts import MaskFacts
 from ..data.survey.memory import remembered
 from ..data.survey.survey import Survey, readers, survey
+from ..data.survey.tally import tally
 from ..report.screen import counting_bar
+from .exchanged import are_exchanged, exchanged
+from .mark import PROPOSED, examples, made_for_others, text_of
 
 VAL_SHARE = 0.15  # of the images, where a hash leaves none to validate on
 
@@ -30,6 +37,8 @@ class Described(NamedTuple):
     settled: bool  # whether a training finds it there by itself
     kind: str  # how the masks say their classes, in words
     notes: list[str]  # sentences that a person should read
+    stale: Path | None = None  # a table that was proposed for other masks
+    choices: Sequence[Choice] = ()  # tables between which a person has to decide
 
 
 class Inspection(NamedTuple):
@@ -61,6 +70,8 @@ def inspect(
     reading = folder.reading
     facts = surveyed(reading.pairs, max_pixels)
     described = describe(folder, classes, facts)
+    if not described.settled and are_exchanged(reading.pairs, facts, max_pixels):
+        described = Described(None, "", False, "photos", [])
     table = ClassTable.from_spec(described.spec, described.source) if described.spec else None
     splits = proposed(reading.splits, group)
     inspection = Inspection(folder, splits, facts, described, table, [])
@@ -69,6 +80,11 @@ def inspect(
     for finding in find(reading._replace(splits=splits), facts, table):
         detail = reasons.get(finding.file, finding.detail)
         findings.append(finding._replace(file=inspection.short(finding.file), detail=inspection.short(detail)))
+    unlisted = [finding for finding in findings if finding.kind in ("values", "lossy") and finding.severity == "error"]
+    misread = described.kind == "photos" or 2 * len(unlisted) > len(reading.pairs)
+    if misread and are_exchanged(reading.pairs, facts, max_pixels):
+        findings = [finding for finding in findings if finding.kind not in ("values", "lossy", "one value")]
+        findings.insert(0, exchanged(reading.pairs, folder.root))
     return inspection._replace(findings=findings)
 
 
@@ -81,21 +97,53 @@ def surveyed(pairs: Sequence[Pair], max_pixels: int) -> Survey:
 def describe(folder: OpenFolder, classes: Mapping[str, Any] | None, facts: Survey) -> Described:
     """The classes that the settings, the folder or its layout name, else those that the masks suggest."""
     masks = [facts.mask(pair) for pair in folder.reading.pairs]
-    try:
-        table = class_table(folder, classes)
-    except FileNotFoundError:
-        file = read_class_file(folder.root)  # which may have names for them
+    stale = stale_table(folder, masks) if classes is None else None
+    table = named_classes(folder, classes, stale)
+    if table is None:
+        file = read_class_file(folder.root, [stale] if stale else [])  # which may have names for them
         proposal = propose(masks, file.entries if file else None)
         source = "the masks alone"
         if file:
             source = f"the masks and {file.path.relative_to(folder.root).as_posix()}"
-        return Described(proposal.spec, source, False, proposal.kind, proposal.notes)
+        return Described(proposal.spec, source, False, proposal.kind, proposal.notes, stale, proposal.choices)
     source = "classes.yaml"
     if classes:
         source = "the settings"
     elif folder.reading.classes:
         source = folder.reading.layout
-    return Described(table.spec, source, True, propose(masks, None).kind, [])
+    return Described(table.spec, source, stale is None, propose(masks, None).kind, [], stale)
+
+
+def named_classes(folder: OpenFolder, classes: Mapping[str, Any] | None, stale: Path | None) -> ClassTable | None:
+    """The table in the settings, in the folder, or of the layout, which alone counts where that in the folder is stale;
+    `None` if there is none."""
+    if stale:
+        spec = folder.reading.classes
+        return ClassTable.from_spec(spec, folder.reading.layout) if spec else None
+    try:
+        return class_table(folder, classes)
+    except FileNotFoundError:
+        return None
+
+
+def stale_table(folder: OpenFolder, masks: Sequence[MaskFacts]) -> Path | None:
+    """The class table of a folder, if `check` proposed it for other masks than those of the reading."""
+    for path in (folder.root / "classes.yaml", beside_root(folder.root) / "classes.yaml"):
+        if path.is_file():
+            if examples(path):
+                is_stale = bool(made_for_others(path, folder.root, [pair.mask.path for pair in folder.reading.pairs]))
+            else:
+                is_stale = text_of(path).startswith(PROPOSED) and not fits(path, masks)
+            return path if is_stale else None
+    return None
+
+
+def fits(path: Path, masks: Sequence[MaskFacts]) -> bool:
+    """Whether a class table lists all that stands in at least half of the masks."""
+    table = ClassTable.from_file(path)
+    readable = [facts for facts in masks if not facts.problem]
+    listed = [facts for facts in readable if not tally(facts, table).unowned]
+    return 2 * len(listed) >= len(readable)
 
 
 def proposed(splits: Mapping[str, Sequence[Pair]], group: re.Pattern[str] | None) -> dict[str, list[Pair]]:

@@ -3,20 +3,27 @@
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 from ..data import DataModule, FolderData
-from ..data.files.pair import Pair, checked_header
+from ..data.files.pair import Pair
 from ..data.findings import Finding
 from ..data.folder import unpaired
+from ..data.layouts.choice import OpenFolder
 from ..data.layouts.reading import Reading
+from ..data.layouts.tree import below, beside_root
+from ..data.survey.headers import read_headers
 from ..data.survey.memory import remembered
 from ..data.survey.survey import readers, survey, unknown
 from ..errors import UserError
-from ..report.screen import COMMAND, say
+from ..report.screen import COMMAND, counting_bar, say
+from ..text import counted
 from .inspect import inspect
-from .text import ALONE, alpha_text, findings_text, left_out, word
+from .mark import MASKS, made_for_others
+from .rivals import held_by, rivals_of
+from .text import ALONE, alpha_text, findings_text, left_out, ways_text, word
 
 PATIENCE = 60  # seconds that a training waits for the full check
 TRIAL = 8  # pairs that are read to tell how long all will take
@@ -27,8 +34,11 @@ ADVICE = {  # what to do about the errors of a kind
 }
 
 
-def before_training(data: DataModule) -> None:
+def before_training(data: DataModule, layout: str | None = None, *, is_new: bool = True) -> None:
     """The full check of a folder where that does not take long; otherwise of partners and headers alone.
+
+    For a training that `is_new`, UserError is raised too where a folder holds several kinds of masks, and the setting
+    `layout` chooses none, or where the class table was proposed for others.
 
     With `on_bad=skip` it is always the full one, because what is left out must be known before the first step. Else
     UserError is raised for errors, which are printed. Data that are read from no folder need no check.
@@ -36,6 +46,8 @@ def before_training(data: DataModule) -> None:
     if not isinstance(data, FolderData):
         return
     folder, skip = data.folder, data.on_bad == "skip"
+    if is_new:
+        refuse_doubt(folder, layout, data.max_pixels)
     for line in left_out(folder):
         say(line)
     command = f"{COMMAND} check {word('data.root', folder.root)}"
@@ -60,12 +72,34 @@ def before_training(data: DataModule) -> None:
         refuse(folder.root, errors)
 
 
+def refuse_doubt(folder: OpenFolder, layout: str | None, max_pixels: int) -> None:
+    """Raises UserError where a person has to say which masks are meant, or what they mean."""
+    same, different = rivals_of(folder, layout)
+    root, taken = folder.root, folder.reading
+    if different:
+        ways = [held_by(reading, root, max_pixels) for reading in (taken, *different)]
+        say(ways_text(ways))
+        names = " or ".join(word("data.layout", way.reading.layout) for way in ways)
+        raise UserError(f"{root} holds {len(ways)} kinds of masks for the same images: type {names}")
+    for reading in same:
+        say(f"the masks of {reading.layout} hold the same as those of {taken.layout}, which are taken")
+    masks = [pair.mask.path for pair in taken.pairs]
+    for path in (root / "classes.yaml", beside_root(root) / "classes.yaml"):
+        if others := made_for_others(path, root, masks):
+            command = f"{COMMAND} check {word('data.root', root)} {word('data.layout', taken.layout)} write=true"
+            raise UserError(
+                f"{path} was proposed for other masks, such as {others[0]}, and these are such as "
+                f"{below(root, masks[0])}: {command} proposes one for them (if this one is right for them too, remove "
+                f"its line '{MASKS.strip()} ...')"
+            )
+
+
 def refuse(root: Path, errors: Sequence[Finding]) -> NoReturn:
     """Print all errors but a single one, and raise UserError about the first."""
     more = ""
     if len(errors) > 1:
         say(findings_text(errors))
-        more = f" (and {len(errors) - 1} more errors, see above)"
+        more = f" (and {counted(len(errors) - 1, 'more error')}, see above)"
     first = errors[0]
     colon = "" if first.kind in ALONE else ":"
     advice = ADVICE.get(first.kind, "mend it")
@@ -77,11 +111,13 @@ def refuse(root: Path, errors: Sequence[Finding]) -> NoReturn:
 def header_errors(reading: Reading, max_pixels: int) -> list[Finding]:
     """What names and headers alone show."""
     errors = [Finding("error", "no partner", str(path), reason) for path, reason in unpaired(reading)]
-    for pair in reading.pairs:
-        try:
-            checked_header(pair, max_pixels)
-        except (UserError, OSError) as error:
-            errors.append(Finding("error", "header", str(pair.image), str(error).removeprefix(f"{pair.image}: ")))
+    pairs = reading.pairs
+    with counting_bar(transient=True) as bar:
+        advance = partial(bar.advance, bar.add_task("reading headers", total=len(pairs)))
+        headers = read_headers(pairs, max_pixels=max_pixels, workers=readers(), cache=remembered(), advance=advance)
+    for pair, header in zip(pairs, headers, strict=True):
+        if isinstance(header, Exception):
+            errors.append(Finding("error", "header", str(pair.image), str(header).removeprefix(f"{pair.image}: ")))
     return errors
 
 

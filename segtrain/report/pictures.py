@@ -1,8 +1,10 @@
 """Masks as pictures: in their colours, over their images, beside each other; and the confusion matrix."""
 
 import io
+import math
 import warnings
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -11,17 +13,61 @@ from torch import Tensor
 from ..data.classes import ClassTable
 
 GAP, CAPTION = 4, 18  # pixels between pictures, and of the lines above them
+LINES = 4  # of a legend below an overlay
+AT_ONCE = 1 << 20  # pixels that are painted over at a time
+Named = tuple[str, Sequence[int] | None]  # a class and its colour; `None` where it is left as photographed
+
+
+class Entry(NamedTuple):
+    """A class in a legend, and the pixels from left to right that it takes."""
+
+    name: str
+    color: Sequence[int] | None
+    left: int
+    right: int
 
 
 def colorize(mask: np.ndarray, classes: ClassTable) -> np.ndarray:
     """(H, W, 3) uint8: each class in its colour, void black."""
-    return classes.palette[np.minimum(mask, 255)]
+    colors = np.vstack([classes.colors, np.zeros((1, 3), np.uint8)])
+    return colors[np.minimum(mask, len(classes))]
+
+
+def is_clear(classes: ClassTable) -> np.ndarray:
+    """(classes + 1,) bool: the classes whose pixels an overlay leaves as they are: those that are black or called
+    background; the last entry is void, which is darkened."""
+    black = ~classes.colors.any(1)
+    named = np.array([name.strip().lower() == "background" for name in classes.names])
+    return np.append(black | named, False)
 
 
 def overlay(image: np.ndarray, mask: np.ndarray, classes: ClassTable, opacity: float = 0.5) -> np.ndarray:
-    """(H, W, 3) uint8: the class colours laid over the image (C, H, W)."""
-    picture = displayable(image).transpose(1, 2, 0).astype(np.float32)
-    return ((1 - opacity) * picture + opacity * colorize(mask, classes)).round().astype(np.uint8)
+    """(H, W, 3) uint8: the class colours laid over the image (C, H, W), but for the background."""
+    picture = displayable(image).transpose(1, 2, 0).copy()
+    clear, rows = is_clear(classes), max(1, AT_ONCE // mask.shape[1])
+    for top in range(0, len(mask), rows):  # a large image as a whole would take a multiple of its memory
+        part, indices = picture[top : top + rows], mask[top : top + rows]
+        mixed = ((1 - opacity) * part + opacity * colorize(indices, classes)).round().astype(np.uint8)
+        painted = ~clear[np.minimum(indices, len(classes))]
+        part[painted] = mixed[painted]
+    return picture
+
+
+def overlay_with_legend(image: np.ndarray, mask: np.ndarray, classes: ClassTable) -> Image.Image:
+    """An overlay, and below it the classes that it shows, the largest first."""
+    picture = Image.fromarray(overlay(image, mask, classes))
+    pixels = np.bincount(np.minimum(mask, len(classes)).ravel(), minlength=len(classes) + 1)
+    colors, clear = np.vstack([classes.colors, np.zeros((1, 3), np.uint8)]), is_clear(classes)
+    named: list[Named] = []
+    for index in np.argsort(-pixels, kind="stable"):
+        if pixels[index]:
+            name = classes.names[index] if index < len(classes) else "void"
+            named.append((name, None if clear[index] else colors[index].tolist()))
+    below = legend(named, picture.width, line=max(CAPTION, picture.width // 60), most=LINES)
+    whole = Image.new("RGB", (max(picture.width, below.width), picture.height + below.height), "white")
+    whole.paste(picture)
+    whole.paste(below, (0, picture.height))
+    return whole
 
 
 def mosaic(rows: Sequence[Sequence[np.ndarray]], classes: ClassTable, gap: int = 4) -> np.ndarray:
@@ -52,7 +98,7 @@ def samples(rows: Sequence[tuple[str, np.ndarray, np.ndarray]], classes: ClassTa
     The image, its mask in the class colours and both over one another, each at most `side` wide and high; above, the
     names of the classes in their colours.
     """
-    named = [*zip(classes.names, classes.colors.tolist(), strict=True)]
+    named: list[Named] = [*zip(classes.names, classes.colors.tolist(), strict=True)]
     if any((mask == classes.void).any() for _, _, mask in rows):
         named.append(("void", [0, 0, 0]))
     strips = [legend(named, 3 * side + 2 * GAP)]
@@ -84,18 +130,38 @@ def sample(name: str, image: np.ndarray, mask: np.ndarray, classes: ClassTable, 
     return strip
 
 
-def legend(named: Sequence[tuple[str, Sequence[int]]], width: int) -> Image.Image:
-    """The names of the classes beside squares of their colours, in as many lines as they need."""
-    picture = Image.new("RGB", (width, CAPTION * len(named)), "white")
-    draw, left, top = ImageDraw.Draw(picture), GAP, 0
+def legend(named: Sequence[Named], width: int, line: int = CAPTION, most: int | None = None) -> Image.Image:
+    """The names of the classes beside squares of their colours, in lines that are `line` pixels high: as many as they
+    need, or up to `most`. It is wider than `width` where a single name is."""
+    rows = flow(named, width, line)
+    kept = len(named)
+    while most is not None and len(rows) > most and kept > 0:
+        kept -= 1
+        rows = flow([*named[:kept], (f"and {len(named) - kept} more", None)], width, line)
+    ends = [row[-1].right for row in rows]
+    picture = Image.new("RGB", (max(width, *ends), line * len(rows)), "white")
+    draw, inset = ImageDraw.Draw(picture), line // 6
+    for top, row in zip(range(0, picture.height, line), rows, strict=True):
+        for name, color, left, _ in row:
+            square = (left, top + inset, left + line - 2 * inset, top + line - inset)
+            draw.rectangle(square, fill=tuple(color) if color else None, outline="grey")
+            draw.text((left + line, top + line // 9), name, fill="black", font_size=line - 2 * inset)
+    return picture
+
+
+def flow(named: Sequence[Named], width: int, line: int) -> list[list[Entry]]:
+    """The entries of a legend in lines of at most `width`, but one entry in any case."""
+    draw, gap = ImageDraw.Draw(Image.new("RGB", (1, 1))), GAP * line // CAPTION
+    rows: list[list[Entry]] = [[]]
+    left = gap
     for name, color in named:
-        right = left + CAPTION + draw.textlength(name, font_size=CAPTION - 6) + 4 * GAP
-        if right > width and left > GAP:
-            left, top, right = GAP, top + CAPTION, GAP + right - left
-        draw.rectangle((left, top + 3, left + CAPTION - 6, top + CAPTION - 3), fill=tuple(color), outline="grey")
-        draw.text((left + CAPTION, top + 2), name, fill="black", font_size=CAPTION - 6)
-        left = right
-    return picture.crop((0, 0, width, top + CAPTION))
+        length = line + math.ceil(draw.textlength(name, font_size=line - 2 * (line // 6))) + 4 * gap
+        if rows[-1] and left + length > width:
+            rows.append([])
+            left = gap
+        rows[-1].append(Entry(name, color, left, left + length))
+        left += length
+    return rows
 
 
 def displayable(image: np.ndarray) -> np.ndarray:
@@ -106,7 +172,9 @@ def displayable(image: np.ndarray) -> np.ndarray:
     if shown.dtype == np.uint8:
         return shown
     low, high = float(shown.min()), float(shown.max())
-    return ((shown.astype(np.float32) - low) * (255 / max(high - low, 1e-9))).astype(np.uint8)
+    scale = 255 / max(high - low, 1e-9)
+    planes = [((plane.astype(np.float32) - low) * scale).astype(np.uint8) for plane in shown]
+    return np.stack(planes)
 
 
 def confusion_picture(names: Sequence[str], matrix: Tensor) -> bytes:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .. import disk
 from ..metrics import class_scores
+from ..text import plain_cell
 from .pictures import confusion_picture
 
 
@@ -32,8 +33,9 @@ def write_score(folder: Path, score: dict[str, Any], matrix: Tensor) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     rows = io.StringIO(newline="")
     writer = csv.writer(rows)
-    writer.writerow(["truth \\ prediction", *score["classes"]])
-    writer.writerows([name, *row] for name, row in zip(score["classes"], matrix.tolist(), strict=True))
+    names = [plain_cell(name) for name in score["classes"]]
+    writer.writerow(["truth \\ prediction", *names])
+    writer.writerows([name, *row] for name, row in zip(names, matrix.tolist(), strict=True))
     disk.write(folder / "confusion.csv", rows.getvalue())
     disk.write(folder / "confusion.png", confusion_picture(list(score["classes"]), matrix))
     disk.write(folder / "metrics.json", json.dumps(score, indent=2, ensure_ascii=False) + "\n")

@@ -1,6 +1,7 @@
 """What is noted about a run in each of its checkpoints: all that is needed to build its network again."""
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -27,11 +28,13 @@ class Record:
     settings: Settings  # all settings of the training
     model: Spec  # settings of the network, with what only the data knew; nothing is downloaded to build it
     loss: Spec  # settings of the loss, with what only the data knew
+    augment: Spec  # settings of the augmentation, with what only the data knew
     precision: str  # Lightning's name of the precision
     classes: Any  # the class table, as `classes.yaml` has it
     channels: int  # channels of the images
     fingerprint: str  # fingerprint of the data: names, sizes, classes
     pictures: dict[str, Any] | None = None  # fields of `Pictures`: what the images were like; older versions noted none
+    cwd: str = ""  # the folder that a relative path in the settings starts from; older versions did not note it
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -54,14 +57,33 @@ class Record:
         for name in ("settings", "model", "loss"):
             stored[name] = renamed(stored[name])
         refuse_strange(stored["settings"], "the checkpoint's settings")
-        for name in ("model", "loss"):
+        stored["augment"] = renamed(stored.get("augment", stored["settings"]["augment"]))  # older versions: there alone
+        for name in ("model", "loss", "augment"):
             if not is_spec(stored[name]):
                 raise damaged(f"{name} has no {TARGET}")
         stored["channels"] = stored_channels(stored)
         stored.setdefault("classes", None)
         if not isinstance(stored.get("pictures"), dict):
             stored["pictures"] = None
+        stored.setdefault("cwd", "")
+        if not isinstance(stored["cwd"], str):
+            raise damaged("cwd is no path")
         return cls(**{field.name: stored[field.name] for field in fields(cls)})
+
+
+def with_root(settings: Settings, cwd: Any) -> Settings:
+    """Stored settings, in which a relative `data.root` leads to where it led when the run began, in the folder `cwd`.
+
+    If nothing is there any more, as in a project that was moved as a whole, it stays relative to the current folder.
+    """
+    data = settings["data"]
+    root = data.get("root")
+    if not isinstance(root, str) or not isinstance(cwd, str):
+        return settings
+    before = os.path.join(cwd, root)
+    if not os.path.exists(before) or os.path.realpath(before) == os.path.realpath(root):
+        return settings
+    return {**settings, "data": {**data, "root": before}}
 
 
 def damaged(reason: str) -> UserError:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
-from .folder import find, folder_of
+from .folder import find, folder_of, followed
 
 FREE = {  # settings that never change the result, so that they may always be typed anew
     "data.workers",
@@ -24,7 +24,7 @@ FREE = {  # settings that never change the result, so that they may always be ty
 
 def resumable(resume: str) -> tuple[Path, list[Path]]:
     """(run folder, checkpoints to try in turn) for a run, a checkpoint file, or `latest`."""
-    named = Path(resume)
+    named = followed(Path(resume))
     if named.is_file():
         folder, files = folder_of(named), [named]
     else:

@@ -1,7 +1,8 @@
 """From settings to the parts of a training, which fit together, before anything is written."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,20 +10,19 @@ from uuid import uuid4
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..build import Spec, Trust, build_part
 from ..data import DataModule
 from ..data.files.pictures import Pictures, Span
+from ..data.public import HINT
 from ..errors import UserError, from_user
 from ..losses import class_weights
 from ..machine import device as machine
 from ..machine import processes
-from ..report.screen import say
-from ..runs.folder import checkpoint_of
 from ..runs.record import Record, Settings, without_pretrained
-from ..runs.restore import read_checkpoint, weights_of
 from .learner import Learner
+from .transfer import take_over
 from .trial import refuse_batch, refuse_crop, try_network, try_optimizer
 
 
@@ -84,13 +84,29 @@ class Parts:
         return len(self.data.source("train")) / self.data.batch_size
 
 
-def build_data(settings: Settings, trust: Trust | None) -> DataModule:
-    """The data to train on, whose files are not looked at yet."""
-    augment = build_part("augment", settings["augment"], trust)
+def build_data(settings: Settings, trust: Trust | None, before: Record | None = None) -> DataModule:
+    """The data to train on, whose files are not looked at yet; on resume, augmented as was decided `before`."""
+    same = before is not None and before.settings["augment"] == settings["augment"]
+    augment = build_part("augment", before.augment if before and same else settings["augment"], trust)
     data = build_part("data", settings["data"], trust, augment=augment, seed=settings["seed"])
     if not isinstance(data, DataModule):
         raise UserError(f"data: {settings['data']['_target_']} makes a {type(data).__name__}, not a DataModule")
     return data
+
+
+@contextmanager
+def data_of_a_run(data: Settings) -> Iterator[None]:
+    """Inside, these stored settings are built: where the folder is not there, it is said that another may be typed.
+
+    Nothing that is stored is downloaded, so that is not proposed.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        reason, root = str(error).removesuffix(HINT), Path(data.get("root") or ".")
+        if not root.exists():
+            reason += "; if the data of this run lie elsewhere now, type data.root=FOLDER"
+        raise FileNotFoundError(reason) from None
 
 
 def refuse_splits(data: DataModule) -> None:
@@ -132,18 +148,19 @@ def assemble(
         settings=settings,
         model=model_record(model, network),
         loss=loss_spec(settings["loss"], data, before),
+        augment=augment_spec(settings["augment"], data, before),
         precision=precision,
         classes=data.classes.spec,
         channels=data.channels,
         fingerprint=data.fingerprint(),
         pictures=asdict(pictures) if pictures else None,
+        cwd=str(Path.cwd()),
     )
     steps = train.steps or math.ceil(train.epochs * len(data.source("train")) / data.batch_size)
     learner = build_learner(network, record, train, data, steps, trust)
     try_optimizer(learner)
     if init is not None:
-        file = Path(init) if Path(init).is_file() else checkpoint_of(init, "best", "init")
-        begin_with(network, weights_of(read_checkpoint(file)))
+        take_over(init, network, record.model, data.classes.names, trust)
     return Parts(settings, train, trust, device, count, precision, reason, data, record, learner, steps)
 
 
@@ -199,6 +216,16 @@ def loss_spec(loss: Spec, data: DataModule, before: Record | None) -> Spec:
     return result
 
 
+def augment_spec(augment: Spec, data: DataModule, before: Record | None) -> Spec:
+    """The augmentation's settings, with what they leave open and only the data know; those of `before` on resume."""
+    if before and before.settings["augment"] == augment:
+        return before.augment
+    if augment.get("flip_pairs", ()) is not None:
+        return augment
+    names = data.classes.names
+    return {**augment, "flip_pairs": [[names[one], names[two]] for one, two in data.flip_pairs]}
+
+
 def build_network(model: Spec, trust: Trust | None) -> nn.Module:
     """The network, in the order of memory in which convolutions are fastest."""
     try:
@@ -249,18 +276,3 @@ def build_learner(
         ema=train.ema,
         compile=train.compile,
     )
-
-
-def begin_with(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Load what fits; tensors that are missing or have another shape keep their fresh values, and are named."""
-    own = network.state_dict()
-    fitting = {name: w for name, w in weights.items() if name in own and own[name].shape == w.shape}
-    count = f"{len(fitting)} of {len(own)} tensors"
-    loaded = sum(parameter.numel() for name, parameter in network.named_parameters() if name in fitting)
-    if loaded < sum(map(Tensor.numel, network.parameters())) / 100:
-        reason = f"hardly anything of that checkpoint fits this network ({count})"
-        raise UserError(f"init: {reason}: is it another architecture?")
-    network.load_state_dict(fitting, strict=False)
-    fresh = [name for name in own if name not in fitting]
-    named = f"; fresh: {', '.join(fresh)}" if fresh else ""
-    say(f"init: {count} loaded{named}")

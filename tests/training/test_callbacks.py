@@ -77,7 +77,8 @@ def test_a_point_holds_the_mean_speed_and_the_share_of_waiting(monkeypatch: pyte
     optimizer = SimpleNamespace(param_groups=[{"lr": 0.1}])
     trainer = SimpleNamespace(accumulate_grad_batches=1, max_steps=100, optimizers=[optimizer], global_step=0)
     loss = SimpleNamespace(compute=lambda: 0.5, reset=lambda: None)
-    learner = SimpleNamespace(publish=published.append, train_loss=loss, refuse_divergence=lambda: None)
+    shown: dict[str, float] = {}
+    learner = SimpleNamespace(publish=published.append, train_loss=loss, refuse_divergence=lambda: None, shown=shown)
     curves = callbacks.Curves(log_steps=2, batch_size=8)
     curves.on_train_start()
     for step in range(1, 5):
@@ -87,6 +88,14 @@ def test_a_point_holds_the_mean_speed_and_the_share_of_waiting(monkeypatch: pyte
     # each step waits one tick and computes one; the tick in which a point is written is nobody's
     expected = {"loss/train": 0.5, "optim/lr": 0.1, "speed/images_per_second": 4.0, "speed/data_wait": 0.5}
     assert published == [expected, expected]
+    curves.on_validation_start(trainer, learner)
+    assert shown == {}  # the point is of this very step
+    trainer.global_step = 5
+    curves.on_train_batch_start()
+    curves.on_train_batch_end(trainer, learner)
+    curves.on_validation_start(trainer, learner)
+    assert shown == {**expected, "speed/images_per_second": 4.0}  # before its point is due
+    assert len(published) == 2
 
 
 @pytest.mark.parametrize("terminal", [False, True])
@@ -105,8 +114,68 @@ def test_progress_says_scores_speed_and_time_left(monkeypatch: pytest.MonkeyPatc
     bar.on_train_batch_end(trainer, learner)
     bar.on_train_end()
     assert said[0].startswith("epoch 1.0  step 5/10  IoU/val 0.2500  loss/train 0.5000  12.0 images/s  0:00:0")
-    screen = console.export_text()
+    screen = console.export_text(clear=False)
     assert ("5/10" in screen and "loss 0.5000  IoU 0.2500  12.0 images/s" in screen) is terminal
+
+
+def test_the_bar_shows_the_score_of_a_validation_at_once(monkeypatch: pytest.MonkeyPatch):
+    console = Console(force_terminal=True, width=160, record=True)
+    monkeypatch.setattr(report, "console", console)
+    monkeypatch.setattr(callbacks, "say", lambda text: None)
+    trainer, learner = SimpleNamespace(global_step=5, max_steps=10), SimpleNamespace(shown={"IoU/val": 0.25})
+    bar = callbacks.ProgressBar(steps_per_epoch=5)
+    bar.on_train_start(trainer)
+    bar.on_train_batch_end(trainer, learner)
+    learner.shown["IoU/val"] = 0.125
+    bar.on_validation_end(trainer, learner)
+    bar.on_train_end()
+    assert console.export_text().splitlines()[-1].count("IoU 0.1250") == 1
+
+
+def test_a_speed_that_is_not_known_yet_is_left_out(monkeypatch: pytest.MonkeyPatch):
+    said: list[str] = []
+    monkeypatch.setattr(callbacks, "say", said.append)
+    trainer = SimpleNamespace(global_step=0, max_steps=10)
+    bar = callbacks.ProgressBar(steps_per_epoch=5)
+    bar.on_train_start(trainer)
+    trainer.global_step = 2
+    bar.on_validation_end(trainer, SimpleNamespace(shown={"IoU/val": 0.25}))
+    assert said[0].startswith("epoch 0.4  step 2/10  IoU/val 0.2500  0:00:0")
+
+
+def test_iou_of_the_validation_is_tensorboards_first_card(tmp_path: Path):
+    logger = callbacks.TensorBoard(tmp_path)
+    for step, tag in enumerate(callbacks.tags(["Aa", "b"])):
+        logger.log_metrics({tag: 0.5}, step)
+    logger.finalize("success")
+    events = EventAccumulator(str(tmp_path)).Reload()
+    written = sorted(events.Tags()["scalars"])
+    assert written[:2] == ["IoU/val", "IoU_class/val/Aa"]
+    assert {"IoU_crops/train", "IoU_final/test"} <= set(written)
+
+
+def test_rows_are_on_the_disk_before_a_checkpoint_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    waited: list[str] = []
+    monkeypatch.setattr(callbacks.disk, "sync", lambda path: waited.append(path.read_text()))
+    table = callbacks.MetricsTable(tmp_path / "metrics.csv", ["a"])
+    for step in (1, 2):
+        table.log_metrics({"a": 0.5}, step)
+    assert waited == []  # which takes too long after each row
+    table.save()
+    assert waited == ["step,a\n1,0.5\n2,0.5\n"]
+
+
+def test_a_damaged_table_is_said_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "metrics.csv"
+    path.write_bytes(b"\0" * 200)
+    table = callbacks.MetricsTable(path, ["a"], 30)
+    table.log_metrics({"a": 1.0}, 31)
+    table.finalize("success")
+    assert rows(path) == [["step", "a"], ["31", "1.0"]]
+    assert (
+        f"1 of its lines cannot be read: the others are kept, and the file as it was, {tmp_path}"
+        in capsys.readouterr().out
+    )
 
 
 def test_a_logger_keeps_tensorboards_thread_quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,4 +1,5 @@
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -7,6 +8,7 @@ from torch import nn
 from segtrain.build import Trust
 from segtrain.data import ShapesData
 from segtrain.data.files.pictures import Span
+from segtrain.data.public import absent_text
 from segtrain.errors import UserError
 from segtrain.training import parts
 
@@ -52,14 +54,13 @@ def test_a_loss_has_one_weight_per_class_and_the_void_of_the_data(data: ShapesDa
         parts.loss_spec({"_target_": "x.y", "ignore_index": 7}, data, None)
 
 
-def test_weights_of_another_network_are_taken_where_they_fit(capsys: pytest.CaptureFixture[str]) -> None:
-    network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 3))
-    other = {"0.weight": torch.ones(2, 2), "1.weight": torch.ones(9, 9), "2.bias": torch.ones(1)}
-    parts.begin_with(network, other)
-    assert network[0].weight.tolist() == [[1, 1], [1, 1]]
-    assert capsys.readouterr().out == "init: 1 of 4 tensors loaded; fresh: 0.bias, 1.weight, 1.bias\n"
-    with pytest.raises(UserError, match=r"hardly anything of that checkpoint fits"):
-        parts.begin_with(network, {"2.bias": torch.ones(1)})
+def test_of_stored_data_that_are_gone_another_folder_may_be_typed(tmp_path: Path):
+    gone = tmp_path / "gone"
+    for root, hint in ((gone, True), (tmp_path, False)):
+        with pytest.raises(FileNotFoundError) as caught, parts.data_of_a_run({"root": str(root)}):
+            raise FileNotFoundError(absent_text("voc2012", root))
+        assert "download=true" not in str(caught.value)
+        assert ("type data.root=FOLDER" in str(caught.value)) == hint
 
 
 def test_what_pretrained_weights_expect_of_0_to_1_stands_for_what_the_images_fill() -> None:

@@ -19,6 +19,7 @@ from ..files.pictures import Span
 from ..workers import Loader, cores
 from .augment import Augment, fitting_crop
 from .sampler import SAMPLE, EndlessBatchSampler, Share, generator
+from .sides import exchanged, flip_pairs
 from .source import Source
 from .statistics import Statistics, count_classes, measure
 
@@ -37,10 +38,11 @@ class TrainSamples(Dataset[dict[str, Any]]):
         void: int,
         seed: int,
         rarity: np.ndarray | None,
+        flip_pairs: Sequence[tuple[int, int]],
         span: Span | None = None,
     ) -> None:
         self.source, self.augment, self.crop, self.void, self.seed = source, augment, tuple(crop), void, seed
-        self.rarity, self.span = rarity, span
+        self.rarity, self.flip_pairs, self.span = rarity, flip_pairs, span
 
     def __getitem__(self, key: int) -> dict[str, Any]:
         rng, index = generator(self.seed, SAMPLE, key), key % len(self.source)
@@ -54,6 +56,8 @@ class TrainSamples(Dataset[dict[str, Any]]):
             image, mask = self.source.read(index)
         span = self.span
         image, mask = window.cut(image, mask, crop=self.crop, void=self.void, low=span and span.low)
+        if window.flip:
+            mask = exchanged(mask, self.flip_pairs)
         sample = {"image": image, "mask": mask, "key": key, "color": self.augment.color(image.shape[0], rng, span)}
         return sample if span is None else {**sample, "span": torch.tensor(span)}
 
@@ -83,6 +87,7 @@ class DataModule(LightningDataModule):
         seed: Decides on the order and on the augmentation.
 
     Attributes:
+        flip_pairs: Classes, by index, that a flip makes of one another.
         batches_done: Training batches that were computed before; the next loader starts after them.
         span: The values that the training images fill, in which their colours are jittered; `None` for black to white.
     """
@@ -110,6 +115,9 @@ class DataModule(LightningDataModule):
         self.workers = default_workers() if workers == "auto" else int(workers)
         self.augment, self.seed, self.batches_done = augment, seed, 0
         self.span: Span | None = None
+        self.flip_pairs: list[tuple[int, int]] = []
+        if augment is not None and augment.flip:
+            self.flip_pairs = flip_pairs(augment.flip_pairs, classes.names)
         self._loaders: list[Loader] = []
 
     def open_splits(self) -> Mapping[str, Source]:
@@ -162,8 +170,8 @@ class DataModule(LightningDataModule):
         assert self.augment is not None and self.trainer is not None
         rank, ranks, pieces = self.trainer.global_rank, self.trainer.world_size, self.trainer.accumulate_grad_batches
         sampler = self._batches(done=self.batches_done, rank=rank, ranks=ranks, pieces=pieces)
-        void, rarity = self.classes.void, self._rarity()
-        samples = TrainSamples(source, self.augment, self.crop, void, self.seed, rarity, self.span)
+        void, pairs = self.classes.void, self.flip_pairs
+        samples = TrainSamples(source, self.augment, self.crop, void, self.seed, self._rarity(), pairs, self.span)
         return self._loader(samples, sampler)
 
     def _rarity(self) -> np.ndarray | None:

@@ -108,6 +108,17 @@ def displayed_size(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
         return shown_size(image)
 
 
+def turned_text(path: Path, stated: tuple[int, int], size: tuple[int, int]) -> str:
+    """The end of a sentence about an image whose `size` is not the one that its mask has, where EXIF explains it."""
+    if stated != size[::-1] or tiff.beyond_pillow(path):
+        return ""
+    with opened(path, MAX_PIXELS) as image:
+        turn = orientation(image)
+    if turn not in TRANSPOSED:
+        return ""
+    return f": its EXIF orientation ({turn}) turns it, the mask was made for the pixels as they are stored; turn one"
+
+
 def shown_size(image: Image.Image) -> tuple[int, int]:
     """(height, width) after the EXIF orientation, of an image that is not yet decoded."""
     width, height = image.size

@@ -2,21 +2,21 @@
 
 import posixpath
 import shlex
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import UserError
-from ..files.coco import Order
+from ..files.polygons import Order
 from . import folders, lists, published
 from .coco import coco_json
+from .contents import hold_the_same
+from .labelme import labelme
+from .no_masks import no_masks_text
 from .ranking import LOOSE, best_first, equals, rank
 from .reading import Reading
-from .tree import PACKED, Tree
-from .words import parse_name
-
-SHOWN = 4  # folders or kinds of files in a message
+from .tree import Tree
+from .yolo import yolo
 
 LAYOUTS: dict[str, Callable[[Tree], list[Reading]]] = {
     "splits_csv": lists.splits_csv,
@@ -37,7 +37,10 @@ LAYOUTS: dict[str, Callable[[Tree], list[Reading]]] = {
     "one_folder": folders.one_folder,
     "by_stem": folders.by_stem,
     "by_ending": folders.by_ending,
+    "yolo": yolo,
+    "labelme": labelme,
 }
+DRAWN = ("yolo", "labelme")  # which are tried where no masks that lie there belong to half of the images
 
 
 class OpenFolder(NamedTuple):
@@ -74,21 +77,27 @@ def open_folder(
         layout: A name in `LAYOUTS`, and after a colon which of its folders where several would do; `None` takes the
             best reading. FileNotFoundError if it finds nothing.
         outside, order: As in `Tree`.
-        ties: Whether the first of several readings that are equally good is taken, rather than refused.
+        ties: Whether the first of several readings that are equally good is taken, rather than refused; where they
+            hold the same, it is anyhow.
     """
     tree = Tree(root, outside=outside, order=order)
-    readings = [lists.with_lists(tree, reading) for reading in best_first(all_readings(tree))]
+    readings = [lists.with_lists(tree, reading) for reading in best_first(all_readings(tree, layout))]
     if not readings:
-        raise FileNotFoundError(nothing_found(tree))
+        raise FileNotFoundError(no_masks_text(tree))
     return OpenFolder(tree, chosen(root, readings, layout, ties=ties), readings)
 
 
-def all_readings(tree: Tree) -> list[Reading]:
-    """What every layout makes of the files. Of layouts that find the same, the best stands for all."""
+def all_readings(tree: Tree, wanted: str | None = None) -> list[Reading]:
+    """What every layout makes of the files; of layouts that find the same, the best stands for all. The layout `wanted`
+    is tried in any case."""
     readings: dict[frozenset[tuple[str, str, str]], Reading] = {}
+    kind = (wanted or "").partition(":")[0]
     for name, layout in LAYOUTS.items():
-        if name in LOOSE and any(2 * len(reading.pairs) == len(tree.pictures) for reading in readings.values()):
-            break  # folders tell all
+        most = max((len(reading.pairs) for reading in readings.values()), default=0)
+        if name in LOOSE and 2 * most == len(tree.pictures):
+            continue  # folders tell all
+        if name in DRAWN and 4 * most >= len(tree.pictures) and name != kind:
+            continue
         for reading in layout(tree):
             files = files_of(reading)
             if files and (files not in readings or rank(reading) < rank(readings[files])):
@@ -113,33 +122,10 @@ def chosen(root: Path, readings: Sequence[Reading], layout: str | None, *, ties:
         if not readings:
             raise FileNotFoundError(f"data.layout={layout}: it finds no pairs in {root}")
     equal = equals(readings)
+    if not ties:
+        equal = [reading for reading in equal if reading is equal[0] or not hold_the_same(equal[0], reading)]
     if len(equal) > 1 and not ties:
         ways = ", ".join(f"{reading.layout} ({len(reading.pairs)} pairs)" for reading in equal)
         example = shlex.quote(f"data.layout={equal[0].layout}")
         raise UserError(f"{root} can be read in several ways, {ways}: choose one, such as {example}")
     return readings[0]
-
-
-def nothing_found(tree: Tree) -> str:
-    """What is there, where no layout finds an image with its mask; and what to do."""
-    root = tree.root
-    expected = f"expected {root}/images/train with {root}/masks/train, or another layout of docs/data.md"
-    if not tree.pictures:
-        return f"{root}: no images found{held_instead(tree)}; {expected}"
-    folders = Counter(posixpath.dirname(path) or "." for path in tree.pictures).most_common(SHOWN)
-    places = ", ".join(f"{number} in {folder}" for folder, number in folders)
-    message = f"{root}: no image has a mask: {len(tree.pictures)} pictures ({places}); {expected}, or list them in "
-    message += f"{root}/splits.csv with the header image,mask,split"
-    if parse_name(root.resolve().name).role:
-        message += f"; or do images and masks lie in {root.resolve().parent}?"
-    return message
-
-
-def held_instead(tree: Tree) -> str:
-    """The kinds of files in a folder without pictures, as the middle of a sentence."""
-    kinds = Counter(posixpath.splitext(path)[1].lower() for path in tree.files).most_common(SHOWN)
-    if not kinds:
-        return ""
-    held = ", ".join(f"{number} {kind or 'files'}" for kind, number in kinds)
-    hint = ": unpack them" if PACKED & dict(kinds).keys() else ""
-    return f", but {held}{hint}"

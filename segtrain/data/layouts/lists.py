@@ -12,10 +12,10 @@ from pathlib import Path
 from ...errors import UserError
 from ..files.images import SUFFIXES
 from ..files.pair import Pair
-from . import coco
+from . import coco, labelme, yolo
 from .pairing import bare, folders_of, stem_of, suffix_of
 from .reading import Reading, Row, from_rows, in_order, mostly_found, numbered
-from .tree import Tree, beside_root
+from .tree import Tree, beside_root, composed
 from .words import SPLIT_WORDS, SPLITS, Role, file_role, innermost_role, parse_name, split_named
 
 MAX_BYTES = 100_000_000  # of a list
@@ -37,7 +37,10 @@ def splits_csv(tree: Tree) -> list[Reading]:
     for path in (tree.root / "splits.csv", beside_root(tree.root) / "splits.csv"):
         if path.is_file():
             rows = parse_table(tree, text_of(path), str(path), united=True)
-            return [coco.painted(tree, from_rows(tree, "splits_csv", rows))]
+            reading = from_rows(tree, "splits_csv", rows)
+            for shapes in (yolo, labelme, coco):
+                reading = shapes.painted(tree, reading)
+            return [reading]
     return []
 
 
@@ -137,7 +140,7 @@ def picture(tree: Tree, folder: str, entry: str, role: Role) -> str:
 
 def named(tree: Tree, name: str, role: Role) -> str:
     """The one image or mask of a name without suffix; of several, the one whose folders are named too."""
-    *above, stem = name.strip().replace("\\", "/").split("/")
+    *above, stem = composed(name.strip()).replace("\\", "/").split("/")
     paths = by_name(tree).get((role, stem)) or by_name(tree).get((role, bare(stem)), [])
     above = [folder for folder in above if not parse_name(folder).role]
     if len(paths) > 1 and above:
@@ -179,10 +182,20 @@ def parse_table(tree: Tree, text: str, path: str, *, united: bool = False) -> li
         if len(fields) != len(header):
             raise UserError(f"{path}, line {number}: {len(fields)} fields, but {len(header)} columns")
         row_split = split_in(fields[split], f"{path}, line {number}") if split is not None else ""
-        mask_folder = tree.find_folder(fields[mask], folder) if united else None
-        mask_path = mask_folder or picture(tree, folder, fields[mask], "mask")
-        rows.append(Row(picture(tree, folder, fields[image], "image"), mask_path, row_split, fields[image].strip()))
+        image_path, mask_path = (
+            picture(tree, folder, fields[image], "image"),
+            picture(tree, folder, fields[mask], "mask"),
+        )
+        if united:
+            mask_path = tree.find_folder(fields[mask], folder) or mask_path or shapes_file(fields[mask])
+        rows.append(Row(image_path, mask_path, row_split, fields[image].strip()))
     return rows
+
+
+def shapes_file(entry: str) -> str:
+    """A text file of polygons, which need not be there for an image without any; nothing for other files."""
+    path = posixpath.normpath(entry.strip().replace("\\", "/"))
+    return path if suffix_of(path) == ".txt" else ""
 
 
 def column(tree: Tree, role: Role, header: Sequence[str], content: Sequence[Sequence[str]], path: str) -> int:

@@ -3,7 +3,7 @@
 import posixpath
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +29,7 @@ class Reading(NamedTuple):
         unlabelled: Images of a test or val split that has no masks at all, as benchmarks publish it; left out.
         classes: The content of a `classes.yaml`, where the layout itself knows it.
         sure: Whether the layout was made for data like these, or a list tells most of what is there.
+        notes: Sentences that a person should read.
     """
 
     layout: str
@@ -38,6 +39,7 @@ class Reading(NamedTuple):
     classes: dict[str, Any] | None = None
     unlabelled: Sequence[Path] = ()
     sure: bool = False
+    notes: Sequence[str] = ()
 
     @property
     def kind(self) -> str:
@@ -91,6 +93,7 @@ def named_pairs(tree: Tree, pairs: Pairs) -> dict[str, list[Pair]]:
     """Split -> pairs with names: the folders shared by image and mask and the image's own, if that tells all apart."""
     splits: dict[str, list[Pair]] = defaultdict(list)
     for name, (image, mask) in zip(unique_names(images_of(pairs)), pairs, strict=True):
+        name = tree.as_stored(image.path, name)
         splits[image.split].append(Pair(name, tree.path(image.path), mask_at(tree, mask.path)))
     return in_order(splits)
 
@@ -99,6 +102,29 @@ def mask_at(tree: Tree, path: str) -> Mask:
     """The mask in a file, which need not be there if a list names it, or in all files of a folder together."""
     files = tree.below(path) if path not in tree.known else []
     return UnitedMask(tree.path(path), tuple(map(tree.path, files))) if files else MaskFile(tree.path(path))
+
+
+def mask_files(reading: Reading) -> set[Path]:
+    """The masks of a reading that are files of their own, as far as is known."""
+    return {pair.mask.path for pair in reading.pairs if isinstance(pair.mask, MaskFile)}
+
+
+def with_masks(reading: Reading, files: Collection[Path], stored: Reading) -> Reading:
+    """The reading of a list with `files` as masks, which hold shapes: each becomes the mask that `stored`, made from
+    these files, has for the image. Images that have nothing there are left over."""
+    masks = {(pair.mask.path, pair.image): pair.mask for pair in stored.pairs}
+    splits: dict[str, list[Pair]] = {split: [] for split in reading.splits}
+    lacking = []
+    for split, pairs in reading.splits.items():
+        for pair in pairs:
+            if pair.mask.path not in files:
+                splits[split].append(pair)
+            elif mask := masks.get((pair.mask.path, pair.image)):
+                splits[split].append(pair._replace(mask=mask))
+            else:
+                lacking.append(pair.image)
+    notes = [*reading.notes, *stored.notes]
+    return reading._replace(splits=splits, images=reading.images + lacking, classes=stored.classes, notes=notes)
 
 
 def with_named_splits(match: Match) -> Match:

@@ -1,6 +1,6 @@
 """What is proposed: the content of a `classes.yaml`, in which each class has a name and a colour of its own."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from itertools import chain, count
 from typing import Any, NamedTuple
 
@@ -11,13 +11,21 @@ YELLOW = (255, 200, 0)
 Spec = dict[str, Any]  # the content of a `classes.yaml`
 
 
+class Choice(NamedTuple):
+    """One of several tables between which only a person can decide, and what it takes the masks for, in words."""
+
+    meaning: str
+    spec: Spec
+
+
 class Proposal(NamedTuple):
     """How masks say their classes, in words; the table, or `None` where none can describe them; and sentences on what
-    was assumed, and on what a person has to decide."""
+    was assumed, and on what a person has to decide: one of the `choices`, if there are any."""
 
     kind: str
     spec: Spec | None
     notes: list[str]
+    choices: Sequence[Choice] = ()
 
 
 def table(classes: list[dict[str, Any]], ignore: Any = None, other: str = "error", masks: str = "") -> Spec:

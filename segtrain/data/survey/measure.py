@@ -29,6 +29,7 @@ from ..files.pictures import TAIL, filled
 from .facts import ImageFacts, MaskFacts
 
 MAX_VALUES, MAX_COLOURS = 1024, 256  # different ones of a mask that are counted singly: those with the most pixels
+CROWD = 8  # numbers in a mask from which on they may be those of objects
 LOOK = 16  # rows and columns of the thumbnail that two images are compared by
 LOOSE = 8  # how much JPEG may let neighbours differ that were equal
 BITS, COMPRESSION = 258, 259  # tags of a TIFF
@@ -205,13 +206,34 @@ def counted(codes: np.ndarray, most: int, alike: np.ndarray | None = None) -> di
     is_solid = np.zeros(codes.shape, np.uint32)
     is_solid[:-1, :-1] = equal if alike is None else alike
     keys, number = pixels_of((codes.astype(np.uint32) << 1 | is_solid).ravel())  # the last bit: whether it is solid
-    codes, starts = np.unique(keys >> 1, return_index=True)
+    numbers, starts = np.unique(keys >> 1, return_index=True)
+    whole = in_one_piece(codes) if alike is None and len(numbers) >= CROWD else 0
     pixels = np.add.reduceat(number, starts)
     solid = np.add.reduceat(number * (keys & 1), starts)
     first = np.argsort(-pixels, kind="stable")[:most]
-    names = codes[first].tolist()
+    names = numbers[first].tolist()
     counts = dict(zip(names, pixels[first].tolist(), strict=True))
-    return {"counts": counts, "solid": dict(zip(names, solid[first].tolist(), strict=True))}
+    return {"counts": counts, "solid": dict(zip(names, solid[first].tolist(), strict=True)), "whole": whole}
+
+
+def in_one_piece(codes: np.ndarray) -> int:
+    """How many of the numbers in codes (H, W) have their pixels in one piece, holes or not; corners connect too.
+
+    The pieces less the holes of a number are its Euler number: its pixels, less the pairs of neighbours, plus the
+    squares of four, less those that two pixels share corner to corner. Within a flat place that adds up to nothing.
+    """
+    share = np.ones(codes.shape, np.int8)
+    right, below = codes[:, :-1] == codes[:, 1:], codes[:-1] == codes[1:]
+    falling, rising = codes[:-1, :-1] == codes[1:, 1:], codes[:-1, 1:] == codes[1:, :-1]
+    share[:, :-1] -= right
+    share[:-1] -= below
+    share[:-1, :-1] += right[:-1] & below[:, :-1] & falling
+    share[:-1, :-1] -= falling & ~right[:-1] & ~below[:, :-1]
+    share[:-1, 1:] -= rising & ~right[:-1] & ~below[:, 1:]
+    edges = np.nonzero(share)
+    numbers, which = np.unique(codes[edges], return_inverse=True)
+    euler = np.bincount(which.ravel(), weights=share[edges], minlength=len(numbers))
+    return int((euler <= 1).sum())
 
 
 def pixels_of(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

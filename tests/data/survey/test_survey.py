@@ -274,3 +274,17 @@ def test_masks_that_are_painted_are_known_by_their_file_and_name(tmp_path: Path)
     for _ in range(2):
         found = survey(pairs, max_pixels=LIMIT, workers=0, cache=cache)
         assert [found.mask(pair).counts for pair in pairs] == [{0: 20}, {1: 20}]
+
+
+def test_numbers_in_one_piece_are_counted_where_there_are_many(tmp_path: Path):
+    mask = np.zeros((40, 40), np.uint8)
+    for number in range(1, 10):
+        top, left = 12 * ((number - 1) // 3), 12 * ((number - 1) % 3)
+        mask[top : top + 8, left : left + 8] = number
+    mask[2:5, 2:5] = 0  # a hole: still one piece
+    assert mask_facts(saved(tmp_path / "x.png", mask)).whole == 10
+    mask[8, 8] = 1  # corner to corner
+    assert mask_facts(saved(tmp_path / "x.png", mask)).whole == 10
+    mask[39, 39] = mask[39, 37] = 2
+    assert mask_facts(saved(tmp_path / "x.png", mask)).whole == 9
+    assert mask_facts(saved(tmp_path / "x.png", np.minimum(mask, 5))).whole == 0
