@@ -139,9 +139,7 @@ def assemble(
     pictures = Pictures.stored(before.pictures) if before else data.measured.pictures
     data.span = pictures and pictures.span()
     model = network_spec(settings["model"], data, trust, before)
-    network = build_network(model, trust)
-    if model.get("mean", 0) is None and data.span:
-        stretch(network, data.span)
+    network = build_network(model, trust, data.span)
     try_network(network, data, engine["accumulate_grad_batches"] * count)
     record = Record(
         run=before.run if before else uuid4().hex,
@@ -160,7 +158,7 @@ def assemble(
     learner = build_learner(network, record, train, data, steps, trust)
     try_optimizer(learner)
     if init is not None:
-        take_over(init, network, record.model, data.classes.names, trust)
+        take_over(init, network, record, data.classes.names, trust)
     return Parts(settings, train, trust, device, count, precision, reason, data, record, learner, steps)
 
 
@@ -188,8 +186,7 @@ def network_spec(model: Spec, data: DataModule, trust: Trust | None, before: Rec
     if not pretrained:
         left_open = [name for name in ("mean", "std") if name in model and model[name] is None]
         if left_open:
-            mean, std = data.statistics()
-            values = {"mean": mean, "std": std}
+            values = {"mean": data.measured.mean, "std": data.measured.std}
             known.update({name: values[name] for name in left_open})
     return {**model, **known}
 
@@ -226,8 +223,8 @@ def augment_spec(augment: Spec, data: DataModule, before: Record | None) -> Spec
     return {**augment, "flip_pairs": [[names[one], names[two]] for one, two in data.flip_pairs]}
 
 
-def build_network(model: Spec, trust: Trust | None) -> nn.Module:
-    """The network, in the order of memory in which convolutions are fastest."""
+def build_network(model: Spec, trust: Trust | None, span: Span | None) -> nn.Module:
+    """The network, in the order of memory in which convolutions are fastest, for images that fill `span`."""
     try:
         with from_user():
             network = build_part("model", model, trust)
@@ -235,6 +232,8 @@ def build_network(model: Spec, trust: Trust | None) -> nn.Module:
         raise UserError(f"model: it cannot be built from these settings ({error})") from error
     if not isinstance(network, nn.Module):
         raise UserError(f"model: {model['_target_']} makes a {type(network).__name__}, not a torch.nn.Module")
+    if span is not None and model.get("mean", 0) is None:
+        stretch(network, span)
     return network.to(memory_format=torch.channels_last)
 
 

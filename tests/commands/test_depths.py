@@ -133,6 +133,18 @@ def test_numbers_with_a_white_and_without_one_have_no_common_scale(segtrain: Run
     assert "their values have no common scale; save all images alike" in capsys.readouterr().err
 
 
+def test_weights_of_another_depth_leave_mean_and_std_as_measured(segtrain: Run, capsys: Says):
+    write("usual", usual, photometric="rgb")
+    write("deep", twelve_bits, photometric="rgb")
+    assert segtrain("train", "data.root=usual", *SMALL, "run_dir=first") == 0
+    assert segtrain("train", "data.root=deep", *SMALL, "run_dir=deep_run", "init=first") == 0
+    said = capsys.readouterr().out
+    assert "init: its images had another depth, or filled other values: mean and std are measured anew" in said
+    assert trained.load("deep_run").network.mean.max() < 0.05
+    assert segtrain("train", "data.root=usual", *SMALL, "run_dir=alike", "init=first") == 0
+    assert "measured anew" not in capsys.readouterr().out
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true"])
 def test_deep_images_are_learnt_in_half_precision(segtrain: Run, precision: str):

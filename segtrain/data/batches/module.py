@@ -217,12 +217,8 @@ class DataModule(LightningDataModule):
 
     @cached_property
     def measured(self) -> Statistics:
-        """What is measured of the training images, of which up to 200 are read for it."""
+        """Mean, standard deviation and range of the training images, of which up to 200 are read for it."""
         return measure(self.source("train"))
-
-    def statistics(self) -> tuple[list[float], list[float]]:
-        """Mean and standard deviation per channel of the training images, as fractions of white where there is one."""
-        return self.measured.mean, self.measured.std
 
     @cached_property
     def class_pixels(self) -> Tensor:
