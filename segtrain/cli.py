@@ -26,20 +26,27 @@ SMALLER = (
     "in training lower data.batch_size or data.crop, or set trainer.accumulate_grad_batches=2; for whole images "
     "(validation, evaluate, predict)"
 )
-KNOWN = (  # errors of libraries: how they look, what to say, the exit status
+KNOWN = (  # errors of libraries: how they look, what to say, the exit status; the first that fits
+    (
+        r"unable to .*file </torch_|shared memory object|allocate shared memory|signal: Bus error|"
+        r"(insufficient|out of) shared memory",
+        "shared memory (/dev/shm) is full: lower data.workers (0 needs none), or give a container more of it (docker "
+        "run --shm-size=8g, or --ipc=host)",
+        2,
+    ),
     (
         r"OutOfMemoryError|CUDA error: out of memory",
         f"out of memory: {SMALLER} take trainer.accelerator=cpu or smaller images",
         2,
     ),
     (
-        r"^MemoryError|[Cc]an(no|')t allocate memory|Unable to allocate",
+        r"^\w*MemoryError|[Cc]an(no|')t allocate memory|Unable to allocate",
         f"out of memory: {SMALLER} take smaller images, or a machine with more memory",
         2,
     ),
     (
-        r"unable to write to file </torch_|unable to (open|mmap) shared memory|received \d+ items of ancdata",
-        "the processes that read the data have no shared memory or no open files left: lower data.workers",
+        r"received \d+ items of ancdata",
+        "the processes that read the data have no open files left: lower data.workers, or raise the limit (ulimit -n)",
         2,
     ),
     (

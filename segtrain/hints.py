@@ -92,7 +92,7 @@ WORDS: Mapping[str, tuple[Way, ...]] = {
         Way("loss.weights", "loss.weights=median_frequency, inverse, sqrt, or one number for each class"),
     ),
     "criterion loss_function": (Way("loss", "loss=NAME chooses the loss; train --help lists them"),),
-    "optim optimiser": (Way("optimizer", "type optimizer={value}"),),
+    "optim": (Way("optimizer", "type optimizer={value}"),),
     "scheduler lr_scheduler cos_lr sched": (Way("schedule", "type schedule=poly or schedule=cosine"),),
     "momentum": (Way("optimizer.betas", "optimizer=sgd has optimizer.momentum, and adamw has optimizer.betas"),),
     "weight_decay wd": (Way("optimizer.weight_decay", "type optimizer.weight_decay={value}"),),

@@ -4,6 +4,7 @@ import glob
 from collections import Counter
 from collections.abc import Mapping
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from .disk import no_folder
 from .runs.folder import checkpoint_file, checkpoint_of
 from .runs.resume import resumable
 
-SHOWN = 4  # kinds of files in a message
+SHOWN, LOOKED_AT = 4, 10_000  # kinds of files in a message, and the files that are looked at for it
 
 
 def refuse_absent(settings: Mapping[str, Any]) -> None:
@@ -83,6 +84,7 @@ def no_image(images: str) -> str:
 
 
 def held(folder: Path) -> str:
-    """The kinds of files in a folder, in words."""
-    kinds = Counter(path.suffix or "files without suffix" for path in folder.iterdir() if path.is_file())
+    """The kinds of files in a folder and below, in words."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    kinds = Counter(path.suffix or "files without suffix" for path in islice(files, LOOKED_AT))
     return ", ".join(f"{number} {kind}" for kind, number in kinds.most_common(SHOWN)) or "no files"

@@ -62,6 +62,7 @@ DOORS = {
     "data.files": Door({"data.color"}),
     "data.survey": Door({"data.files", "data.workers", "data.classes", "data.color"}),
     "data.layouts": Door({"data.files"}),
+    "data.layouts.contents": Door({"data.layouts", "data.files", "data.color"}),
     "data.layouts.ranking": Door({"data.layouts", "data.files", "data.survey"}),
     "data.proposal": Door({"data.survey", "data.classes", "data.color"}),
     "data.batches": Door({"data.files", "data.classes", "data.workers"}),

@@ -16,8 +16,8 @@ from ..data.classes import ClassTable
 from ..data.files.images import MAX_PIXELS
 from ..data.files.pair import Pair
 from ..data.findings import Finding
-from ..data.folder import group_pattern, open_root
-from ..data.layouts.choice import OpenFolder
+from ..data.folder import AUTO, group_pattern, open_root
+from ..data.layouts.choice import OpenFolder, chosen
 from ..data.layouts.reading import Reading
 from ..data.public import provide, recognised
 from ..data.survey.facts import ImageFacts
@@ -26,10 +26,10 @@ from ..errors import UserError
 from ..inspection import text
 from ..inspection.counts import Counts, count
 from ..inspection.description import description, not_own, typed_table, write_description
-from ..inspection.exchanged import command_to_exchange
 from ..inspection.inspect import Inspection, inspect
 from ..inspection.mark import text_of
-from ..inspection.rivals import Held, held_by, rivals_of
+from ..inspection.questions import question_text
+from ..inspection.rivals import held_by, rivals_of
 from ..inspection.text import word
 from ..losses import class_weights
 from ..report.pictures import samples
@@ -64,16 +64,21 @@ def check(*, name: str, data: dict[str, Any], write: bool, out: str | None) -> i
         say(f"this looks like a public data set: data={public} in place of data=folder knows its classes")
     max_pixels = data.get("max_pixels", MAX_PIXELS)
     inspection = inspect(folder, data.get("classes"), group_pattern(data.get("group")), max_pixels)
-    if name == "folder" and data.get("classes"):  # those of a public data set need no file
+    has_classes = name == "folder" and bool(data.get("classes"))  # those of a public data set need no file
+    typed = has_classes or data["layout"] is not None
+    if has_classes:
         inspection = inspection._replace(described=inspection.described._replace(settled=False))
     explain(inspection, data)
     say(f"\nwritten: {', '.join(map(str, write_files(target, inspection)))}")
-    ways = [held_by(reading, folder.root, max_pixels) for reading in (folder.reading, *rivals.different)]
+    ways = []
+    if rivals.different:
+        ways = [held_by(reading, folder.root, max_pixels) for reading in (folder.reading, *rivals.different)]
     if question := question_text(data, inspection, ways):
         say(question)
         return 2
-    typed = bool(data["layout"] or (name == "folder" and data.get("classes")))
-    if not data["layout"] and len(folder.equals) > 1:  # what comes next has to say which
+    if write:  # where readings are equally good, and their masks cannot be compared
+        chosen(folder.root, folder.readings, data["layout"], ties=False)
+    if not typed and len(folder.equals) > 1:  # what comes next has to say which
         data = {**data, "layout": folder.reading.layout}
     files = description(inspection, data["layout"])
     if write:
@@ -105,31 +110,6 @@ def refuse_to_replace(target: Path) -> None:
         raise UserError(f"{there} was not written by check: type out=FOLDER, so that it is not replaced")
 
 
-def question_text(data: Settings, inspection: Inspection, ways: Sequence[Held]) -> str:
-    """What only a person can decide before anything is written, with the commands to type; empty where that is
-    nothing. `ways` are those to read the folder."""
-    root, layout = word("data.root", data["root"]), data["layout"]
-    check_it = f"{COMMAND} check {root}"
-    if inspection.errors[:1] and inspection.errors[0].kind == "exchanged":
-        return exchanged_text(inspection, check_it)
-    if len(ways) > 1:
-        commands = [f"{check_it} {word('data.layout', way.reading.layout)} write=true" for way in ways]
-        return f"{text.ways_text(ways)}\n{text.commands_text(commands)}"
-    choices = inspection.described.choices
-    if not choices:
-        return ""
-    words = [check_it, *([word("data.layout", layout)] if layout else [])]
-    commands = [" ".join([*words, word("data.classes", typed_table(choice.spec)), "write=true"]) for choice in choices]
-    return text.commands_text([f"{line}\n      # {c.meaning}" for line, c in zip(commands, choices, strict=True)])
-
-
-def exchanged_text(inspection: Inspection, check_it: str) -> str:
-    """What is typed where images and masks are exchanged."""
-    move = command_to_exchange(inspection.folder.reading.pairs, inspection.folder.root)
-    first = f"next: {move}\n  then: " if move else "next, when each is where the other was: "
-    return f"images and masks look exchanged: nothing is proposed (exit status 2)\n{first}{check_it}"
-
-
 def explain(inspection: Inspection, data: Settings) -> None:
     """Print what the masks mean, the splits, the classes, and what is wrong."""
     say(f"\n{text.masks_text(inspection)}\n\n{text.splits_text(inspection)}")
@@ -150,17 +130,14 @@ def described(inspection: Inspection, files: Mapping[str, str], *, typed: bool) 
     without a copy then.
     """
     root = inspection.folder.root
-    kept = [] if typed else not_own(root, files)
-    if kept:
-        names = ", ".join(map(str, kept))
-        say(f"not written: {names} is not as check left it, and stays; type data.layout=NAME too to have it replaced")
-        return inspection
     if inspection.folder.reading.kind == "splits_csv" and alone_in(inspection):
-        say(
-            "nothing is written: splits.csv names files that are not there, or have no partner; mend its lines, or type"
-        )
-        say("  data.layout=NAME to have another list made")
+        say("nothing is written: splits.csv names files that are not there, or that have no partner, see above")
+        say("  mend its lines, or type data.layout=NAME too to have another list made")
         return inspection
+    if not typed:
+        for path in not_own(root, files):
+            say(f"not written: {path} is not as check left it, and stays; data.layout=NAME write=true would replace it")
+            files = {name: content for name, content in files.items() if name != path.name}
 
     def keep(path: Path) -> None:
         if typed and (copy := disk.keep_copy(path)):
@@ -232,13 +209,10 @@ def crop_of(inspection: Inspection) -> list[int]:
 def fitting(data: Settings, inspection: Inspection) -> list[str]:
     """Settings, as they are typed, that these images need, or that suit them better than the usual ones."""
     images = inspection.survey.usable_images(inspection.splits.get("train", []))
-    words = []
     height, width = crop_of(inspection)
     if images and data["crop"] and [height, width] != list(data["crop"]):
-        words.append(f"data.crop=[{height},{width}]")
-    if 0 < len(images) < data["batch_size"]:
-        words.append(f"data.batch_size={len(images)}")
-    return words
+        return [f"data.crop=[{height},{width}]"]
+    return []
 
 
 def write_files(target: Path, inspection: Inspection) -> list[Path]:
@@ -283,26 +257,35 @@ def sample(inspection: Inspection, table: ClassTable) -> list[Pair]:
     return [good[i] for i in sorted(first)]
 
 
-def advice(inspection: Inspection) -> str:
-    """What to do about the errors."""
+def is_other_table(inspection: Inspection) -> bool:
+    """Whether the class table names none of what stands in most masks, and so is none for them."""
     unlisted = [finding for finding in inspection.errors if finding.kind == "values"]
-    if 2 * len(unlisted) <= len(inspection.folder.reading.pairs):
-        return "mend these files"
-    if inspection.described.source == "classes.yaml":
-        return "classes.yaml may be that of other masks: mend it, or move it away to have another one proposed"
-    return "the classes are not those of most masks"
+    return 2 * len(unlisted) > len(inspection.folder.reading.pairs)
 
 
 def next_text(name: str, data: Settings, inspection: Inspection, missing: Collection[str]) -> str:
     """What is to be done: mend, write, train; `missing` are files that a training may need and that are not written."""
     lines, root = [], word("data.root", data["root"])
     errors = len(inspection.errors)
+    advice, is_other = "mend these files", is_other_table(inspection)
+    if is_other:
+        advice = f"the classes ({inspection.described.source}) are not those of most masks, so mend the table, or move "
+        advice += "it away to have another one proposed"
     if errors:
-        lines.append(f"{counted(errors, 'error')}, at which a training stops (exit status 2): {advice(inspection)}")
+        lines.append(f"{counted(errors, 'error')}, at which a training stops (exit status 2): {advice}")
+    if is_other:
+        return "\n".join([*lines, f"next: {COMMAND} check {root}  # when that is done"])
     if inspection.table is None:
         return "\n".join([*lines, "next: write a classes.yaml for these masks, as docs/data.md shows"])
-    typed = [word(f"data.{key}", data[key]) for key in ("layout", "group") if data.get(key) is not None]
-    if "classes.yaml" in missing or (missing and typed):
+    if not {"train", "val"} <= inspection.splits.keys():
+        return "\n".join(
+            [*lines, "next: add images with masks: a training needs some to train and some to validate on"]
+        )
+    typed = [word(f"data.{key}", data[key]) for key in ("layout", "group") if data.get(key) not in (None, AUTO)]
+    if name == "folder" and data.get("classes"):
+        typed.append(word("data.classes", typed_table(data["classes"])))
+    nothing_to_train = inspection.folder.reading.splits.keys() == {"test"}  # until the proposed splits are written
+    if "classes.yaml" in missing or (missing and (typed or nothing_to_train)):
         lines.append(f"next: {' '.join([COMMAND, 'check', root, *typed, 'write=true'])}")
         lines.append(f"  writes {' and '.join(missing)} into {data['root']}")
         return "\n".join(lines)

@@ -7,7 +7,7 @@ import torch
 from lightning.pytorch import Trainer
 
 from .. import disk
-from ..build import Trust, build_part
+from ..build import Trust, build_part, from_stored
 from ..data import DataModule
 from ..data.batches.statistics import measure
 from ..data.files.pictures import Pictures, Span
@@ -18,6 +18,7 @@ from ..report.screen import be_quiet, say
 from ..runs.folder import checkpoint_file
 from ..runs.record import with_root
 from ..runs.trained import Opened, opened
+from ..text import counted
 from ..training.callbacks import ScoringBar
 from ..training.parts import data_of_a_run
 from ..training.scoring import Scorer, report_score, score_split, silent_trainer
@@ -45,10 +46,11 @@ def evaluate(
         be_quiet()
     trust = Trust(allow)
     trained = opened(file, trust)
-    module = stored_data(trained, data, trust)
-    split = split or module.final_split
-    if data.root:
-        say_difference(trained, module, split)
+    with from_stored(str(file)):
+        module = stored_data(trained, data, trust)
+        split = split or module.final_split
+        if data.root:
+            say_difference(trained, module, split)
     name = f"{disk.file_name(Path(data.root).resolve().name)}-{split}" if data.root else split
     target = trained.folder / "evaluate" / name
     disk.stay_inside(trained.folder, target)
@@ -65,7 +67,7 @@ def evaluate(
         logger=False,
         enable_checkpointing=False,
     )
-    network = trained.network.to(device.dtype_of_weights(precision), memory_format=torch.channels_last)
+    network = trained.network.to(device.dtype_of_weights(precision)).to(memory_format=torch.channels_last)
     scorer = Scorer(network, class_names=trained.classes.names, void=module.classes.void)
     result = score_split(engine, scorer, module, split)
     if engine.is_global_zero:
@@ -95,6 +97,6 @@ def stored_data(trained: Opened, elsewhere: Elsewhere, trust: Trust) -> DataModu
         raise UserError(f"the checkpoint's settings name {type(module).__name__} as its data")
     own, other = trained.classes.names, module.classes.names
     if own != other:
-        network, data = f"{len(own)} classes ({', '.join(own)})", f"{len(other)} ({', '.join(other)})"
+        network, data = f"{counted(len(own), 'class')} ({', '.join(own)})", f"{len(other)} ({', '.join(other)})"
         raise UserError(f"the network was trained for {network}, but the data have {data}")
     return module

@@ -2,7 +2,7 @@
 
 import io
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from torch import nn
 from .. import disk
 from ..build import Trust
 from ..data.classes import ClassTable
+from ..data.files.arrays import SUFFIXES as ARRAYS
 from ..data.files.geotiff import Place, place_of, world_file
 from ..data.files.images import MAX_PIXELS, SUFFIXES, header, read_picture
 from ..data.files.pictures import Pictures, filled
@@ -121,10 +122,12 @@ def conclude(sources: Images, failed: list[str], target: Path) -> None:
         kinds = Counter(path.suffix or "without suffix" for path in sources.others).most_common()
         names = ", ".join(f"{number} {kind}" for kind, number in kinds)
         say(f"left aside, as no images by their names: {names}")
-    for line in failed:
-        say(f"not predicted: {line}")
+    if len(failed) > 1:
+        for line in failed:
+            say(f"not predicted: {line}")
     if failed:
-        raise UserError(f"{len(failed)} of {total} images could not be predicted; their names and reasons are above")
+        more = f" (and {len(failed) - 1} more, see above)" if len(failed) > 1 else ""
+        raise UserError(f"{len(failed)} of {total} images could not be predicted: {failed[0]}{more}")
 
 
 def find_images(images: str) -> Images:
@@ -137,12 +140,16 @@ def find_images(images: str) -> Images:
     else:
         folder, files = matches(images)
         files, named = list(shown(files, folder)), True
-    pictures = [file for file in files if file.suffix.lower() in SUFFIXES]
+    pictures = of_kind(files, SUFFIXES) or of_kind(files, ARRAYS)
     if not pictures and named:  # whose suffix was typed, or is like no other: reading them says what is wrong
         pictures = files
     if not pictures:
         raise FileNotFoundError(no_image(images))
     return Images(by_name(pictures, folder, images), sorted(set(files) - set(pictures)))
+
+
+def of_kind(files: Iterable[Path], suffixes: Collection[str]) -> list[Path]:
+    return [file for file in files if file.suffix.lower() in suffixes]
 
 
 def shown(paths: Iterable[Path], folder: Path) -> Iterable[Path]:

@@ -16,6 +16,7 @@ from ..text import plain_cell
 from .inspect import Inspection
 from .mark import BLANK, PROPOSED, is_own, line_of_masks, marked
 
+KEYWORDS = {"null", "true", "false", "nan", "inf"}  # words that are no texts for Hydra
 COMMENTS = {  # in classes.yaml
     "ignore": "  # what counts nowhere",
     "masks": "  # all of them are read as these, whether they are stored as grey, palette or colours: values | colors",
@@ -59,19 +60,20 @@ def in_one_line(value: Any) -> str:
 
 
 def typed_table(spec: Mapping[str, Any]) -> str:
-    """A class table as it is typed for data.classes, without the colours that are shown: {classes:[{name:a,...}]}"""
+    """A class table as it is typed for data.classes: {ignore:null,classes:[{name:a,values:[0]}]}"""
     classes = []
     for entry in spec["classes"]:
         parts = [f"name:{in_json(entry['name'])}"]
-        parts += [f"{key}:{in_json(entry[key])}" for key in ("values", "colors") if key in entry]
+        parts += [f"{key}:{in_json(entry[key])}" for key in ("color", "values", "colors") if key in entry]
         classes.append(f"{{{','.join(parts)}}}")
-    masks = f",masks:{spec['masks']}" if spec.get("masks") else ""
-    return f"{{ignore:{in_json(spec['ignore'])},classes:[{','.join(classes)}]{masks}}}"
+    more = [f"{key}:{in_json(spec[key])}" for key in ("masks", "other") if spec.get(key) not in (None, "error")]
+    parts = [f"ignore:{in_json(spec.get('ignore'))}", f"classes:[{','.join(classes)}]", *more]
+    return f"{{{','.join(parts)}}}"
 
 
 def in_json(value: Any) -> str:
     """A value as Hydra takes it in a setting; plain words need no quotes."""
-    if isinstance(value, str) and value.isidentifier() and value.isascii():
+    if isinstance(value, str) and value.isidentifier() and value.isascii() and value.lower() not in KEYWORDS:
         return value
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 

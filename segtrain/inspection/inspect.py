@@ -1,8 +1,6 @@
 """All files of a folder are read: what its masks mean, and what is wrong with it."""
 
 import os
-import re
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,22 +9,21 @@ from typing import Any, NamedTuple
 from ..data.classes import ClassTable
 from ..data.files.pair import Pair
 from ..data.findings import Finding, find
-from ..data.folder import class_table, unpaired
+from ..data.folder import AUTO, Wish, class_table, split_up, unpaired
 from ..data.layouts.choice import OpenFolder
-from ..data.layouts.splits import group_of, place, with_splits
+from ..data.layouts.reading import Reading
 from ..data.layouts.tree import beside_root
 from ..data.proposal.class_files import read_class_file
+from ..data.proposal.levels import Histogram
 from ..data.proposal.proposal import propose
 from ..data.proposal.table import Choice
 from ..data.survey.facts import MaskFacts
 from ..data.survey.memory import remembered
 from ..data.survey.survey import Survey, readers, survey
-from ..data.survey.tally import tally
+from ..data.survey.tally import shows_colours, tally
 from ..report.screen import counting_bar
 from .exchanged import are_exchanged, exchanged
 from .mark import PROPOSED, examples, made_for_others, text_of
-
-VAL_SHARE = 0.15  # of the images, where a hash leaves none to validate on
 
 
 class Described(NamedTuple):
@@ -50,6 +47,7 @@ class Inspection(NamedTuple):
     described: Described
     table: ClassTable | None
     findings: list[Finding]
+    how: str = ""  # how the splits were made, if the folder lacks some
 
     @property
     def errors(self) -> list[Finding]:
@@ -60,9 +58,7 @@ class Inspection(NamedTuple):
         return text.replace(f"{self.folder.root}{os.sep}", "")
 
 
-def inspect(
-    folder: OpenFolder, classes: Mapping[str, Any] | None, group: re.Pattern[str] | None, max_pixels: int
-) -> Inspection:
+def inspect(folder: OpenFolder, classes: Mapping[str, Any] | None, group: Wish, max_pixels: int) -> Inspection:
     """Read all files of a folder, with a progress bar, and say what they mean and what is wrong with them.
 
     A class table in the settings, `classes`, decides; what `group` matches in a name decides on its split.
@@ -73,11 +69,13 @@ def inspect(
     if not described.settled and are_exchanged(reading.pairs, facts, max_pixels):
         described = Described(None, "", False, "photos", [])
     table = ClassTable.from_spec(described.spec, described.source) if described.spec else None
-    splits = proposed(reading.splits, group)
-    inspection = Inspection(folder, splits, facts, described, table, [])
+    splits, how = proposed(reading, group, facts)
+    inspection = Inspection(folder, splits, facts, described, table, [], how)
     reasons = {str(path): reason for path, reason in unpaired(reading)}
     findings = []
     for finding in find(reading._replace(splits=splits), facts, table):
+        if how and group == AUTO and finding.kind in ("sequence", "overlap"):
+            continue  # where a film was cut, as `how` says
         detail = reasons.get(finding.file, finding.detail)
         findings.append(finding._replace(file=inspection.short(finding.file), detail=inspection.short(detail)))
     unlisted = [finding for finding in findings if finding.kind in ("values", "lossy") and finding.severity == "error"]
@@ -111,7 +109,20 @@ def describe(folder: OpenFolder, classes: Mapping[str, Any] | None, facts: Surve
         source = "the settings"
     elif folder.reading.classes:
         source = folder.reading.layout
-    return Described(table.spec, source, stale is None, propose(masks, None).kind, [], stale)
+    notes = notes_on_positions(table, masks)
+    return Described(table.spec, source, stale is None, propose(masks, None).kind, notes, stale)
+
+
+def notes_on_positions(table: ClassTable, masks: Sequence[MaskFacts]) -> list[str]:
+    """A sentence on each class that lists no values, among others that do, if its position stands in no mask."""
+    readable = [facts for facts in masks if not facts.problem]
+    if any(shows_colours(facts, table.coding) for facts in readable):
+        return []
+    values = Histogram.of(readable, "values").pixels
+    lost = [(name, position) for name, position in table.by_position.items() if position not in values]
+    return [
+        f"The class {name!r} lists no values, so it means {i}, its position: no mask holds that." for name, i in lost
+    ]
 
 
 def named_classes(folder: OpenFolder, classes: Mapping[str, Any] | None, stale: Path | None) -> ClassTable | None:
@@ -146,28 +157,9 @@ def fits(path: Path, masks: Sequence[MaskFacts]) -> bool:
     return 2 * len(listed) >= len(readable)
 
 
-def proposed(splits: Mapping[str, Sequence[Pair]], group: re.Pattern[str] | None) -> dict[str, list[Pair]]:
-    """The splits that a training makes; where these leave none to train or to validate on, 15 % of all, or of train,
-    are val, by the hash of their names."""
-    if splits.keys() == {"test"}:  # which nothing can be trained on
-        splits = {"": splits["test"]}
-    usual = with_splits(splits, group)
-    if usual.keys() >= {"train", "val"} or not {"train", "trainval", ""} & splits.keys():
-        return usual
-    groups: dict[str, list[Pair]] = defaultdict(list)
-    test = {}
-    for split, pairs in splits.items():
-        if split == "test":
-            test["test"] = list(pairs)
-            continue
-        for pair in pairs:
-            groups[group_of(pair.name, group)].append(pair)
-    ordered = sorted(groups, key=place)
-    enough = VAL_SHARE * sum(map(len, groups.values()))
-    val: list[Pair] = []
-    while len(ordered) > 1 and (not val or len(val) < enough):
-        val += groups[ordered.pop()]
-    train: list[Pair] = []
-    for name in ordered:
-        train += groups[name]
-    return {"train": sorted(train), "val": sorted(val), **test}
+def proposed(reading: Reading, group: Wish, facts: Survey) -> tuple[dict[str, list[Pair]], str]:
+    """The splits that a training makes, with a sentence on how; of a test alone, on which none can train, those that
+    `check` writes."""
+    if reading.splits.keys() == {"test"}:
+        reading = reading._replace(splits={"": reading.splits["test"]})
+    return split_up(reading, group, lambda: facts)

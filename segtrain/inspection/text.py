@@ -24,19 +24,17 @@ from ..report.screen import bars, columns
 from ..text import counted, plain_cell
 from .counts import Counts
 from .inspect import Inspection
-from .rivals import Held
 
 CLASSES_SHOWN = 60
 WIDTH = 79  # columns of the table of classes, so that no terminal breaks its lines
 LEAST_NAME, LEAST_BAR, WIDEST_BAR = 12, 6, 24  # columns in it
-CLASSES_HELD = 6  # of masks between which to choose
 SIZES_SHOWN = 3
 FINDINGS_SHOWN = 10  # of a kind
 ALIKE_SHOWN = 3  # of masks of one value, which may be pictures without anything to find
 FOLDERS_SHOWN = 3  # of pictures that are not used
 READINGS_SHOWN = 6
 DATA = 0.5  # share of half transparent pixels from which on a channel is rather data than alpha
-ALONE = ("no mask", "no image", "no partner")  # kinds of errors
+ALONE = ("no file", "no mask", "no image", "no partner")  # kinds of errors
 
 
 def word(name: str, value: object) -> str:
@@ -83,25 +81,6 @@ def readings_table(root: Path, heading: str, readings: Sequence[Reading]) -> lis
     return lines
 
 
-def ways_text(ways: Sequence[Held]) -> str:
-    """Ways to read a folder beside one another, with what each of them holds."""
-    rows = []
-    for way in ways:
-        names = [f"{name} {percent(share)}" for name, share in way.shares[:CLASSES_HELD]]
-        if len(way.shares) > CLASSES_HELD:
-            names.append(f"{len(way.shares) - CLASSES_HELD} more")
-        held = ", ".join(names) or "no classes can be proposed"
-        pairs = counted(len(way.reading.pairs), "pair")
-        rows.append(f"  {word('data.layout', way.reading.layout)}: {pairs}, with masks such as {way.example}")
-        rows.append(f"    {way.kind}; {counted(len(way.shares), 'class')} in {counted(way.masks, 'mask')}: {held}")
-    return "\n".join([f"this folder holds {len(ways)} kinds of masks for the same images; which are meant?", *rows])
-
-
-def commands_text(commands: Sequence[str]) -> str:
-    """Commands of which one is to be typed."""
-    return "\n".join(["nothing is written yet (exit status 2); next, one of these:", *(f"  {c}" for c in commands)])
-
-
 def example(root: Path, reading: Reading) -> str:
     pair = reading.pairs[0]
     return f"such as {below(root, pair.image)} + {below(root, pair.mask.path)}"
@@ -113,7 +92,7 @@ def left_out(folder: OpenFolder) -> list[str]:
     reading = folder.reading
     if reading.layout == "splits_csv":
         return [*reading.notes, *not_listed(folder)]
-    lines = list(reading.notes)
+    lines = [*reading.notes, *not_in_lists(reading)]
     if reading.unlabelled:
         number, first = counted(len(reading.unlabelled), "image"), reading.unlabelled[0]
         verb = "is" if len(reading.unlabelled) == 1 else "are"
@@ -121,6 +100,15 @@ def left_out(folder: OpenFolder) -> list[str]:
     if others := folder.not_used():
         lines.append(f"not used: {counted(len(others), 'other picture')}: {by_folder(others)}")
     return lines
+
+
+def not_in_lists(reading: Reading) -> list[str]:
+    """A sentence on the images with masks that the lists of splits leave out, if there are any."""
+    if not reading.unlisted:
+        return []
+    number = len(reading.unlisted)
+    subject = "an image is" if number == 1 else f"{number} images are"
+    return [f"{subject} in no list of a split, and not used, such as {reading.unlisted[0].image}"]
 
 
 def by_folder(pictures: Sequence[str]) -> str:
@@ -170,7 +158,7 @@ def masks_text(inspection: Inspection) -> str:
 
 
 def splits_text(inspection: Inspection) -> str:
-    """A line for each split: images, sizes, channels, bits."""
+    """A line for each split: images, sizes, channels, bits; and how the splits were made that the folder lacks."""
     rows = [("split", "images", "width x height", "channels", "bits")]
     for split, pairs in inspection.splits.items():
         images = inspection.survey.usable_images(pairs)
@@ -178,7 +166,8 @@ def splits_text(inspection: Inspection) -> str:
         channels = frequent(channels_text(image) for image in images)
         bits = frequent(depth_text(image) for image in images)
         rows.append((split, f"{len(pairs)}", sizes, channels, bits))
-    return columns(rows, {1})
+    table = columns(rows, {1})
+    return f"{table}\n{inspection.how}" if inspection.how else table
 
 
 def channels_text(image: ImageFacts) -> str:

@@ -5,7 +5,8 @@ import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from reprlib import repr as short
+from typing import Any, Literal, get_args
 
 import torch
 
@@ -79,6 +80,8 @@ def typed_or_stored(typed: Precision | None, device: str, stored: str) -> tuple[
     machine is slow in it or lacks it; then also a line that says so."""
     if typed is not None:
         return resolve(typed, device)[0], None
+    if stored not in map(str, get_args(Precision)[1:]):
+        raise UserError(f"the run's precision is {short(stored)}, which is none: type trainer.precision=auto")
     reason = unsuited(stored, device)
     if reason is None:
         return stored, None

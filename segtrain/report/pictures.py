@@ -12,10 +12,11 @@ from torch import Tensor
 
 from ..data.classes import ClassTable
 
+MOST_CLASSES = 40  # in the confusion picture, whose size grows with their square
 GAP, CAPTION = 4, 18  # pixels between pictures, and of the lines above them
 LINES = 4  # of a legend below an overlay
 AT_ONCE = 1 << 20  # pixels that are painted over at a time
-Named = tuple[str, Sequence[int] | None]  # a class and its colour; `None` where it is left as photographed
+Named = tuple[str, Sequence[int] | None]  # a class and its colour: `None` where it is left as photographed, () for none
 
 
 class Entry(NamedTuple):
@@ -137,14 +138,15 @@ def legend(named: Sequence[Named], width: int, line: int = CAPTION, most: int | 
     kept = len(named)
     while most is not None and len(rows) > most and kept > 0:
         kept -= 1
-        rows = flow([*named[:kept], (f"and {len(named) - kept} more", None)], width, line)
+        rows = flow([*named[:kept], (f"and {len(named) - kept} more", ())], width, line)
     ends = [row[-1].right for row in rows]
     picture = Image.new("RGB", (max(width, *ends), line * len(rows)), "white")
     draw, inset = ImageDraw.Draw(picture), line // 6
     for top, row in zip(range(0, picture.height, line), rows, strict=True):
         for name, color, left, _ in row:
             square = (left, top + inset, left + line - 2 * inset, top + line - inset)
-            draw.rectangle(square, fill=tuple(color) if color else None, outline="grey")
+            if color != ():
+                draw.rectangle(square, fill=tuple(color) if color else None, outline="grey")
             draw.text((left + line, top + line // 9), name, fill="black", font_size=line - 2 * inset)
     return picture
 
@@ -178,29 +180,47 @@ def displayable(image: np.ndarray) -> np.ndarray:
 
 
 def confusion_picture(names: Sequence[str], matrix: Tensor) -> bytes:
-    """A PNG: where the pixels of each class went: every row is shared out to 100 %."""
+    """A PNG: where the pixels of each class went, in % of the true ones; of many classes, those confused most."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # only now: it takes half a second
     from matplotlib.figure import Figure
 
-    shares = 100 * matrix.cpu().double() / matrix.cpu().sum(1, keepdim=True).clamp(min=1)
-    size = 3 + 0.45 * len(names)
+    matrix = matrix.cpu()
+    shown = most_confused(matrix, MOST_CLASSES)
+    shares = 100 * matrix[shown][:, shown].double() / matrix[shown].sum(1, keepdim=True).clamp(min=1)
+    title = "% of the true pixels"
+    if len(shown) < len(names):
+        title += f"; of {len(names)} classes, the {len(shown)} confused most"
+    size = 3 + 0.45 * len(shown)
     figure = Figure(figsize=(size, size), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=100)
-    ticks = range(len(names))
-    labels = [name if len(name) <= 24 else f"{name[:23]}…" for name in names]  # longer ones would leave no room
+    ticks = range(len(shown))
+    labels = [short_name(names[index]) for index in shown]
     axes.set_xticks(ticks, labels, rotation=90, parse_math=False)  # a $ in a name is a $
     axes.set_yticks(ticks, labels, parse_math=False)
-    axes.set(xlabel="prediction", ylabel="truth", title="% of the true pixels")
-    if len(names) <= 40:  # more would not be readable
-        for row in ticks:
-            for column in ticks:
-                share = float(shares[row, column])
-                color = "white" if share > 60 else "black"
-                axes.text(column, row, f"{share:.0f}", ha="center", va="center", color=color, fontsize=8)
+    axes.set(xlabel="prediction", ylabel="truth", title=title)
+    for row, column in shares.nonzero().tolist():
+        share = float(shares[row, column])
+        color = "white" if share > 60 else "black"
+        axes.text(column, row, f"{share:.0f}", ha="center", va="center", color=color, fontsize=8)
     picture = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # it draws a box
         figure.savefig(picture, format="png", dpi=110)
     return picture.getvalue()
+
+
+def most_confused(matrix: Tensor, most: int) -> list[int]:
+    """The classes, at most so many, with the most pixels that are wrongly theirs or wrongly another's; in their order.
+
+    `matrix` (classes, classes) has the truth in rows.
+    """
+    wrong = matrix.sum(0) + matrix.sum(1) - 2 * matrix.diagonal()
+    order = wrong.argsort(descending=True, stable=True)
+    return sorted(order[:most].tolist())
+
+
+def short_name(name: str) -> str:
+    """A longer one would leave no room for the picture."""
+    return name if len(name) <= 24 else f"{name[:23]}…"

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
+from reprlib import repr as short
 from typing import Any
 
 from ..build import TARGET, Spec, is_spec, locate, parameter_names, refuse_deep
@@ -11,7 +12,8 @@ from ..errors import UserError
 
 Settings = dict[str, Any]
 BUILT = ("data", "model", "loss", "optimizer", "schedule", "augment", "trainer")  # settings that are specs
-PARTS = {"name", "seed", "train", *BUILT}
+PLAIN = {"name": str, "seed": int, "train": dict}
+PARTS = {*PLAIN, *BUILT}
 KINDS = {"run": str, "settings": dict, "model": dict, "loss": dict, "precision": str, "fingerprint": str}
 MOVED = {  # targets in the records of older versions, and where they are now
     "segtrain.data.PublicData": "segtrain.data.FolderData",
@@ -94,6 +96,9 @@ def refuse_strange(settings: Mapping[str, Any], where: str) -> None:
     """Raises UserError for stored settings that are not those of a training."""
     if missing := PARTS - settings.keys():
         raise UserError(f"{where} are not those of a training: {', '.join(sorted(missing))} are missing")
+    for name, kind in PLAIN.items():
+        if type(settings[name]) is not kind:
+            raise UserError(f"{where} have {name}={short(settings[name])}, which is no {kind.__name__}: is it damaged?")
     for part in BUILT:
         if not is_spec(settings[part]):
             raise UserError(f"{where} name no {part}: is it damaged?")

@@ -223,10 +223,14 @@ class Mosaic(Callback):
                 self._rows.append([t[..., ::thin, ::thin].cpu().numpy() for t in (image, mask, prediction)])
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
-        if self._rows and trainer.is_global_zero:
-            for logger in trainer.loggers:
-                if isinstance(logger, TensorBoard):
-                    logger.log_picture("images/val", mosaic(self._rows, self.classes), trainer.global_step)
+        loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoard)]
+        if self._rows and loggers and trainer.is_global_zero:
+            try:
+                picture = mosaic(self._rows, self.classes)
+                for logger in loggers:
+                    logger.log_picture("images/val", picture, trainer.global_step)
+            except Exception as error:  # whatever it is: a picture ends no training
+                say(f"the picture of this validation could not be drawn ({type(error).__name__}: {error})")
         self._rows = []
 
 

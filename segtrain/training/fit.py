@@ -1,5 +1,6 @@
 """The training itself, from its first step to its final score."""
 
+import shlex
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from ..machine.signals import Stopped
 from ..report.screen import COMMAND, log_to, say, tensorboard
 from ..runs.folder import write_environment
 from ..runs.restore import read_checkpoint, weights_of
+from ..text import counted
 from .callbacks import Curves, Doubts, MetricsTable, Mosaic, ProgressBar, ScoringBar, TensorBoard, tags
 from .checkpoint import Checkpoint
 from .learner import Diverged
@@ -70,7 +72,7 @@ def run_steps(parts: Parts, trainer: Trainer, folder: Path | None, checkpoint: P
     except (Exception, Stopped) as error:
         if folder and (folder / "checkpoints" / "last.ckpt").exists():
             condition = "" if isinstance(error, Stopped) else " once it is mended"
-            say(f"stopped; go on{condition}: {COMMAND} train resume={folder}")
+            say(f"stopped; go on{condition}: {COMMAND} train {shlex.quote(f'resume={folder}')}")
         if isinstance(error, Stopped) and not folder:
             raise SystemExit(0) from None  # the first process has the status; another one's would kill it
         raise
@@ -111,7 +113,7 @@ def next_steps(parts: Parts, folder: Path, verdict: Verdict | None) -> list[str]
 
 def build_trainer(parts: Parts, folder: Path | None, first_step: int | None, keeper: Checkpoint) -> Trainer:
     """Lightning's trainer, counting steps, with our loggers, callbacks and checkpoints."""
-    steps_between = max(1, round(parts.train.validate_epochs * parts.epoch_steps))
+    steps_between = parts.train.steps_between(len(parts.data.source("train")), parts.data.batch_size)
     loggers: list[Logger] = []
     if folder:
         table = MetricsTable(folder / "metrics.csv", tags(parts.data.classes.names), first_step)
@@ -153,10 +155,12 @@ def opening(parts: Parts, folder: Path, *, resumed: bool) -> list[str]:
     if data.cache_bytes:
         lines.append(f"data.cache=ram: up to {data.cache_bytes / 2**30:.1f} GiB of memory, which workers share")
     if skipped:
-        lines.append(f"data.on_bad=skip: {len(skipped)} errors in the data; without what skipped.csv lists there")
+        lines.append(
+            f"data.on_bad=skip: {counted(len(skipped), 'error')} in the data; without what skipped.csv lists there"
+        )
     if data.flip_pairs and parts.settings["augment"].get("flip_pairs", ()) is None:
         lines.append(f"a flip exchanges {paired(data)} (augment.flip_pairs=[] turns that off)")
-    return [*lines, f"watch it: {tensorboard()} --logdir {folder}"]
+    return [*lines, f"watch it: {tensorboard()} --logdir {shlex.quote(str(folder))}"]
 
 
 def paired(data: DataModule) -> str:
@@ -174,12 +178,21 @@ def headline(parts: Parts, folder: Path, *, resumed: bool) -> str:
     images = ", ".join(f"{len(source)} {split}" for split, source in data.splits.items())
     millions = sum(map(Tensor.numel, parts.learner.network.parameters())) / 1e6
     height, width = data.crop
+    place = f"{parts.processes} processes on {parts.device}" if parts.processes > 1 else parts.device
     return (
-        f"{verb} {parts.settings['name']}: {images} images, {len(data.classes)} classes; "
-        f"{millions:.2f} M parameters; {parts.device}, {parts.precision} ({parts.reason}); "
-        f"batch {data.batch_size} of {height} x {width}; {parts.steps} steps = "
-        f"{parts.steps / parts.epoch_steps:.1f} epochs; {folder}"
+        f"{verb} {parts.settings['name']}: {images} images, {counted(len(data.classes), 'class')}; "
+        f"{millions:.2f} M parameters; {place}, {parts.precision} ({parts.reason}); "
+        f"batch {data.batch_size} of {height} x {width}; {counted(parts.steps, 'step')} = "
+        f"{parts.steps / parts.epoch_steps:.1f} epochs{made_up(parts)}; {folder}"
     )
+
+
+def made_up(parts: Parts) -> str:
+    """Why there are more steps than the epochs have, if there are."""
+    planned = parts.train.epoch_steps(len(parts.data.source("train")), parts.data.batch_size)
+    if parts.train.steps is not None or parts.steps == planned:
+        return ""
+    return f" ({parts.train.epochs:g} epochs are {planned} steps: train.min_steps makes them up to {parts.steps})"
 
 
 def circumstances(parts: Parts, step: int) -> str:

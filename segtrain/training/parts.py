@@ -3,8 +3,9 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 from uuid import uuid4
 
@@ -20,6 +21,7 @@ from ..errors import UserError, from_user
 from ..losses import class_weights
 from ..machine import device as machine
 from ..machine import processes
+from ..report.screen import say
 from ..runs.record import Record, Settings, without_pretrained
 from .learner import Learner
 from .transfer import take_over
@@ -38,18 +40,45 @@ class TrainSettings:
     ema: float | None  # decay of the moving average of the weights
     auxiliary_weight: float  # factor on the loss of the auxiliary head
     compile: bool  # whether torch.compile is used
+    min_steps: int | None = None  # steps that few `epochs` are made up to; runs of older versions have none
 
     def __post_init__(self) -> None:
         for name in ("epochs", "steps", "validate_epochs", "log_steps"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise UserError(f"train.{name}={value}: expected a number above 0")
-        for name in ("save_minutes", "auxiliary_weight"):
+        for name in ("save_minutes", "auxiliary_weight", "min_steps"):
             value = getattr(self, name)
-            if not 0 <= value < math.inf:
+            if value is not None and not 0 <= value < math.inf:
                 raise UserError(f"train.{name}={value}: expected 0 or more")
         if self.ema is not None and not 0 <= self.ema < 1:
             raise UserError(f"train.ema={self.ema}: expected null, or a decay from 0 to below 1, such as 0.999")
+
+    def total_steps(self, images: int, batch_size: int) -> int:
+        """Steps of the whole training."""
+        return self.steps or max(self.epoch_steps(images, batch_size), self.min_steps or 0)
+
+    def epoch_steps(self, images: int, batch_size: int) -> int:
+        """Steps of so many `epochs`."""
+        return math.ceil(self.epochs * images / batch_size)
+
+    def steps_between(self, images: int, batch_size: int) -> int:
+        """Steps between two validations: as many validations where `min_steps` makes the epochs up as without."""
+        stretch = 1.0
+        if self.steps is None:
+            stretch = max(1.0, (self.min_steps or 0) * batch_size / (self.epochs * images))
+        return max(1, round(stretch * self.validate_epochs * images / batch_size))
+
+
+def train_settings(stored: Settings) -> TrainSettings:
+    """Settings of which some may be stored ones, which no signature was held against yet."""
+    with from_user(TypeError, where="train: "):
+        train = TrainSettings(**stored)
+    for field in fields(TrainSettings):
+        value = getattr(train, field.name)
+        if not isinstance(value, field.type | int):
+            raise UserError(f"train.{field.name}={short(value)}: expected {field.type}")
+    return train
 
 
 @dataclass(frozen=True)
@@ -112,8 +141,28 @@ def data_of_a_run(data: Settings) -> Iterator[None]:
 def refuse_splits(data: DataModule) -> None:
     """Raises UserError if there is nothing to train or to validate on."""
     if not {"train", "val"} <= data.splits.keys():
+        if sum(map(len, data.splits.values())) < 2:
+            raise UserError(
+                "there is a single image with a mask: training needs two or more, one of them to validate on"
+            )
         needed = "train and val, as in images/val with masks/val (images without split folders are split by themselves)"
         raise UserError(f"the data have {', '.join(data.splits)} alone: training needs {needed}")
+
+
+def with_filled_batch(settings: Settings, data: DataModule) -> Settings:
+    """The settings with as many images in a batch as there are, and `data` with them, if there are fewer than that."""
+    refuse_splits(data)
+    images, wanted = len(data.source("train")), data.batch_size
+    _, count = processes.count(settings["trainer"])
+    shares = settings["trainer"]["accumulate_grad_batches"] * count
+    filled = images // shares * shares if shares > 0 else 0
+    if not 0 < filled < wanted:
+        return settings
+    say(
+        f"data.batch_size={filled} in place of {wanted}, as there {'is' if images == 1 else 'are'} {images} to train on"
+    )
+    data.batch_size = filled
+    return {**settings, "data": {**settings["data"], "batch_size": filled}}
 
 
 def assemble(
@@ -124,8 +173,7 @@ def assemble(
     On resume, what the record `before` says of the data and the machine stays. `init` names the run or the checkpoint
     whose weights a new training begins with.
     """
-    with from_user(TypeError, where="train: "):  # of stored settings, which no signature was held against
-        train = TrainSettings(**settings["train"])
+    train = train_settings(settings["train"])
     engine = settings["trainer"]
     device, count = processes.count(engine)
     if before and engine["precision"] == "auto":
@@ -154,7 +202,7 @@ def assemble(
         pictures=asdict(pictures) if pictures else None,
         cwd=str(Path.cwd()),
     )
-    steps = train.steps or math.ceil(train.epochs * len(data.source("train")) / data.batch_size)
+    steps = train.total_steps(len(data.source("train")), data.batch_size)
     learner = build_learner(network, record, train, data, steps, trust)
     try_optimizer(learner)
     if init is not None:

@@ -17,6 +17,7 @@ from ..metrics import ConfusionMatrix, Ratio, accuracy, class_iou, mean_iou, sum
 from ..report.scores import score, table, write_score
 from ..report.screen import say
 from ..runs.record import Record
+from ..text import counted
 from .verdict import Verdict, advice, judge
 
 Batch = dict[str, Tensor]
@@ -128,23 +129,23 @@ def report_score(
 
     Of a training that ends, `steps` is how many it had.
     """
-    split, verdict = result["split"], None
-    if result["miou"] is not None:
+    split, miou, verdict = result["split"], result["miou"], None
+    if miou is not None:
         verdict = judge(matrix, data.classes.names)
         result = {**result, "constant_miou": verdict.constant_miou, "not_found": list(verdict.not_found)}
-    write_score(folder, result, matrix)
-    say(f"{split}: {result['images']} images\n{table(result)}")
+    first, *others = write_score(folder, result, matrix)
+    say(f"{split}: {counted(result['images'], 'image')}\n{table(result)}")
     if verdict is not None:
-        say_verdict(verdict, result["miou"], record, steps)
+        say_verdict(verdict, record, steps)
     if split == "val" and data.final_split == "val":
         say("These data have no test split: val also chose the checkpoint, so this score flatters it.")
-    say(f"written: {folder / 'metrics.json'}, confusion.csv and confusion.png beside it")
+    say(f"written: {folder / first}, {' and '.join(others)} beside it")
     return verdict
 
 
-def say_verdict(verdict: Verdict, miou: float, record: Record, steps: int | None) -> None:
+def say_verdict(verdict: Verdict, record: Record, steps: int | None) -> None:
     """Say what is wrong with a network, if anything is, and what to try."""
-    lines = verdict.lines(miou)
+    lines = verdict.lines()
     for line in lines:
         say(line)
     if lines:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..metrics import class_iou, constant_answers
+from ..metrics import class_iou, constant_answers, mean_iou
 from ..runs.record import Record
 
 HANDFUL = 30  # pixels; what says less of a class is no evidence
-HARDLY = 0.01  # an IoU below which a class counts as not found
+HARDLY = 0.01  # share of a class's pixels that must be found for it to count as found
 NEARLY = 1.01  # times the mIoU of a constant answer that is no better than it
 NOTABLE = 0.001  # share of the pixels of a class without which a network is not done
 RARE = 0.1  # share of the pixels below which more weight is the first thing to try
@@ -25,12 +25,14 @@ class Verdict:
     Attributes:
         missing: Name -> share of the true pixels of the classes that are never predicted.
         confused: The same of the classes that are predicted, but nearly never where they are.
+        miou: The score.
         constant: The class that gives no worse a score if it is the answer everywhere; `None` if there is none such.
         constant_miou: The best mIoU of such an answer.
     """
 
     missing: Mapping[str, float]
     confused: Mapping[str, float]
+    miou: float
     constant: str | None
     constant_miou: float
 
@@ -52,12 +54,12 @@ class Verdict:
             parts.append(f"IoU/val is no better than {self.constant} everywhere ({self.constant_miou:.4f})")
         return "; ".join(parts)
 
-    def lines(self, miou: float) -> list[str]:
+    def lines(self) -> list[str]:
         """In full sentences, for the end; none if all is well."""
         lines = []
         if self.constant is not None:
             answer = f"the answer {self.constant!r} everywhere, which has {self.constant_miou:.4f}"
-            lines.append(f"This network has learned next to nothing: mIoU {miou:.4f} is no better than {answer}.")
+            lines.append(f"This network has learned next to nothing: mIoU {self.miou:.4f} is no better than {answer}.")
         if self.missing:
             lines.append(f"Never predicted: {listed(self.missing)}.")
         if self.confused:
@@ -67,17 +69,18 @@ class Verdict:
 
 def judge(matrix: Tensor, names: Sequence[str]) -> Verdict:
     """What a confusion matrix (truth, prediction) says of the classes `names`."""
-    truth, predicted, iou = matrix.sum(1).tolist(), matrix.sum(0).tolist(), class_iou(matrix).tolist()
-    total = sum(truth)
+    matrix = matrix.cpu()
+    total, right = int(matrix.sum()), matrix.diagonal().tolist()
+    truth, predicted = matrix.sum(1).tolist(), matrix.sum(0).tolist()
     missing, confused = {}, {}
-    for name, pixels, answers, score in zip(names, truth, predicted, iou, strict=True):
-        if pixels >= HANDFUL and score < HARDLY:
+    for name, pixels, answers, hits in zip(names, truth, predicted, right, strict=True):
+        if pixels >= HANDFUL and hits < HARDLY * pixels:
             (confused if answers else missing)[name] = pixels / total
     constant, occurring = constant_answers(matrix), matrix.sum(1) > 0
     best = int(constant.argmax())
-    own = class_iou(matrix)[occurring.cpu()].mean().item()  # without classes that are nowhere true: they count above
+    own = class_iou(matrix)[occurring].mean().item()  # without classes that are nowhere true: they count above
     worthless = int(occurring.sum()) > 1 and own <= NEARLY * constant[best].item()
-    return Verdict(missing, confused, names[best] if worthless else None, constant[best].item())
+    return Verdict(missing, confused, mean_iou(matrix), names[best] if worthless else None, constant[best].item())
 
 
 def listed(shares: Mapping[str, float]) -> str:

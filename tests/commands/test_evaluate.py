@@ -158,6 +158,47 @@ def test_scores_on_other_images_do_not_replace_the_runs_own(segtrain: Run, capsy
     assert Path("run/evaluate/others-val/metrics.json").exists()
 
 
+GONE = object()
+DAMAGED = {  # parts of a record, by their paths
+    "settings": [GONE, [1], 7],
+    "settings.data": [GONE, None, "x"],
+    "settings.data.layout": [7.5, ["x"], {"a": 1}],
+    "settings.data.group": [-1, "("],
+    "settings.data.workers": [[1], -1, "many"],
+    "settings.data.root": [None, 7, ""],
+    "settings.data.max_pixels": ["x", None],
+    "precision": [GONE, 7, "half"],
+    "model": [GONE, {}, {"_target_": 7}],
+    "classes": [GONE, 7, {"classes": 7}],
+    "cwd": [7],
+}
+
+
+@pytest.mark.slow
+def test_a_damaged_record_ends_in_one_line(segtrain: Run, capsys: pytest.CaptureFixture[str]):
+    write_folder(Path("photos"), 2)
+    segtrain("train", *ON_FOLDERS, "data.root=photos", "train.steps=1", "run_dir=run")
+    content = torch.load("run/checkpoints/last.ckpt", weights_only=True)
+    wrong: list[object] = []
+    for path, values in DAMAGED.items():
+        for value in values:
+            record = json.loads(content["segtrain"]["record"])
+            *groups, name = path.split(".")
+            part = record
+            for group in groups:
+                part = part[group]
+            part[name] = value
+            if value is GONE:
+                del part[name]
+            damaged = {**content, "segtrain": {**content["segtrain"], "record": json.dumps(record)}}
+            torch.save(damaged, "damaged.ckpt")
+            capsys.readouterr()
+            status, lines = segtrain("evaluate", "checkpoint=damaged.ckpt"), capsys.readouterr().err.splitlines()
+            if (status, len(lines)) != (2, 1):
+                wrong.append((path, value, status, lines))
+    assert wrong == []
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

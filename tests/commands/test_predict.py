@@ -8,6 +8,7 @@ from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 import segtrain as api
+from segtrain.commands.predict import find_images
 from segtrain.data.files.images import read_image
 from segtrain.inference import classify
 from tests.commands.conftest import TINY
@@ -77,7 +78,9 @@ def test_a_damaged_file_among_others_is_named_at_the_end(trained: Run, capsys: p
     assert "left aside, as no images by their names: 1 .txt" in out
     assert "not predicted: new/bad.png: damaged image" in out
     assert "not predicted: new/gone.jpg: " in out
-    assert err == "segtrain: error: 2 of 5 images could not be predicted; their names and reasons are above\n"
+    assert err.startswith("segtrain: error: 2 of 5 images could not be predicted: new/bad.png: damaged image")
+    assert err.endswith("(and 1 more, see above)\n")
+    assert err.count("\n") == 1
 
 
 def test_a_glob_finds_what_a_folder_would(trained: Run):
@@ -86,6 +89,17 @@ def test_a_glob_finds_what_a_folder_would(trained: Run):
     Path("set [1]/x/notes.txt").write_text("a note")
     assert trained("predict", "run=run", "images=set [1]/**/*", "out=done") == 0
     assert masks_below("done/masks") == ["a.png", "x/b.png"]
+
+
+def test_a_folder_of_arrays_alone_is_one_of_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("arrays/a.npy", "mixed/a.npy"):
+        Path(name).parent.mkdir()
+        np.save(name, RNG.integers(0, 256, (20, 30, 3), np.uint8))
+    photo("mixed/b.png")
+    assert list(find_images("arrays").files) == ["a"]
+    assert find_images("mixed").files == {"b": Path("mixed/b.png")}
+    assert find_images("mixed").others == [Path("mixed/a.npy")]
 
 
 def test_the_mask_of_a_geotiff_is_a_geotiff_at_the_same_place(trained: Run):

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from segtrain.runs import trained as runs_trained
@@ -252,6 +254,85 @@ def test_classes_with_sides_change_places_in_flips_and_the_run_notes_which(
     assert "would change the result" in capsys.readouterr().err
     assert segtrain("train", *words, "run_dir=new", "augment.flip_pairs=[[l_eye,skin],[skin,r_eye]]") == 2
     assert "augment.flip_pairs: 2 pairs of 3 classes" in capsys.readouterr().err
+
+
+def write_rare(root: Path) -> None:
+    """Grey images in which one pixel in 16 is of another class that looks no different."""
+    rng = np.random.default_rng(0)
+    for split, number in {"train": 4, "val": 2}.items():
+        for i in range(number):
+            mask = np.zeros((32, 32), np.uint8)
+            mask[8:16, 8:16] = 1
+            for kind, pixels in (("images", rng.integers(90, 110, (32, 32), np.uint8)), ("masks", mask)):
+                (root / kind / split).mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels).save(root / kind / split / f"{i}.png")
+    (root / "classes.yaml").write_text("classes: [{name: ground}, {name: crack}]\n")
+
+
+def test_a_training_that_learned_nothing_says_so_and_what_to_try(segtrain: Run, capsys: pytest.CaptureFixture[str]):
+    write_rare(Path("photos"))
+    words = [*ON_FOLDERS, "data.root=photos", "train.steps=6", "train.validate_epochs=2", "optimizer.lr=0"]
+    # the fresh network answers anything: its bias decides
+    assert segtrain("train", *words, "run_dir=first") == 0
+    content = torch.load("first/checkpoints/best.ckpt", weights_only=True)
+    content["state_dict"]["network.decoder.score.bias"][:] = torch.tensor([9.0, 0.0])
+    torch.save(content, "ground.ckpt")
+    capsys.readouterr()
+    assert segtrain("train", *words, "init=ground.ckpt", "run_dir=run") == 0
+    out = capsys.readouterr().out
+    doubt = "  not found so far: crack (6.2 % of the pixels); IoU/val is no better than ground everywhere (0.4688)\n"
+    assert out.count("epoch ") >= 3
+    assert out.count(doubt) == 1  # after the first of three validations, and not again
+    nothing = "mIoU 0.4688 is no better than the answer 'ground' everywhere, which has 0.4688."
+    assert nothing in out
+    assert "Never predicted: crack (6.2 % of the pixels).\nTry first: train.steps=500 (6 were done); then loss." in out
+    assert "next: python -m segtrain train" in out
+    assert "train.steps=500\nto see what it does so far: python -m segtrain predict run=run" in out
+    score = json.loads(Path("run/evaluate/val/metrics.json").read_text())
+    assert score["miou"] == score["constant_miou"] == 0.46875
+    assert score["not_found"] == ["crack"]
+    assert segtrain("evaluate", "run=run") == 0
+    out = capsys.readouterr().out
+    assert nothing in out
+    assert "Try first: loss.weights=sqrt (rare classes count more); then augment.rare=0.5" in out
+    assert json.loads(Path("run/evaluate/val/metrics.json").read_text()) == score
+
+
+SHORT = [word for word in TINY if not word.startswith(("train.", "data.train="))]
+
+
+@pytest.mark.parametrize(
+    ("words", "steps", "said"),
+    [
+        (
+            ["train.min_steps=40"],
+            40,
+            "40 steps = 40.0 epochs (30 epochs are 30 steps: train.min_steps makes them up to 40)",
+        ),
+        (["train.epochs=3"], 3, "3 steps = 3.0 epochs; "),
+        (["train.epochs=3", "train.min_steps=5"], 5, "5 steps = 5.0 epochs (3 epochs are 3 steps: train.min_steps"),
+        (["train.steps=4"], 4, "4 steps = 4.0 epochs; "),
+        (["train.min_steps=0"], 30, "30 steps = 30.0 epochs; "),
+    ],
+)
+def test_epochs_of_few_images_are_made_up_to_enough_steps_unless_they_are_typed(
+    segtrain: Run, capsys: pytest.CaptureFixture[str], words: list[str], steps: int, said: str
+):
+    assert segtrain("train", *SHORT, "data.train=4", "train.validate_epochs=9", "run_dir=run", *words) == 0
+    out = capsys.readouterr().out
+    assert said in out.partition("\n")[0]
+    assert f"step {steps}/{steps}" in out
+    stored = yaml.safe_load(Path("run/config.yaml").read_text())["train"]
+    assert stored["min_steps"] == next((int(word[16:]) for word in words if "min_steps" in word), stored["min_steps"])
+    assert segtrain("train", "resume=run", *words) == 0
+    assert "is finished" in capsys.readouterr().out
+
+
+def test_more_epochs_of_a_run_that_was_made_up_are_what_was_typed(segtrain: Run, capsys: pytest.CaptureFixture[str]):
+    segtrain("train", *SHORT, "data.train=4", "train.validate_epochs=30", "run_dir=run", "train.min_steps=32")
+    capsys.readouterr()
+    assert segtrain("train", "resume=run", "train.epochs=33", "allow_changes=true") == 0
+    assert "33 steps = 33.0 epochs; " in capsys.readouterr().out
 
 
 def test_sgd_and_cosine_train(segtrain: Run):

@@ -147,7 +147,12 @@ def test_a_split_that_is_not_there_is_named(folder: Callable[..., Path]):
         opened(folder({"train": 1})).source("val")
 
 
-@pytest.mark.parametrize(("name", "split"), [("validation", "val"), ("Testing", "test"), ("valid", "val")])
+def test_train_without_val_gives_some_of_its_images_for_it(folder: Callable[..., Path]):
+    data = opened(folder({"training": 20, "Testing": 3}))
+    assert {name: len(source) for name, source in data.splits.items()} == {"train": 17, "val": 3, "test": 3}
+
+
+@pytest.mark.parametrize(("name", "split"), [("validation", "val"), ("valid", "val")])
 def test_splits_have_other_names_too(folder: Callable[..., Path], name: str, split: str):
     data = opened(folder({"training": 2, name: 1}))
     assert {name: len(source) for name, source in data.splits.items()} == {"train": 2, split: 1}
@@ -196,7 +201,8 @@ def test_a_file_that_is_only_listed_is_named(folder: Callable[..., Path]):
         "images/train/9.png,masks/train/1.png,val",
     ]
     (root / "splits.csv").write_text("\n".join([*rows, "images/val/8.png,masks/val/8.png,val"]))
-    with pytest.raises(FileNotFoundError, match=r"images.val.8\.png is in a list, but not there .and 1 more files"):
+    reason = r"images.train.9\.png is in splits\.csv, line 3, but there is no such image .and 1 more files"
+    with pytest.raises(FileNotFoundError, match=reason):
         opened(root)
 
 

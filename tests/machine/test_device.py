@@ -119,3 +119,10 @@ def test_a_limit_on_the_instructions_of_the_cpu_counts(monkeypatch: pytest.Monke
     assert precision.choose("cpu") == ("32-true", "ONEDNN_MAX_CPU_ISA=AVX2 leaves out AMX and AVX512-BF16")
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
     assert precision.choose("cpu")[0] == "bf16-mixed"
+
+
+@pytest.mark.parametrize("stored", ["", "nan", "auto", "32-false", "x" * 10_000])
+def test_a_stored_precision_that_is_none_is_refused(stored: str):
+    with pytest.raises(ValueError, match=r"precision is '.*', which is none: type trainer.precision=auto"):
+        precision.typed_or_stored(None, "cpu", stored)
+    assert precision.typed_or_stored("32-true", "cpu", stored)[0] == "32-true"

@@ -1,7 +1,20 @@
+import io
+
 import numpy as np
+import torch
+from PIL import Image
 
 from segtrain.data.classes import ClassTable
-from segtrain.report.pictures import colorize, displayable, mosaic, overlay, overlay_with_legend, samples
+from segtrain.report.pictures import (
+    colorize,
+    confusion_picture,
+    displayable,
+    mosaic,
+    most_confused,
+    overlay,
+    overlay_with_legend,
+    samples,
+)
 
 CLASSES = ClassTable.from_spec(
     {
@@ -90,3 +103,23 @@ def test_any_channels_and_depth_can_be_shown():
     assert displayable(np.full((1, 2, 3), 9, np.uint8)).shape == (3, 2, 3)
     deep = np.array([[[0, 500], [1000, 250]]] * 5, np.uint16)
     assert displayable(deep)[0].tolist() == [[0, 127], [255, 63]]
+
+
+def test_the_classes_confused_most_are_those_with_the_most_wrong_pixels_of_either_kind():
+    matrix = torch.tensor([[9, 0, 0, 0], [0, 900, 5, 0], [0, 0, 1, 2], [0, 0, 0, 0]])  # wrong: 0, 5, 7, 2
+    assert [most_confused(matrix, most) for most in (1, 2, 3, 9)] == [[2], [1, 2], [1, 2, 3], [0, 1, 2, 3]]
+
+
+def test_the_confusion_picture_of_a_thousand_classes_is_no_larger_than_that_of_forty():
+    sizes = []
+    for classes in (40, 1000):
+        picture = confusion_picture([f"class {i}" for i in range(classes)], torch.eye(classes, dtype=torch.int64))
+        with Image.open(io.BytesIO(picture)) as image:
+            sizes.append(image.size)
+    assert sizes == [(2310, 2310), (2310, 2310)]
+
+
+def test_a_confusion_picture_of_strange_names_and_no_pixels_is_drawn():
+    names = ["$x^2$", "道", "a" * 100, "_", "\n"]
+    with Image.open(io.BytesIO(confusion_picture(names, torch.zeros(5, 5, dtype=torch.int64)))) as image:
+        assert image.size == (577, 577)

@@ -12,6 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from segtrain.data import ClassTable
 from segtrain.report import screen as report
 from segtrain.training import callbacks
+from segtrain.training.verdict import judge
 
 CLASSES = ClassTable.from_spec({"ignore": 255, "classes": [{"name": "a", "color": [9, 9, 9]}, {"name": "b"}]})
 
@@ -68,6 +69,21 @@ def test_the_mosaic_shows_the_chosen_images_after_each_validation(tmp_path: Path
     events.Reload()
     (picture,) = events.Images("images/val")
     assert (picture.step, picture.width, picture.height) == (7, 4 * (5 + 4), 2 * (4 + 4))
+
+
+def test_a_picture_that_cannot_be_drawn_ends_no_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def fail(*_: object) -> None:
+        raise MemoryError("too large")
+
+    monkeypatch.setattr(callbacks, "mosaic", fail)
+    trainer = SimpleNamespace(loggers=[callbacks.TensorBoard(tmp_path)], is_global_zero=True, global_step=7)
+    mosaic = callbacks.Mosaic(CLASSES, [0])
+    zeros = torch.zeros(1, 4, 5, dtype=torch.uint8)
+    mosaic.on_validation_batch_end(trainer, None, zeros, {"image": zeros[None], "mask": zeros, "key": torch.zeros(1)})
+    mosaic.on_validation_end(trainer, None)
+    assert "could not be drawn (MemoryError: too large)" in capsys.readouterr().out
 
 
 def test_a_point_holds_the_mean_speed_and_the_share_of_waiting(monkeypatch: pytest.MonkeyPatch):
@@ -176,6 +192,20 @@ def test_a_damaged_table_is_said_and_goes_on(tmp_path: Path, capsys: pytest.Capt
         f"1 of its lines cannot be read: the others are kept, and the file as it was, {tmp_path}"
         in capsys.readouterr().out
     )
+
+
+def test_doubts_are_said_once_and_again_where_they_change(monkeypatch: pytest.MonkeyPatch):
+    said: list[str] = []
+    monkeypatch.setattr(callbacks, "say", said.append)
+    doubts = callbacks.Doubts()
+    nothing, good = [[934, 0], [66, 0]], [[930, 4], [6, 60]]
+    for rows in (good, nothing, nothing, [[930, 4], [66, 0]], good, good):
+        doubts.on_validation_end(None, SimpleNamespace(verdict=judge(torch.tensor(rows), ["ground", "crack"])))
+    share = "crack (6.6 % of the pixels)"
+    assert said == [
+        f"  not found so far: {share}; IoU/val is no better than ground everywhere (0.4670)",
+        "  each class is found now",
+    ]
 
 
 def test_a_logger_keeps_tensorboards_thread_quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

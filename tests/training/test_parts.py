@@ -25,11 +25,42 @@ def data() -> ShapesData:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("epochs", 0), ("steps", math.inf), ("log_steps", -1), ("save_minutes", -1), ("ema", 1.0), ("ema", -0.1)],
+    [
+        ("epochs", 0),
+        ("steps", math.inf),
+        ("log_steps", -1),
+        ("save_minutes", -1),
+        ("ema", 1.0),
+        ("ema", -0.1),
+        ("min_steps", -1),
+    ],
 )
 def test_how_long_and_how_often_are_numbers_that_mean_something(name: str, value: float) -> None:
     with pytest.raises(UserError, match=rf"train.{name}={value}: expected"):
         parts.TrainSettings(**{**TRAIN, name: value})
+
+
+@pytest.mark.parametrize(
+    ("changes", "images", "steps", "between"),
+    [
+        ({}, 23, 500, 33),  # 30 epochs are 87 steps: 15 validations all the same
+        ({}, 8, 500, 33),
+        ({}, 360, 1350, 90),
+        ({"min_steps": None}, 23, 87, 6),
+        ({"min_steps": 0}, 8, 30, 2),
+        ({"steps": 7}, 23, 7, 6),
+        ({"epochs": 1000}, 8, 1000, 2),
+    ],
+)
+def test_few_images_make_as_many_validations_of_enough_steps(
+    changes: dict, images: int, steps: int, between: int
+) -> None:
+    train = parts.TrainSettings(**{**TRAIN, "epochs": 30, "validate_epochs": 2, "min_steps": 500, **changes})
+    assert (train.total_steps(images, 8), train.steps_between(images, 8)) == (steps, between)
+
+
+def test_settings_of_older_runs_have_no_least_number_of_steps() -> None:
+    assert parts.TrainSettings(**{**TRAIN, "epochs": 30}).total_steps(8, 8) == 30
 
 
 def test_typed_pretrained_weights_stay_and_stored_ones_are_refused(data: ShapesData) -> None:
@@ -61,6 +92,15 @@ def test_of_stored_data_that_are_gone_another_folder_may_be_typed(tmp_path: Path
             raise FileNotFoundError(absent_text("voc2012", root))
         assert "download=true" not in str(caught.value)
         assert ("type data.root=FOLDER" in str(caught.value)) == hint
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("log_steps", None), ("log_steps", 1.5), ("steps", "7"), ("compile", "no"), ("ema", [1])]
+)
+def test_stored_settings_of_another_type_are_refused(name: str, value: object):
+    with pytest.raises(UserError, match="train"):
+        parts.train_settings({**TRAIN, name: value})
+    assert parts.train_settings({**TRAIN, "epochs": 2, "steps": 3, "ema": 0}).steps == 3
 
 
 def test_what_pretrained_weights_expect_of_0_to_1_stands_for_what_the_images_fill() -> None:

@@ -23,6 +23,8 @@ def flip_pairs(wanted: Pairs | None, names: Sequence[str]) -> list[tuple[int, in
     and right alone. Raises UserError for pairs that are none."""
     if wanted is None:
         return sides(names)
+    if not isinstance(wanted, list | tuple):
+        raise UserError(f"augment.flip_pairs={wanted}: expected null, or pairs such as [[left_eye,right_eye]]")
     if len(wanted) > len(names) // 2:
         raise UserError(f"augment.flip_pairs: {len(wanted)} pairs of {len(names)} classes: a class has one other side")
     pairs = []

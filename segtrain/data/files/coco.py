@@ -36,13 +36,13 @@ def shape_of(segmentation: Any) -> Shape:
     good = [ring for ring in rings if ring is not None]
     if good and len(good) == len(rings):
         return Polygon(good)
-    return NoShape(f"an object without polygon or run lengths ({str(segmentation)[:40]})")
+    return NoShape(f"an object without polygon or run lengths ({repr(segmentation)[:40]})")
 
 
 def decode(shape: Mapping[str, Any], size: tuple[int, ...]) -> np.ndarray:
     """(H, W) bool from run lengths {size: [H, W], counts}: down the columns, by turns outside and inside."""
     if list(shape.get("size", ())) != list(size):
-        raise UserError(f"run lengths of an image of {str(shape.get('size'))[:40]}, expected {list(size)}")
+        raise UserError(f"run lengths of an image of {repr(shape.get('size'))[:40]}, expected {list(size)}")
     counts = run_lengths(shape)
     pixels = size[0] * size[1]
     if counts is None or not all(0 <= count <= pixels for count in counts):

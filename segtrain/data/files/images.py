@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ...errors import UserError
 from . import tiff
+from .arrays import array_header, array_size, image_in, is_array
 from .pictures import Kind
 from .tiff import Unfit
 
@@ -81,6 +82,10 @@ class Picture(NamedTuple):
 
 def header(path: Path, max_pixels: int = MAX_PIXELS) -> Header:
     """Raises UserError for what is no image that `read_image` takes, as far as that can be known."""
+    if is_array(path):
+        with refusals(path, max_pixels):
+            axes, depth = array_header(path, max_pixels)
+            return Header(axes.height, axes.width, axes.channels, depth, shrinks=False)
     page = tiff.page_in(path)
     if page and not page.is_for_pillow:
         with refusals(path, max_pixels):
@@ -102,6 +107,9 @@ def has_alpha(image: Image.Image) -> bool:
 
 def displayed_size(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
     """(height, width) from the header alone, after the EXIF orientation; of masks too, which may have 32 bits."""
+    if is_array(path):
+        with refusals(path, max_pixels):
+            return array_size(path, max_pixels)
     if tiff.beyond_pillow(path):
         return header(path, max_pixels)[:2]
     with opened(path, max_pixels) as image:
@@ -110,7 +118,7 @@ def displayed_size(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
 
 def turned_text(path: Path, stated: tuple[int, int], size: tuple[int, int]) -> str:
     """The end of a sentence about an image whose `size` is not the one that its mask has, where EXIF explains it."""
-    if stated != size[::-1] or tiff.beyond_pillow(path):
+    if stated != size[::-1] or is_array(path) or tiff.beyond_pillow(path):
         return ""
     with opened(path, MAX_PIXELS) as image:
         turn = orientation(image)
@@ -183,7 +191,10 @@ def read_picture(
     """
     page = tiff.page_in(path)
     nodata = page.nodata if page else ""
-    if page and not page.is_for_pillow:
+    if is_array(path):
+        with refusals(path, max_pixels):
+            stored = image_in(path, max_pixels)
+    elif page and not page.is_for_pillow:
         with refusals(path, max_pixels):
             refuse_page(page, max_pixels)
             stored = tiff.read(path, page)

@@ -45,6 +45,7 @@ class Bitmap:
         return height * width
 
     def paint(self, mask: np.ndarray, value: int) -> None:
+        """Set its pixels that lie in the mask; UserError for what is no PNG, or one larger than the mask."""
         try:
             with pillow_refuses(mask.size), Image.open(io.BytesIO(self.png), formats=("PNG",)) as image:
                 inside = np.asarray(image.convert("L")) > 0
@@ -81,7 +82,7 @@ def shape_of(entry: Mapping[str, Any]) -> Shape:
     """The shape of an object; lines and points are as wide as LabelMe draws them."""
     kind, ring = str(entry.get("shape_type") or "polygon"), ring_of(entry.get("points"))
     if ring is None or not np.isfinite(ring).all():
-        return NoShape(f"a {kind[:20]} without points that are numbers")
+        return NoShape(f"a {kind[:20]!r} without points that are numbers")
     if kind == "mask":
         return bitmap_of(entry.get("mask"), ring)
     if kind in POLYGONS or (kind == "rectangle" and len(ring) == 4):

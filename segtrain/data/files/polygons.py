@@ -15,8 +15,10 @@ from ..color import Coding
 from .images import displayed_size, turned_text
 
 MAX_CROSSINGS = 50_000_000  # of the rows of an image with the edges of one polygon
-MAX_WORK = 10_000_000_000  # crossings and pixels within the outlines of all objects of an image: some 20 seconds
+CROSSING, RING = 4, 5_000  # what a crossing and what a ring take, in pixels that are filled in the same time
+MAX_WORK, MAX_LAYERS = 500_000_000, 100  # pixels in the boxes around all objects of an image (10 s), or times its own
 MAX_COORDINATE = 1e7
+MAX_OBJECTS = 50_000  # of an image
 AT_ONCE = 1 << 18  # crossings that are computed at a time
 AREA_AT_ONCE = 1 << 22  # pixels that are filled at a time
 
@@ -121,9 +123,12 @@ class PaintedMask:
 
 def painted(objects: Sequence[Drawn], size: tuple[int, int], order: Order) -> np.ndarray:
     """A mask with these objects: with `area` the largest first, so that small ones stay visible; or as in the file."""
+    if len(objects) > MAX_OBJECTS:
+        raise UserError(f"{len(objects)} objects, more than {MAX_OBJECTS}")
     work = sum(item.shape.work(*size) for item in objects)
-    if work > MAX_WORK:
-        raise UserError(f"{len(objects)} objects that take {work:.1e} steps to paint, more than {MAX_WORK:.0e}")
+    most = max(MAX_WORK, MAX_LAYERS * size[0] * size[1])
+    if work > most:
+        raise UserError(f"{len(objects)} objects that take {work} steps to paint, more than {most}")
     largest = max((item.value for item in objects), default=0)
     mask = np.zeros(size, np.uint8 if largest < 256 else np.uint16)
     if order == "area":
@@ -154,13 +159,13 @@ def edges_of(ring: np.ndarray, height: int) -> Edges:
 
 
 def ring_work(ring: np.ndarray, height: int, width: int) -> int:
-    """The crossings of a ring's edges with the rows, and the pixels of its bounding box."""
+    """The pixels of the box around a ring, and what its edges take that cross the rows."""
     if len(ring) == 0 or not np.isfinite(ring).all():
-        return 0
+        return RING
     edges = edges_of(ring, height)
     left, right = ring[:, 0].clip(0, width).min(), ring[:, 0].clip(0, width).max()
     rows = int(edges.last.max() - edges.first.min())
-    return int((edges.last - edges.first).sum()) + rows * int(right - left + 1)
+    return RING + CROSSING * int((edges.last - edges.first).sum()) + rows * int(right - left + 1)
 
 
 def fill(mask: np.ndarray, ring: np.ndarray, value: int) -> None:

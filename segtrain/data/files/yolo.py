@@ -10,9 +10,9 @@ import numpy as np
 from ...errors import UserError
 from ..color import Coding
 from .images import displayed_size
-from .polygons import Drawn, Order, Polygon, painted
+from .polygons import MAX_OBJECTS, Drawn, Order, Polygon, painted
 
-MAX_BYTES = 50_000_000  # of a text file
+MAX_BYTES = 20_000_000  # of a text file
 OVER = 0.05  # how far a coordinate, a fraction of the image's width or height, may lie outside
 BOX = 5  # numbers in a line: class, centre, width and height
 
@@ -38,15 +38,12 @@ class YoloMask:
         """(H, W) uint8, or uint16 for values above 255; UserError names the line that is no polygon."""
         height, width = self.size(max_pixels)
         try:
-            objects = [Drawn(value, shape) for value, shape in polygons_in(text_of(self.path), self.classes)]
-            scaled = [Drawn(value, scaled_to(shape, height, width)) for value, shape in objects]
-            return painted(scaled, (height, width), self.order)
+            objects: list[Drawn] = []
+            for value, ring in polygons_in(text_of(self.path), self.classes):
+                objects.append(Drawn(value, Polygon([ring * np.array([width, height])])))
+            return painted(objects, (height, width), self.order)
         except UserError as error:
             raise UserError(f"{self.path}: {error}") from None
-
-
-def scaled_to(ring: np.ndarray, height: int, width: int) -> Polygon:
-    return Polygon([ring * np.array([width, height])])
 
 
 def text_of(path: Path) -> str:
@@ -67,7 +64,10 @@ def text_of(path: Path) -> str:
 
 def polygons_in(text: str, classes: int) -> Iterator[tuple[int, np.ndarray]]:
     """(class + 1, points (N, 2) as fractions of width and height) of each line that is not blank."""
-    for number, line in enumerate(text.splitlines(), 1):
+    lines = text.splitlines()
+    if len(lines) > MAX_OBJECTS:
+        raise UserError(f"{len(lines)} lines, more than {MAX_OBJECTS}")
+    for number, line in enumerate(lines, 1):
         if words := line.split():
             try:
                 yield parse_line(words, classes)
@@ -76,11 +76,11 @@ def polygons_in(text: str, classes: int) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def parse_line(words: list[str], classes: int) -> tuple[int, np.ndarray]:
-    """A line `class x1 y1 x2 y2 x3 y3 ...`"""
+    """A line `class x1 y1 x2 y2 x3 y3 ...`; what stands there is not told, since it may be another file by a link."""
     try:
         first, *points = map(float, words)
     except ValueError:
-        raise UserError(f"{' '.join(words)[:40]!r} are no numbers") from None
+        raise UserError("no numbers: expected a polygon, `class x1 y1 x2 y2 x3 y3 ...`") from None
     if len(words) == BOX:
         raise UserError("a box (5 numbers), which is no mask: expected a polygon, `class x1 y1 x2 y2 x3 y3 ...`")
     if len(points) < 6 or len(points) % 2:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ...errors import UserError
 from ..files.polygons import Order
-from . import folders, lists, published
+from . import folders, lists, published, written
 from .coco import coco_json
 from .contents import hold_the_same
 from .labelme import labelme
@@ -16,6 +16,7 @@ from .no_masks import no_masks_text
 from .ranking import LOOSE, best_first, equals, rank
 from .reading import Reading
 from .tree import Tree
+from .words import is_second
 from .yolo import yolo
 
 LAYOUTS: dict[str, Callable[[Tree], list[Reading]]] = {
@@ -28,7 +29,7 @@ LAYOUTS: dict[str, Callable[[Tree], list[Reading]]] = {
     "cityscapes": published.cityscapes,
     "cityscapes_train_ids": published.cityscapes_train_ids,
     "csv": lists.csv_table,
-    "listed": lists.listed,
+    "listed": written.listed,
     "coco_json": coco_json,
     "flat": folders.flat,
     "repeated": folders.repeated,
@@ -62,7 +63,7 @@ class OpenFolder(NamedTuple):
     def not_used(self) -> list[str]:
         """The pictures of which the reading says nothing, as paths below the root."""
         named = {*self.reading.images, *self.reading.masks, *self.reading.unlabelled}
-        for pair in self.reading.pairs:
+        for pair in (*self.reading.pairs, *self.reading.unlisted):
             named |= {pair.image, pair.mask.path}  # the path of a mask may be a folder, with all that lies in it
         path = self.tree.path
         return [name for name in self.tree.pictures if not {path(name), path(posixpath.dirname(name))} & named]
@@ -81,16 +82,26 @@ def open_folder(
             hold the same, it is anyhow.
     """
     tree = Tree(root, outside=outside, order=order)
-    readings = [lists.with_lists(tree, reading) for reading in best_first(all_readings(tree, layout))]
+    readings = best_first(all_readings(tree, layout))
+    if tree.role_arrays and (not readings or drawn_for_people(readings[0])):
+        tree = Tree(root, outside=outside, order=order, arrays=True)
+        readings = best_first(all_readings(tree, layout))
+    readings = best_first(written.decided(tree, readings, typed=layout is not None))
     if not readings:
         raise FileNotFoundError(no_masks_text(tree))
     return OpenFolder(tree, chosen(root, readings, layout, ties=ties), readings)
 
 
+def drawn_for_people(reading: Reading) -> bool:
+    """Whether the folders of all masks say that these are pictures for people, beside which the classes may lie."""
+    return all(is_second(pair.mask.path.parent.name) for pair in reading.pairs)
+
+
 def all_readings(tree: Tree, wanted: str | None = None) -> list[Reading]:
-    """What every layout makes of the files; of layouts that find the same, the best stands for all. The layout `wanted`
-    is tried in any case."""
-    readings: dict[frozenset[tuple[str, str, str]], Reading] = {}
+    """What every layout makes of the files; of layouts that find the same, the best stands for all, but for splits.csv:
+    it may have been made from another one, which can be chosen again. The layout `wanted` is tried in any case, and a
+    damaged splits.csv is an error only where no other is wanted."""
+    readings: dict[object, Reading] = {}
     kind = (wanted or "").partition(":")[0]
     for name, layout in LAYOUTS.items():
         most = max((len(reading.pairs) for reading in readings.values()), default=0)
@@ -98,11 +109,21 @@ def all_readings(tree: Tree, wanted: str | None = None) -> list[Reading]:
             continue  # folders tell all
         if name in DRAWN and 4 * most >= len(tree.pictures) and name != kind:
             continue
-        for reading in layout(tree):
+        given_up = name == "splits_csv" and kind not in ("", name)
+        for reading in whole_or_none(tree, layout) if given_up else layout(tree):
             files = files_of(reading)
-            if files and (files not in readings or rank(reading) < rank(readings[files])):
-                readings[files] = reading
+            key = (name == "splits_csv", files)
+            if files and (key not in readings or rank(reading) < rank(readings[key])):
+                readings[key] = reading
     return list(readings.values())
+
+
+def whole_or_none(tree: Tree, layout: Callable[[Tree], list[Reading]]) -> list[Reading]:
+    """What a layout makes of the files, which is nothing if its list is damaged."""
+    try:
+        return layout(tree)
+    except UserError:
+        return []
 
 
 def files_of(reading: Reading) -> frozenset[tuple[str, str, str]]:

@@ -90,7 +90,7 @@ class Categories:
         for entry in sorted(content["categories"], key=number_of_id):
             number, name = id_text(entry.get("id")), str(entry.get("name", entry.get("id")))
             if names.setdefault(number, name) != name:
-                raise UserError(f"{path}: the categories {names[number]!r} and {name!r} have one id, {number}")
+                raise UserError(f"{path}: the categories {names[number]!r} and {name!r} have one id, {number!r}")
             values[number] = self.numbers.setdefault(name, len(self.numbers) + 1)
             if entry.get("supercategory") != name:
                 self.parents.add(str(entry.get("supercategory")))
@@ -124,19 +124,19 @@ class Notes:
         for entry in content["images"]:
             number = id_text(entry.get("id"))
             if number in ids:
-                raise UserError(f"{path}: two images have the id {number[:40]}")
+                raise UserError(f"{path}: two images have the id {number[:40]!r}")
             ids.add(number)
         strange = objects.keys() - ids
         if strange and ids and strange == objects.keys():
             number = next(iter(strange))[:40]
-            raise UserError(f"{path}: no annotation belongs to an image: no image has the id of the first, {number}")
+            raise UserError(f"{path}: no annotation belongs to an image: no image has the id of the first, {number!r}")
         self.orphans += sum(len(objects[number]) for number in strange)
 
     def count_moved(self, entry: Mapping[str, Any], image: str) -> None:
-        name = str(entry.get("file_name")).replace("\\", "/").removeprefix("./")
+        name = composed(str(entry.get("file_name"))).replace("\\", "/").removeprefix("./")
         if not f"/{image}".endswith(f"/{name}"):
             self.moved += 1
-            self.example = self.example or f"{name[:200]} is {image}"
+            self.example = self.example or f"{name[:200]!r} is {image}"
 
     def sentences(self) -> list[str]:
         sentences: list[str] = []
@@ -189,7 +189,7 @@ def objects_by_image(content: Mapping[str, Any], values: Mapping[str, int], path
         category = entry.get("category_id")
         value = values.get(id_text(category))
         if value is None:
-            raise UserError(f"{path}: an annotation has the category {str(category)[:40]}, which is not listed")
+            raise UserError(f"{path}: an annotation has the category {str(category)[:40]!r}, which is not listed")
         objects[id_text(entry.get("image_id"))].append(Drawn(value, shape_of(entry.get("segmentation"))))
     return objects
 

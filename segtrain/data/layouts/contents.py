@@ -15,6 +15,7 @@ from .reading import Reading
 SAMPLES = 4  # masks that are compared
 UNUSABLE = 3  # from this `muddle` on masks hold no classes
 SHARED = 0.9  # of the images, from which on two readings are two ways to label the same ones
+FLAT = 12  # numbers as frequent as they would be if all were equally frequent, up to which they may be classes
 LOSSY = {".jpg", ".jpeg", ".webp"}
 ENOUGH = 0.97  # share of the pixels in which masks agree that were compressed with loss
 COARSE = 0xE0E0E0  # the three high bits of each channel, which JPEG changes least
@@ -51,7 +52,23 @@ def is_rival(other: Reading, taken: Reading) -> bool:
     masks = {pair.mask.path for pair in taken.pairs}
     if any(pair.mask.path in masks for pair in other.pairs):
         return False
-    return muddle(other) < UNUSABLE
+    return muddle(other) < UNUSABLE or are_spoilt(other)
+
+
+def are_spoilt(reading: Reading) -> bool:
+    """Whether masks hold too many colours because they were compressed with loss, and not because they are photos: most
+    pixels are of few colours all the same."""
+    some = [pair.mask for pair in reading.pairs[:: max(1, len(reading.pairs) // SAMPLES)][:SAMPLES]]
+    try:
+        return all(is_lossy(mask) and evenness(numbers(mask)) <= FLAT for mask in some)
+    except (UserError, OSError):
+        return False
+
+
+def evenness(codes: np.ndarray) -> float:
+    """How many equally frequent numbers are as mixed as these: few for classes, hundreds for photos."""
+    _, pixels = np.unique(codes, return_counts=True)
+    return 1 / float(((pixels / codes.size) ** 2).sum())
 
 
 def hold_the_same(first: Reading, second: Reading) -> bool:
@@ -94,12 +111,16 @@ def are_one_to_one(ones: np.ndarray, others: np.ndarray) -> bool:
 
 
 def tells(spoilt: np.ndarray, meant: np.ndarray) -> bool:
-    """Whether numbers that were compressed with loss still tell nearly all of those that were meant, of each kind."""
+    """Whether numbers that were compressed with loss still tell nearly all of those that were meant, of each kind; not
+    with black and white in turn."""
+    kinds = np.unique(meant).tolist()
+    if len(kinds) == 2 and np.median(spoilt[meant == kinds[0]]) >= np.median(spoilt[meant == kinds[1]]):
+        return False
     pairs, pixels = np.unique(np.stack([spoilt, meant]), axis=1, return_counts=True)
     order = np.lexsort((-pixels, pairs[0]))
     _, first = np.unique(pairs[0][order], return_index=True)
     best = order[first]  # for each spoilt number, the one that it stands for most often
-    told = {int(number): 0 for number in np.unique(meant)}
+    told = dict.fromkeys(kinds, 0)
     for number, count in zip(pairs[1][best].tolist(), pixels[best].tolist(), strict=True):
         told[number] += count
     each = all(2 * count >= (meant == number).sum() for number, count in told.items())

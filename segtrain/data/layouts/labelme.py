@@ -14,7 +14,7 @@ from ..files.pair import Pair
 from ..files.polygons import Drawn, PaintedMask
 from .pairing import Placed, stem_of
 from .reading import Reading, in_order, mask_files, telling_folders, unique_names, with_masks
-from .tree import Tree
+from .tree import Tree, composed
 from .words import split_told
 
 MARKS = (b'"shapes"', b'"imagePath"')  # words of the format
@@ -65,7 +65,7 @@ def from_files(tree: Tree, paths: Sequence[str]) -> Reading:
         for name, picture in zip(unique_names(placed), placed, strict=True):
             path = images[picture.path]
             mask = mask_of(tree, path, picture.path, annotated[path], values)
-            pairs[split].append(Pair(name, mask.image, mask))
+            pairs[split].append(Pair(tree.as_stored(picture.path, name), mask.image, mask))
     folders = {posixpath.dirname(image) for image in images}
     left = [path for path in tree.pictures if posixpath.dirname(path) in folders and path not in images]
     return Reading("labelme", in_order(pairs), [tree.path(path) for path in left], alone, classes)
@@ -92,7 +92,7 @@ def located(tree: Tree, path: str, name: str) -> str | None:
     Raises:
         UserError: Where these are two images that lie elsewhere than the file says.
     """
-    name = name.replace("\\", "/")
+    name = composed(name).replace("\\", "/")
     file_name = posixpath.basename(name)
     namesakes = [image for image in by_stem(tree).get(stem_of(name), []) if posixpath.basename(image) == file_name]
     exact = tree.find(name, posixpath.dirname(path))

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ..files.masks import Mask, MaskFile
@@ -29,6 +30,9 @@ class Reading(NamedTuple):
         unlabelled: Images of a test or val split that has no masks at all, as benchmarks publish it; left out.
         classes: The content of a `classes.yaml`, where the layout itself knows it.
         sure: Whether the layout was made for data like these, or a list tells most of what is there.
+        written: Whether lists that a person wrote say which image is in which split, whatever folders say.
+        missing: A file that a list names and that is not there -> what is to be said of it.
+        unlisted: Pairs that the lists leave out; they are not used.
         notes: Sentences that a person should read.
     """
 
@@ -39,6 +43,9 @@ class Reading(NamedTuple):
     classes: dict[str, Any] | None = None
     unlabelled: Sequence[Path] = ()
     sure: bool = False
+    written: bool = False
+    missing: Mapping[Path, str] = MappingProxyType({})
+    unlisted: Sequence[Pair] = ()
     notes: Sequence[str] = ()
 
     @property
@@ -52,12 +59,19 @@ class Reading(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A line of a list: paths below the root, empty where there is no such file; the split; the entry as written."""
+    """A line of a list: paths below the root, empty where there is no such file; the split; the entry as written.
+
+    Attributes:
+        where: The list and the line, for people.
+        mask_text: The mask as the line names it; empty where it names an image alone.
+    """
 
     image: str
     mask: str
     split: str
     text: str
+    where: str = ""
+    mask_text: str = ""
 
 
 def as_reading(
@@ -182,18 +196,19 @@ def from_rows(tree: Tree, layout: str, rows: Iterable[Row]) -> Reading:
     """What a list makes of a folder; a line that names the same image again in its split counts once."""
     pairs: dict[tuple[str, str], tuple[Placed, Placed]] = {}
     alone: list[Placed] = []
-    images, masks = [], []
+    missing: dict[Path, str] = {}
     for row in rows:
         image = Placed(row.image, row.split, telling_folders(tree, row.image), "")
-        if row.image and row.mask:
-            pairs[row.split, row.image] = image, image._replace(path=row.mask)
-        elif row.image:
-            alone.append(image)
+        if not row.image:
+            missing[tree.path(row.text)] = f"is in {row.where or 'a list'}, but there is no such image"
         elif row.mask:
-            masks.append(tree.path(row.mask))
+            pairs[row.split, row.image] = image, image._replace(path=row.mask)
         else:
-            images.append(tree.path(row.text))
-    return as_reading(tree, layout, Match(list(pairs.values()), alone, []), images, masks)
+            alone.append(image)
+            if row.mask_text:
+                missing[tree.path(row.image)] = f"has no mask: {row.where} names {row.mask_text}, which is not there"
+    absent = [path for path in missing if path not in {tree.path(image.path) for image in alone}]
+    return as_reading(tree, layout, Match(list(pairs.values()), alone, []), absent)._replace(missing=missing)
 
 
 def telling_folders(tree: Tree, path: str) -> tuple[str, ...]:

@@ -12,9 +12,10 @@ from unicodedata import normalize
 from ...disk import no_folder
 from ...errors import UserError
 from ...text import UNPRINTABLE
+from ..files.arrays import SUFFIXES as ARRAYS
 from ..files.images import SUFFIXES
 from ..files.polygons import Order
-from .words import Role, parse_name, splits_beside
+from .words import Role, file_role, innermost_role, parse_name, splits_beside
 
 MAX_FILES = 5_000_000
 LINK_DEPTH = 3  # links to folders are followed down to here, as in photos/images/train
@@ -33,12 +34,13 @@ class Tree:
         folders: Paths of folders below the root, the root itself being "".
         outside: Whether lists may name files outside the root.
         order: The order in which the objects of a COCO file are painted over one another.
+        arrays: Whether NumPy's files in folders of images and masks count as pictures, if no picture has their name.
     """
 
-    def __init__(self, root: Path, *, outside: bool = False, order: Order = "area") -> None:
+    def __init__(self, root: Path, *, outside: bool = False, order: Order = "area", arrays: bool = False) -> None:
         if not root.is_dir():
             raise FileNotFoundError(f"data.root={root}: {no_folder(root)}")
-        self.root, self.outside = root, outside
+        self.root, self.outside, self.arrays = root, outside, arrays
         self.order: Order = order
         self.files: list[str] = []
         self.paths: dict[str, Path] = {}
@@ -59,7 +61,24 @@ class Tree:
     @cached_property
     def pictures(self) -> list[str]:
         """The files that are images or masks, by their suffix."""
-        return [path for path in self.files if posixpath.splitext(path)[1].lower() in SUFFIXES]
+        pictures = [path for path in self.files if posixpath.splitext(path)[1].lower() in SUFFIXES]
+        if not self.arrays:
+            return pictures
+        names = {posixpath.splitext(path)[0] for path in pictures}
+        arrays = [path for path in self.role_arrays if posixpath.splitext(path)[0] not in names]
+        return sorted([*pictures, *arrays])
+
+    @cached_property
+    def role_arrays(self) -> list[str]:
+        """NumPy's files that are images or masks by their folder or their name; others may be anything."""
+        arrays: list[str] = []
+        for path in self.files:
+            stem, suffix = posixpath.splitext(path)
+            if suffix.lower() in ARRAYS:
+                folder, _, name = stem.rpartition("/")
+                if file_role(name)[0] or innermost_role(folder.split("/")):
+                    arrays.append(path)
+        return arrays
 
     def below(self, folder: str) -> list[str]:
         """The pictures in a folder and in those below it."""
@@ -127,14 +146,16 @@ class Tree:
         return normalize("NFD", name)
 
     def find(self, entry: str, base: str = "") -> str | None:
-        """The file that a list in the folder `base` names: relative to it or to the root, or by an absolute path,
-        of which the end counts if it is of another computer. What lies outside is found with `outside` alone."""
+        """The file that a list in the folder `base` names: relative to it, to one above it or to the root, or by a path
+        of another computer or folder, of which the end counts. What lies outside is found with `outside` alone."""
         stored = entry.strip().replace("\\", "/")
         if UNPRINTABLE.search(stored):
             return None
-        entry = composed(stored)
+        entry, folders = composed(stored), [base]
+        while folders[-1] not in ("", "/"):
+            folders.append(posixpath.dirname(folders[-1]))
         for name in dict.fromkeys((stored, entry)):  # the first where a folder has both forms of a name
-            for folder in dict.fromkeys((base, "")):
+            for folder in (*folders, ""):
                 path = posixpath.normpath(posixpath.join(folder, name))
                 if path in self.known:
                     return path
@@ -142,12 +163,12 @@ class Tree:
             path = Path(os.path.abspath(self.path(base) / stored))
             if path.is_file():
                 return path.as_posix()
-        if entry.startswith("/") or entry[1:3] == ":/":
-            end = entry
-            while end:  # from long to short
-                end = end.partition("/")[2]
-                if end in self.known:
-                    return end
+        is_absolute = entry.startswith("/") or entry[1:3] == ":/"
+        end = entry.partition("/")[2]
+        while end and (is_absolute or "/" in end):  # from long to short; a mere name would be that of any folder
+            if end in self.known:
+                return end
+            end = end.partition("/")[2]
         return None
 
 

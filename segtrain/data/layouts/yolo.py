@@ -7,10 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...errors import UserError
-from ...text import parse_yaml
+from ...text import UNPRINTABLE, parse_yaml
 from ..files.pair import Pair
 from ..files.yolo import BOX, YoloMask, text_of
 from .pairing import Placed, folders_of, stem_of
@@ -18,9 +18,10 @@ from .reading import Reading, in_order, mask_files, numbered, telling_folders, u
 from .tree import Tree
 from .words import SPLIT_WORDS, split_told
 
-MAX_BYTES, MAX_DEPTH = 1_000_000, 10  # of a YAML file; lists and mappings in one another
-MAX_FILES = 20  # YAML files that are looked at, and lists of names
-SAMPLES = 64  # text files that are looked at
+MAX_BYTES, MAX_DEPTH = 100_000, 10  # of a YAML file; lists and mappings in one another
+MAX_FILES = 10  # YAML files that are parsed, and lists of names
+NAMES = re.compile(r"^[ '\"{]*names", re.MULTILINE)
+SAMPLES, LOOKED_AT = 64, 1 << 20  # text files that are looked at, and characters of each
 NAME_LISTS = ("classes.txt", "obj.names", "labels.txt")  # of Label Studio, CVAT and makesense.ai
 IMAGES, LABELS = "/images/", "/labels/"
 
@@ -30,37 +31,49 @@ Splits = dict[str, list[str]]  # split -> images
 def yolo(tree: Tree) -> list[Reading]:
     """Images with YOLO's polygons: data.yaml, images + labels with a text file for each image"""
     readings: list[Reading] = []
-    for path in tables(tree):
-        names, content = table_in(tree, path)
-        if names and (reading := from_table(tree, path, names, content)):
+    for path, table in tables(tree).items():
+        if reading := from_table(tree, path, table):
             readings.append(reading)
     return numbered(readings)
 
 
-def tables(tree: Tree) -> list[str]:
-    """The files that may name the classes, the outermost first: YAML, or else lists of names."""
+class Table(NamedTuple):
+    """The names of the classes, by their numbers, and all that stands in a YAML file."""
+
+    names: list[str]
+    content: Mapping[str, Any]
+
+
+def tables(tree: Tree) -> dict[str, Table]:
+    """What names the classes, by its path, the outermost first: YAML files, or else lists of names."""
     yaml = [*tree.with_suffix(".yaml"), *tree.with_suffix(".yml")]
     lists = [path for path in tree.with_suffix(".txt") if posixpath.basename(path).lower() in NAME_LISTS]
     lists += tree.with_suffix(".names")
+    found: dict[str, Table] = {}
     for files in (yaml, lists):
-        files = sorted(set(files), key=lambda path: (path.count("/"), path))[:MAX_FILES]
-        if good := [path for path in files if table_in(tree, path)[0]]:
-            return good
-    return []
+        for path in sorted(set(files), key=lambda path: (path.count("/"), path)):
+            table = table_in(tree, path)
+            if table.names:
+                found[path] = table
+            if len(found) == MAX_FILES:
+                break
+        if found:
+            break
+    return found
 
 
-def table_in(tree: Tree, path: str) -> tuple[list[str], Mapping[str, Any]]:
-    """The names of the classes, by their numbers, and the other content of a YAML file; no names for other files."""
+def table_in(tree: Tree, path: str) -> Table:
+    """What a file says of classes; no names for other files."""
     content: Any = None
     with suppress(UserError, OSError):  # of another kind
         text = text_of(tree.path(path))
         if posixpath.splitext(path)[1].lower() not in (".yaml", ".yml"):
-            return [line.strip() for line in text.splitlines() if line.strip()], {}
-        if len(text) <= MAX_BYTES:
+            return Table([line.strip() for line in text.splitlines() if line.strip()], {})
+        if len(text) <= MAX_BYTES and NAMES.search(text):
             content = parse_yaml(text, MAX_DEPTH)
     if not isinstance(content, dict):
-        return [], {}
-    return names_in(content.get("names")), content
+        return Table([], {})
+    return Table(names_in(content.get("names")), content)
 
 
 def names_in(entry: Any) -> list[str]:
@@ -75,9 +88,10 @@ def names_in(entry: Any) -> list[str]:
     return [str(name).strip() for name in entry]
 
 
-def from_table(tree: Tree, path: str, names: Sequence[str], content: Mapping[str, Any]) -> Reading | None:
+def from_table(tree: Tree, path: str, table: Table) -> Reading | None:
     """The reading by a file that names the classes; `None` if its images have no polygons."""
-    splits, missing = images_by_key(tree, path, content)
+    names = table.names
+    splits, missing = images_by_key(tree, path, table.content)
     if not splits:
         splits = images_by_folder(tree, posixpath.dirname(path))
     if not holds_polygons(tree, splits):
@@ -93,7 +107,7 @@ def from_table(tree: Tree, path: str, names: Sequence[str], content: Mapping[str
         placed = [Placed(image, split, telling_folders(tree, image), "") for image in images]
         for name, image in zip(unique_names(placed), images, strict=True):
             mask = YoloMask(tree.path(label_of(image)), tree.path(image), len(names), tree.order)
-            pairs[split].append(Pair(name, tree.path(image), mask))
+            pairs[split].append(Pair(tree.as_stored(image, name), tree.path(image), mask))
     notes = []
     if empty:
         number = f"{len(empty)} of {sum(map(len, splits.values()))} images have"
@@ -128,6 +142,8 @@ def images_by_key(tree: Tree, path: str, content: Mapping[str, Any]) -> tuple[Sp
         if not split or not entry:
             continue
         for place in entry if isinstance(entry, list) else [entry]:
+            if UNPRINTABLE.search(str(place)):
+                raise UserError(f"{tree.path(path)}: a place for {split} holds control or invalid characters")
             images = images_at(tree, str(place), bases(tree, path, content.get("path")))
             splits.setdefault(split, []).extend(image for image in images if image not in splits.get(split, ()))
             if not images and split != "test":  # a test set is often named that nobody was given
@@ -159,10 +175,12 @@ def images_at(tree: Tree, place: str, bases: Sequence[str]) -> list[str]:
 def images_listed(tree: Tree, path: str, base: str) -> list[str]:
     """The images that a list names, relative to the folder `base` or to its own; UserError for one that is lacking."""
     images: list[str] = []
-    for line in filter(None, map(str.strip, text_of(tree.path(path)).splitlines())):
+    for number, line in enumerate(text_of(tree.path(path)).splitlines(), 1):
+        if not line.strip():
+            continue
         image = tree.find(line, base) or tree.find(line, posixpath.dirname(path))
         if image is None:
-            raise UserError(f"{tree.path(path)}: {line[:200]} is in the list, but not there")
+            raise UserError(f"{tree.path(path)}, line {number}: an image that is not there")
         images.append(image)
     return list(dict.fromkeys(images))
 
@@ -216,6 +234,6 @@ def holds_polygons(tree: Tree, splits: Splits) -> bool:
         labels += [label for label in map(label_of, images) if label in tree.known]
     for label in labels[:: max(1, len(labels) // SAMPLES)]:
         with suppress(UserError, OSError):
-            if any(len(line.split()) > BOX + 1 for line in text_of(tree.path(label)).splitlines()):
+            if any(len(line.split()) > BOX + 1 for line in text_of(tree.path(label))[:LOOKED_AT].splitlines()):
                 return True
     return False

@@ -48,7 +48,8 @@ def propose_colors(masks: Sequence[MaskFacts], listed: Sequence[Listed]) -> Prop
         notes.append("Palette and colour masks mix, or palettes differ: all are read by their colours (masks: colors).")
     named = named_classes(codes, histogram, listed, len(masks))
     ignore = named.ignore[0] if len(named.ignore) == 1 else named.ignore or None
-    spec = table(named.classes, ignore, "nearest" if lossy else "error", masks="colors")
+    given = {entry.name for entry in listed if entry.color}
+    spec = table(named.classes, ignore, "nearest" if lossy else "error", masks="colors", given=given)
     return Proposal(kind, spec, notes + named.notes)
 
 

@@ -143,7 +143,8 @@ def class_per_value(
         notes.append("The names of the classes are not known: give them yours.")
     if len(owners) >= len(kept):  # the file fits: classes that no mask shows are classes too
         kept = sorted({*kept, *owners} - {ignore})
-    return Proposal(kind, table(classes_of(kept, palette, owners), ignore), notes)
+    given = {entry.name for entry in owners.values() if entry.color}
+    return Proposal(kind, table(classes_of(kept, palette, owners), ignore, given=given), notes)
 
 
 def classes_of(values: Sequence[int], palette: Mapping[int, Color], owners: Owners) -> list[dict[str, object]]:

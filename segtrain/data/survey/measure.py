@@ -11,6 +11,7 @@ from PIL import Image
 
 from ...errors import UserError
 from ..color import pack
+from ..files.arrays import is_array
 from ..files.images import (
     FLOAT,
     Picture,
@@ -23,7 +24,7 @@ from ..files.images import (
     read_picture,
     shown_size,
 )
-from ..files.masks import MaskFile, read_mask
+from ..files.masks import Mask, MaskFile, is_beyond_pillow, read_mask
 from ..files.pair import Pair
 from ..files.pictures import TAIL, filled
 from .facts import ImageFacts, MaskFacts
@@ -44,7 +45,9 @@ def examine_image(path: Path, max_pixels: int) -> ImageFacts:
         facts.update(height=plain.height, width=plain.width, bits=plain.bits, kind=plain.kind)
         with path.open("rb") as file:
             facts["digest"] = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-        if plain.channels in (1, 3) and plain.depth != FLOAT:  # others are beyond Pillow
+        if is_array(path):
+            facts.update(mode="array", format=path.suffix[1:].upper())
+        elif plain.channels in (1, 3) and plain.depth != FLOAT:  # others are beyond Pillow
             with opened(path, max_pixels) as image:
                 facts.update(header_facts(image, path))
                 if plain.bits == 8 and not plain.has_gaps:
@@ -65,8 +68,11 @@ def examine_mask(pair: Pair, max_pixels: int) -> MaskFacts:
     path = pair.mask.path
     try:
         if isinstance(pair.mask, MaskFile):
-            with opened(path, max_pixels) as image:
-                facts.update(header_facts(image, path), lossy=is_lossy(image, path))
+            if is_beyond_pillow(path):
+                facts.update(array_facts(pair.mask, max_pixels), lossy=False)
+            else:
+                with opened(path, max_pixels) as image:
+                    facts.update(header_facts(image, path), lossy=is_lossy(image, path))
             facts.update(number_facts(path, max_pixels, loose=facts["lossy"]))
         else:
             values = pair.mask.read(max_pixels, None)
@@ -98,6 +104,13 @@ def header_facts(image: Image.Image, path: Path) -> dict[str, Any]:
         "format": image.format or "",
         "orientation": orientation(image),
     }
+
+
+def array_facts(mask: Mask, max_pixels: int) -> dict[str, Any]:
+    """Likewise of a mask that Pillow does not read, whose numbers are classes however many bits they take."""
+    height, width = mask.size(max_pixels)
+    kind = mask.path.suffix[1:].upper()
+    return {"height": height, "width": width, "channels": 3, "bits": 8, "mode": "array", "format": kind}
 
 
 def bits_of(image: Image.Image, path: Path) -> int:
@@ -182,6 +195,8 @@ def number_facts(path: Path, max_pixels: int, *, loose: bool) -> dict[str, Any]:
     if low < 0 or high >= 1 << 16:
         raise UserError(f"numbers from {low} to {high}: a mask holds whole numbers from 0 to 65535")
     facts = {**counted(mask, MAX_VALUES, alike), "channels": 1}
+    if is_beyond_pillow(path):
+        return {**facts, "bits": 8 if high < 256 else 16}
     with opened(path, max_pixels) as image:
         if image.mode in ("P", "PA"):
             palette = np.array(image.getpalette("RGB") or [0, 0, 0], np.uint8).reshape(-1, 3)

@@ -80,6 +80,12 @@ def test_pairs_that_are_none_are_refused(wanted: Pairs, message: str):
         flip_pairs(wanted, FACE)
 
 
+@pytest.mark.parametrize("wanted", ["left_eye", 3, {"left_eye": "right_eye"}])
+def test_what_is_no_list_of_pairs_is_refused(wanted: object):
+    with pytest.raises(UserError, match=r"augment.flip_pairs=.*: expected null, or pairs such as"):
+        flip_pairs(wanted, FACE)
+
+
 @pytest.mark.parametrize("kind", [torch.uint8, torch.int16])
 def test_labels_change_places_and_all_else_stays(kind: torch.dtype):
     mask = torch.tensor([[0, 1, 2], [3, 255, 1]], dtype=kind)

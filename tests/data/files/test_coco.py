@@ -199,12 +199,12 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "two categories of one id": (
         {"categories": [{"id": 7, "name": "cat"}, {"id": "7", "name": "dog"}]},
-        "the categories 'dog' and 'cat' have one id, 7",
+        "the categories 'dog' and 'cat' have one id, '7'",
     ),
-    "two images of one id": ({"images": {"id": 1}}, "two images have the id 1"),
+    "two images of one id": ({"images": {"id": 1}}, "two images have the id '1'"),
     "annotations of other images": (
         {"annotations": [{"image_id": 9, "category_id": 7, "segmentation": [SQUARE]}]},
-        "no annotation belongs to an image: no image has the id of the first, 9",
+        "no annotation belongs to an image: no image has the id of the first, '9'",
     ),
     "an image that is listed twice": ({"images": {"file_name": "1.png"}}, "1.png is listed twice: keep one entry"),
     "words as a polygon": (
@@ -221,7 +221,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a category that is not listed": (
         {"annotations": [{"image_id": 1, "category_id": 8, "segmentation": [SQUARE]}]},
-        "category 8, which is not",
+        "category '8', which is not",
     ),
     "damaged run lengths": (
         {"annotations": [{"image_id": 1, "category_id": 7, "segmentation": {"size": [4, 6], "counts": "6X"}}]},

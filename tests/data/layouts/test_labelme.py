@@ -181,10 +181,10 @@ def test_masks_that_lie_there_come_first(annotate: Annotate):
 
 BAD = {
     "two corners": ([shape("x", [[1, 1], [2, 2]])], {}, "a polygon of 2 points"),
-    "words": ([shape("x", ["a", "b"])], {}, "a polygon without points that are numbers"),
-    "three dimensions": ([shape("x", [[1, 2, 3], [4, 5, 6], [7, 8, 8]])], {}, "a polygon without points|of 2 points"),
+    "words": ([shape("x", ["a", "b"])], {}, "a 'polygon' without points that are numbers"),
+    "three dimensions": ([shape("x", [[1, 2, 3], [4, 5, 6], [7, 8, 8]])], {}, "a 'polygon' without points|of 2 points"),
     "no number": ([shape("x", [[1, float("nan")], [2, 2], [3, 1]])], {}, "without points that are numbers"),
-    "infinity": ([shape("x", [[1, 1], [float("inf"), 2], [3, 1]], "circle")], {}, "a circle without points"),
+    "infinity": ([shape("x", [[1, 1], [float("inf"), 2], [3, 1]], "circle")], {}, "a 'circle' without points"),
     "far away": ([shape("x", [[1, 1], [1e30, 2], [3, 1]])], {}, "coordinates that are no numbers up to"),
     "a huge number": ([shape("x", [[1, 1], [10**400, 2], [3, 1]])], {}, "without points that are numbers"),
     "an unknown type": ([shape("x", SQUARE, "cuboid")], {}, "a shape of the type 'cuboid' with 4 points"),

@@ -96,7 +96,7 @@ FOUND = {
     "C:\\data\\2.png": "2.png",
     "/home/someone/1.png": "1.png",
     "/home/someone/a/3.png": None,
-    "home/someone/a/1.png": None,
+    "home/someone/a/1.png": "a/1.png",
 }
 
 

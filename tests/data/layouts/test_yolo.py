@@ -155,7 +155,7 @@ def test_splits_may_be_lists_of_images(write: Write):
     }
     assert folder.not_used() == ["images/c.png"]
     (root / "val.txt").write_text("./images/b.png\n./images/gone.png\n")
-    with pytest.raises(ValueError, match=r"val.txt: ./images/gone.png is in the list, but not there"):
+    with pytest.raises(ValueError, match=r"val.txt, line 2: an image that is not there"):
         open_folder(root, "yolo")
 
 
@@ -248,7 +248,7 @@ BAD = {
     "a box among polygons": ("0 0.5 0.5 0.2 0.2", r"line 2: a box \(5 numbers\), which is no mask"),
     "two points": ("0 .1 .1", "line 2: 3 numbers: expected a polygon"),
     "a confidence at the end": ("0 .1 .1 .2 .1 .2 .2 .93", "line 2: 8 numbers: expected a polygon"),
-    "words": ("cat .1 .1 .2 .1 .2 .2", "line 2: 'cat .1 .1 .2 .1 .2 .2' are no numbers"),
+    "words": ("cat .1 .1 .2 .1 .2 .2", "line 2: no numbers: expected a polygon"),
     "a class beyond the names": (
         "2 .1 .1 .2 .1 .2 .2",
         "line 2: class 2: the 2 names .* are those of 0 to 1",
