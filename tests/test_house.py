@@ -82,7 +82,7 @@ DOORS = {
     "disk": Door(),
     "build": Door(),
     "windows": Door(),
-    "inference": Door({"windows"}),
+    "inference": Door({"windows", "data.files"}),  # which reads an image that is given by its path
     "report": Door({"data.classes", "metrics"}),
     "runs": Door({"build", "data.classes"}),
     "training": Door({"data", "losses", "metrics", "runs", "report", "machine", "build"}, lightning=True),

@@ -1,8 +1,14 @@
+from dataclasses import asdict
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
+from segtrain.data.files.pictures import Pictures
+from segtrain.errors import UserError
 from segtrain.inference import predict
 from segtrain.models import FCN, Encoder
 from segtrain.models.blocks import Bottleneck
@@ -47,5 +53,98 @@ def test_a_batch_is_no_image():
 
 
 def test_output_that_is_not_finite_is_an_error():
-    with pytest.raises(ValueError, match="not finite"):
-        predict(Brightest(), torch.full((3, 2, 2), torch.nan))
+    network = Brightest()
+    nn.init.constant_(network.scale, torch.inf)
+    with pytest.raises(ValueError, match="the network's output is not finite"):
+        predict(network, torch.zeros(3, 2, 2))
+
+
+def loaded(bits: int = 8, channels: int = 3, high: float = 1.0, kind: str = "unsigned") -> Brightest:
+    """A network as `segtrain.load` gives it."""
+    network = Brightest()
+    pictures = Pictures(kind, bits, channels, (0.0,) * channels, (high,) * channels, (0.5, 1.0))
+    network.trained_on = {"channels": channels, "pictures": asdict(pictures)}
+    return network
+
+
+COLORS = np.random.default_rng(1).integers(0, 256, (6, 8, 3), np.uint8)
+
+
+def test_paths_and_images_of_pillow_are_what_arrays_are(tmp_path: Path):
+    Image.fromarray(COLORS).save(tmp_path / "x.png")
+    expected = predict(loaded(), COLORS)
+    for image in (tmp_path / "x.png", str(tmp_path / "x.png"), Image.fromarray(COLORS), Image.open(tmp_path / "x.png")):
+        assert torch.equal(predict(loaded(), image), expected)
+    alpha = Image.fromarray(np.dstack([COLORS, np.full((6, 8), 9, np.uint8)]))
+    assert torch.equal(predict(loaded(), alpha), expected)
+    with pytest.raises(FileNotFoundError, match="there is no such file"):
+        predict(loaded(), tmp_path / "y.png")
+
+
+def test_images_of_pillow_in_any_mode_are_taken():
+    picture = Image.fromarray(COLORS)
+    for mode in ("P", "CMYK", "L", "1", "LA"):
+        assert predict(loaded(), picture.convert(mode)).shape == (6, 8)
+    deep = Image.fromarray(COLORS[..., 0].astype(np.uint16) * 257)
+    assert predict(loaded(), deep).shape == predict(loaded(), deep.convert("I")).shape == (6, 8)
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        (None, "type NoneType: expected a path"),
+        ([[1, 2]], "type list"),
+        (np.array([[object()]]), "an image of object"),
+        (np.zeros((2, 6, 8, 3), np.uint8), r"\(2, 6, 8, 3\): expected an array .* one image at a time"),
+        (np.zeros((3, 6, 8), np.uint8), r"\(3, 6, 8\): expected an array \(H, W, C\) or \(H, W\) with 3 channels"),
+        (np.zeros((6, 8, 4), np.uint8), r"\(6, 8, 4\): expected .* with 3 channels"),
+        (np.zeros((0, 8, 3), np.uint8), "no pixels"),
+        (np.zeros(8, np.uint8), r"\(8,\): expected an array"),
+        (torch.zeros(6, 8, 3), r"\(6, 8, 3\): expected a tensor \(C, H, W\) with 3 channels"),
+        (torch.zeros(1, 3, 6, 8), "one image at a time"),
+        (torch.zeros(6, 8), "expected a tensor"),
+        (COLORS.astype(np.float32), r"fractions from \d to 255, where 0..1 stands for black to white"),
+        (COLORS.astype(np.int64), "an image of torch.int64: give uint8"),
+        (COLORS > 9, "an image of bool"),
+        (COLORS.astype(np.complex64), "an image of complex64"),
+        (torch.full((3, 2, 2), torch.nan), "the image is not finite"),
+        (COLORS.astype(np.uint16) * 16, "16 bits that fill .*, where the training's pictures have 8 bits"),
+    ],
+)
+def test_what_is_no_image_for_the_network_is_refused_in_one_line(image: object, said: str):
+    with pytest.raises(UserError, match=said) as error:
+        predict(loaded(), image)
+    assert "\n" not in str(error.value)
+
+
+def test_fractions_and_depths_of_the_same_picture_give_the_same_mask():
+    expected = predict(loaded(), COLORS)
+    for image in (COLORS / 255, (COLORS / 255).astype(np.float16), COLORS.astype(np.uint16) * 257):
+        assert torch.equal(predict(loaded(), image), expected)
+    big_endian = (COLORS.astype(np.uint16) * 257).astype(">u2")
+    assert torch.equal(predict(loaded(), big_endian), expected)
+
+
+def test_a_network_for_reflectances_takes_reflectances():
+    network = loaded(kind="float", bits=32, high=10000.0)
+    values = COLORS.astype(np.float32) * 40
+    expected = predict(network, values)
+    assert torch.equal(predict(network, values.astype(np.int32)), expected)
+    with pytest.raises(UserError, match=r"fill .*, where the training's pictures have 32 bits with fractions"):
+        predict(network, COLORS)
+
+
+def test_pixels_that_are_not_finite_have_no_class():
+    image = COLORS / 255
+    image[2, 3, 1] = np.nan
+    mask = predict(loaded(), image)
+    expected = predict(loaded(), COLORS).clone()
+    expected[2, 3] = -1
+    assert torch.equal(mask, expected)
+
+
+def test_an_unknown_network_that_does_not_take_the_channels_says_so_in_one_line():
+    network = nn.Conv2d(3, 2, 1)
+    with pytest.raises(UserError, match=r"does not take an image of shape \(4, 2, 2\)") as error:
+        predict(network, torch.zeros(4, 2, 2))
+    assert "\n" not in str(error.value)

@@ -113,6 +113,8 @@ def refuse_to_replace(target: Path) -> None:
 def explain(inspection: Inspection, data: Settings) -> None:
     """Print what the masks mean, the splits, the classes, and what is wrong."""
     say(f"\n{text.masks_text(inspection)}\n\n{text.splits_text(inspection)}")
+    for line in [*text.range_text(inspection), *text.alpha_text(inspection)]:
+        say(line)
     if inspection.table:
         counts = count(inspection, inspection.table)
         say(f"\n{text.classes_text(inspection.table, counts, median_weights(counts))}")

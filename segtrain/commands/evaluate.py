@@ -9,6 +9,8 @@ from lightning.pytorch import Trainer
 from .. import disk
 from ..build import Trust, build_part, from_stored
 from ..data import DataModule
+from ..data.batches.statistics import measure
+from ..data.files.pictures import Pictures, Span
 from ..errors import UserError
 from ..machine import device, processes
 from ..machine.device import Computing
@@ -20,6 +22,8 @@ from ..text import counted
 from ..training.callbacks import ScoringBar
 from ..training.parts import data_of_a_run
 from ..training.scoring import Scorer, report_score, score_split, silent_trainer
+
+IMAGES = 16  # of another folder that are compared with those of the training
 
 
 @dataclass
@@ -45,6 +49,8 @@ def evaluate(
     with from_stored(str(file)):
         module = stored_data(trained, data, trust)
         split = split or module.final_split
+        if data.root:
+            say_difference(trained, module, split)
     name = f"{disk.file_name(Path(data.root).resolve().name)}-{split}" if data.root else split
     target = trained.folder / "evaluate" / name
     disk.stay_inside(trained.folder, target)
@@ -66,6 +72,16 @@ def evaluate(
     result = score_split(engine, scorer, module, split)
     if engine.is_global_zero:
         report_score(result, scorer.matrix, module, target, trained.record)
+
+
+def say_difference(trained: Opened, module: DataModule, split: str) -> None:
+    """Say by what images of another folder differ from those that the network was trained on, if they do."""
+    known, source = Pictures.stored(trained.record.pictures), module.source(split)
+    here = measure(source, IMAGES).pictures
+    if known is None or here is None:
+        return
+    if remark := known.remark(here.kind, here.bits, here.channels, Span(here.low, here.high)):
+        say(f"images such as {source.names[0]}: {remark}: the score may be of no use")
 
 
 def stored_data(trained: Opened, elsewhere: Elsewhere, trust: Trust) -> DataModule:

@@ -17,10 +17,11 @@ from ..build import Trust
 from ..data.classes import ClassTable
 from ..data.files.arrays import SUFFIXES as ARRAYS
 from ..data.files.geotiff import Place, place_of, world_file
-from ..data.files.images import MAX_PIXELS, SUFFIXES, header, read_image
+from ..data.files.images import MAX_PIXELS, SUFFIXES, header, read_picture
+from ..data.files.pictures import Pictures, filled
 from ..data.layouts.tree import PASSED_OVER, Tree
 from ..errors import UserError
-from ..inference import predict as predict_mask
+from ..inference import classify
 from ..machine import device
 from ..machine.device import Computing
 from ..places import matches, no_image
@@ -44,6 +45,7 @@ class Predicted(NamedTuple):
     image: np.ndarray  # (C, H, W)
     mask: np.ndarray  # (H, W) class indices
     place: Place | None  # where a GeoTIFF lies
+    remark: str  # by what the image differs from those of the training, if a network may take it for something else
 
 
 def predict(
@@ -63,11 +65,12 @@ def predict(
     if note:
         say(note)
     fabric = Fabric(accelerator=kind, devices=trainer.devices, precision=precision)  # pyright: ignore[reportArgumentType]
+    device.keep_depth(fabric._precision)
     network = fabric.setup_module(trained.network.to(device.dtype_of_weights(precision)))
     target, home = trained.folder / "predict", trained.folder
     if out:
         target = home = Path(out)
-    failed = []
+    failed, strange = [], 0
     for name, path in track(sources.files.items(), "predicting", console=console, disable=not console.is_terminal):
         try:
             result = computed(network, trained, path)
@@ -76,21 +79,28 @@ def predict(
                 raise
             failed.append(reason_of(path, error))
             continue
+        if result.remark and not strange:
+            say(f"{path}: {result.remark}: the mask may be wrong; give pictures stored as those of the training")
+        strange += result.remark != ""
         write_mask(target / "masks", name, result, path, trained.classes, home)
         picture = overlay_with_legend(result.image, result.mask, trained.classes)
         write_picture(target / "overlays" / f"{name}.png", picture, home)
+    if strange > 1:
+        say(f"{strange} images are not like those of the training; the first one is named above")
     conclude(sources, failed, target)
 
 
 def computed(network: nn.Module, trained: Opened, path: Path) -> Predicted:
-    """An image and its mask; pixels of a GeoTIFF that were not seen are void."""
+    """An image and its mask; pixels without data are void."""
     max_pixels = trained.record.settings["data"].get("max_pixels", MAX_PIXELS)
-    bits = header(path, max_pixels).bits
-    image = read_image(path, max_pixels, channels=trained.record.channels, bits=bits)
-    mask, place = predict_mask(network, image).numpy(), place_of(path)
-    if place is not None:
-        mask[place.unseen(image.numpy())] = trained.classes.void
-    return Predicted(image.numpy(), mask, place)
+    head = header(path, max_pixels)
+    image = read_picture(path, max_pixels, channels=trained.record.channels, bits=head.depth)
+    known = Pictures.stored(trained.record.pictures)
+    remark = known.remark(*head.stored, filled(image.values())) if known else ""
+    mask = classify(network, image.pixels).numpy()
+    if image.valid is not None:
+        mask[~image.valid.numpy()] = trained.classes.void
+    return Predicted(image.pixels.numpy(), mask, place_of(path), remark)
 
 
 def reason_of(path: Path, error: Exception) -> str:

@@ -13,6 +13,8 @@ from ..errors import UserError
 from .batches.augment import Augment
 from .batches.module import DataModule
 from .classes import ClassTable
+from .files.images import Picture
+from .files.pictures import Kind
 
 VOID = 255
 MAX_IMAGES, MAX_PIXELS = 1_000_000, 1 << 24  # of a split, of an image: what is drawn is many times as large in memory
@@ -65,6 +67,7 @@ class ShapesSource:
         self.split, self.length, self.size, self.variant = split, length, tuple(size), variant
         self.names = [f"{variant}-{split}-{index:05d}" for index in range(length)]
         self.sizes = [(size[0], size[1])] * length
+        self.stored: tuple[Kind, int, int] = ("unsigned", 8, 3)
 
     def __len__(self) -> int:
         return self.length
@@ -76,6 +79,9 @@ class ShapesSource:
 
     def read_mask(self, index: int) -> Tensor:
         return self.read(index)[1]
+
+    def read_picture(self, index: int) -> Picture:
+        return Picture(self.read(index)[0])
 
     def shrinks(self, index: int) -> bool:
         return False

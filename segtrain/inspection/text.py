@@ -14,10 +14,12 @@ from rich.cells import cell_len, set_cell_size
 
 from ..data.classes import ClassTable
 from ..data.color import hex_of, number_of
+from ..data.files.pair import Pair
 from ..data.findings import Finding
 from ..data.layouts.choice import LAYOUTS, OpenFolder
 from ..data.layouts.reading import Reading
 from ..data.layouts.tree import below
+from ..data.survey.facts import ImageFacts, pictures
 from ..report.screen import bars, columns
 from ..text import counted, plain_cell
 from .counts import Counts
@@ -31,6 +33,7 @@ FINDINGS_SHOWN = 10  # of a kind
 ALIKE_SHOWN = 3  # of masks of one value, which may be pictures without anything to find
 FOLDERS_SHOWN = 3  # of pictures that are not used
 READINGS_SHOWN = 6
+DATA = 0.5  # share of half transparent pixels from which on a channel is rather data than alpha
 ALONE = ("no file", "no mask", "no image", "no partner")  # kinds of errors
 
 
@@ -160,11 +163,54 @@ def splits_text(inspection: Inspection) -> str:
     for split, pairs in inspection.splits.items():
         images = inspection.survey.usable_images(pairs)
         sizes = frequent(f"{image.width} x {image.height}" for image in images)
-        channels = frequent(str(image.channels) for image in images)
-        bits = frequent(str(image.bits) for image in images)
+        channels = frequent(channels_text(image) for image in images)
+        bits = frequent(depth_text(image) for image in images)
         rows.append((split, f"{len(pairs)}", sizes, channels, bits))
     table = columns(rows, {1})
     return f"{table}\n{inspection.how}" if inspection.how else table
+
+
+def channels_text(image: ImageFacts) -> str:
+    """The channels that are read, and whether there is alpha, which is not."""
+    read = len(image.mean) or image.channels
+    return str(read) if image.alpha is None else f"{read} + alpha"
+
+
+def depth_text(image: ImageFacts) -> str:
+    """Bits of a channel, and the kind of numbers that are not the usual ones."""
+    return str(image.bits) if image.kind == "unsigned" else f"{image.bits} {image.kind}"
+
+
+def trained_pairs(inspection: Inspection) -> Sequence[Pair]:
+    """The pairs that a training takes, whose images decide on the range of values; all pairs where none are to be
+    trained on."""
+    return inspection.splits.get("train") or inspection.folder.reading.pairs
+
+
+def range_text(inspection: Inspection) -> list[str]:
+    """A sentence where the images do not fill black to white, as photographs do."""
+    pairs = trained_pairs(inspection)
+    known = pictures(inspection.survey.usable_images(pairs))
+    if known is None or known.span() is None:
+        return []
+    first = next(pair for pair in pairs if inspection.survey.image(pair).low)
+    return [
+        f"images such as {below(inspection.folder.root, first.image)}: {known.stores}, filled from {known.fills}; "
+        "colours are jittered in that range"
+    ]
+
+
+def alpha_text(inspection: Inspection) -> list[str]:
+    """A sentence where what is marked as alpha may be a channel like the others."""
+    pairs = trained_pairs(inspection)
+    alike = [pair.image for pair in pairs if (inspection.survey.image(pair).alpha or 0) > DATA]
+    if not alike:
+        return []
+    return [
+        f"in {len(alike)} of {len(pairs)} images, the last channel is marked as alpha but varies as data do, such as "
+        f"in {below(inspection.folder.root, alike[0])}: it is left out; to have it used, mark it as unspecified "
+        "(ExtraSamples 0)"
+    ]
 
 
 def frequent(values: Iterable[str]) -> str:

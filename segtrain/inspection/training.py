@@ -25,7 +25,7 @@ from .inspect import inspect
 from .mark import MASKS, made_for_others
 from .questions import ways_text
 from .rivals import held_by, rivals_of
-from .text import ALONE, findings_text, left_out, word
+from .text import ALONE, alpha_text, findings_text, left_out, word
 
 PATIENCE = 60  # seconds that a training waits for the full check
 TRIAL = 8  # pairs that are read to tell how long all will take
@@ -64,6 +64,8 @@ def before_training(data: DataModule, typed: Mapping[str, Any] | None = None, *,
     else:
         inspection = inspect(folder, data.classes.spec, data.group, data.max_pixels)
         errors = inspection.errors
+        for line in alpha_text(inspection):
+            say(line)
         if inspection.how:
             say(inspection.how)
         warnings = Counter(finding.kind for finding in inspection.findings if finding.severity == "warning")

@@ -6,7 +6,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from reprlib import repr as short
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 
@@ -117,6 +117,12 @@ def choose(device: str) -> tuple[str, str]:
     if device == "cpu":
         return choose_for_cpu()
     return "32-true", f"mixed precision is not tried on {device}"
+
+
+def keep_depth(precision: Any) -> None:
+    """Have a precision of Lightning's leave images as they are: one that halves the weights would halve images too,
+    which the network normalises first."""
+    precision.convert_input = lambda data: data
 
 
 def choose_for_cpu() -> tuple[str, str]:

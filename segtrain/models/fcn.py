@@ -1,6 +1,6 @@
 """The fully convolutional network: normalise, encode, decode."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,8 @@ class FCN(nn.Module):
         widths: channels of the decoder after each skip, coarse to fine; `None` for the ladder of Long et al. 2015.
         auxiliary: whether a second head, on the second coarsest feature, is trained along
             (Zhao et al. 2017, https://arxiv.org/abs/1612.01105, section 3.3).
-        mean: mean of each image channel, as a fraction of white; `None` for the encoder's, or 0.5 if it has none.
+        mean: mean of each image channel, as a fraction of white (of float images: as it is); `None` for the encoder's,
+            or 0.5 if it has none.
         std: standard deviation of each image channel; `None` for the encoder's, or 0.25 if it has none.
     """
 
@@ -58,7 +59,7 @@ class FCN(nn.Module):
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
 
     def forward(self, image: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """Logits (N, classes, H, W) of images (N, C, H, W) of any size, in uint8, uint16, or float in 0..1.
+        """Logits (N, classes, H, W) of images (N, C, H, W) of any size, in uint8, uint16, or float.
 
         In training, a network with an auxiliary head returns the logits of both heads.
         """
@@ -70,11 +71,24 @@ class FCN(nn.Module):
         return logits, crop(self.auxiliary(features[-2]), height, width)
 
     def normalize(self, image: Tensor) -> Tensor:
+        """In float32 whatever the type of the weights is, of which half precision would leave 8 of 16 bits."""
         if not image.is_floating_point():
             if image.dtype not in WHITE:
                 raise ValueError(f"an image of {image.dtype}: give torch.uint8, torch.uint16, or float in 0..1")
             image = image.float() / WHITE[image.dtype]
-        return (image.to(self.mean.dtype) - self.mean) / self.std
+        kind = torch.promote_types(self.mean.dtype, torch.float32)
+        normal = (image.to(kind) - self.mean.to(kind)) / self.std.to(kind)
+        return normal.to(next(self.parameters()).dtype)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "FCN":
+        """Move or convert the network. Mean and std lose no digits: they stay in float32 where weights are halved."""
+        exact = {"mean": self.mean, "std": self.std}
+        super()._apply(fn, recurse)
+        for name, values in exact.items():
+            moved = self.get_buffer(name)
+            if moved.dtype.itemsize < values.dtype.itemsize:
+                setattr(self, name, values.to(moved.device))
+        return self
 
     def extra_repr(self) -> str:
         mean = [round(value, 4) for value in self.mean.flatten().tolist()]

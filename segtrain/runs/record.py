@@ -35,6 +35,7 @@ class Record:
     classes: Any  # the class table, as `classes.yaml` has it
     channels: int  # channels of the images
     fingerprint: str  # fingerprint of the data: names, sizes, classes
+    pictures: dict[str, Any] | None = None  # fields of `Pictures`: what the images were like; older versions noted none
     cwd: str = ""  # the folder that a relative path in the settings starts from; older versions did not note it
 
     def to_json(self) -> str:
@@ -64,6 +65,8 @@ class Record:
                 raise damaged(f"{name} has no {TARGET}")
         stored["channels"] = stored_channels(stored)
         stored.setdefault("classes", None)
+        if not isinstance(stored.get("pictures"), dict):
+            stored["pictures"] = None
         stored.setdefault("cwd", "")
         if not isinstance(stored["cwd"], str):
             raise damaged("cwd is no path")

@@ -51,6 +51,8 @@ def opened(file: Path, trust: Trust) -> Opened:
     content = read_checkpoint(file)
     record = Record.from_json(content[RECORD].get("record"))
     network = filled_network(record.model, weights_of(content), trust)
+    known = {"channels": record.channels, "pictures": record.pictures}
+    network.__dict__["trained_on"] = known  # for segtrain.predict
     classes = ClassTable.from_spec(record.classes, "checkpoint")
     return Opened(folder_of(file), record, network, classes)
 

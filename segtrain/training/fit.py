@@ -13,6 +13,7 @@ from torch import Tensor
 from .. import disk
 from ..build import build_part
 from ..data import DataModule
+from ..data.files.pictures import Pictures
 from ..errors import UserError, from_user
 from ..machine import device
 from ..machine.signals import Stopped
@@ -148,6 +149,9 @@ def opening(parts: Parts, folder: Path, *, resumed: bool) -> list[str]:
     """What is said before the first step: what is trained on what, and where it can be watched."""
     data, skipped = parts.data, getattr(parts.data, "skipped", [])
     lines = [headline(parts, folder, resumed=resumed)]
+    pictures = Pictures.stored(parts.record.pictures)
+    if pictures and data.span:
+        lines.append(f"images: {pictures.stores}, filled from {pictures.fills}; colours are jittered in that range")
     if data.cache_bytes:
         lines.append(f"data.cache=ram: up to {data.cache_bytes / 2**30:.1f} GiB of memory, which workers share")
     if skipped:

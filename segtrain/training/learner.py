@@ -102,7 +102,7 @@ class Learner(Validator):
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """The loss of this piece per pixel, void or not: `on_before_optimizer_step` mends the divisor."""
-        outputs = self.train_network(apply_color(batch["image"], batch["color"]))
+        outputs = self.train_network(apply_color(batch["image"], batch["color"], clamp="span" not in batch))
         logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
         mask = batch["mask"]
         numerator, denominator = self.loss(logits, mask)
@@ -218,9 +218,15 @@ def adopt_settings(checkpoint: dict[str, Any], fresh: Optimizer) -> None:
             checkpoint["lr_schedulers"][0]["base_lrs"] = [rate, rate]
 
 
-def apply_color(image: Tensor, color: Tensor) -> Tensor:
-    """Float images (N, C, H, W) in 0..1 under the affine colour maps (N, C, C+1)."""
-    if not image.is_floating_point():
-        image = image.to(color.dtype) / torch.iinfo(image.dtype).max
-    mixed = torch.einsum("ndc,nchw->ndhw", color[..., :-1], image) + color[..., -1, None, None]
-    return mixed.clamp(0, 1).to(memory_format=torch.channels_last)
+def apply_color(image: Tensor, color: Tensor, *, clamp: bool = True) -> Tensor:
+    """Images (N, C, H, W) under the affine colour maps (N, C, C+1), in float32 in any precision: bf16 has 8 bits.
+
+    Photographs end at black and white (`clamp`); in data that fill another range, nothing does.
+    """
+    white = 1 if image.is_floating_point() else torch.iinfo(image.dtype).max
+    image, color = image.float() / white, color.float()
+    with torch.autocast(image.device.type, enabled=False):
+        mixed = torch.einsum("ndc,nchw->ndhw", color[..., :-1], image) + color[..., -1, None, None]
+    if clamp:
+        mixed = mixed.clamp(0, 1)
+    return mixed.to(memory_format=torch.channels_last)

@@ -3,17 +3,19 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from reprlib import repr as short
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
 import torch
 from torch import nn
 
 from ..build import Spec, Trust, build_part
-from ..data import ClassTable, DataModule
+from ..data import DataModule
+from ..data.files.pictures import Pictures, Span
 from ..data.public import HINT
 from ..errors import UserError, from_user
 from ..losses import class_weights
@@ -182,8 +184,10 @@ def assemble(
     refuse_batch(data, engine["accumulate_grad_batches"], count)
     refuse_crop(data)
     torch.manual_seed(settings["seed"])
+    pictures = Pictures.stored(before.pictures) if before else data.measured.pictures
+    data.span = pictures and pictures.span()
     model = network_spec(settings["model"], data, trust, before)
-    network = build_network(model, trust)
+    network = build_network(model, trust, data.span)
     try_network(network, data, engine["accumulate_grad_batches"] * count)
     record = Record(
         run=before.run if before else uuid4().hex,
@@ -195,13 +199,14 @@ def assemble(
         classes=data.classes.spec,
         channels=data.channels,
         fingerprint=data.fingerprint(),
+        pictures=asdict(pictures) if pictures else None,
         cwd=str(Path.cwd()),
     )
     steps = train.total_steps(len(data.source("train")), data.batch_size)
-    learner = build_learner(network, record, train, data.classes, steps, trust)
+    learner = build_learner(network, record, train, data, steps, trust)
     try_optimizer(learner)
     if init is not None:
-        take_over(init, network, record.model, data.classes.names, trust)
+        take_over(init, network, record, data.classes.names, trust)
     return Parts(settings, train, trust, device, count, precision, reason, data, record, learner, steps)
 
 
@@ -229,8 +234,7 @@ def network_spec(model: Spec, data: DataModule, trust: Trust | None, before: Rec
     if not pretrained:
         left_open = [name for name in ("mean", "std") if name in model and model[name] is None]
         if left_open:
-            mean, std = data.statistics()
-            values = {"mean": mean, "std": std}
+            values = {"mean": data.measured.mean, "std": data.measured.std}
             known.update({name: values[name] for name in left_open})
     return {**model, **known}
 
@@ -267,8 +271,8 @@ def augment_spec(augment: Spec, data: DataModule, before: Record | None) -> Spec
     return {**augment, "flip_pairs": [[names[one], names[two]] for one, two in data.flip_pairs]}
 
 
-def build_network(model: Spec, trust: Trust | None) -> nn.Module:
-    """The network, in the order of memory in which convolutions are fastest."""
+def build_network(model: Spec, trust: Trust | None, span: Span | None) -> nn.Module:
+    """The network, in the order of memory in which convolutions are fastest, for images that fill `span`."""
     try:
         with from_user():
             network = build_part("model", model, trust)
@@ -276,7 +280,18 @@ def build_network(model: Spec, trust: Trust | None) -> nn.Module:
         raise UserError(f"model: it cannot be built from these settings ({error})") from error
     if not isinstance(network, nn.Module):
         raise UserError(f"model: {model['_target_']} makes a {type(network).__name__}, not a torch.nn.Module")
+    if span is not None and model.get("mean", 0) is None:
+        stretch(network, span)
     return network.to(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def stretch(network: nn.Module, span: Span) -> None:
+    """Have the mean and std that pretrained weights expect of 0..1 stand for the values that the images fill."""
+    low, width = (torch.from_numpy(np.asarray(part, np.float32)).view(1, -1, 1, 1) for part in (span.low, span.width))
+    mean, std = network.get_buffer("mean"), network.get_buffer("std")
+    mean.copy_(low + width * mean)
+    std.copy_(width * std)
 
 
 def model_record(model: Spec, network: nn.Module) -> Spec:
@@ -289,7 +304,7 @@ def model_record(model: Spec, network: nn.Module) -> Spec:
 
 
 def build_learner(
-    network: nn.Module, record: Record, train: TrainSettings, classes: ClassTable, steps: int, trust: Trust | None
+    network: nn.Module, record: Record, train: TrainSettings, data: DataModule, steps: int, trust: Trust | None
 ) -> Learner:
     """The network with its loss, optimiser and schedule."""
     settings = record.settings
@@ -302,8 +317,8 @@ def build_learner(
         schedule=build_part("schedule", settings["schedule"], trust),
         steps=steps,
         seed=settings["seed"],
-        class_names=classes.names,
-        void=classes.void,
+        class_names=data.classes.names,
+        void=data.classes.void,
         auxiliary_weight=train.auxiliary_weight,
         ema=train.ema,
         compile=train.compile,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..data import DataModule
 from ..errors import UserError, from_user
+from ..machine import device as machine
 from ..machine import processes
 from ..metrics import ConfusionMatrix, Ratio, accuracy, class_iou, mean_iou, summary
 from ..report.scores import score, table, write_score
@@ -110,6 +111,7 @@ def silent_trainer(make: Callable[..., Trainer], count: int, plugins: Sequence[A
         **settings,
     )
     # Lightning would handle SIGTERM: it ends with status 0, and on two ranks waits for ever
+    machine.keep_depth(trainer.precision_plugin)
     trainer._signal_connector.register_signal_handlers = lambda: None
     return trainer
 

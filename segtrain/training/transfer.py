@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..build import Spec, Trust, build_part
 from ..data import ClassTable
+from ..data.files.pictures import Pictures, Span
 from ..errors import UserError
 from ..report.screen import say
 from ..runs.folder import checkpoint_of, followed
@@ -31,8 +32,8 @@ class Change(NamedTuple):
     axes: Axes
 
 
-def take_over(init: str, network: nn.Module, model: Spec, names: Sequence[str], trust: Trust | None) -> None:
-    """Give a network, built from `model` for the classes `names`, the weights of a run or a checkpoint file `init`."""
+def take_over(init: str, network: nn.Module, record: Record, names: Sequence[str], trust: Trust | None) -> None:
+    """Give a network, built as `record` says for the classes `names`, the weights of a run or a checkpoint `init`."""
     named = followed(Path(init))
     file = named if named.is_file() else checkpoint_of(init, "best", "init")
     content = read_checkpoint(file)
@@ -41,8 +42,23 @@ def take_over(init: str, network: nn.Module, model: Spec, names: Sequence[str], 
     if other is None:
         say("init: the checkpoint does not name its classes: what scores them is taken over as it stands")
     elif list(other) != list(names):
-        change = Change(names, other, class_axes(network, model, len(names), trust))
-    begin_with(network, weights_of(content), change)
+        change = Change(names, other, class_axes(network, record.model, len(names), trust))
+    weights = weights_of(content)
+    if images_differ(content, record):
+        say("init: its images had another depth, or filled other values: mean and std are measured anew")
+        weights = {name: weight for name, weight in weights.items() if name not in ("mean", "std")}
+    begin_with(network, weights, change)
+
+
+def images_differ(content: Mapping[str, Any], record: Record) -> bool:
+    """Whether a checkpoint was trained on images so much other than those of `record` that its mean and std do not
+    hold for these; of older ones that is not known."""
+    own = Pictures.stored(record.pictures)
+    try:
+        other = Pictures.stored(Record.from_json(content[RECORD].get("record")).pictures)
+    except UserError:
+        return False
+    return bool(own and other and other.differ(own.kind, own.bits, Span(own.low, own.high)))
 
 
 def class_names(content: Mapping[str, Any]) -> Sequence[str] | None:

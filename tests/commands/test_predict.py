@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 import segtrain as api
 from segtrain.commands.predict import find_images
 from segtrain.data.files.images import read_image
+from segtrain.inference import classify
 from tests.commands.conftest import TINY
 
 Run = Callable[..., int]
@@ -172,7 +174,7 @@ def deep_grey(folder: str, name: str) -> Path:
     return Path(folder, "images", f"{name}.png")
 
 
-def test_a_network_for_grey_of_16_bits_takes_other_images_too(segtrain: Run):
+def test_a_network_for_grey_of_16_bits_takes_other_images_too(segtrain: Run, capsys: pytest.CaptureFixture[str]):
     table = "data.classes={classes: [{name: dark}, {name: bright}]}"
     for split in ("train", "val"):
         for i in range(3):
@@ -195,7 +197,12 @@ def test_a_network_for_grey_of_16_bits_takes_other_images_too(segtrain: Run):
         ("b", read_image(Path("new/images/b.png"), channels=1)),
     ):
         with Image.open(f"done/masks/{name}.png") as mask:
-            assert np.asarray(mask).tolist() == api.predict(network, image).tolist()
+            assert np.asarray(mask).tolist() == classify(network, image).tolist()
+    said = capsys.readouterr().out
+    assert re.search(r"b\.png: 3 channels, where .* have 1: they become grey; 8 bits that fill .* have 16 bits", said)
+    assert "a.png" not in said
+    with pytest.raises(ValueError, match=r"8 bits that fill .*, where the training's pictures have 16 bits"):
+        api.predict(network, image)
     assert segtrain("evaluate", "run=run") == 0
 
 

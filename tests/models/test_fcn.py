@@ -213,3 +213,14 @@ def test_a_print_shows_the_choices():
     assert shown.startswith("FCN(\n  mean=[0.485, 0.456, 0.406], std=[0.25]\n")
     assert "channels=[4, 8, 16], strides=[2, 4, 8]" in shown
     assert "expansion=4, zero_init=False" in shown
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
+def test_half_weights_leave_normalisation_its_digits(kind: torch.dtype):
+    image = torch.arange(33000, 33256).to(torch.int32).to(torch.uint16).view(1, 1, 1, 256).expand(1, 3, 4, 256)
+    exact = small(mean=[33128 / 65535] * 3, std=[0.001] * 3).normalize(image)
+    half = small(mean=[33128 / 65535] * 3, std=[0.001] * 3).to(kind)
+    assert half.normalize(image).dtype == kind
+    assert half.mean.dtype == half.std.dtype == torch.float32
+    assert (half.normalize(image).float() - exact).abs().max() < 0.01
+    assert half.double().mean.dtype == torch.float64

@@ -240,6 +240,22 @@ def test_colours_are_mixed_as_the_matrix_says_and_clipped():
     assert apply_color(image, swap).flatten().tolist() == pytest.approx([0.7, 0.0, 1.0])
 
 
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
+def test_colours_keep_all_bits_of_deep_images_in_any_precision(kind: torch.dtype):
+    values = torch.arange(33000, 33800, dtype=torch.int32).to(torch.uint16)
+    image = values.view(1, 1, 1, -1).expand(1, 3, 1, -1).contiguous()
+    colors = torch.eye(3, 4)[None]
+    exact = apply_color(image, colors)
+    with torch.autocast("cpu", kind):
+        assert torch.equal(apply_color(image, colors), exact)
+    assert (exact[0, 0, 0] * 65535).round().tolist() == values.tolist()
+
+
+def test_values_beyond_white_stay_where_white_means_nothing():
+    image = torch.tensor([-3.0, 0.5, 7.0]).view(1, 1, 1, 3)
+    assert apply_color(image, torch.eye(1, 2)[None], clamp=False).flatten().tolist() == [-3.0, 0.5, 7.0]
+
+
 @pytest.fixture
 def published() -> Callable[..., dict[str, float]]:
     def validate(loader: list[dict[str, torch.Tensor]]) -> dict[str, float]:

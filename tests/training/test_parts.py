@@ -2,9 +2,12 @@ import math
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
 from segtrain.build import Trust
 from segtrain.data import ShapesData
+from segtrain.data.files.pictures import Span
 from segtrain.data.public import absent_text
 from segtrain.errors import UserError
 from segtrain.training import parts
@@ -69,7 +72,7 @@ def test_typed_pretrained_weights_stay_and_stored_ones_are_refused(data: ShapesD
 
 def test_without_pretrained_weights_mean_and_deviation_are_those_of_the_data(data: ShapesData) -> None:
     known = parts.network_spec({**MODEL, "encoder": {**RESNET, "weights": None}, "std": [1, 1, 1]}, data, Trust(), None)
-    assert known["mean"] == data.statistics()[0]
+    assert known["mean"] == data.measured.mean
     assert known["std"] == [1, 1, 1]
 
 
@@ -98,3 +101,17 @@ def test_stored_settings_of_another_type_are_refused(name: str, value: object):
     with pytest.raises(UserError, match="train"):
         parts.train_settings({**TRAIN, name: value})
     assert parts.train_settings({**TRAIN, "epochs": 2, "steps": 3, "ema": 0}).steps == 3
+
+
+def test_what_pretrained_weights_expect_of_0_to_1_stands_for_what_the_images_fill() -> None:
+    network = Plain()
+    parts.stretch(network, Span((100.0, -2.0), (200.0, 2.0)))
+    assert network.mean.flatten().tolist() == pytest.approx([140.0, 0.0])
+    assert network.std.flatten().tolist() == pytest.approx([20.0, 1.0])
+
+
+class Plain(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor([0.4, 0.5]).view(1, 2, 1, 1))
+        self.register_buffer("std", torch.tensor([0.2, 0.25]).view(1, 2, 1, 1))

@@ -12,6 +12,7 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from ...errors import UserError
+from ..files.pictures import Span
 from .sides import Pairs
 
 WHOLE = 512 * 512  # pixels of images that are taken whole, rather than in crops
@@ -35,8 +36,8 @@ class Augment:
     Args:
         scale: Range of the factor by which the image grows before it is cropped; drawn evenly on a log axis.
         flip: Probability of a horizontal flip.
-        brightness: Greatest shift, as a fraction of white.
-        contrast: Greatest change of the factor around mid-grey.
+        brightness: Greatest shift, as a fraction of what the images fill: black to white, or a narrower range.
+        contrast: Greatest change of the factor around the middle of that.
         saturation: Greatest change of the factor around the pixel's own grey; colour images only.
         hue: Greatest turn, as a fraction of the colour circle, up to 0.5; colour images only.
         rare: Probability of a crop around a pixel of a rare class: of the classes in the mask one is drawn, by the
@@ -98,8 +99,11 @@ class Augment:
         """Crops of size `crop` of image (C, H, W) and mask (H, W), which stay aligned."""
         return self.window(mask.shape, crop=crop, rng=rng).cut(image, mask, crop=crop, void=void)
 
-    def color(self, channels: int, rng: np.random.Generator) -> Tensor:
-        """(C, C+1) float32: the affine map of colours in 0..1, its last column the shift."""
+    def color(self, channels: int, rng: np.random.Generator, span: Span | None = None) -> Tensor:
+        """(C, C+1) float32: an affine map of colours, its last column the shift.
+
+        `span` has the values that the images fill, if these are not 0..1.
+        """
         brightness = rng.uniform(-self.brightness, self.brightness)
         contrast = rng.uniform(1 - self.contrast, 1 + self.contrast)
         saturation = rng.uniform(1 - self.saturation, 1 + self.saturation)
@@ -111,7 +115,16 @@ class Augment:
             saturate = saturation * np.eye(3) + (1 - saturation) * YIQ[:1]
             matrix = saturate @ np.linalg.inv(YIQ) @ turn @ YIQ
         shift = np.full((channels, 1), 0.5 - 0.5 * contrast + brightness)
-        return torch.from_numpy(np.hstack([contrast * matrix, shift]).astype(np.float32))
+        color = np.hstack([contrast * matrix, shift])
+        return torch.from_numpy((color if span is None else within(color, span)).astype(np.float32))
+
+
+def within(color: np.ndarray, span: Span) -> np.ndarray:
+    """An affine map (C, C+1) of colours in 0..1, as one of colours in `span`: x becomes low + width * map((x - low) /
+    width)."""
+    low, width = np.array(span.low), span.width
+    matrix = width[:, None] * color[:, :-1] / width
+    return np.column_stack([matrix, low + width * color[:, -1] - matrix @ low])
 
 
 class Window(NamedTuple):
@@ -133,17 +146,27 @@ class Window(NamedTuple):
         corner = tuple(c // shrink * shrink for c in self.corner)
         return Window(corner, tuple(side // shrink * shrink for side in self.size), self.flip, shrink)
 
-    def cut(self, image: Tensor, mask: Tensor, *, crop: Sequence[int], void: int) -> tuple[Tensor, Tensor]:
+    def cut(
+        self, image: Tensor, mask: Tensor, *, crop: Sequence[int], void: int, low: Sequence[float] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Crops of size `crop` of image (C, H / shrink, W / shrink) and mask (H, W), which stay aligned.
 
-        What lies beyond the image is black, with `void` in the mask.
+        What lies beyond the image is black, or what is as `low` in its data, with `void` in the mask.
         """
         height, width = (side * self.shrink for side in image.shape[-2:])  # without blocks that are not whole
         corner, size = ([place // self.shrink for place in places] for places in (self.corner, self.size))
-        image = resized_window(image, corner, size, crop, smooth, fill=0)
+        image = resized_window(image, corner, size, crop, smooth, fill=0 if low is None else stored_as(low, image))
         mask = mask[None, :height, :width]
         mask = resized_window(mask, self.corner, self.size, crop, nearest, fill=void)[0]
         return (image.flip(-1), mask.flip(-1)) if self.flip else (image, mask)
+
+
+def stored_as(values: Sequence[float], image: Tensor) -> Tensor:
+    """Values (C,), fractions of white where there is one, as a pixel (C, 1, 1) of the image."""
+    numbers = torch.tensor(values, dtype=torch.float64)[:, None, None]
+    if not image.is_floating_point():
+        numbers = (numbers * torch.iinfo(image.dtype).max).round()
+    return numbers.to(image.dtype)
 
 
 def _rare_pixel(rng: np.random.Generator, mask: Tensor, rarity: np.ndarray) -> tuple[int, ...] | None:
@@ -178,7 +201,10 @@ def smooth(image: Tensor, size: list[int]) -> Tensor:
         return F.resize(image, size, interpolation=InterpolationMode.BILINEAR, antialias=True)
     planes = (Image.fromarray(channel.numpy().astype(np.float32)) for channel in image)
     resized = [np.asarray(plane.resize((size[1], size[0]), Image.Resampling.BILINEAR)) for plane in planes]
-    return torch.from_numpy(np.stack(resized).round()).clamp(0, torch.iinfo(image.dtype).max).to(image.dtype)
+    numbers = torch.from_numpy(np.stack(resized))
+    if image.is_floating_point():
+        return numbers.to(image.dtype)
+    return numbers.round().clamp(0, torch.iinfo(image.dtype).max).to(image.dtype)
 
 
 def nearest(mask: Tensor, size: list[int]) -> Tensor:
@@ -192,7 +218,7 @@ def resized_window(
     window: Sequence[int],
     size: Sequence[int],
     resize: Callable[[Tensor, list[int]], Tensor],
-    fill: int,
+    fill: int | Tensor,
 ) -> Tensor:
     """The window of image (C, H, W) at `corner`, resized to `size`; what lies beyond the image becomes `fill`.
 
@@ -210,6 +236,7 @@ def resized_window(
         part = resize(part, shape)
     if shape == list(size):
         return part.contiguous()
-    canvas = image.new_full((image.shape[0], *size), fill)
+    canvas = image.new_empty((image.shape[0], *size))
+    canvas[:] = fill
     canvas[:, target[0], target[1]] = part
     return canvas

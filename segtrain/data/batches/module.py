@@ -15,18 +15,20 @@ from torch.utils.data import Dataset, Sampler
 
 from ...errors import UserError
 from ..classes import ClassTable
+from ..files.pictures import Span
 from ..workers import Loader, cores
 from .augment import Augment, fitting_crop
 from .sampler import SAMPLE, EndlessBatchSampler, Share, generator
 from .sides import exchanged, flip_pairs
 from .source import Source
-from .statistics import channel_statistics, count_classes
+from .statistics import Statistics, count_classes, measure
 
 MAX_WORKERS = max(32, 4 * (os.cpu_count() or 1))  # more start no faster, and a stranger's settings may ask for any
 
 
 class TrainSamples(Dataset[dict[str, Any]]):
-    """Key -> an augmented crop: {image (C, h, w), mask (h, w), key, color (C, C+1)}."""
+    """Key -> an augmented crop: {image (C, h, w), mask (h, w), key, color (C, C+1)}; of images that do not fill 0..1
+    also {span (2, C)}, the lowest and the highest values that they fill."""
 
     def __init__(
         self,
@@ -37,9 +39,10 @@ class TrainSamples(Dataset[dict[str, Any]]):
         seed: int,
         rarity: np.ndarray | None,
         flip_pairs: Sequence[tuple[int, int]],
+        span: Span | None = None,
     ) -> None:
         self.source, self.augment, self.crop, self.void, self.seed = source, augment, tuple(crop), void, seed
-        self.rarity, self.flip_pairs = rarity, flip_pairs
+        self.rarity, self.flip_pairs, self.span = rarity, flip_pairs, span
 
     def __getitem__(self, key: int) -> dict[str, Any]:
         rng, index = generator(self.seed, SAMPLE, key), key % len(self.source)
@@ -51,10 +54,12 @@ class TrainSamples(Dataset[dict[str, Any]]):
             image, mask = self.source.read_small(index, window.shrink), read_mask()
         else:
             image, mask = self.source.read(index)
-        image, mask = window.cut(image, mask, crop=self.crop, void=self.void)
+        span = self.span
+        image, mask = window.cut(image, mask, crop=self.crop, void=self.void, low=span and span.low)
         if window.flip:
             mask = exchanged(mask, self.flip_pairs)
-        return {"image": image, "mask": mask, "key": key, "color": self.augment.color(image.shape[0], rng)}
+        sample = {"image": image, "mask": mask, "key": key, "color": self.augment.color(image.shape[0], rng, span)}
+        return sample if span is None else {**sample, "span": torch.tensor(span)}
 
 
 class WholeSamples(Dataset[dict[str, Any]]):
@@ -84,6 +89,7 @@ class DataModule(LightningDataModule):
     Attributes:
         flip_pairs: Classes, by index, that a flip makes of one another.
         batches_done: Training batches that were computed before; the next loader starts after them.
+        span: The values that the training images fill, in which their colours are jittered; `None` for black to white.
     """
 
     def __init__(
@@ -108,6 +114,7 @@ class DataModule(LightningDataModule):
         self.classes, self.wanted_crop, self.batch_size = classes, crop, batch_size
         self.workers = default_workers() if workers == "auto" else int(workers)
         self.augment, self.seed, self.batches_done = augment, seed, 0
+        self.span: Span | None = None
         self.flip_pairs: list[tuple[int, int]] = []
         if augment is not None and augment.flip:
             self.flip_pairs = flip_pairs(augment.flip_pairs, classes.names)
@@ -164,7 +171,7 @@ class DataModule(LightningDataModule):
         rank, ranks, pieces = self.trainer.global_rank, self.trainer.world_size, self.trainer.accumulate_grad_batches
         sampler = self._batches(done=self.batches_done, rank=rank, ranks=ranks, pieces=pieces)
         void, pairs = self.classes.void, self.flip_pairs
-        samples = TrainSamples(source, self.augment, self.crop, void, self.seed, self._rarity(), pairs)
+        samples = TrainSamples(source, self.augment, self.crop, void, self.seed, self._rarity(), pairs, self.span)
         return self._loader(samples, sampler)
 
     def _rarity(self) -> np.ndarray | None:
@@ -208,9 +215,10 @@ class DataModule(LightningDataModule):
         self._loaders.append(loader)
         return loader
 
-    def statistics(self) -> tuple[list[float], list[float]]:
-        """Mean and standard deviation per channel of the training images, as fractions of white."""
-        return channel_statistics(self.source("train"))
+    @cached_property
+    def measured(self) -> Statistics:
+        """Mean, standard deviation and range of the training images, of which up to 200 are read for it."""
+        return measure(self.source("train"))
 
     @cached_property
     def class_pixels(self) -> Tensor:

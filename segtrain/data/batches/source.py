@@ -1,5 +1,6 @@
 """The pairs of one split, and how they are read."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -10,8 +11,9 @@ from torch import Tensor
 
 from ...errors import UserError
 from ..classes import ClassTable
-from ..files.images import MAX_PIXELS, Header, read_image
+from ..files.images import FLOAT, MAX_PIXELS, Header, Picture, read_picture
 from ..files.pair import Pair, checked_header
+from ..files.pictures import Kind, stores
 from .cache import Cache
 
 MAX_CHANNELS = 1024
@@ -20,9 +22,10 @@ MAX_CHANNELS = 1024
 class Source(Protocol):
     """The images and masks of one split.
 
-    `read` gives image (C, H, W) uint8 or uint16 and mask (H, W) of class indices, with the table's `void` for no class;
-    `read_mask`, which is faster, the mask alone. Where an image `shrinks`, `read_small` reads it faster by blocks of 2,
-    4 or 8 pixels a side: (C, H // shrink, W // shrink).
+    `read` gives image (C, H, W) uint8, uint16 or float32 and mask (H, W) of class indices, with the table's `void` for
+    no class, and where the image has no data; `read_mask`, which is faster, the mask alone; `read_picture` the image
+    alone. Where an image `shrinks`, `read_small` reads it faster by blocks of 2, 4 or 8 pixels a side:
+    (C, H // shrink, W // shrink).
     """
 
     @property
@@ -31,11 +34,16 @@ class Source(Protocol):
     @property
     def sizes(self) -> Sequence[tuple[int, int]]: ...  # (height, width)
 
+    @property
+    def stored(self) -> tuple[Kind, int, int]: ...  # most images' kind of numbers, bits and channels
+
     def __len__(self) -> int: ...
 
     def read(self, index: int) -> tuple[Tensor, Tensor]: ...
 
     def read_mask(self, index: int) -> Tensor: ...
+
+    def read_picture(self, index: int) -> Picture: ...
 
     def shrinks(self, index: int) -> bool: ...
 
@@ -50,7 +58,7 @@ class FolderSource:
         headers: Those of the images, where they were read before.
 
     Attributes:
-        bits: Bits of a channel of the images handed out: 16 if any image has as many, else 8.
+        bits: Bits of a channel of the images handed out: 32 for float32, 16 if any image has as many, else 8.
         cache: What was read before, if it is kept.
     """
 
@@ -80,25 +88,32 @@ class FolderSource:
         kept = self.cache and self.cache.get(index)
         if kept:
             return kept
-        image, mask = self._image(index), self._mask(index)
+        picture, mask = self.read_picture(index), self._mask(index)
+        image, mask = picture.pixels, without_gaps(mask, picture, self.classes.void)
         if self.cache:
             self.cache.put(index, image, mask)
         return image, mask
 
     def read_mask(self, index: int) -> Tensor:
+        if self.headers[index].has_gaps:
+            return self.read(index)[1]
         kept = self.cache and self.cache.get(index)
         return kept[1] if kept else self._mask(index)
+
+    def read_picture(self, index: int, shrink: int = 1) -> Picture:
+        path = self.pairs[index].image
+        return read_picture(path, self.max_pixels, channels=self.channels, bits=self.bits, shrink=shrink)
+
+    @property
+    def stored(self) -> tuple[Kind, int, int]:
+        return Counter(header.stored for header in self.headers).most_common(1)[0][0]
 
     def shrinks(self, index: int) -> bool:
         return self.headers[index].shrinks
 
     def read_small(self, index: int, shrink: int) -> Tensor:
         """From the file, so that a cache changes nothing."""
-        return self._image(index, shrink)
-
-    def _image(self, index: int, shrink: int = 1) -> Tensor:
-        path = self.pairs[index].image
-        return read_image(path, self.max_pixels, channels=self.channels, bits=self.bits, shrink=shrink)
+        return self.read_picture(index, shrink).pixels
 
     def _mask(self, index: int) -> Tensor:
         mask = self.pairs[index].mask
@@ -110,16 +125,21 @@ class FolderSource:
 
     def keep(self) -> int:
         """Keep what is read from now on in memory, and return the bytes that all of it will take."""
-        image_type = {8: torch.uint8, 16: torch.uint16}[self.bits]
+        image_type = {8: torch.uint8, 16: torch.uint16, FLOAT: torch.float32}[self.bits]
         mask_type = torch.uint8 if self.classes.dtype == np.uint8 else torch.int16
         self.cache = Cache(self.sizes, self.channels, image_type, mask_type)
         return self.cache.size
 
 
+def without_gaps(mask: Tensor, picture: Picture, void: int) -> Tensor:
+    """The mask with `void` where the image has no data."""
+    return mask if picture.valid is None else mask.masked_fill(~picture.valid, void)
+
+
 def agree(sources: Iterable[FolderSource], channels: int | None) -> None:
     """Have all images of a data set handed out with as many channels, by default `common_channels`, and as many bits.
 
-    Raises UserError for images that have too few channels.
+    Raises UserError for images that have too few channels, and for numbers without a white beside others with one.
     """
     sources = list(sources)
     headers: list[tuple[Path, Header]] = []
@@ -136,9 +156,21 @@ def agree(sources: Iterable[FolderSource], channels: int | None) -> None:
                 f"{path} has {header.channels} channels, the data {channels}: leave it out, or type data.channels="
                 f"{header.channels} for the first ones of all images"
             )
-    bits = max((header.bits for _, header in headers), default=8)
+    refuse_two_scales(headers)
+    bits = max((header.depth for _, header in headers), default=8)
     for source in sources:
         source.channels, source.bits = channels, bits
+
+
+def refuse_two_scales(headers: Sequence[tuple[Path, Header]]) -> None:
+    """Raises UserError for images whose numbers have a white (8 or 16 bits) beside such whose numbers have none."""
+    first: dict[bool, tuple[Path, Header]] = {}
+    for path, header in headers:
+        first.setdefault(header.depth == FLOAT, (path, header))
+    if len(first) == 2:
+        (one, a), (two, b) = first.values()
+        reason = f"{one} has {stores(a.kind, a.bits)}, but {two} has {stores(b.kind, b.bits)}"
+        raise UserError(f"{reason}: their values have no common scale; save all images alike")
 
 
 def common_channels(headers: Sequence[tuple[Path, Header]]) -> int:

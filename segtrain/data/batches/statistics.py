@@ -1,23 +1,42 @@
 """What a training measures of its images and masks before the first step."""
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..classes import ClassTable
+from ..files.pictures import Pictures, filled
 from .source import Source
 
+IMAGES = 200  # that are measured, evenly spaced
+NOTHING = 1e-6  # of the mean: a deviation that is rounding alone
+CONSTANT = 0.01  # a standard deviation for channels that have none, as a fraction of white
 
-def channel_statistics(source: Source, images: int = 200) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation per channel, as fractions of white, over evenly spaced images."""
+
+class Statistics(NamedTuple):
+    """What is measured of training images: mean and standard deviation of each channel, as fractions of white, and
+    which values the images fill."""
+
+    mean: list[float]
+    std: list[float]
+    pictures: Pictures | None
+
+
+def measure(source: Source, images: int = IMAGES) -> Statistics:
+    """Statistics over evenly spaced images, without pixels that hold no data."""
     pixels, total, squares = 0, torch.zeros(()), torch.zeros(())
+    spans = []
     for index in np.unique(np.linspace(0, len(source) - 1, images).astype(int)):
-        image = source.read(int(index))[0]
-        values = image.double().flatten(1) / torch.iinfo(image.dtype).max
+        numbers = source.read_picture(int(index)).values()
+        spans.append(filled(numbers))
+        values = torch.from_numpy(numbers)
         pixels, total, squares = pixels + values.shape[1], total + values.sum(1), squares + (values**2).sum(1)
-    mean = total / pixels
-    std = (squares / pixels - mean**2).clamp(min=1e-4).sqrt()  # a constant channel must not divide by zero
-    return mean.tolist(), std.tolist()
+    mean = total / max(pixels, 1)
+    std = (squares / max(pixels, 1) - mean**2).clamp(min=0).sqrt()
+    std[std <= NOTHING * mean.abs()] = CONSTANT  # a constant channel must not divide by zero
+    return Statistics(mean.tolist(), std.tolist(), Pictures.of(*source.stored, spans))
 
 
 def count_classes(source: Source, classes: ClassTable) -> Tensor:

@@ -1,11 +1,9 @@
 """Where on Earth an image lies, by the tags of a GeoTIFF or a world file; it is copied, never computed with."""
 
-import math
 import warnings
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from . import tiff
@@ -36,13 +34,6 @@ class Place(NamedTuple):
             tags.tagtype[NODATA] = ASCII
             tags[NODATA] = str(nodata)
         return tags
-
-    def unseen(self, image: np.ndarray) -> np.ndarray:
-        """(H, W) bool: where all channels of an image (C, H, W) have the value of pixels that were not seen."""
-        if self.nodata is None:
-            return np.zeros(image.shape[1:], bool)
-        same = np.isnan(image) if math.isnan(self.nodata) else np.equal(image, self.nodata)
-        return np.all(same, axis=0)
 
 
 def place_of(path: Path) -> Place | None:

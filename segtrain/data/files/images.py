@@ -12,12 +12,13 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from ...errors import UserError
 from . import tiff
 from .arrays import array_header, array_size, image_in, is_array
+from .pictures import Kind
 from .tiff import Unfit
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
@@ -37,6 +38,8 @@ TRANSPOSED = frozenset({5, 6, 7, 8})
 TILE_WIDTH, TILE_HEIGHT = 322, 323  # tags of a TIFF
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F"})  # besides those of 16 bits
 LUMA = np.array([0.299, 0.587, 0.114])  # of ITU-R BT.601, as Pillow has it
+WITH_ALPHA = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
+FLOAT = 32  # bits of pixels that are handed out as float32, since they are no whole numbers from 0 to 65535
 PILLOW = RLock()
 
 
@@ -46,8 +49,35 @@ class Header(NamedTuple):
     height: int
     width: int
     channels: int  # 1 for grey, 3 for colours (a palette's too), any number in a TIFF; alpha does not count
-    bits: int  # of a channel: 8 or 16
+    bits: int  # of a channel: 8 or 16, and up to 64 in a TIFF with a sign or with fractions
     shrinks: bool  # whether it can be decoded at 1/2, 1/4 and 1/8 of its size, as a JPEG can
+    kind: Kind = "unsigned"  # of its numbers
+    has_gaps: bool = False  # whether it may hold pixels without data
+    alpha: bool = False  # whether it has a channel that is marked as alpha, and is left out
+
+    @property
+    def stored(self) -> tuple[Kind, int, int]:
+        """The kind and the bits of its numbers, and its channels."""
+        return self.kind, self.bits, self.channels
+
+    @property
+    def depth(self) -> int:
+        """Bits of the numbers that `read_image` makes of it: 8, 16, or 32 for float32."""
+        return self.bits if self.kind == "unsigned" and self.bits <= 16 else FLOAT
+
+
+class Picture(NamedTuple):
+    """The pixels of an image (C, H, W), and where there are data (H, W) bool; `None` stands for everywhere."""
+
+    pixels: Tensor
+    valid: Tensor | None = None
+
+    def values(self) -> np.ndarray:
+        """(C, N) float64: the pixels that hold data, as fractions of white where there is one."""
+        values = self.pixels.double().flatten(1)
+        if not self.pixels.is_floating_point():
+            values /= torch.iinfo(self.pixels.dtype).max
+        return (values if self.valid is None else values[:, self.valid.flatten()]).cpu().numpy()
 
 
 def header(path: Path, max_pixels: int = MAX_PIXELS) -> Header:
@@ -56,13 +86,23 @@ def header(path: Path, max_pixels: int = MAX_PIXELS) -> Header:
         with refusals(path, max_pixels):
             axes, depth = array_header(path, max_pixels)
             return Header(axes.height, axes.width, axes.channels, depth, shrinks=False)
-    if page := tiff.beyond_pillow(path):
+    page = tiff.page_in(path)
+    if page and not page.is_for_pillow:
         with refusals(path, max_pixels):
             refuse_page(page, max_pixels)
-            return Header(page.height, page.width, page.channels, page.bits, shrinks=False)
+            gaps = page.kind == "float" or page.nodata != ""
+            kind = page.kind or "unsigned"
+            return Header(page.height, page.width, page.channels, page.bits, False, kind, gaps, page.alpha)
     with opened(path, max_pixels) as image:
         shrinks = image.format == "JPEG" and orientation(image) == 1 and image.mode in ("L", "RGB")
-        return Header(*shown_size(image), 1 if is_grey(image) else 3, bits(image), shrinks)
+        channels = 1 if is_grey(image) else 3
+        gaps = page is not None and page.nodata != ""
+        return Header(*shown_size(image), channels, bits(image), shrinks, has_gaps=gaps, alpha=has_alpha(image))
+
+
+def has_alpha(image: Image.Image) -> bool:
+    """Whether a channel is marked as alpha. A single colour of a palette that is transparent is none."""
+    return image.mode in WITH_ALPHA
 
 
 def displayed_size(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
@@ -106,10 +146,10 @@ def is_grey(image: Image.Image) -> bool:
 def bits(image: Image.Image) -> int:
     """Bits of a channel as it is read: Pillow would halve the 16 of colours without a word.
 
-    Raises UserError for more than 16, and for signed numbers and fractions.
+    Raises UserError for more than 16, and for signed numbers and fractions, which are read of a TIFF alone.
     """
     if image.mode == "F" or (image.mode == "I" and image.format != "PPM"):
-        raise Unfit("channels of 32 bits or with a sign: images have 8 or 16 bits, from 0 up")
+        raise Unfit("numbers of 32 bits, or with a sign: these are read of TIFF files alone; save it as one")
     return 16 if image.mode.startswith("I") or low_bytes(image) is not None else 8
 
 
@@ -134,28 +174,93 @@ def low_bytes(image: Image.Image) -> str | None:
 def read_image(
     path: Path, max_pixels: int = MAX_PIXELS, *, channels: int = 3, bits: int = 8, shrink: int = 1
 ) -> Tensor:
-    """(channels, H, W) uint8, or uint16 for 16 bits, as a viewer shows it: EXIF orientation applied, alpha dropped.
+    """The pixels of `read_picture`."""
+    return read_picture(path, max_pixels, channels=channels, bits=bits, shrink=shrink).pixels
 
-    It is not to be written to. Grey is repeated for three channels; of colours, one channel is their luma; of more
-    channels, the first are taken. Where the header `shrinks`, a `shrink` of 2, 4 or 8 decodes the whole blocks of that
-    many pixels a side to one pixel each.
+
+def read_picture(
+    path: Path, max_pixels: int = MAX_PIXELS, *, channels: int = 3, bits: int = 8, shrink: int = 1
+) -> Picture:
+    """(channels, H, W) as a viewer shows it: EXIF orientation applied, alpha dropped.
+
+    They are uint8, or uint16 for 16 `bits`. For 32 they are float32: fractions of white of an image of 8 or 16 bits,
+    else the numbers that are stored. They are not to be written to. Grey is repeated for three channels; of colours,
+    one channel is their luma; of more channels, the first are taken. Where there are no data, pixels are the mean of
+    the others. Where the header `shrinks`, a `shrink` of 2, 4 or 8 decodes the whole blocks of that many pixels a side
+    to one pixel each.
     """
+    page = tiff.page_in(path)
+    nodata = page.nodata if page else ""
     if is_array(path):
         with refusals(path, max_pixels):
-            pixels = image_in(path, max_pixels)
-    elif page := tiff.beyond_pillow(path):
+            stored = image_in(path, max_pixels)
+    elif page and not page.is_for_pillow:
         with refusals(path, max_pixels):
             refuse_page(page, max_pixels)
-            pixels = tiff.read(path, page)
+            stored = tiff.read(path, page)
     else:
-        pixels = read_pixels(path, max_pixels, "L" if channels == 1 else "RGB", shrink)
+        in_colors = channels != 1 or (nodata and header(path, max_pixels).channels == 3)
+        stored = read_pixels(path, max_pixels, "RGB" if in_colors else "L", shrink)
+    stored = stored[..., None] if stored.ndim == 2 else stored
+    missing = tiff.absent(stored, nodata) if nodata or stored.dtype.kind == "f" else None
+    pixels = of_depth(stored, bits, path)
+    valid = None
+    if missing is not None:
+        pixels = filled_up(pixels, missing)
+        gaps = missing.any(2) if stored.dtype.kind != "u" else missing.all(2)
+        valid = torch.from_numpy(~gaps)
     pixels = with_channels(pixels, channels, path)
-    if pixels.dtype == np.uint16:
-        pixels = pixels if bits == 16 else (pixels >> 8).astype(np.uint8)
-    elif bits == 16:
-        pixels = pixels * np.uint16(257)  # white stays white
     with warnings.catch_warnings(action="ignore"):  # Pillow's bytes are not writable: a copy would take a tenth longer
-        return torch.from_numpy(pixels).permute(2, 0, 1)
+        return Picture(torch.from_numpy(pixels).permute(2, 0, 1), valid)
+
+
+def opened_pixels(image: Image.Image, channels: int | None) -> np.ndarray:
+    """(H, W, channels) of an image that is open in Pillow, as `read_image` reads a file; by default 1 if it is grey,
+    else 3."""
+    image = ImageOps.exif_transpose(image)
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        pixels = np.asarray(image)
+        fits = pixels.size and 0 <= pixels.min() <= pixels.max() < 1 << 16  # what Pillow made of 16 bits
+        pixels = pixels.astype(np.uint16 if fits else np.int32)
+    else:
+        grey = is_grey(image)
+        pixels = np.asarray(image if image.mode == "F" else image.convert("L" if grey else "RGB"))
+    return with_channels(pixels, channels or (1 if pixels.ndim == 2 else 3), "the image")
+
+
+def read_alpha(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """(H, W): the first channel that is marked as alpha in an image whose header has one."""
+    page = tiff.page_in(path)
+    if page and not page.is_for_pillow:
+        with refusals(path, max_pixels):
+            refuse_page(page, max_pixels)
+            return tiff.read(path, page, whole=True)[..., page.channels]
+    with opened(path, max_pixels) as image:
+        return np.asarray(loaded(image).convert("RGBA").getchannel("A"))
+
+
+def of_depth(stored: np.ndarray, bits: int, path: Path) -> np.ndarray:
+    """Stored pixels as the numbers that are handed out for 8, 16 or 32 bits."""
+    white = np.iinfo(stored.dtype).max if stored.dtype in (np.uint8, np.uint16) else None
+    if bits == FLOAT:
+        with np.errstate(over="ignore"):
+            pixels = stored.astype(np.float32)
+        return pixels if white is None else pixels / np.float32(white)
+    if white is None:
+        raise UserError(f"{path}: numbers of {stored.dtype.name}, where images of {bits} bits are expected")
+    if stored.dtype == np.uint16:
+        return stored if bits == 16 else (stored >> 8).astype(np.uint8)
+    return stored * np.uint16(257) if bits == 16 else stored  # white stays white
+
+
+def filled_up(pixels: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    """A copy of pixels (H, W, C) in which those that are missing are the mean of the others of their channel."""
+    pixels = pixels.copy()
+    for channel in range(pixels.shape[2]):
+        plane, gaps = pixels[..., channel], missing[..., channel]
+        mean = plane[~gaps].mean(dtype=np.float64) if not gaps.all() else 0.0
+        plane[gaps] = mean if plane.dtype.kind == "f" else round(mean)
+    return pixels
 
 
 def read_pixels(path: Path, max_pixels: int, mode: str, shrink: int = 1) -> np.ndarray:
@@ -172,7 +277,7 @@ def read_pixels(path: Path, max_pixels: int, mode: str, shrink: int = 1) -> np.n
         return high << 8 | np.asarray(loaded(image, raw_mode=low).convert("RGB"))
 
 
-def with_channels(pixels: np.ndarray, channels: int, path: Path) -> np.ndarray:
+def with_channels(pixels: np.ndarray, channels: int, path: Path | str) -> np.ndarray:
     """(H, W, channels) of (H, W) or (H, W, C)."""
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     own = pixels.shape[2]
@@ -181,7 +286,8 @@ def with_channels(pixels: np.ndarray, channels: int, path: Path) -> np.ndarray:
     if own == 1 and channels == 3:
         return np.repeat(pixels, 3, 2)
     if own == 3 and channels == 1:
-        return (pixels @ LUMA)[..., None].round().astype(pixels.dtype)
+        luma = (pixels @ LUMA)[..., None]
+        return (luma if pixels.dtype.kind == "f" else luma.round()).astype(pixels.dtype)
     if own > channels:
         return np.ascontiguousarray(pixels[..., :channels])
     raise UserError(f"{path}: {own} channel{'s' * (own > 1)}, where data.channels={channels} are expected")

@@ -1,4 +1,5 @@
-"""What Pillow cannot read of TIFF: other numbers of channels than 1 and 3, and channels on pages of their own."""
+"""What Pillow cannot read of TIFF: other numbers of channels than 1 and 3, channels on pages of their own, and numbers
+of more than 16 bits, with a sign or with fractions."""
 
 import importlib
 import importlib.util
@@ -6,6 +7,7 @@ import logging
 import os
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -13,10 +15,13 @@ import numpy as np
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from ...errors import UserError
+from .pictures import DEPTHS as READ
+from .pictures import Kind
 
 MAGIC = {b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"}  # the last two: BigTIFF
 REDUCED, WIDTH, HEIGHT, BITS, PHOTOMETRIC, SAMPLES = 254, 256, 257, 258, 262, 277
-ORIENTATION, PLANAR, EXTRA, FORMAT = 274, 284, 338, 339
+ORIENTATION, PLANAR, EXTRA, FORMAT, NODATA = 274, 284, 338, 339, 42113
+KINDS: dict[int, Kind] = {1: "unsigned", 2: "signed", 3: "float", 4: "unsigned"}  # sample formats; 4 is undefined
 DEFAULTS = {SAMPLES: 1, BITS: (1,), PHOTOMETRIC: None, EXTRA: ()}
 GREYS, RGB = (0, 1), 2  # photometric interpretations
 ALPHA = (1, 2)  # extra samples; 0 is unspecified: a channel as any other
@@ -35,16 +40,32 @@ class Page(NamedTuple):
     channels: int  # without alpha
     bits: int  # of a channel
     paged: bool  # whether each channel is a page
+    apart: bool  # whether Pillow cannot read its channels, or not all of them
+    kind: Kind | None = "unsigned"  # of its numbers; `None` for complex ones
+    nodata: str = ""  # the number that stands for no data, as GDAL writes it; nothing if there is none
+    alpha: bool = False  # whether there are channels that are marked as alpha
     problem: str = ""  # why neither Pillow nor `read` take it, if they do not
 
     @property
     def what(self) -> str:
         return f"{self.channels} {'pages' if self.paged else 'channels'}"
 
+    @property
+    def is_for_pillow(self) -> bool:
+        """Whether Pillow reads it as an image, whole and exact."""
+        return not self.apart and self.kind == "unsigned" and self.bits <= 16
+
 
 def beyond_pillow(path: Path) -> Page | None:
-    """What a TIFF holds that Pillow cannot read, or would not read whole; `None` leaves to Pillow other files, by their
-    names, and damage. Raises UserError for a file whose tags are larger than it."""
+    """What a TIFF holds whose channels Pillow cannot read, or would not read whole; `None` leaves to Pillow other
+    files, by their names, and errors."""
+    page = page_in(path)
+    return page if page and page.apart else None
+
+
+def page_in(path: Path) -> Page | None:
+    """What a TIFF holds; `None` for other files, by their names, for damaged ones, and for palettes and their like,
+    which are Pillow's. Raises UserError for a file whose tags are larger than it."""
     if path.suffix.lower() not in (".tif", ".tiff"):
         return None
     try:
@@ -99,7 +120,7 @@ def directories(path: Path) -> list[ImageFileDirectory_v2]:
 
 
 def page_of(pages: Sequence[ImageFileDirectory_v2]) -> Page | None:
-    """What the tags say, where that is beyond Pillow."""
+    """What the tags say of an image that is grey, in colours, or has any other number of channels."""
     first = pages[0]
     samples, bits, kind, extra = (first.get(tag, default) for tag, default in DEFAULTS.items())
     if kind not in (*GREYS, RGB):
@@ -111,18 +132,27 @@ def page_of(pages: Sequence[ImageFileDirectory_v2]) -> Page | None:
     alike = [page for page in pages if (page.get(HEIGHT), page.get(WIDTH)) == (height, width)]
     paged = len([page for page in alike if not page.get(REDUCED, 0)]) == len(pages) > 1  # no thumbnails
     apart = first.get(PLANAR, 1) == 2 and samples > 1 and max(bits) > 8  # which Pillow reads as something else
-    if not paged and not apart and channels == (3 if kind == RGB else 1):
-        return None
-    page = Page(height, width, len(pages) if paged else channels, max(bits), paged)
-    return page._replace(problem=problem(page, first, samples))
+    page = Page(
+        height,
+        width,
+        channels=len(pages) if paged else channels,
+        bits=max(bits),
+        paged=paged,
+        apart=paged or apart or channels != (3 if kind == RGB else 1),
+        kind=KINDS.get(max(first.get(FORMAT, (1,)))),
+        nodata=str(first.get(NODATA, "")).strip("\0 "),
+        alpha=alpha > 0,
+    )
+    return page if page.is_for_pillow else page._replace(problem=problem(page, first, samples))
 
 
 def problem(page: Page, tags: ImageFileDirectory_v2, samples: int) -> str:
     """Why `read` does not take this page; nothing if it does."""
     if page.paged and samples > 1:
         return f"{page.what} of {samples} channels each: expected one page, or one channel a page"
-    if page.bits not in (8, 16) or max(tags.get(FORMAT, (1,))) != 1:
-        return f"channels of {page.bits} bits, with a sign or fractions: images have 8 or 16 bits, from 0 up"
+    if page.kind is None or page.bits not in READ[page.kind]:
+        kind = {"float": " with fractions", None: ", complex"}.get(page.kind, "")
+        return f"numbers of {page.bits} bits{kind}: images have 8, 16 or 32 bits, or fractions of 16, 32 or 64 bits"
     if tags.get(ORIENTATION, 1) != 1:
         return f"orientation {tags[ORIENTATION]}: expected 1, upright, for {page.what}"
     if page.channels > MAX_CHANNELS:
@@ -132,8 +162,9 @@ def problem(page: Page, tags: ImageFileDirectory_v2, samples: int) -> str:
     return ""
 
 
-def read(path: Path, page: Page) -> np.ndarray:
-    """(H, W, channels) uint8 or uint16; of a damaged file, tifffile raises errors of many types."""
+def read(path: Path, page: Page, *, whole: bool = False) -> np.ndarray:
+    """(H, W, channels) of the numbers as they are stored, with those marked as alpha if it is the `whole`; of a damaged
+    file, tifffile raises errors of many types."""
     tifffile: Any = importlib.import_module("tifffile")  # an extra
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it says of a damaged file, it raises too
     with tifffile.TiffFile(path) as file:
@@ -143,7 +174,37 @@ def read(path: Path, page: Page) -> np.ndarray:
             pixels = file.pages[0].asarray()
             if file.pages[0].axes == "SYX":
                 pixels = np.moveaxis(pixels, 0, -1)
+    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     shape = (page.height, page.width, page.channels)
     if pixels.ndim != 3 or pixels.shape[:2] != shape[:2] or pixels.shape[2] < page.channels:
         raise UserError(f"pixels of shape {pixels.shape}, expected {shape}")
-    return np.ascontiguousarray(pixels[..., : page.channels], pixels.dtype.newbyteorder("="))
+    pixels = pixels if whole else pixels[..., : page.channels]
+    return np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("="))
+
+
+def absent(pixels: np.ndarray, nodata: str) -> np.ndarray | None:
+    """(H, W, C): which of the numbers stored in pixels (H, W, C) stand for no data; `None` if all are data.
+
+    These are NaN, infinity, and the number `nodata` that GDAL has noted. Where that is an ordinary number, such as the
+    0 of an unsigned image, it is data beside others: all channels of a pixel have to hold it.
+    """
+    missing = np.zeros(pixels.shape, bool)
+    if pixels.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            missing = ~np.isfinite(pixels.astype(np.float32))
+    with suppress(ValueError, OverflowError):
+        marked = pixels == of_type(nodata, pixels.dtype)
+        if pixels.dtype.kind == "u":
+            marked &= marked.all(2, keepdims=True)
+        missing |= marked
+    return missing if missing.any() else None
+
+
+def of_type(number: str, dtype: np.dtype) -> Any:
+    """A number that was written down, as pixels hold it. Raises ValueError or OverflowError where they cannot."""
+    if dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            return dtype.type(float(number))
+    if float(number) != int(float(number)):
+        raise ValueError(number)
+    return dtype.type(int(float(number)))

@@ -1,7 +1,10 @@
 """What is known of an image file and of a mask, as numbers."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from ..files.pictures import Kind, Pictures, Span
 
 
 @dataclass(frozen=True)
@@ -23,15 +26,24 @@ class ImageFacts(FileFacts):
     """An image file. Its channels are those stored, alpha among them; a palette counts as 3.
 
     Attributes:
+        kind: Of its numbers: unsigned, signed or float.
+        alpha: The share of the pixels that the channel marked as alpha makes neither clear nor opaque; `None` if there
+            is none. It is not read otherwise.
         digest: A hash of the file's bytes.
         look: The image in 16 x 16 grey pixels, stretched to 0..255; empty if it is of one grey.
-        mean: The mean of each channel but alpha, as a fraction of white; `square` is the mean of the squares.
+        mean: The mean of each channel but alpha, as a fraction of white where there is one; `square` is the mean of the
+            squares.
+        low: The value below which half a per cent of the pixels lie, and `high` the one above which others do.
     """
 
+    kind: Kind = "unsigned"
+    alpha: float | None = None
     digest: str = ""
     look: bytes = b""
     mean: tuple[float, ...] = ()
     square: tuple[float, ...] = ()
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,3 +68,19 @@ class MaskFacts(FileFacts):
     def rest(self) -> int:
         """Pixels of numbers that are not counted singly."""
         return 0 if self.problem else self.height * self.width - sum(self.counts.values())
+
+
+def pictures(images: Sequence[ImageFacts]) -> Pictures | None:
+    """What these images are like together: of the kind that most of them are. Among colours, grey is repeated."""
+    images = [image for image in images if image.low]
+    kinds: Counter[tuple[Kind, int]] = Counter((image.kind, max(image.bits, 8)) for image in images)
+    if not kinds:
+        return None
+    (kind, bits), _ = kinds.most_common(1)[0]
+    channels = max(len(image.low) for image in images)
+    spans = []
+    for image in images:
+        repeats = channels if len(image.low) == 1 else 1
+        if image.kind == kind and len(image.low) * repeats == channels:
+            spans.append(Span(image.low * repeats, image.high * repeats))
+    return Pictures.of(kind, bits, channels, spans)

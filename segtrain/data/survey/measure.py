@@ -6,15 +6,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
-from torch import Tensor
 
 from ...errors import UserError
 from ..color import pack
 from ..files.arrays import is_array
-from ..files.images import header, is_grey, loaded, opened, orientation, read_image, shown_size
+from ..files.images import (
+    FLOAT,
+    Picture,
+    header,
+    is_grey,
+    loaded,
+    opened,
+    orientation,
+    read_alpha,
+    read_picture,
+    shown_size,
+)
 from ..files.masks import Mask, MaskFile, is_beyond_pillow, read_mask
 from ..files.pair import Pair
+from ..files.pictures import TAIL, filled
 from .facts import ImageFacts, MaskFacts
 
 MAX_VALUES, MAX_COLOURS = 1024, 256  # different ones of a mask that are counted singly: those with the most pixels
@@ -30,18 +42,21 @@ def examine_image(path: Path, max_pixels: int) -> ImageFacts:
     facts: dict[str, Any] = {}
     try:
         plain = header(path, max_pixels)
-        facts.update(height=plain.height, width=plain.width, channels=plain.channels, bits=plain.bits)
+        facts.update(height=plain.height, width=plain.width, bits=plain.bits, kind=plain.kind)
         with path.open("rb") as file:
             facts["digest"] = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
         if is_array(path):
             facts.update(mode="array", format=path.suffix[1:].upper())
-        elif plain.channels in (1, 3):  # others are beyond Pillow
+        elif plain.channels in (1, 3) and plain.depth != FLOAT:  # others are beyond Pillow
             with opened(path, max_pixels) as image:
                 facts.update(header_facts(image, path))
-                if plain.bits == 8:
+                if plain.bits == 8 and not plain.has_gaps:
                     facts.update(byte_statistics(loaded(image)))
+        facts.setdefault("channels", plain.channels)
         if "look" not in facts:
-            facts.update(array_statistics(read_image(path, max_pixels, channels=plain.channels, bits=plain.bits)))
+            facts.update(array_statistics(read_picture(path, max_pixels, channels=plain.channels, bits=plain.depth)))
+        if plain.alpha:
+            facts["alpha"] = share_between(read_alpha(path, max_pixels))
     except (UserError, OSError) as error:
         facts["problem"] = problem(error, path)
     return ImageFacts(**facts)
@@ -120,20 +135,41 @@ def is_lossy(image: Image.Image, path: Path) -> bool:
 
 
 def byte_statistics(image: Image.Image) -> dict[str, Any]:
-    """Mean and mean square of each channel but alpha, and the look, of an image of 8 bits."""
+    """Mean, mean square, low and high of each channel but alpha, and the look, of an image of 8 bits."""
     image = image.convert("L" if is_grey(image) else "RGB")
     shares = np.array(image.histogram(), np.float64).reshape(-1, 256) / (image.width * image.height)
     levels = np.arange(256) / 255
     mean, square = tuple((shares @ levels).tolist()), tuple((shares @ levels**2).tolist())
-    return {"mean": mean, "square": square, "look": thumbnail(image if image.mode == "L" else image.convert("L"))}
+    below = shares.cumsum(1)
+    low, high = (below > TAIL).argmax(1) / 255, (below >= 1 - TAIL).argmax(1) / 255
+    look = thumbnail(image if image.mode == "L" else image.convert("L"))
+    return {"mean": mean, "square": square, "low": tuple(low.tolist()), "high": tuple(high.tolist()), "look": look}
 
 
-def array_statistics(image: Tensor) -> dict[str, Any]:
-    """Mean and mean square of each channel, and the look, of an image (C, H, W) of uint8 or uint16."""
-    pixels = image.numpy()
-    shares = pixels.astype(np.float64) / np.iinfo(pixels.dtype).max
-    mean, square = tuple(shares.mean((1, 2)).tolist()), tuple((shares**2).mean((1, 2)).tolist())
-    return {"mean": mean, "square": square, "look": thumbnail(Image.fromarray(shares.mean(0).astype(np.float32)))}
+def array_statistics(picture: Picture) -> dict[str, Any]:
+    """Mean, mean square, low and high of each channel, and the look, of an image of 16 bits or of many channels."""
+    values = picture.values()
+    if not values.size:
+        return {"look": b""}
+    span = filled(values)
+    mean, square = tuple(values.mean(1).tolist()), tuple((values**2).mean(1).tolist())
+    look = thumbnail(Image.fromarray(grey_of(picture)))
+    return {"mean": mean, "square": square, "low": span.low, "high": span.high, "look": look}
+
+
+def grey_of(picture: Picture) -> np.ndarray:
+    """(H, W) float32: the mean of the channels, in 0..1; of deep images, what these fill becomes that."""
+    pixels = picture.pixels.float().mean(0).numpy()
+    if picture.pixels.dtype == torch.uint8:
+        return pixels / 255
+    (low,), (high,) = filled(pixels.reshape(1, -1))
+    return ((pixels - low) / (high - low)).clip(0, 1) if high > low else np.zeros_like(pixels)
+
+
+def share_between(alpha: np.ndarray) -> float:
+    """The share of the pixels of an alpha channel that are neither clear nor opaque, as those of other data are."""
+    opaque = np.iinfo(alpha.dtype).max if alpha.dtype.kind in "ui" else 1
+    return float(((alpha > 0) & (alpha < opaque)).mean())
 
 
 def thumbnail(grey: Image.Image) -> bytes:

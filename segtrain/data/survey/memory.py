@@ -15,7 +15,7 @@ from ..files.pair import Pair
 from .facts import ImageFacts, MaskFacts
 
 COMMIT = 0.5  # seconds after which what was read is safe, and another process may write
-FORMAT = 3  # of what is remembered; another number forgets it
+FORMAT = 4  # of what is remembered; another number forgets it
 TABLES = ("facts", "headers")
 WAIT = 1  # seconds that another process may write
 NAMES = 900  # asked for at once; older versions of SQLite take 999
@@ -164,8 +164,8 @@ def stamp(files: Sequence[Path]) -> tuple[int, int]:
 
 
 def image_facts(content: dict[str, Any]) -> ImageFacts:
-    pairs = {"look": bytes.fromhex(content["look"]), "mean": tuple(content["mean"]), "square": tuple(content["square"])}
-    return ImageFacts(**(content | pairs))
+    tuples = {name: tuple(content[name]) for name in ("mean", "square", "low", "high")}
+    return ImageFacts(**{**content, **tuples, "look": bytes.fromhex(content["look"])})
 
 
 def mask_facts(content: dict[str, Any]) -> MaskFacts:

@@ -10,6 +10,7 @@ from PIL import Image
 from segtrain.data import Augment
 from segtrain.data.batches.augment import fitting_crop, smooth
 from segtrain.data.batches.sampler import SAMPLE, generator
+from segtrain.data.files.pictures import Span
 
 STILL = {"scale": [1.0, 1.0], "flip": 0.0, "brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0}
 VOID = 255
@@ -246,3 +247,28 @@ def test_an_impossible_scale_is_refused():
 )
 def test_a_crop_that_nearly_all_images_fill(sizes: list[tuple[int, int]], crop: list[int]):
     assert fitting_crop(sizes) == crop
+
+
+def test_colours_of_a_narrow_range_move_within_it_as_photographs_do_within_theirs():
+    augment = Augment(**STILL | {"brightness": 0.25, "contrast": 0.25, "saturation": 0.25, "hue": 0.1})
+    span = Span((0.5, 0.51, 0.5), (0.502, 0.513, 0.505))
+    narrow = augment.color(3, generator(0, SAMPLE, 3), span).double()
+    usual = augment.color(3, generator(0, SAMPLE, 3)).double()
+    share = torch.tensor([0.2, 0.9, 0.4], dtype=torch.float64)
+    low, width = torch.tensor(span.low, dtype=torch.float64), torch.from_numpy(span.width)
+    moved = narrow[:, :3] @ (low + width * share) + narrow[:, 3]
+    assert ((moved - low) / width).tolist() == pytest.approx((usual[:, :3] @ share + usual[:, 3]).tolist(), abs=1e-4)
+
+
+@pytest.mark.parametrize(("kind", "fill"), [(torch.uint8, 128), (torch.uint16, 32768), (torch.float32, 0.5)])
+def test_beyond_the_image_lies_what_is_low_in_the_data(kind: torch.dtype, fill: float):
+    window = Augment(**STILL).window((2, 2), crop=(4, 4), rng=generator(0, SAMPLE, 0))
+    image, mask = torch.ones(1, 2, 2).to(kind), torch.zeros(2, 2, dtype=torch.uint8)
+    image, mask = window.cut(image, mask, crop=(4, 4), void=255, low=(0.5,))
+    assert image.dtype == kind
+    assert image[0][mask == 255].float().unique().tolist() == [fill]
+
+
+def test_fractions_are_not_rounded_when_they_are_resized():
+    image = torch.tensor([[[0.25, 0.75]]])
+    assert smooth(image, [1, 1]).flatten().tolist() == pytest.approx([0.5])

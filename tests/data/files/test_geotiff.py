@@ -54,15 +54,7 @@ def test_pixels_without_data_have_a_value_of_their_own_in_the_mask(tmp_path: Pat
     place = place_of(write(tmp_path / "a.tif", image, {**GEO, 42113: ("s", "9")}))
     assert place is not None
     assert place.nodata == 9
-    assert place.unseen(image.transpose(2, 0, 1)).tolist() == [[True, False], [False, False]]
     assert place.for_mask(255)[42113] == "255"
-
-
-def test_no_data_that_no_image_of_this_kind_can_hold_is_nowhere(tmp_path: Path):
-    for text in ("-9999", "nan"):
-        place = place_of(write(tmp_path / "a.tif", np.zeros((2, 2, 3), np.uint8), {**GEO, 42113: ("s", text)}))
-        assert place is not None
-        assert not place.unseen(np.zeros((3, 2, 2), np.uint8)).any()
 
 
 def test_other_files_have_no_place(tmp_path: Path):

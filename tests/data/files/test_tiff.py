@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from segtrain.data.files.images import header, read_image
+from segtrain.data.files.images import header, read_image, read_picture
 from segtrain.data.files.masks import read_mask
 
 RNG = np.random.default_rng(0)
@@ -39,10 +40,7 @@ def test_a_mask_of_several_pages_is_refused(tmp_path: Path):
         read_mask(pages(tmp_path / "x.tif", grey(), grey()))
 
 
-def test_fractions_and_limits_are_refused(tmp_path: Path):
-    Image.fromarray(RNG.random((4, 4), np.float32)).save(tmp_path / "x.tif")
-    with pytest.raises(ValueError, match=r"x\.tif: channels of 32 bits or with a sign: images have 8 or 16 bits"):
-        header(tmp_path / "x.tif")
+def test_a_limit_on_pixels_holds(tmp_path: Path):
     with pytest.raises(ValueError, match=r"x\.tif: 35 pixels, more than data\.max_pixels=30"):
         header(pages(tmp_path / "x.tif", grey(), grey()), 30)
 
@@ -103,3 +101,75 @@ def test_a_damaged_one_is_named(tmp_path: Path):
         (tmp_path / "x.tif").write_bytes(content[:length])
         with pytest.raises(ValueError, match=r"x\.tif: (damaged|not an image)"):
             read_image(tmp_path / "x.tif", channels=5)
+
+
+@needs_tifffile
+@pytest.mark.parametrize("name", ["int8", "int16", "int32", "uint32", "float16", "float32", "float64"])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("options", [{}, {"compression": "lzw", "predictor": True}])
+def test_numbers_with_a_sign_or_fractions_are_read_exactly(tmp_path: Path, name: str, channels: int, options: dict):
+    values = RNG.integers(0 if name == "uint32" else -100, 100, (21, 37, channels)).astype(name)
+    write_bands(tmp_path / "x.tif", values, **options)
+    head = header(tmp_path / "x.tif")
+    kind = {"i": "signed", "u": "unsigned", "f": "float"}[values.dtype.kind]
+    assert (head.stored, head.depth) == ((kind, 8 * values.itemsize, channels), 32)
+    image = read_image(tmp_path / "x.tif", channels=channels, bits=32)
+    assert image.dtype == torch.float32
+    assert np.array_equal(image.permute(1, 2, 0), values)
+
+
+def write_bands(path: Path, values: np.ndarray, nodata: str | None = None, **options: object) -> None:
+    import tifffile
+
+    channels = values.shape[2]
+    if channels == 3:
+        options["photometric"] = "rgb"
+    else:
+        options |= {"photometric": "minisblack", "extrasamples": [0] * (channels - 1)}
+    if nodata is not None:
+        options["extratags"] = [(42113, "s", 0, nodata, True)]
+    stored = values[..., 0] if channels == 1 else values
+    tifffile.imwrite(path, stored, planarconfig="contig" if channels > 1 else None, **options)
+
+
+@needs_tifffile
+def test_nan_and_infinity_are_no_data(tmp_path: Path):
+    values = np.full((4, 5, 3), 2.0, np.float32)
+    values[0, 0, 1], values[1, 1], values[2, 2, 0] = np.nan, np.inf, -np.inf
+    write_bands(tmp_path / "x.tif", values)
+    picture = read_picture(tmp_path / "x.tif", channels=3, bits=32)
+    assert picture.valid is not None
+    assert np.argwhere(~picture.valid.numpy()).tolist() == [[0, 0], [1, 1], [2, 2]]
+    assert picture.pixels.unique().tolist() == [2.0]  # filled with the mean of the others
+
+
+@needs_tifffile
+@pytest.mark.parametrize(
+    ("name", "nodata", "marked"),
+    [
+        ("uint8", "0", [[1, 1]]),  # an ordinary value: all channels have to hold it
+        ("uint16", "0", [[1, 1]]),
+        ("int16", "0", [[0, 0], [1, 1]]),
+        ("float32", "0.0", [[0, 0], [1, 1]]),
+        ("uint8", "-9999", None),  # which no pixel can be
+        ("uint8", "none", None),
+    ],
+)
+def test_the_number_that_gdal_notes_is_no_data(tmp_path: Path, name: str, nodata: str, marked: list | None):
+    values = np.full((4, 5, 3), 7, name)
+    values[0, 0, 1], values[1, 1] = 0, 0
+    write_bands(tmp_path / "x.tif", values, nodata)
+    picture = read_picture(tmp_path / "x.tif", channels=3, bits=header(tmp_path / "x.tif").depth)
+    found = None if picture.valid is None else np.argwhere(~picture.valid.numpy()).tolist()
+    assert found == marked
+    if marked is not None:
+        assert picture.pixels[:, 1, 1].tolist() == [7, 7, 7]
+
+
+@needs_tifffile
+def test_complex_numbers_are_refused_by_their_name(tmp_path: Path):
+    import tifffile
+
+    tifffile.imwrite(tmp_path / "x.tif", np.ones((4, 4), np.complex64))
+    with pytest.raises(ValueError, match=r"x\.tif: numbers of 64 bits, complex: images have 8, 16 or 32 bits"):
+        header(tmp_path / "x.tif")
