@@ -24,6 +24,7 @@ ALIKE = 0.8  # and from which two neighbours by name are frames of one sequence
 FAR = 75  # percentile of the likeness of distant frames that half of all neighbours exceed
 ASPECT = 0.05  # how much the proportions of near-duplicates may differ
 SEQUENCE = re.compile(r"frame|video|clip|seq", re.IGNORECASE)  # names whose numbers are times, whatever they look like
+STRAY = "a picture without an image, of another size and kind than all masks: left aside"
 CHUNK = 256  # images that are compared with all others at once
 
 
@@ -49,6 +50,7 @@ def find(reading: Reading, facts: Survey, table: ClassTable | None) -> list[Find
     splits of `reading`, so data without splits have to be split before."""
     findings = [Finding("error", "no mask", str(path), "an image without a mask") for path in reading.images]
     findings += [Finding("error", "no image", str(path), "a mask without an image") for path in reading.masks]
+    findings += [Finding("warning", "stray", str(path), STRAY) for path in reading.strays]
     samples, masks = [], {}
     for split, pairs in reading.splits.items():
         for pair in pairs:

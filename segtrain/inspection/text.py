@@ -80,8 +80,8 @@ def example(root: Path, reading: Reading) -> str:
 
 
 def left_out(folder: OpenFolder) -> list[str]:
-    """What the reading of a folder leaves out, a sentence each: splits without masks; of a list, images that the best
-    other reading has; other pictures."""
+    """What the reading of a folder leaves out, a sentence each: splits without masks; pictures among the masks that are
+    none; of a list, images that the best other reading has; other pictures."""
     reading = folder.reading
     if reading.layout == "splits_csv":
         return not_listed(folder)
@@ -89,6 +89,7 @@ def left_out(folder: OpenFolder) -> list[str]:
     if reading.unlabelled:
         number, first = len(reading.unlabelled), reading.unlabelled[0]
         lines.append(f"{number} images of a split without masks are left out, such as {first}")
+    lines += [f"left aside: {stray}: among the masks, but it differs from all of them" for stray in reading.strays]
     if others := folder.not_used():
         lines.append(f"not used: {len(others)} other pictures: {by_folder(others)}")
     return lines

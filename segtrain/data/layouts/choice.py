@@ -11,8 +11,9 @@ from ...errors import UserError
 from ..files.coco import Order
 from . import folders, lists, published
 from .coco import coco_json
-from .ranking import LOOSE, best_first, equals, rank
+from .ranking import LOOSE, NAMED, best_first, equals, rank
 from .reading import Reading
+from .strays import without_strays
 from .tree import PACKED, Tree
 from .words import parse_name
 
@@ -58,7 +59,7 @@ class OpenFolder(NamedTuple):
 
     def not_used(self) -> list[str]:
         """The pictures of which the reading says nothing, as paths below the root."""
-        named = {*self.reading.images, *self.reading.masks, *self.reading.unlabelled}
+        named = {*self.reading.images, *self.reading.masks, *self.reading.unlabelled, *self.reading.strays}
         for pair in self.reading.pairs:
             named |= {pair.image, pair.mask.path}  # the path of a mask may be a folder, with all that lies in it
         path = self.tree.path
@@ -80,7 +81,8 @@ def open_folder(
     readings = [lists.with_lists(tree, reading) for reading in best_first(all_readings(tree))]
     if not readings:
         raise FileNotFoundError(nothing_found(tree))
-    return OpenFolder(tree, chosen(root, readings, layout, ties=ties), readings)
+    reading = without_strays(chosen(root, readings, layout, ties=ties))
+    return OpenFolder(tree, reading, readings)
 
 
 def all_readings(tree: Tree) -> list[Reading]:
@@ -91,9 +93,15 @@ def all_readings(tree: Tree) -> list[Reading]:
             break  # folders tell all
         for reading in layout(tree):
             files = files_of(reading)
-            if files and (files not in readings or rank(reading) < rank(readings[files])):
+            if files and (files not in readings or tells_more(reading, readings[files])):
                 readings[files] = reading
     return list(readings.values())
+
+
+def tells_more(reading: Reading, other: Reading) -> bool:
+    """Whether a reading says more about the same pairs than one of an earlier layout: names that fit anywhere do not
+    replace what folders tell, which knows the files without a partner."""
+    return reading.kind not in NAMED and rank(reading) < rank(other)
 
 
 def files_of(reading: Reading) -> frozenset[tuple[str, str, str]]:

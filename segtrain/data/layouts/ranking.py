@@ -11,6 +11,7 @@ from .reading import Reading
 from .words import is_second
 
 LOOSE = ("by_stem", "by_ending")
+NAMED = ("one_folder", *LOOSE)  # layouts that the names of files tell
 SAMPLES = 4  # masks that are looked at
 MANY = 256  # more numbers than these are no classes
 

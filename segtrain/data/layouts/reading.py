@@ -26,6 +26,7 @@ class Reading(NamedTuple):
         splits: The pairs by train, val, test or trainval; by "" where the layout has no splits.
         images: Images that have no mask in this reading; a file among them that is not there stands in a list.
         masks: Masks that have no image in this reading.
+        strays: Pictures among the masks that are none; left out.
         unlabelled: Images of a test or val split that has no masks at all, as benchmarks publish it; left out.
         classes: The content of a `classes.yaml`, where the layout itself knows it.
         sure: Whether the layout was made for data like these, or a list tells most of what is there.
@@ -38,6 +39,7 @@ class Reading(NamedTuple):
     classes: dict[str, Any] | None = None
     unlabelled: Sequence[Path] = ()
     sure: bool = False
+    strays: Sequence[Path] = ()
 
     @property
     def kind(self) -> str:
