@@ -62,6 +62,7 @@ def find(reading: Reading, facts: Survey, table: ClassTable | None) -> list[Find
                 masks[pair.mask.name] = mask
     findings += odd_images(samples)
     findings += odd_masks(masks, table)
+    findings += overlaps(masks)
     if table is not None:
         findings += absent_classes(reading.splits, facts, table)
     findings += across_splits(samples)
@@ -181,6 +182,16 @@ def odd_masks(masks: Mapping[str, MaskFacts], table: ClassTable | None) -> Itera
     for file, kind, most in odd(kinds):
         name = "channels" if kind[0] != most[0] else "bit depth"
         yield Finding("warning", name, file, f"{kind[0]} of {kind[1]} bits, most masks are {most[0]} of {most[1]} bits")
+
+
+def overlaps(masks: Mapping[str, MaskFacts]) -> Iterator[Finding]:
+    """Masks for each class that claim the same pixels: one sentence for all images."""
+    pixels = {file: facts.overlap for file, facts in masks.items() if facts.overlap}
+    if pixels:
+        most = max(pixels, key=lambda file: pixels[file])
+        others = f", and likewise in {len(pixels) - 1} more images" if len(pixels) > 1 else ""
+        detail = f"{pixels[most]} pixels belong to several classes{others}: the smaller one in an image is on top"
+        yield Finding("warning", "overlap", most, detail)
 
 
 def written(facts: MaskFacts) -> str:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import UserError
+from ..files.by_class import ClassMask
 from ..files.coco import Order
 from . import folders, lists, published
+from .class_masks import class_masks
 from .coco import coco_json
 from .ranking import LOOSE, NAMED, best_first, equals, rank
 from .reading import Reading
@@ -31,6 +33,7 @@ LAYOUTS: dict[str, Callable[[Tree], list[Reading]]] = {
     "csv": lists.csv_table,
     "listed": lists.listed,
     "coco_json": coco_json,
+    "class_masks": class_masks,
     "flat": folders.flat,
     "repeated": folders.repeated,
     "objects": folders.objects,
@@ -62,6 +65,8 @@ class OpenFolder(NamedTuple):
         named = {*self.reading.images, *self.reading.masks, *self.reading.unlabelled, *self.reading.strays}
         for pair in self.reading.pairs:
             named |= {pair.image, pair.mask.path}  # the path of a mask may be a folder, with all that lies in it
+            if isinstance(pair.mask, ClassMask):
+                named.update(file for file, _ in pair.mask.files)
         path = self.tree.path
         return [name for name in self.tree.pictures if not {path(name), path(posixpath.dirname(name))} & named]
 
@@ -79,6 +84,7 @@ def open_folder(
     """
     tree = Tree(root, outside=outside, order=order)
     readings = [lists.with_lists(tree, reading) for reading in best_first(all_readings(tree))]
+    readings = [reading for reading in readings if reading.content != "differs" or reading.kind == layout]
     if not readings:
         raise FileNotFoundError(nothing_found(tree))
     reading = without_strays(chosen(root, readings, layout, ties=ties))

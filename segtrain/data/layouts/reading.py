@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ..files.masks import Mask, MaskFile
 from ..files.pair import Pair
@@ -16,6 +16,7 @@ from .tree import Tree
 from .words import SPLITS, parse_name, split_among, split_named, tokens
 
 ORDER = (*SPLITS, "trainval", "")
+Content = Literal["", "fits", "unclear", "differs"]
 
 
 class Reading(NamedTuple):
@@ -26,6 +27,7 @@ class Reading(NamedTuple):
         splits: The pairs by train, val, test or trainval; by "" where the layout has no splits.
         images: Images that have no mask in this reading; a file among them that is not there stands in a list.
         masks: Masks that have no image in this reading.
+        content: What a few masks say of a layout that has to look at them.
         strays: Pictures among the masks that are none; left out.
         unlabelled: Images of a test or val split that has no masks at all, as benchmarks publish it; left out.
         classes: The content of a `classes.yaml`, where the layout itself knows it.
@@ -40,6 +42,7 @@ class Reading(NamedTuple):
     unlabelled: Sequence[Path] = ()
     sure: bool = False
     strays: Sequence[Path] = ()
+    content: Content = ""
 
     @property
     def kind(self) -> str:

@@ -43,12 +43,14 @@ class MaskFacts(FileFacts):
         colours: Index -> 24-bit colour of a palette mask, for the indices that occur.
         counts: Value, palette index or 24-bit colour -> pixels, for up to `MAX_VALUES` or `MAX_COLOURS` of them.
         solid: The pixels among them that equal their neighbours to the right, below and across, or nearly if `lossy`.
+        overlap: Pixels that masks of several classes claim, where each class has its own.
     """
 
     lossy: bool = False
     colours: Mapping[int, int] = field(default_factory=dict)
     counts: Mapping[int, int] = field(default_factory=dict)
     solid: Mapping[int, int] = field(default_factory=dict)
+    overlap: int = 0
 
     @property
     def rest(self) -> int:

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from ...errors import UserError
 from ..color import pack
+from ..files.by_class import ClassMask
 from ..files.images import header, is_grey, loaded, opened, orientation, read_image, shown_size
-from ..files.masks import MaskFile, read_mask
+from ..files.masks import Mask, MaskFile, read_mask
 from ..files.pair import Pair
 from .facts import ImageFacts, MaskFacts
 
@@ -53,12 +54,17 @@ def examine_mask(pair: Pair, max_pixels: int) -> MaskFacts:
                 facts.update(header_facts(image, path), lossy=is_lossy(image, path))
             facts.update(number_facts(path, max_pixels, loose=facts["lossy"]))
         else:
-            values = pair.mask.read(max_pixels, None)
+            values, facts["overlap"] = painted(pair.mask, max_pixels)
             facts.update(height=values.shape[0], width=values.shape[1], channels=1, bits=8 * values.itemsize)
             facts.update(mode="painted", format="painted", **counted(values, MAX_VALUES))
     except (UserError, OSError) as error:
         facts["problem"] = problem(error, path)
     return MaskFacts(**facts)
+
+
+def painted(mask: Mask, max_pixels: int) -> tuple[np.ndarray, int]:
+    """The values of a mask that is no file of its own, and the pixels that several classes claim."""
+    return mask.painted(max_pixels) if isinstance(mask, ClassMask) else (mask.read(max_pixels, None), 0)
 
 
 def problem(error: Exception, path: Path) -> str:

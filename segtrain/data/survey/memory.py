@@ -3,11 +3,13 @@
 import json
 import os
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..files.by_class import ClassMask
 from ..files.pair import Pair
 from .facts import ImageFacts, MaskFacts
 
@@ -71,9 +73,9 @@ class Memory:
             return None
         with suppress(sqlite3.Error, OSError, ValueError, TypeError, KeyError):
             contents = []
-            for name, path in files_of(pair):
+            for name, files in files_of(pair):
                 entry = self.table.execute("SELECT size, time, content FROM facts WHERE name = ?", [name]).fetchone()
-                if not entry or entry[:2] != stamp(path):
+                if not entry or entry[:2] != stamp(files):
                     return None
                 contents.append(json.loads(entry[2]))
             return image_facts(contents[0]), mask_facts(contents[1])
@@ -84,8 +86,8 @@ class Memory:
         if self.table is None or image.problem or mask.problem:
             return
         try:
-            for (name, path), facts in zip(files_of(pair), (image, mask), strict=True):
-                entry = [name, *stamp(path), json.dumps(asdict(facts), default=bytes.hex)]
+            for (name, files), facts in zip(files_of(pair), (image, mask), strict=True):
+                entry = [name, *stamp(files), json.dumps(asdict(facts), default=bytes.hex)]
                 self.table.execute("REPLACE INTO facts VALUES (?, ?, ?, ?)", entry)
             self.kept += 1
             if self.kept % COMMIT == 0:
@@ -95,15 +97,21 @@ class Memory:
             self.table = None
 
 
-def files_of(pair: Pair) -> tuple[tuple[str, Path], tuple[str, Path]]:
-    """(name in the memory, file) of the image and of the mask."""
+def files_of(pair: Pair) -> tuple[tuple[str, list[Path]], tuple[str, list[Path]]]:
+    """(name in the memory, files) of the image and of the mask."""
     image, mask = pair.image.absolute(), pair.mask.path.absolute()
-    return (f"image {image}", image), (f"mask {mask} {pair.mask.name}", mask)
+    name, files = f"mask {mask} {pair.mask.name}", [mask]
+    if isinstance(pair.mask, ClassMask):  # what is painted depends on the values of the classes too
+        files = [file for file, _ in pair.mask.files]
+        name += " " + " ".join(f"{file.name}={value}" for file, value in pair.mask.files)
+    elif mask.is_dir():
+        files = list(mask.iterdir())
+    return (f"image {image}", [image]), (name, files)
 
 
-def stamp(path: Path) -> tuple[int, int]:
-    """Size and time of a file; of all files in a folder the sum and the last one."""
-    states = [file.stat() for file in (path.iterdir() if path.is_dir() else (path,))]
+def stamp(files: Sequence[Path]) -> tuple[int, int]:
+    """The sizes of files together, and the time of the last one."""
+    states = [file.stat() for file in files]
     return sum(state.st_size for state in states), max(state.st_mtime_ns for state in states)
 
 

@@ -1,0 +1,404 @@
+"""Several masks for each image, one for each class, told apart by a word that recurs with other images.
+
+Numbers in place of words are objects, not classes. Whether the masks hold what the names promise is looked up in a few.
+"""
+
+import posixpath
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, zip_longest
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..files.by_class import ClassMask
+from ..files.pair import Pair
+from .agreement import agreement, hold_classes
+from .pairing import IMAGE_LIKE, LETTER, MARK, Match, Placed, among, bare, shared_affix, stem_of, suffix_of, usual_names
+from .reading import Content, Reading, as_reading
+from .tree import Tree
+from .words import DRAWN_WORDS, IMAGE_WORDS, MASK_WORDS, Role, innermost_role, listed, parse_name, split_named, tokens
+
+LAYOUT = "class_masks"
+CLASSES_TOO = listed("roi rois boundary boundaries target targets frame frames scan scans source sources")
+ROLES = (MASK_WORDS | IMAGE_WORDS) - CLASSES_TOO  # what says that a file is a mask, and of no class
+NO_CLASSES = (
+    ROLES
+    | DRAWN_WORDS
+    | listed("""
+    overlays blend preview previews ids id object objects instance instances inst panoptic class classes category fov
+    depth disparity heatmap prob probability pred prediction predictions result results superpixels bbox boxes contour
+    thumb thumbnail train visualisation
+""")
+)
+BACKGROUND = listed("background bg backgr")
+VOID = listed("void ignore ignored unlabeled unlabelled dontcare")
+COUNTED = listed("class cls category cat label layer channel")  # whose number is the name: class_3
+NUMBERED = re.compile(r"(?P<word>.*[^\W\d_].*?)[\W_]*[\W_](?P<number>\d+)")  # car_2
+
+
+class Name(NamedTuple):
+    """What names say of a picture: its split, image or mask, and the folders that say neither, each with its place in
+    the path."""
+
+    path: str
+    split: str
+    role: Role
+    folders: tuple[tuple[int, str], ...]
+
+    @property
+    def stem(self) -> str:
+        return stem_of(self.path)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return tuple(text for _, text in self.folders)
+
+
+class Guess(NamedTuple):
+    """What the name of a mask may mean: the key of its image, the word for its class (empty where it is the mask of all
+    classes), and its path with * in place of that word."""
+
+    key: tuple[str, ...]
+    word: str
+    pattern: str
+
+
+class Part(NamedTuple):
+    """A mask of an image, for the class that the word names."""
+
+    path: str
+    image: str
+    word: str
+    pattern: str
+
+
+Index = Mapping[tuple[str, tuple[str, ...]], str]  # (split, key) -> image
+
+
+def class_masks(tree: Tree) -> list[Reading]:
+    """A mask for each class: x_car.png + x_road.png, car/x.png + road/x.png, or x/car.png + x/road.png"""
+    names = named(tree)
+    found = parts_of(names)
+    parts = recurring(with_class_names(found))
+    if not is_rule(names, parts):
+        return []
+    whole = {part.image: tree.path(part.path) for part in found if not part.word}
+    if 2 * len(whole) >= len({part.image for part in parts}) and hold_classes(list(whole.values())):
+        return []
+    content, words = agreement(class_files(tree, parts))
+    if content == "fits" and 2 * len(whole) >= len({part.image for part in parts}):
+        content = "unclear"
+    if content != "differs":
+        parts = [part for part in parts if part.word in words]
+    values = class_values({part.word for part in parts})
+    reading = as_reading(tree, LAYOUT, match_of(names, found, parts))
+    return [with_masks(reading, masks_by_pattern(tree, parts, values), table_of(values), content)]
+
+
+def painted(tree: Tree, reading: Reading) -> Reading:
+    """The reading of a list that names masks by patterns, with the masks for each class that these stand for."""
+    if not any("*" in pair.mask.path.name or "*" in str(pair.mask.path.parent) for pair in reading.pairs):
+        return reading
+    masks: dict[Path, ClassMask] = {}
+    for whole in class_masks(tree):
+        masks = {pair.mask.path: pair.mask for pair in whole.pairs if isinstance(pair.mask, ClassMask)}
+        return with_masks(reading, masks, whole.classes)
+    return reading
+
+
+def with_masks(
+    reading: Reading, masks: Mapping[Path, ClassMask], classes: dict[str, Any] | None, content: Content = ""
+) -> Reading:
+    """A reading with the masks that its patterns stand for; a pattern that stands for none stays as it is."""
+    splits: dict[str, list[Pair]] = {}
+    for split, pairs in reading.splits.items():
+        splits[split] = [pair._replace(mask=masks.get(pair.mask.path, pair.mask)) for pair in pairs]
+    return reading._replace(splits=splits, classes=classes, content=content)
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+
+def named(tree: Tree) -> list[Name]:
+    """What names say of all pictures."""
+    by_folder: dict[str, Name] = {}
+    names: list[Name] = []
+    for path in tree.pictures:
+        folder = posixpath.dirname(path)
+        if folder not in by_folder:
+            by_folder[folder] = folder_name(tree.parts(path))
+        names.append(by_folder[folder]._replace(path=path))
+    return names
+
+
+def folder_name(parts: Sequence[str]) -> Name:
+    """What the folders of a picture say."""
+    split, role = "", innermost_role(parts)
+    folders: list[tuple[int, str]] = []
+    among_masks = False
+    for place, part in enumerate(parts):
+        words = parse_name(part)
+        if split_named(part):
+            split = split or split_named(part)
+        elif words.role and not (among_masks and part.lower() in CLASSES_TOO):
+            split = split or words.split
+            among_masks = words.role == "mask"
+            if words.rest:
+                folders.append((place, "_".join(words.rest)))
+        else:
+            folders.append((place, part))
+    return Name("", split, "mask" if among_masks else role, tuple(folders))
+
+
+def key_of(texts: Iterable[str]) -> tuple[str, ...]:
+    """What an image and its masks share: texts without case and ways to write an accent; x/x is x."""
+    key: list[str] = []
+    for text in texts:
+        folded = unicodedata.normalize("NFC", text).casefold()
+        if folded and key[-1:] != [folded]:
+            key.append(folded)
+    return tuple(key)
+
+
+def index_of(images: Sequence[Name]) -> Index:
+    """(split, key) -> the image that alone has it: by its whole name, or else without the word for images in it, or
+    without what all images begin or end with. Masks that lie in no split find images of any split."""
+    prefix, ending = shared_by(images)
+    ways: list[Callable[[str], str]] = [
+        lambda stem: stem.removeprefix(prefix).removesuffix(ending),
+        lambda stem: stem.removeprefix(prefix),
+        lambda stem: stem.removesuffix(ending),
+        bare,
+        str,
+    ]
+    index: dict[tuple[str, tuple[str, ...]], str] = {}
+    for way in ways:
+        owners: dict[tuple[str, tuple[str, ...]], list[Name]] = defaultdict(list)
+        for image in images:
+            key = key_of((*image.texts, way(image.stem)))
+            for split in {"", image.split}:
+                owners[split, key].append(image)
+        for key, group in owners.items():
+            first, *others = sorted(group, key=lambda image: IMAGE_LIKE.index(suffix_of(image.path)))
+            if all(suffix_of(other.path) != suffix_of(first.path) for other in others):
+                index[key] = first.path
+    return index
+
+
+def shared_by(images: Sequence[Name]) -> tuple[str, str]:
+    """What the usual names of photos begin and end with."""
+    suffix = min((suffix_of(image.path) for image in images), key=IMAGE_LIKE.index, default="")
+    return shared_affix(usual_names([image.stem for image in images if suffix_of(image.path) == suffix]))
+
+
+def parts_of(names: Sequence[Name]) -> list[Part]:
+    """The masks among pictures with what their names say; none where most images have one of their own name."""
+    masks = [name for name in names if name.role != "image"]
+    images = [name for name in names if name.role != "mask"]
+    for _ in range(2):  # what was a mask is no image for others: x_car, x_car_window
+        index = index_of(images)
+        parts = list(filter(None, (part_of(mask, index) for mask in masks)))
+        whole = sum(not part.word for part in parts)
+        if 2 * whole >= len(parts):
+            return []
+        taken = {part.path for part in parts}
+        images = [image for image in images if image.path not in taken]
+    return parts
+
+
+def part_of(mask: Name, index: Index) -> Part | None:
+    for guess in guesses(mask):
+        image = index.get((mask.split, guess.key))
+        if image and image != mask.path:
+            return Part(mask.path, image, guess.word, guess.pattern)
+    return None
+
+
+def guesses(mask: Name) -> Iterator[Guess]:
+    """What the name of a mask may mean, from the plainest on."""
+    texts, stem = mask.texts, without_role(mask.stem)
+    yield Guess(key_of((*texts, mask.stem)), "", mask.path)
+    yield Guess(key_of((*texts, stem)), "", mask.path)
+    for place, word in reversed(mask.folders):
+        others = [text for other, text in mask.folders if other != place]
+        parts = mask.path.split("/")
+        pattern = "/".join(("*" if i == place else part) for i, part in enumerate(parts))
+        yield Guess(key_of((*others, stem)), word, pattern)
+        for cut in cuts(stem):
+            if key_of([cut.word]) == key_of([word]):
+                yield Guess(key_of((*others, cut.base)), word, renamed(pattern, stem, cut.starred))
+    if texts:
+        yield Guess(key_of(texts), stem, renamed(mask.path, stem, "*"))
+    for cut in cuts(stem):
+        yield Guess(key_of((*texts, cut.base)), cut.word, renamed(mask.path, stem, cut.starred))
+
+
+def renamed(path: str, old: str, new: str) -> str:
+    """The path of a file in whose name `old` becomes `new`."""
+    folder, name = posixpath.split(path)
+    return posixpath.join(folder, name.replace(old, new, 1) if old else new)
+
+
+class Cut(NamedTuple):
+    """A name cut in two: what may be that of the image, what may be that of a class, and the whole with * for this."""
+
+    base: str
+    word: str
+    starred: str
+
+
+def cuts(stem: str) -> Iterator[Cut]:
+    """All ways to cut a name in two at a mark: the longest names of images first, before the word or behind it."""
+    marks = list(MARK.finditer(stem))
+    for mark in reversed(marks):
+        yield Cut(stem[: mark.start()], stem[mark.end() :], stem[: mark.end()] + "*")
+    for mark in marks:
+        yield Cut(stem[mark.end() :], stem[: mark.start()], "*" + stem[mark.start() :])
+
+
+def without_role(stem: str) -> str:
+    """A name without the words at its ends that say mask: x_car_mask -> x_car; nothing is left of mask."""
+    words = MARK.split(stem)
+    marks = MARK.findall(stem)
+    while words and words[-1].lower() in ROLES:
+        words.pop()
+        marks = marks[: max(len(words) - 1, 0)]
+    while words and words[0].lower() in ROLES:
+        words.pop(0)
+        marks = marks[1:]
+    return "".join(chain(*zip_longest(words, marks, fillvalue="")))
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+def with_class_names(parts: Sequence[Part]) -> list[Part]:
+    """The parts whose words are those of classes, under one name for each class. A number behind a word counts objects
+    where it goes up to another number in another image; else it is a part of the name."""
+    named_parts = [part._replace(word=without_role(part.word)) for part in parts]
+    named_parts = [part for part in named_parts if is_class(part.word)]
+    numbers: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
+    for part in named_parts:
+        if match := NUMBERED.fullmatch(part.word):
+            numbers[match["word"].casefold()][part.image].add(int(match["number"]))
+    counted = {word for word, by_image in numbers.items() if word not in COUNTED and counts_objects(by_image.values())}
+    written: dict[str, Counter[str]] = defaultdict(Counter)
+    words: list[str] = []
+    for part in named_parts:
+        match = NUMBERED.fullmatch(part.word)
+        word = match["word"] if match and match["word"].casefold() in counted else part.word
+        words.append(MARK.sub("_", unicodedata.normalize("NFC", word)).strip("_"))
+        written[words[-1].casefold()][words[-1]] += 1
+    names = {key: forms.most_common(1)[0][0] for key, forms in written.items()}
+    return [part._replace(word=names[word.casefold()]) for part, word in zip(named_parts, words, strict=True)]
+
+
+def is_class(word: str) -> bool:
+    """Whether a word can be the name of a class: neither a number, nor what says mask or drawn for people."""
+    return bool(LETTER.search(word)) and not NO_CLASSES.issuperset(tokens(word))
+
+
+def counts_objects(numbers: Iterable[set[int]]) -> bool:
+    """Whether the numbers behind a word in each image go from 0 or 1 up without a gap, not always equally far; or are
+    always one number."""
+    sets = list(numbers)
+    gapless = all(min(group) <= 1 and max(group) - min(group) < len(group) for group in sets)
+    lengths = {len(group) for group in sets}
+    return gapless and (len(lengths) > 1 or lengths == {1})
+
+
+def recurring(parts: Sequence[Part]) -> list[Part]:
+    """The parts, if most of their words recur in other images; else none: such words tell objects apart, as numbers."""
+    images: dict[str, set[str]] = defaultdict(set)
+    for part in parts:
+        images[part.word].add(part.image)
+    often = [word for word, group in images.items() if len(group) > 1]
+    return list(parts) if len(often) > 1 and 2 * len(often) >= len(images) else []
+
+
+def is_rule(names: Sequence[Name], parts: Sequence[Part]) -> bool:
+    """Whether two images or more have masks of several classes, and half of the images that should have masks have."""
+    words: dict[str, set[str]] = defaultdict(set)
+    for part in parts:
+        words[part.image].add(part.word)
+    splits = {name.split for name in names if name.path in words}
+    images = [name for name in names if name.role == "image" and name.split in splits]
+    several = sum(len(group) > 1 for group in words.values())
+    return several > 1 and 2 * len(words) >= len(images)
+
+
+def class_values(words: Iterable[str]) -> dict[str, int]:
+    """Class -> value in the masks: 0 for what is called background, and from 1 on in the order of the names."""
+    values: dict[str, int] = {}
+    for word in sorted(words, key=lambda word: (word.casefold() in VOID, word.casefold())):
+        values[word] = 0 if word.casefold() in BACKGROUND else len(set(values.values()) - {0}) + 1
+    return values
+
+
+def table_of(values: Mapping[str, int]) -> dict[str, Any]:
+    """The content of a `classes.yaml` for these values; 0 is what no class has, and void counts nowhere."""
+    by_value = {value: word for word, value in values.items()}
+    ignore = next((value for word, value in values.items() if word.casefold() in VOID), None)
+    by_value.setdefault(0, "background")
+    classes = [{"name": name, "values": [value]} for value, name in sorted(by_value.items()) if value != ignore]
+    return {"ignore": ignore, "classes": classes}
+
+
+# --- images and their masks -------------------------------------------------------------------------------------------
+
+
+def class_files(tree: Tree, parts: Sequence[Part]) -> dict[str, dict[str, list[Path]]]:
+    """Image -> class -> files."""
+    files: dict[str, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
+    for part in parts:
+        files[part.image][part.word].append(tree.path(part.path))
+    return files
+
+
+def patterns(parts: Sequence[Part]) -> dict[str, str]:
+    """Image -> the pattern of its masks, of the first one where they have several."""
+    by_image: dict[str, str] = {}
+    for part in parts:
+        by_image.setdefault(part.image, part.pattern)
+    return by_image
+
+
+def masks_by_pattern(tree: Tree, parts: Sequence[Part], values: Mapping[str, int]) -> dict[Path, ClassMask]:
+    files: dict[str, list[tuple[Path, int]]] = defaultdict(list)
+    for part in parts:
+        files[part.image].append((tree.path(part.path), values[part.word]))
+    masks: dict[Path, ClassMask] = {}
+    for image, pattern in patterns(parts).items():
+        masks[tree.path(pattern)] = ClassMask(tree.path(pattern), tuple(files[image]))
+    return masks
+
+
+def match_of(names: Sequence[Name], found: Sequence[Part], parts: Sequence[Part]) -> Match:
+    """Images with the patterns of their masks, and what is left over: images without masks, masks without an image."""
+    pattern_of = patterns(parts)
+    placed = {name.path: Placed(name.path, name.split, name.texts, "") for name in names}
+    pairs = [(placed[image], placed[image]._replace(path=pattern)) for image, pattern in pattern_of.items()]
+    known = {part.path for part in found}
+    words = {part.word.casefold() for part in parts}
+    images: list[Placed] = []
+    masks: list[Placed] = []
+    unclear: list[Placed] = []
+    for name in names:
+        if name.path in known or name.path in pattern_of:
+            continue
+        if name.role == "mask" or names_class(name, words):
+            masks.append(placed[name.path])
+        elif name.role == "image":
+            images.append(placed[name.path])
+        else:
+            unclear.append(placed[name.path])
+    beside = among(unclear, [image for image, _ in pairs])
+    return Match(pairs, [*images, *sorted(beside)], masks)
+
+
+def names_class(name: Name, words: Container[str]) -> bool:
+    """Whether a file, or a folder that it lies in, is called after one of the classes."""
+    ends = [cut.word for cut in cuts(without_role(name.stem))]
+    return any(word.casefold() in words for word in (*ends, *name.texts, name.stem))
