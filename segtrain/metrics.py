@@ -33,7 +33,9 @@ class ConfusionMatrix(Metric):
         """Count the most likely class of logits (N, classes, H, W) against mask (N, H, W)."""
         pairs = logits.argmax(1).add_(mask, alpha=self.num_classes)
         pairs.masked_fill_(mask == self.void, self.num_classes**2)  # a bin for void is cheaper than selecting the rest
-        counts = torch.bincount(pairs.flatten(), minlength=self.num_classes**2 + 1)
+        counts = torch.zeros(self.num_classes**2 + 1, dtype=torch.int64, device=pairs.device)
+        one = torch.ones((), dtype=torch.int64, device=pairs.device)
+        counts.scatter_add_(0, pairs.flatten(), one.expand(pairs.numel()))  # on a GPU, bincount would wait for it
         self.matrix += counts[:-1].view(self.num_classes, self.num_classes)
         self.void_pixels += counts[-1]
         self.images += len(mask)
@@ -90,10 +92,9 @@ class FirstNotFinite(Metric):
     def update(self, loss: Tensor, step: int) -> None:
         self.step = torch.where(loss.isfinite(), self.step, self.step.clamp(max=step))
 
-    def compute(self) -> int | None:
-        """The number of the first such step; `None` if every loss was finite."""
-        step = int(self.step)
-        return None if step == self.NEVER else step
+    def compute(self) -> Tensor:
+        """The number of the first such step, int64; `NEVER` if every loss was finite."""
+        return self.step
 
 
 def class_iou(matrix: Tensor) -> Tensor:

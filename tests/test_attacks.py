@@ -300,6 +300,22 @@ def claims_more(place: Place) -> bytes:
     return rezipped(content, grow)
 
 
+def many_of_one_member(place: Place) -> bytes:
+    """An archive whose list names one member of 4 MiB 400 times, as members in one another would be."""
+    with zipfile.ZipFile(file := io.BytesIO(), "w") as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps({}, 2))
+        archive.writestr("archive/data/0", bytes(4 << 20))
+        archive.filelist.extend(archive.filelist[-1:] * 400)
+    return file.getvalue()
+
+
+def copies(number: int) -> bytes:
+    """A pickle of a mapping with as many entries, and of as many copies of it."""
+    pairs = b"".join(b"(J" + struct.pack("<i", i) + b"K\x00t" for i in range(number))
+    make = b"ccollections\nOrderedDict\nq\x00](" + pairs + b"e\x85q\x01R"
+    return b"\x80\x02](" + make + b"h\x00h\x01R" * number + b"e."
+
+
 FILES: dict[str, Callable[[Place], bytes]] = {
     "a pickle": lambda place: pickle.dumps(touch(place)),
     "a pickle of protocol 0": lambda place: b"cposix\nsystem\n(S'touch " + str(place.ran).encode() + b"'\ntR.",
@@ -338,6 +354,19 @@ FILES: dict[str, Callable[[Place], bytes]] = {
     "room for more than there is": with_pickle(
         b"\x80\x02cbuiltins\nbytearray\n\x8a\x06" + b"\0\0\0\0\0\x01" + b"\x85R."
     ),
+    "half a gigabyte of nothing": with_pickle(
+        b"\x80\x02cbuiltins\nbytearray\nJ" + struct.pack("<i", 1 << 29) + b"\x85R."
+    ),
+    "text that doubles": with_pickle(
+        b"\x80\x02" + b"c_codecs\nencode\n" * 3 + b"X\x04\0\0\0\xc3\xbf\xc3\xbfX\x06\0\0\0latin1\x86R."
+    ),
+    "a storage without its file": with_pickle(
+        b"\x80\x02ctorch.storage\nUntypedStorage\nJ" + struct.pack("<i", 1 << 29) + b"\x85R."
+    ),
+    "copies of a mapping": with_pickle(copies(5000)),
+    "attributes of many objects": with_pickle(b"\x80\x02](" + b"ccollections\nOrderedDict\n)R}b" * 100 + b"e."),
+    "one member many times": many_of_one_member,
+    "a pickle before the archive": lambda place: pickle.dumps(touch(place), 2) + place.best.read_bytes(),
     "a hundred thousand brackets": with_pickle(b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b"."),
     "lists of lists among the weights": lambda place: saved({**place.content, "state_dict": {"network.a": shared(30)}}),
     "weights under numbers": changed(state_dict={1: torch.zeros(1)}),
@@ -364,6 +393,24 @@ def test_a_file_that_is_no_checkpoint_is_refused_and_does_nothing(place: Place, 
     file = place.here / "strange.ckpt"
     file.write_bytes(make(place))
     load_is_refused(place, file)
+
+
+REASONS = {
+    "half a gigabyte of nothing": "builtins.bytearray",
+    "text that doubles": "_codecs.encode",
+    "a storage without its file": "torch.storage.UntypedStorage",
+    "copies of a mapping": "copies a mapping",
+    "attributes of many objects": "attributes to 100 objects",
+    "one member many times": "larger than the file",
+    "a pickle before the archive": "does not begin",
+}
+
+
+@pytest.mark.parametrize(("kind", "reason"), REASONS.items(), ids=REASONS)
+def test_what_would_multiply_is_refused_before_it_is_read(place: Place, kind: str, reason: str):
+    file = place.here / "strange.ckpt"
+    file.write_bytes(FILES[kind](place))
+    load_is_refused(place, file, re.escape(reason))
 
 
 DOORS = {
@@ -792,6 +839,33 @@ def link_to(target: str) -> Callable[[Path], None]:
     return make
 
 
+def tiff_page(place: int, side: int, channels: int = 1, tag: tuple[int, int] | None = None, after: int = 0) -> bytes:
+    """A page of a TIFF that stands at `place`: square, of 8 bits, perhaps with a `tag` of (bytes, their place)."""
+    tags = [(256, 4, 1, side), (257, 4, 1, side), (258, 3, 1, 8), (262, 3, 1, 1), (277, 3, 1, channels)]
+    tags += [(65000, 1, *tag)] if tag else []
+    page = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", *entry) for entry in tags)
+    following = place + len(page) + 4 if after else 0
+    return (b"II*\0\x08\0\0\0" if place == 8 else b"") + page + struct.pack("<I", following)
+
+
+def pages_of_one_tag(pages: int, size: int) -> bytes:
+    """A TIFF whose pages all point at one tag of that many bytes, which lies behind them."""
+    length = len(tiff_page(9, 8, tag=(0, 0)))
+    end = 8 + pages * length
+    made = [tiff_page(8 + n * length, 8, tag=(size, end), after=pages - 1 - n) for n in range(pages)]
+    return b"".join(made) + bytes(size)
+
+
+def as_tiff(content: bytes) -> Callable[[Path], Any]:
+    """Puts a TIFF in the place of an image."""
+
+    def put(path: Path) -> None:
+        path.unlink()
+        path.with_suffix(".tif").write_bytes(content)
+
+    return put
+
+
 IMAGE, TABLE, NAME = "images/train/1.png", "classes.yaml", "images/train"
 DATA: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "a tag that runs code": (TABLE, lambda p: p.write_text(f"!!python/object/apply:os.system ['touch {p}/../../ran']")),
@@ -822,6 +896,8 @@ DATA: dict[str, tuple[str, Callable[[Path], Any]]] = {
             b"II*\0\x08\0\0\0\2\0" + struct.pack("<HHIIHHIII", 256, 4, 1, 2**32 - 1, 257, 4, 1, 2**32 - 1, 0)
         ),
     ),
+    "a thousand pages with one large tag": (IMAGE, as_tiff(pages_of_one_tag(1024, 1_000_000))),
+    "a thousand large channels": (IMAGE, as_tiff(tiff_page(8, 20_000, channels=1024))),
     "a script": (IMAGE, lambda p: p.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(ran) (w) file\n")),
     "a picture of links": (IMAGE, lambda p: p.write_text("<svg><image href='file:///etc/passwd'/></svg>")),
     "an image that is a pipe": (IMAGE, pipe),

@@ -3,6 +3,7 @@
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
+from os import SEEK_END
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -11,9 +12,11 @@ from torch import Tensor
 
 from ..build import inside
 from ..errors import UserError
+from .pickles import refuse_pickle
 
 RECORD = "segtrain"  # our entry in Lightning's checkpoint
 VERSION = 1
+ZIP = b"PK\3\4"  # how a zip archive with members begins
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -41,15 +44,25 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def refuse_damage(file: BinaryIO) -> None:
-    """Raises UserError unless every member of the archive has the checksum that was stored with it.
+    """Raises UserError unless every member of the archive has the checksum that was stored with it, and the pickle does
+    no more than those of checkpoints.
 
-    torch writes members uncompressed: others could grow without end as they are read.
+    torch writes members uncompressed, one after the other: others could grow without end as they are read.
     """
+    if file.read(len(ZIP)) != ZIP:  # torch would read it as one of its older formats
+        raise UserError("it does not begin as torch.save writes it")
     with zipfile.ZipFile(file) as archive:
-        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+        members = archive.infolist()
+        plain = [m.compress_type == zipfile.ZIP_STORED and m.compress_size == m.file_size for m in members]
+        if not all(plain):
             raise UserError("it has compressed members, as torch never writes them")
+        if sum(member.file_size for member in members) > file.seek(0, SEEK_END):
+            raise UserError("its members are larger than the file")
         if damaged := archive.testzip():
             raise UserError(f"the checksum of {damaged} is wrong")
+        pickles = [member for member in members if member.filename.lower().endswith(".pkl")]
+        for member in pickles:  # more than one, unless torch wrote it: whichever is read, it was looked through
+            refuse_pickle(archive.read(member))
 
 
 def refuse_hollow(path: Path, content: Any) -> None:

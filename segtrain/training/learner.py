@@ -19,18 +19,20 @@ Where a validation is due, it follows: `on_validation_epoch_start`, `validation_
 `on_validation_epoch_end` of the learner, then `on_validation_end` of Mosaic, ProgressBar and Checkpoint.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
-from torch.optim.swa_utils import AveragedModel
 
 from ..errors import UserError
 from ..metrics import ConfusionMatrix, FirstNotFinite, Ratio, mean_iou
+from .average import MovingAverage
 from .scoring import Batch, Validator, confusion_of
 
 RUNNING = ("train_confusion", "train_loss")  # metrics that are not over when a checkpoint is written
@@ -81,7 +83,7 @@ class Learner(Validator):
             return network(image)
 
         self.train_network = torch.compile(forward) if compile else forward
-        self.average = None if ema is None else moving_average(network, ema)
+        self.average = None if ema is None else MovingAverage(network, ema)
         self.train_confusion = ConfusionMatrix(len(class_names), void)
         self.train_loss = Ratio()
         self.first_not_finite = FirstNotFinite()
@@ -149,13 +151,17 @@ class Learner(Validator):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def refuse_divergence(self) -> None:
-        """Raises Diverged if the loss was ever NaN or infinite, or if a weight is."""
-        step = self.first_not_finite.compute() if self.first_not_finite.update_called else None
-        if step is not None:
-            raise Diverged(step, "the loss")
-        for name, parameter in self.network.named_parameters():
-            if not parameter.isfinite().all():
-                raise Diverged(max(self.trainer.global_step - 1, 0), f"the weight {name}")
+        """Raises Diverged if the loss was ever NaN or infinite, or if a weight is. Waits for the device once."""
+        step = self.first_not_finite.step
+        if self.first_not_finite.update_called:
+            step = self.first_not_finite.compute()
+        largest = get_total_norm(self.network.parameters(), math.inf)  # not finite, if any weight is not
+        first, size = torch.stack([step.double(), largest.to(step.device).double()]).tolist()
+        if first < FirstNotFinite.NEVER:
+            raise Diverged(int(first), "the loss")
+        if not math.isfinite(size):
+            names = [name for name, weight in self.network.named_parameters() if not weight.isfinite().all()]
+            raise Diverged(max(self.trainer.global_step - 1, 0), f"the weight {names[0]}")
 
     def on_validation_epoch_start(self) -> None:
         """Processes have each seen other images: the statistics of batch norm, in the average too, are the first's."""
@@ -218,22 +224,3 @@ def apply_color(image: Tensor, color: Tensor) -> Tensor:
         image = image.to(color.dtype) / torch.iinfo(image.dtype).max
     mixed = torch.einsum("ndc,nchw->ndhw", color[..., :-1], image) + color[..., -1, None, None]
     return mixed.clamp(0, 1).to(memory_format=torch.channels_last)
-
-
-def moving_average(network: nn.Module, decay: float) -> AveragedModel:
-    """A copy of the network that follows it slowly, and takes no gradients.
-
-    The decay grows with the number n of updates as (1 + n) / (10 + n), like that of TensorFlow's
-    ExponentialMovingAverage: without this ramp, the average of a short training would be its beginning.
-    """
-
-    @torch.no_grad()
-    def update(averages: Sequence[Tensor], values: Sequence[Tensor], updates: Tensor | int) -> None:
-        weight = 1 - min(decay, (1 + float(updates)) / (10 + float(updates)))
-        for average, value in zip(averages, values, strict=True):
-            if average.is_floating_point():
-                average.lerp_(value, weight)
-            else:
-                average.copy_(value)
-
-    return AveragedModel(network, multi_avg_fn=update, use_buffers=True).requires_grad_(False)

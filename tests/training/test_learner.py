@@ -8,10 +8,11 @@ import torch
 from lightning.pytorch import Trainer
 from torch import nn
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader
 
 from segtrain.losses import CrossEntropy
-from segtrain.training.learner import Diverged, Learner, apply_color, moving_average
+from segtrain.training.learner import Diverged, Learner, apply_color
 from segtrain.training.schedules import poly
 
 VOID, CLASSES = 9, 3
@@ -173,10 +174,31 @@ def test_the_average_follows_the_weights_with_a_growing_decay():
     assert module.scored is not module.network
 
 
-def test_integer_buffers_are_copied_into_the_average():
-    average, value = torch.tensor(3), torch.tensor(8)
-    moving_average(nn.Identity(), 0.9).multi_avg_fn([average], [value], 100)
-    assert int(average) == 8
+class Waits(TorchDispatchMode):
+    """Notes the operations for which a GPU's answer would be waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noted: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if any(word in str(func) for word in ("local_scalar_dense", "bincount", "nonzero", "is_nonzero")):
+            self.noted.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_training_step_never_waits_for_the_device():
+    waits, steps = Waits(), []
+
+    class Watched(Learner):
+        def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+            with waits:
+                super().optimizer_step(*args, **kwargs)
+            steps.append(self.trainer.global_step)
+
+    fit(learner(WithAuxiliary(), Watched, ema=0.9), list(batches(3)))
+    assert len(steps) == 3
+    assert waits.noted == []
 
 
 def test_the_learning_rate_follows_the_schedule_step_by_step():

@@ -22,8 +22,8 @@ def channel_statistics(source: Source, images: int = 200) -> tuple[list[float], 
 
 def count_classes(source: Source, classes: ClassTable) -> Tensor:
     """Pixels of each class in all masks, (classes,) int64."""
-    counts = torch.zeros(len(classes), dtype=torch.int64)
+    counts = np.zeros(len(classes), np.int64)
     for index in range(len(source)):
-        mask = source.read_mask(index).long()
-        counts += torch.bincount(mask[mask != classes.void], minlength=len(classes))
-    return counts
+        values = source.read_mask(index).numpy().ravel()
+        counts += np.bincount(values, minlength=classes.void + 1)[: len(classes)]  # void is above all classes
+    return torch.from_numpy(counts)

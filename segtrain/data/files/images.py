@@ -261,6 +261,12 @@ def refuse_page(page: tiff.Page, max_pixels: int) -> None:
     """Raises an error for a TIFF beyond Pillow that cannot be read, or has more than `max_pixels`."""
     if page.height * page.width > max_pixels:
         raise Image.DecompressionBombError(f"{page.height * page.width} pixels")
+    in_colours = page.height * page.width * page.channels // 3
+    if in_colours > max_pixels:
+        raise Unfit(
+            f"{page.what} take as much memory as {in_colours} pixels in colours, more than data.max_pixels="
+            f"{max_pixels}: not decoded"
+        )
     if page.problem:
         raise Unfit(page.problem)
 

@@ -3,10 +3,11 @@
 import importlib
 import importlib.util
 import logging
+import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
@@ -43,22 +44,44 @@ class Page(NamedTuple):
 
 def beyond_pillow(path: Path) -> Page | None:
     """What a TIFF holds that Pillow cannot read, or would not read whole; `None` leaves to Pillow other files, by their
-    names, and errors."""
+    names, and damage. Raises UserError for a file whose tags are larger than it."""
     if path.suffix.lower() not in (".tif", ".tiff"):
         return None
     try:
         with warnings.catch_warnings(action="ignore"):
             pages = directories(path)
             return page_of(pages) if pages else None
+    except Unfit as error:
+        raise UserError(f"{path}: {error}") from None
     except Exception:  # a damaged file, of which many types come: Pillow says what is wrong
         return None
+
+
+class Rationed:
+    """A file of which little more is read than it holds: its pages may all point at the same large tag.
+
+    Raises:
+        Unfit: For more bytes than twice those of the file, and a million.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file, self.seek, self.tell = file, file.seek, file.tell
+        self.left = 2 * os.fstat(file.fileno()).st_size + 1_000_000
+
+    def read(self, size: int) -> bytes:
+        content = self.file.read(size)
+        self.left -= len(content)
+        if self.left < 0:
+            raise Unfit("its tags are larger than the file: not decoded")
+        return content
 
 
 def directories(path: Path) -> list[ImageFileDirectory_v2]:
     """The tags of every page."""
     if not path.is_file():
         return []
-    with path.open("rb") as file:
+    with path.open("rb") as stream:
+        file = Rationed(stream)
         start = file.read(8)
         if start[:4] not in MAGIC:
             return []
@@ -69,7 +92,7 @@ def directories(path: Path) -> list[ImageFileDirectory_v2]:
             seen.add(place)
             file.seek(place)
             tags = ImageFileDirectory_v2(start)
-            tags.load(file)
+            tags.load(file)  # type: ignore[arg-type]
             pages.append(tags)
             place = tags.next
         return pages

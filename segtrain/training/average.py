@@ -1,0 +1,55 @@
+"""The moving average of a network's weights."""
+
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+
+class MovingAverage(nn.Module):
+    """A copy of a network that follows it slowly, and takes no gradients.
+
+    The decay grows with the number n of updates as (1 + n) / (10 + n), like that of TensorFlow's
+    ExponentialMovingAverage: without this ramp, the average of a short training would be its beginning. The number is
+    kept as a Python int too, so that no update waits for the device, which torch's AveragedModel does twice.
+
+    Args:
+        decay: The greatest share of the average that stays in an update, 0 to 1.
+    """
+
+    n_averaged: Tensor
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        super().__init__()
+        self.module = deepcopy(network).requires_grad_(False)
+        self.decay, self.updates = decay, 0
+        self.register_buffer("n_averaged", torch.zeros((), dtype=torch.int64))
+        self.register_load_state_dict_post_hook(take_count)
+
+    @torch.no_grad()
+    def update_parameters(self, network: nn.Module) -> None:
+        """Move towards the network; the first update copies it."""
+        averages, values = [], []
+        for average, value in zip(tensors(self.module), tensors(network), strict=True):
+            if average.is_floating_point():
+                averages.append(average)
+                values.append(value)
+            else:
+                average.copy_(value)
+        n = self.updates
+        decay = min(self.decay, (1 + n) / (10 + n)) if n else 0.0
+        get_ema_multi_avg_fn(decay)(averages, values, n)
+        self.updates += 1
+        self.n_averaged += 1
+
+
+def tensors(network: nn.Module) -> list[Tensor]:
+    """Weights and buffers."""
+    return [*network.parameters(), *network.buffers()]
+
+
+def take_count(average: MovingAverage, _: Any) -> None:
+    """Go on counting where a checkpoint stopped."""
+    average.updates = int(average.n_averaged)
