@@ -8,11 +8,13 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from ..data.classes import ClassTable
+from ..data.files.by_class import ClassMask
 from ..data.files.pair import Pair
 from ..data.findings import Finding, find
 from ..data.folder import class_table, unpaired
 from ..data.layouts.choice import OpenFolder
 from ..data.layouts.splits import group_of, place, with_splits
+from ..data.layouts.tree import beside_root
 from ..data.proposal.class_files import read_class_file
 from ..data.proposal.proposal import propose
 from ..data.survey.memory import remembered
@@ -90,12 +92,29 @@ def describe(folder: OpenFolder, classes: Mapping[str, Any] | None, facts: Surve
         if file:
             source = f"the masks and {file.path.relative_to(folder.root).as_posix()}"
         return Described(proposal.spec, source, False, proposal.kind, proposal.notes)
-    source = "classes.yaml"
+    by_class = [pair.mask for pair in folder.reading.pairs if isinstance(pair.mask, ClassMask)]
+    if by_class:
+        return Described(table.spec, source_of(folder, classes), True, "a mask for each class", notes_on(by_class))
+    return Described(table.spec, source_of(folder, classes), True, propose(masks, None).kind, [])
+
+
+def source_of(folder: OpenFolder, classes: Mapping[str, Any] | None) -> str:
+    """Where the table of classes stands that a training finds."""
     if classes:
-        source = "the settings"
-    elif folder.reading.classes:
-        source = folder.reading.layout
-    return Described(table.spec, source, True, propose(masks, None).kind, [])
+        return "the settings"
+    places = (folder.root, beside_root(folder.root))
+    if any((place / "classes.yaml").is_file() for place in places):
+        return "classes.yaml"
+    return folder.reading.layout
+
+
+def notes_on(masks: Sequence[ClassMask]) -> list[str]:
+    """What is assumed where an image lacks masks of some classes."""
+    values = [set(mask.by_value()) for mask in masks]
+    lacking = sum(set.union(*values) != own for own in values)
+    if not lacking:
+        return []
+    return [f"{lacking} of {len(masks)} images have no mask for some class: it is taken not to be there."]
 
 
 def proposed(splits: Mapping[str, Sequence[Pair]], group: re.Pattern[str] | None) -> dict[str, list[Pair]]:

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import UserError
-from ..files.by_class import ClassMask
 from ..files.coco import Order
 from . import folders, lists, published
 from .class_masks import class_masks
 from .coco import coco_json
 from .ranking import LOOSE, NAMED, best_first, equals, rank
-from .reading import Reading
+from .reading import Reading, mask_files
 from .strays import without_strays
 from .tree import PACKED, Tree
 from .words import parse_name
@@ -62,11 +61,9 @@ class OpenFolder(NamedTuple):
 
     def not_used(self) -> list[str]:
         """The pictures of which the reading says nothing, as paths below the root."""
-        named = {*self.reading.images, *self.reading.masks, *self.reading.unlabelled, *self.reading.strays}
+        named: set[Path] = {*self.reading.images, *self.reading.masks, *self.reading.unlabelled, *self.reading.strays}
         for pair in self.reading.pairs:
-            named |= {pair.image, pair.mask.path}  # the path of a mask may be a folder, with all that lies in it
-            if isinstance(pair.mask, ClassMask):
-                named.update(file for file, _ in pair.mask.files)
+            named |= {pair.image, pair.mask.path, *mask_files(pair.mask)}
         path = self.tree.path
         return [name for name in self.tree.pictures if not {path(name), path(posixpath.dirname(name))} & named]
 

@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -77,6 +78,7 @@ class Part(NamedTuple):
 Index = Mapping[tuple[str, tuple[str, ...]], str]  # (split, key) -> image
 
 
+@lru_cache(maxsize=2)
 def class_masks(tree: Tree) -> list[Reading]:
     """A mask for each class: x_car.png + x_road.png, car/x.png + road/x.png, or x/car.png + x/road.png"""
     names = named(tree)

@@ -12,7 +12,7 @@ from pathlib import Path
 from ...errors import UserError
 from ..files.images import SUFFIXES
 from ..files.pair import Pair
-from . import coco
+from . import class_masks, coco
 from .pairing import bare, folders_of, stem_of, suffix_of
 from .reading import Reading, Row, from_rows, in_order, mostly_found, numbered
 from .tree import Tree, beside_root
@@ -37,7 +37,8 @@ def splits_csv(tree: Tree) -> list[Reading]:
     for path in (tree.root / "splits.csv", beside_root(tree.root) / "splits.csv"):
         if path.is_file():
             rows = parse_table(tree, text_of(path), str(path), united=True)
-            return [coco.painted(tree, from_rows(tree, "splits_csv", rows))]
+            reading = coco.painted(tree, from_rows(tree, "splits_csv", rows))
+            return [class_masks.painted(tree, reading)]
     return []
 
 
@@ -180,7 +181,8 @@ def parse_table(tree: Tree, text: str, path: str, *, united: bool = False) -> li
             raise UserError(f"{path}, line {number}: {len(fields)} fields, but {len(header)} columns")
         row_split = split_in(fields[split], f"{path}, line {number}") if split is not None else ""
         mask_folder = tree.find_folder(fields[mask], folder) if united else None
-        mask_path = mask_folder or picture(tree, folder, fields[mask], "mask")
+        pattern = fields[mask].strip() if united and "*" in fields[mask] else ""  # a mask for each class
+        mask_path = mask_folder or pattern or picture(tree, folder, fields[mask], "mask")
         rows.append(Row(picture(tree, folder, fields[image], "image"), mask_path, row_split, fields[image].strip()))
     return rows
 

@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from ..files.by_class import ClassMask
 from ..files.masks import Mask, MaskFile
 from ..files.pair import Pair
 from ..files.united import UnitedMask
@@ -104,6 +105,13 @@ def mask_at(tree: Tree, path: str) -> Mask:
     """The mask in a file, which need not be there if a list names it, or in all files of a folder together."""
     files = tree.below(path) if path not in tree.known else []
     return UnitedMask(tree.path(path), tuple(map(tree.path, files))) if files else MaskFile(tree.path(path))
+
+
+def mask_files(mask: Mask) -> list[Path]:
+    """The files that a mask is read from."""
+    if isinstance(mask, ClassMask):
+        return [file for file, _ in mask.files]
+    return list(mask.files) if isinstance(mask, UnitedMask) else [mask.path]
 
 
 def with_named_splits(match: Match) -> Match:

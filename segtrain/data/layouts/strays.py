@@ -1,6 +1,7 @@
 """Pictures among the masks that are none: a chart, a legend, a list of thumbnails."""
 
 import re
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from ..color import pack
 from ..files.images import MAX_PIXELS, opened, shown_size
 from ..files.masks import read_mask
 from .pairing import stem_of
-from .reading import Reading
+from .reading import Reading, mask_files
 from .words import listed, tokens
 
 FEW = 3  # strays, or a tenth of the pairs; more are masks that lost their images
@@ -37,7 +38,7 @@ def without_strays(reading: Reading) -> Reading:
     from all masks in size and in kind. What cannot be read, or is like the masks, stays a mask without an image."""
     if not 0 < len(reading.masks) <= max(FEW, len(reading.pairs) // 10):
         return reading
-    masks = [pair.mask.path for pair in reading.pairs]
+    masks = list(chain.from_iterable(mask_files(pair.mask) for pair in reading.pairs))
     some = masks[:: max(1, len(masks) // LOOKED_AT)]
     kinds = set(filter(None, map(kind_of, some)))
     names = {shape(mask) for mask in masks}
