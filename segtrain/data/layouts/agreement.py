@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import UserError
-from ..color import pack
 from ..files.by_class import marked_pixels
 from ..files.images import MAX_PIXELS
-from ..files.masks import read_mask
+from ..files.masks import different_numbers
 from .reading import Content
 
 LOOKS = 4  # images that are looked at for each class
@@ -90,6 +89,5 @@ def hold_classes(masks: Sequence[Path]) -> bool:
     numbers: set[int] = set()
     for path in masks[:: max(1, len(masks) // LOOKS)]:
         with suppress(UserError, OSError):
-            mask = read_mask(path, MAX_PIXELS)
-            numbers.update(np.unique(pack(mask) if mask.ndim == 3 else mask).tolist())
+            numbers.update(different_numbers(path).tolist())
     return len(numbers) > 2

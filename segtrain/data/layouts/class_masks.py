@@ -199,15 +199,25 @@ def parts_of(names: Sequence[Name]) -> list[Part]:
     """The masks among pictures with what their names say; none where most images have one of their own name."""
     masks = [name for name in names if name.role != "image"]
     images = [name for name in names if name.role != "mask"]
-    for _ in range(2):  # what was a mask is no image for others: x_car, x_car_window
-        index = index_of(images)
-        parts = list(filter(None, (part_of(mask, index) for mask in masks)))
-        whole = sum(not part.word for part in parts)
-        if 2 * whole >= len(parts):
-            return []
-        taken = {part.path for part in parts}
-        images = [image for image in images if image.path not in taken]
-    return parts
+    if named_alike(images, masks):
+        return []
+    parts = parts_by(index_of(images), masks)
+    if 2 * sum(not part.word for part in parts) >= len(parts):
+        return []
+    taken = {part.path for part in parts}
+    images = [image for image in images if image.path not in taken]  # a mask, x_car, is no image of x_car_window
+    return parts_by(index_of(images), masks)
+
+
+def parts_by(index: Index, masks: Iterable[Name]) -> list[Part]:
+    return list(filter(None, (part_of(mask, index) for mask in masks)))
+
+
+def named_alike(images: Sequence[Name], masks: Sequence[Name]) -> bool:
+    """Whether most masks have the name of an image, which is soon told."""
+    known = {(image.split, image.texts, image.stem) for image in images if image.role == "image"}
+    alike = sum((mask.split, mask.texts, without_role(mask.stem)) in known for mask in masks if mask.role == "mask")
+    return 2 * alike > len(masks)
 
 
 def part_of(mask: Name, index: Index) -> Part | None:

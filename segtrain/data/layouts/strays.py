@@ -5,12 +5,9 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from ...errors import UserError
-from ..color import pack
 from ..files.images import MAX_PIXELS, opened, shown_size
-from ..files.masks import read_mask
+from ..files.masks import different_numbers
 from .pairing import stem_of
 from .reading import Reading, mask_files
 from .words import listed, tokens
@@ -71,10 +68,9 @@ def kind_of(path: Path) -> Kind | None:
 def numbers_in(path: Path) -> int:
     """How many values or colours a picture has; 1 if it cannot be read."""
     try:
-        mask = read_mask(path, MAX_PIXELS)
+        return len(different_numbers(path))
     except (UserError, OSError):
         return 1
-    return len(np.unique(pack(mask) if mask.ndim == 3 else mask))
 
 
 def shape(path: Path) -> str:
