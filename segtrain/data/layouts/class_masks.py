@@ -295,6 +295,12 @@ def with_class_names(parts: Sequence[Part]) -> list[Part]:
     for part in named_parts:
         if match := NUMBERED.fullmatch(part.word):
             numbers[match["word"].casefold()][part.image].add(int(match["number"]))
+    if (
+        len(numbers) == 1
+        and not numbers.keys() & COUNTED
+        and all(NUMBERED.fullmatch(part.word) for part in named_parts)
+    ):
+        return []  # the number alone tells them apart
     counted = {word for word, by_image in numbers.items() if word not in COUNTED and counts_objects(by_image.values())}
     written: dict[str, Counter[str]] = defaultdict(Counter)
     words: list[str] = []
