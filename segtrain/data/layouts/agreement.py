@@ -1,6 +1,6 @@
 """Whether a few masks hold what the names of files promise: a mask for each class."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import combinations
@@ -36,19 +36,17 @@ def agreement(files: Files) -> tuple[Content, set[str]]:
     words = {word for word, looks in fits.items() if 2 * sum(looks) > len(looks)}
     if len(words) < 2:
         return "differs", words
-    likenesses = [alike for alike in likeness(regions) if alike is not None]
-    return "unclear" if 2 * sum(likenesses) >= max(len(likenesses), 1) else "fits", words
+    return "unclear" if any(likeness(regions)) else "fits", words
 
 
 def some_images(files: Files) -> list[str]:
     """A few images for each class, those first that have many classes, and hence few images in all."""
-    looks: dict[str, int] = defaultdict(int)
+    looks = Counter[str]()
     images: list[str] = []
     for image in sorted(files, key=lambda image: -len(files[image])):
         if any(looks[word] < LOOKS for word in files[image]):
             images.append(image)
-            for word in files[image]:
-                looks[word] += 1
+            looks.update(files[image].keys())
     return images
 
 

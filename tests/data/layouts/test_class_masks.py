@@ -57,7 +57,7 @@ def several_values(image: int, number: int) -> np.ndarray:
 def grow(
     root: Path, image: str, mask: str, words: tuple[str, ...] = WORDS, draw: Draw = apart, lacking: int = 4
 ) -> None:
-    """{x} stands for the name of an image, {w} for a word; of every `lacking` masks of a class, one is not there; all are if 0."""
+    """{x} is the name of an image, {w} a word. Of every `lacking` masks of a class one is not there; all are if 0."""
     for i in range(IMAGES):
         name = f"p{i:02d}"
         shape = draw(i, 0).shape
