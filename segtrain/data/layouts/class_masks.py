@@ -82,9 +82,8 @@ Index = Mapping[tuple[str, tuple[str, ...]], str]  # (split, key) -> image
 def class_masks(tree: Tree) -> list[Reading]:
     """A mask for each class: x_car.png + x_road.png, car/x.png + road/x.png, or x/car.png + x/road.png"""
     names = named(tree)
-    found = parts_of(names)
-    parts = recurring(with_class_names(found))
-    if not is_rule(names, parts):
+    found, parts = found_in(names)
+    if not parts:
         return []
     whole = {part.image: tree.path(part.path) for part in found if not part.word}
     if 2 * len(whole) >= len({part.image for part in parts}) and hold_classes(list(whole.values())):
@@ -97,6 +96,27 @@ def class_masks(tree: Tree) -> list[Reading]:
     values = class_values({part.word for part in parts})
     reading = as_reading(tree, LAYOUT, match_of(names, found, parts))
     return [with_masks(reading, masks_by_pattern(tree, parts, values), table_of(values), content)]
+
+
+def found_in(names: Sequence[Name]) -> tuple[list[Part], list[Part]]:
+    """All masks that names give to images, and those of classes; nothing where these follow no rule. Folders count as
+    parts of the names of images, but where that leads to nothing."""
+    masks = [name for name in names if name.role != "image"]
+    images = [name for name in names if name.role != "mask"]
+    if named_alike(images, masks):
+        return [], []
+    alone = inside(images, 0)
+    for some_images, some_masks in ((images, masks), (alone, inside(masks, 1)), (alone, inside(masks, 0))):
+        found = parts_of(some_images, some_masks, affixes=some_images is images)
+        parts = recurring(with_class_names(found))
+        if is_rule(names, parts):
+            return found, parts
+    return [], []
+
+
+def inside(names: Sequence[Name], folders: int) -> list[Name]:
+    """The names with the innermost folders alone, so many of them."""
+    return [name._replace(folders=name.folders[max(0, len(name.folders) - folders) :]) for name in names]
 
 
 def painted(tree: Tree, reading: Reading) -> Reading:
@@ -155,19 +175,22 @@ def folder_name(parts: Sequence[str]) -> Name:
 
 
 def key_of(texts: Iterable[str]) -> tuple[str, ...]:
-    """What an image and its masks share: texts without case and ways to write an accent; x/x is x."""
+    """What an image and its masks share: texts without case, ways to write an accent, and zeros in front of a number;
+    x/x is x."""
     key: list[str] = []
     for text in texts:
         folded = unicodedata.normalize("NFC", text).casefold()
+        if folded.isdecimal():
+            folded = folded.lstrip("0") or "0"
         if folded and key[-1:] != [folded]:
             key.append(folded)
     return tuple(key)
 
 
-def index_of(images: Sequence[Name]) -> Index:
-    """(split, key) -> the image that alone has it: by its whole name, or else without the word for images in it, or
-    without what all images begin or end with. Masks that lie in no split find images of any split."""
-    prefix, ending = shared_by(images)
+def index_of(images: Sequence[Name], *, affixes: bool) -> Index:
+    """(split, key) -> the image that alone has it: by its whole name, or else without the word for images in it; with
+    `affixes`, without what all images begin or end with. Masks that lie in no split find images of any split."""
+    prefix, ending = shared_by(images) if affixes else ("", "")
     ways: list[Callable[[str], str]] = [
         lambda stem: stem.removeprefix(prefix).removesuffix(ending),
         lambda stem: stem.removeprefix(prefix),
@@ -195,18 +218,14 @@ def shared_by(images: Sequence[Name]) -> tuple[str, str]:
     return shared_affix(usual_names([image.stem for image in images if suffix_of(image.path) == suffix]))
 
 
-def parts_of(names: Sequence[Name]) -> list[Part]:
-    """The masks among pictures with what their names say; none where most images have one of their own name."""
-    masks = [name for name in names if name.role != "image"]
-    images = [name for name in names if name.role != "mask"]
-    if named_alike(images, masks):
-        return []
-    parts = parts_by(index_of(images), masks)
+def parts_of(images: Sequence[Name], masks: Sequence[Name], *, affixes: bool) -> list[Part]:
+    """The masks of images, as their names say; none where most images have one of their own name."""
+    parts = parts_by(index_of(images, affixes=affixes), masks)
     if 2 * sum(not part.word for part in parts) >= len(parts):
         return []
     taken = {part.path for part in parts}
     images = [image for image in images if image.path not in taken]  # a mask, x_car, is no image of x_car_window
-    return parts_by(index_of(images), masks)
+    return parts_by(index_of(images, affixes=affixes), masks)
 
 
 def parts_by(index: Index, masks: Iterable[Name]) -> list[Part]:
@@ -239,12 +258,12 @@ def guesses(mask: Name) -> Iterator[Guess]:
         pattern = "/".join(("*" if i == place else part) for i, part in enumerate(parts))
         yield Guess(key_of((*others, stem)), word, pattern)
         for cut in cuts(stem):
-            if key_of([cut.word]) == key_of([word]):
+            if not LETTER.search(cut.word) or key_of([cut.word]) == key_of([word]):  # the number of an object
                 yield Guess(key_of((*others, cut.base)), word, renamed(pattern, stem, cut.starred))
-    if texts:
-        yield Guess(key_of(texts), stem, renamed(mask.path, stem, "*"))
     for cut in cuts(stem):
         yield Guess(key_of((*texts, cut.base)), cut.word, renamed(mask.path, stem, cut.starred))
+    if texts:
+        yield Guess(key_of(texts), stem, renamed(mask.path, stem, "*"))
 
 
 def renamed(path: str, old: str, new: str) -> str:
@@ -337,10 +356,13 @@ def recurring(parts: Sequence[Part]) -> list[Part]:
 
 
 def is_rule(names: Sequence[Name], parts: Sequence[Part]) -> bool:
-    """Whether two images or more have masks of several classes, and half of the images that should have masks have."""
+    """Whether two images or more have masks of several classes, and half of the images that should have masks have; and
+    no class is called like an image."""
     words: dict[str, set[str]] = defaultdict(set)
     for part in parts:
         words[part.image].add(part.word)
+    if {key_of([stem_of(image)]) for image in words} & {key_of([part.word]) for part in parts}:
+        return False
     splits = {name.split for name in names if name.path in words}
     images = [name for name in names if name.role == "image" and name.split in splits]
     several = sum(len(group) > 1 for group in words.values())
