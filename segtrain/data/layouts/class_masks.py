@@ -260,10 +260,13 @@ def guesses(mask: Name) -> Iterator[Guess]:
         for cut in cuts(stem):
             if not LETTER.search(cut.word) or key_of([cut.word]) == key_of([word]):  # the number of an object
                 yield Guess(key_of((*others, cut.base)), word, renamed(pattern, stem, cut.starred))
+    if texts:
+        for cut in cuts(stem):
+            if key_of([cut.base]) == key_of(texts[-1:]):  # x/x_car.png
+                yield Guess(key_of(texts), cut.word, renamed(mask.path, stem, cut.starred))
+        yield Guess(key_of(texts), stem, renamed(mask.path, stem, "*"))
     for cut in cuts(stem):
         yield Guess(key_of((*texts, cut.base)), cut.word, renamed(mask.path, stem, cut.starred))
-    if texts:
-        yield Guess(key_of(texts), stem, renamed(mask.path, stem, "*"))
 
 
 def renamed(path: str, old: str, new: str) -> str:

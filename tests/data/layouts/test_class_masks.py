@@ -96,8 +96,13 @@ PLACES: dict[str, tuple[str, str]] = {
     "an ending that no list has": ("images/{x}_cam.jpg", "masks/{x}_{w}.png"),
     "the word mask": ("{x}.jpg", "{x}_{w}_mask.png"),
     "the word mask before it": ("images/{x}.jpg", "masks/{x}_mask_{w}.png"),
+    "folders of any name": ("CelebA/{x}.jpg", "CelebA-anno/{x}_{w}.png"),
+    "folders of any names": ("CXR/{x}.jpg", "ManualMask/{w}/{x}.png"),
+    "both names in both": ("images/{x}.jpg", "gt/{x}/{x}_{w}.png"),
+    "objects in the folder of a class": ("images/{x}.jpg", "masks/{w}/{x}_0.png"),
+    "spaces": ("My Images/{x} a.jpg", "My Masks/{x} a {w}.png"),
     "other case": ("images/{x}.JPG", "Masks/{x}_{w}.PNG"),
-    "JPEG": ("images/{x}.jpg", "masks/{x}_{w}.bmp"),
+    "BMP": ("images/{x}.jpg", "masks/{x}_{w}.bmp"),
 }
 
 
@@ -123,6 +128,16 @@ SPLITS: dict[str, tuple[str, str]] = {
     "in one folder": ("{s}/{{x}}.jpg", "{s}/{{x}}_{{w}}.png"),
     "of the images alone": ("images/{s}/{s}{{x}}.jpg", "masks/{{w}}/{s}{{x}}.png"),
 }
+
+
+def test_zeros_in_front_of_the_number_of_an_image_do_not_matter(tmp_path: Path):
+    """CelebAMask-HQ."""
+    for i in range(IMAGES):
+        save(tmp_path / f"CelebA-HQ-img/{i}.jpg", np.zeros((8, 12, 3), np.uint8))
+        for k, word in enumerate(WORDS):
+            save(tmp_path / f"CelebAMask-HQ-mask-anno/{i % 2}/{i:05d}_{word}.png", apart(i, k))
+    reading = open_folder(tmp_path).reading
+    assert (reading.layout, len(reading.pairs)) == ("class_masks", IMAGES)
 
 
 @pytest.mark.parametrize(("image", "mask"), SPLITS.values(), ids=SPLITS)
