@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
@@ -94,7 +95,20 @@ def call(spec: Mapping[str, Any], allow: Collection[str] | None, extra: Mapping[
     if partly:
         return partial(target, **given)
     refuse_incomplete(name, target, given)
-    return target(**given)
+    with nullcontext() if allow is None else from_stored(name):
+        return target(**given)
+
+
+@contextmanager
+def from_stored(place: str) -> Iterator[None]:
+    """Inside, stored values are used, which may be of any type: what fails there becomes a UserError, and is no bug."""
+    try:
+        yield
+    except (UserError, OSError):
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {short(str(error))}"
+        raise UserError(f"{place}: what is stored for it cannot be used ({reason}): is it damaged?") from error
 
 
 def build_inside(value: Any, allow: Collection[str] | None) -> Any:

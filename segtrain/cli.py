@@ -22,16 +22,31 @@ COMMANDS = {  # name: what it does, an example
     "evaluate": ("score a trained network: mIoU, and the IoU of each class", "run=latest"),
     "predict": ("write masks and overlays for new images", "run=latest images=photos/new"),
 }
-KNOWN = (  # errors of libraries: how they look, what to say, the exit status
+SMALLER = (
+    "in training lower data.batch_size or data.crop, or set trainer.accumulate_grad_batches=2; for whole images "
+    "(validation, evaluate, predict)"
+)
+KNOWN = (  # errors of libraries: how they look, what to say, the exit status; the first that fits
     (
-        r"OutOfMemoryError|^MemoryError|[Cc]an(no|')t allocate memory|Unable to allocate|CUDA error: out of memory",
-        "out of memory: in training lower data.batch_size or data.crop, or set trainer.accumulate_grad_batches=2; for "
-        "whole images (validation, evaluate, predict) take trainer.accelerator=cpu or smaller images",
+        r"unable to .*file </torch_|shared memory object|allocate shared memory|signal: Bus error|"
+        r"(insufficient|out of) shared memory",
+        "shared memory (/dev/shm) is full: lower data.workers (0 needs none), or give a container more of it (docker "
+        "run --shm-size=8g, or --ipc=host)",
         2,
     ),
     (
-        r"unable to write to file </torch_|unable to (open|mmap) shared memory|received \d+ items of ancdata",
-        "the processes that read the data have no shared memory or no open files left: lower data.workers",
+        r"OutOfMemoryError|CUDA error: out of memory",
+        f"out of memory: {SMALLER} take trainer.accelerator=cpu or smaller images",
+        2,
+    ),
+    (
+        r"^\w*MemoryError|[Cc]an(no|')t allocate memory|Unable to allocate",
+        f"out of memory: {SMALLER} take smaller images, or a machine with more memory",
+        2,
+    ),
+    (
+        r"received \d+ items of ancdata",
+        "the processes that read the data have no open files left: lower data.workers, or raise the limit (ulimit -n)",
         2,
     ),
     (
@@ -124,7 +139,8 @@ def run_hydra(words: list[str]) -> None:
     elif not options.hydra_help:
         first = f"--config-name={command_name(options.config_name)}"
         others = [word for word in words if word != first and word not in options.overrides]
-        words = [first, *rewrite(options), *others]
+        options.overrides = rewrite(options)
+        words = [first, *options.overrides, *others]
     sys.argv[1:] = words
     try:
         hydra.main(version_base="1.3", config_path=str(conf_folder()))(run_command)()
@@ -137,6 +153,7 @@ def run_command(config: "DictConfig") -> None:
     from hydra.core.hydra_config import HydraConfig
 
     from .config import check, plain
+    from .places import refuse_absent
 
     try:
         hydra_settings = HydraConfig.get()
@@ -144,6 +161,7 @@ def run_command(config: "DictConfig") -> None:
         settings = plain(config, name, hydra_settings.runtime.choices)
         if settings.get("resume") and not any(map(DATA_CHOICE.match, hydra_settings.overrides.task)):
             settings["data"].pop("_target_", None)  # the run's data may be of another kind, with other parameters
+        refuse_absent(settings)
         function = getattr(import_module(f".commands.{name}", __package__), name)
         status = function(**check(function, settings)) or 0
     except Exception as error:
@@ -171,9 +189,12 @@ def parse(words: list[str]) -> Namespace:
     """Hydra's options and overrides among `words`, in any order."""
     from hydra._internal.utils import get_args_parser
 
+    from .config import option_hint
+
     def fail(message: str) -> NoReturn:
         if "unrecognized" in message:
-            message += f": settings are typed without dashes, as name=value ({RUN} train --help lists them)"
+            hints = [option_hint(word, words) for word in words if word in message.split()]
+            message += f": settings are typed without dashes, as name=value{''.join(hints[:1])}"
         raise UserError(message)
 
     parser = get_args_parser()
@@ -185,7 +206,8 @@ def rewrite(options: Namespace) -> list[str]:
     """The settings that were typed, as Hydra must be given them, and the choice of data that they imply."""
     for word in options.overrides:
         if not re.match(r"~|[^=]+=", word):
-            raise UserError(f"{word!r} is not a setting: type name=value, such as train.epochs=30")
+            example = f"run={word}" if options.run else "train.epochs=30"
+            raise UserError(f"{word!r} is not a setting: type name=value, such as {example}")
     typed = {match[2]: match[3] for match in map(SETTING.fullmatch, options.overrides) if match}
     resumes = typed.get("resume", "null") != "null"
     words = [readable(word, resumes, options.multirun) for word in options.overrides]

@@ -1,6 +1,7 @@
 """Settings: composed by Hydra, made plain, and checked: every value fits the annotation of the parameter it goes to."""
 
 import inspect
+import os
 import re
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,7 +16,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from .build import PARTIAL, TARGET, conf_folder, did_you_mean, is_spec, locate, refuse_unknown
+from .disk import file_name
 from .errors import UserError, from_user
+from .hints import other_network, other_word
 
 PATHS = {  # settings that are paths, with what stands for their value in messages
     "data.root": "FOLDER",
@@ -38,8 +41,23 @@ PHRASES = {  # the values of a type, in words for people who write YAML
     None: ["null"],
     types.NoneType: ["null"],
 }
+LISTS = {"data.crop": "[512,512] (height, width)", "data.size": "[128,128] (height, width)"}
 EXAMPLES = {int: ", such as 8", float: ", such as 0.002"}
+ALIKE = 0.72  # from here on, of 1, a name may be what was meant by another
 ANYTHING = (Any, object, inspect.Parameter.empty)  # annotations that say nothing
+
+
+def data_name(choice: str, root: str | None) -> str:
+    """What data are called in the name of a run: the choice of `data`, but of a folder of one's own that folder's name.
+
+    conf/train.yaml calls it as ${data_name:CHOICE,ROOT}.
+    """
+    if choice != "folder" or root is None:
+        return choice
+    return file_name(os.path.basename(os.path.abspath(root))) or choice
+
+
+OmegaConf.register_new_resolver("data_name", data_name, replace=True)
 
 
 def plain(config: DictConfig, command: str, choices: Mapping[str, str]) -> dict[str, Any]:
@@ -92,7 +110,7 @@ def check_value(value: Any, annotation: Any, where: str, overrides: Mapping[str,
         check_spec(value, where, overrides or {})
         return
     if not fits(value, annotation):
-        raise UserError(f"{where}: {show(value)} is not {describe(annotation)}")
+        raise UserError(f"{where}: {show(value)} is not {describe(annotation)}{list_example(value, annotation, where)}")
     if isinstance(value, Mapping):
         for key, item in value.items():
             check_value(item, Any, join(where, key))
@@ -204,6 +222,16 @@ def describe(annotation: Any) -> str:
     return last + example
 
 
+def list_example(value: Any, annotation: Any, where: str) -> str:
+    """How a list is typed, as the end of a sentence, where something else was typed in its place."""
+    wanted = any(accepts(get_origin(option) or option, list) for option in filter(is_plain, alternatives(annotation)))
+    if not wanted or isinstance(value, list | Mapping):
+        return ""
+    if where in LISTS:
+        return f", such as {where}={LISTS[where]}"
+    return f", such as {where}=[{value}]" if isinstance(value, int | float) else ""
+
+
 def phrases(option: Any) -> list[str]:
     """The words of `describe` for one member of a union."""
     origin, parts = get_origin(option) or option, get_args(option)
@@ -263,7 +291,9 @@ def explain(error: Exception, command: str | None, words: Sequence[str], config_
                 return f"{word}: choose one, or leave it out ({name} is one of {', '.join(shipped_choices(name))})"
         return text
     if isinstance(error, OverrideParseException):
-        name = error.override.partition("=")[0]
+        name, value = name_and_value(error.override)
+        if numbers := re.fullmatch(r"\((.*)\)", value):
+            return f"{error.override}: type '{name}=[{numbers[1]}]' for a list"
         return f"{error.override}: cannot be read; a value with special characters needs quotes: \"{name}='...'\""
     if match := re.match(r"Ambiguous value for argument '(.*?)=(.*)'", text):
         name, value = match.groups()
@@ -286,8 +316,11 @@ def unknown_choice(path: str, options: Sequence[str], words: Sequence[str]) -> s
         if f"{name}/{value}" == path:
             group, choice = name, value
     near = did_you_mean(choice, options)
-    if group == "data" and not near and ("/" in choice or Path(choice).is_dir()):
-        near = f": type data.root={choice} for a folder of your own"
+    if group == "model" and not near:
+        near = other_network(choice)
+    if group == "data" and not near and ("/" in choice or Path(choice).exists()):
+        folder = choice if not Path(choice).is_file() else Path(choice).parent
+        near = f": type data.root={folder} for a folder of your own"
     if "/" in choice:  # then Hydra's options are those of another place
         options = shipped_choices(group)
     return f"{group}={choice}: there is no such choice{near} ({group} is one of {', '.join(options)})"
@@ -311,18 +344,46 @@ def shipped_choices(group: str) -> list[str]:
 def unknown_setting(name: str, command: str, words: Sequence[str], config_dir: str | None) -> str:
     """The message about a setting that `command` does not have, with those whose names are near."""
     known = known_settings(command, words, config_dir, name)
-    if name in known:
-        return f"{command} has no choice of {name}: its settings are typed as {name}.NAME=value"
-    if name == "data.root":
+    typed = dict(map(name_and_value, words))
+    if isinstance(known.get(name), Mapping):
+        root = f"; {name}.root={typed[name]}" if Path(typed.get(name, "")).is_dir() else ""
+        return f"{command} has no choice of {name}: its settings are typed as {name}.NAME=value{root}"
+    if name == "data.root" and "data" in known:
         return "unknown setting data.root: choose data=folder too, or another kind of data that is read from files"
-    near = nearest(name, known)
-    hint = f": did you mean {' or '.join(near)}?" if near else ""
+    hint = hint_for(name, typed, known)
+    if hint and "did you mean" not in hint:
+        return f"unknown setting {name}{hint}"
     parent = known.get(name.rpartition(".")[0], {})
     if is_spec(parent) and not parent[TARGET].startswith("segtrain."):  # shipped files list all parameters of ours
-        typed = [word for word in words if word.startswith(f"{name}=")] or [f"{name}=..."]
-        hint += f" (+{typed[0]} passes it to {parent[TARGET]} all the same)"
+        hint += f" (+{name}={typed.get(name, '...')} passes it to {parent[TARGET]} all the same)"
     hint = hint or f" (python -m segtrain {command} --cfg job lists all)"
     return f"unknown setting {name}{hint}"
+
+
+def hint_for(name: str, typed: Mapping[str, str], known: Mapping[str, Any]) -> str:
+    """How an unknown setting is typed here, as the end of a sentence; nothing where that is not certain."""
+    if hint := other_word(name, typed.get(name, ""), known, typed.get("model", "this network")):
+        return hint
+    near = nearest(name, known)
+    return f": did you mean {' or '.join(near)}?" if near else ""
+
+
+def option_hint(option: str, words: Sequence[str]) -> str:
+    """How a word with dashes such as `--epochs`, the first of which is the command's name, is typed here, as the end of
+    a sentence: its value is behind an equals sign, or the next word."""
+    name, _, value = option.lstrip("-").partition("=")
+    if not value:
+        following = words[words.index(option) + 1 :]
+        value = following[0] if following and not following[0].startswith("-") else ""
+    command = words[0].rpartition("=")[2]
+    if not (conf_folder() / f"{command}.yaml").is_file():
+        return ""
+    known = known_settings(command, [word for word in words if "=" in word and not word.startswith("-")], None, name)
+    if name == "data" in known and value not in shipped_choices("data"):
+        name = "data.root"
+    if name.partition(".")[0] in known:
+        return f": type {name}={value or '...'}"
+    return hint_for(name, {name: value}, known)
 
 
 def known_settings(command: str, words: Sequence[str], config_dir: str | None, without: str) -> dict[str, Any]:
@@ -350,13 +411,25 @@ def tree(node: Any, where: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def nearest(name: str, names: Iterable[str]) -> list[str]:
-    """The names most like `name`, as a whole or in their last part; none if none is like it."""
+    """The names most like `name`, below the part that they have in common or in their last part; none if none is."""
     likeness = {}
     for other in names:
         last = other.split(".")[-1]
         if not last.startswith("_"):
-            whole = SequenceMatcher(None, name, other).ratio()
-            likeness[other] = max(whole, SequenceMatcher(None, name.split(".")[-1], last).ratio())
-    enough = max(0.65, max(likeness.values(), default=0) - 0.05)
-    near = [other for other, ratio in likeness.items() if ratio >= enough]
+            parts = [ratio(*without_common(name, other)), ratio(name.split(".")[-1], last)]
+            likeness[other] = max(parts)
+    enough = max(ALIKE, max(likeness.values(), default=0) - 0.05)
+    near = [other for other, alike in likeness.items() if alike >= enough]
     return sorted(near, key=lambda other: -likeness[other])[:3]
+
+
+def without_common(name: str, other: str) -> tuple[str, str]:
+    """Two dotted names without the parts in front that are the same; a name that is one of these parts stays."""
+    names, others = name.split("."), other.split(".")
+    while len(names) > 1 and len(others) > 1 and names[0] == others[0]:
+        del names[0], others[0]
+    return ".".join(names), ".".join(others)
+
+
+def ratio(word: str, other: str) -> float:
+    return SequenceMatcher(None, word, other).ratio()

@@ -1,12 +1,17 @@
-"""Files that are whole or not there: written beside their name, waited for, renamed."""
+"""Files that are whole or not there: written beside their name, waited for, renamed; and folders that are missing."""
 
 import os
+import unicodedata
 from contextlib import suppress
+from difflib import get_close_matches
+from itertools import count
 from pathlib import Path
 
 from .errors import UserError
 
 TEMPORARY = ".tmp"  # how names of unfinished files end
+LONGEST = 40  # characters of `file_name`
+PACKED = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"}
 
 
 def write(path: Path, content: bytes | memoryview | str) -> None:
@@ -17,6 +22,20 @@ def write(path: Path, content: bytes | memoryview | str) -> None:
     write_through(unfinished, content)
     unfinished.replace(path)
     sync_folder(path.parent)
+
+
+def keep_copy(path: Path) -> Path | None:
+    """Copy a file to a name that is not taken yet, such as x.csv.bak or x.csv.bak2; `None` if there is no file."""
+    if not path.exists():
+        return None
+    content = path.read_bytes()
+    for number in count(1):
+        copy = path.with_name(f"{path.name}.bak{number if number > 1 else ''}")
+        with suppress(FileExistsError):
+            copy.touch(exist_ok=False)
+            write(copy, content)
+            return copy
+    return None
 
 
 def write_through(path: Path, content: bytes | memoryview) -> None:
@@ -31,6 +50,12 @@ def write_through(path: Path, content: bytes | memoryview) -> None:
         with suppress(OSError):
             path.unlink(missing_ok=True)
         raise
+
+
+def sync(path: Path) -> None:
+    """Wait until what was written into a file, by whomever, is on the disk."""
+    with open(path, "ab") as file:
+        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:
@@ -63,3 +88,28 @@ def clear(folder: Path) -> None:
     for path in folder.rglob(f"*{TEMPORARY}"):
         with suppress(OSError):
             path.unlink()
+
+
+def file_name(text: str) -> str:
+    """`text` as part of the name of a file that needs no quotes anywhere: letters and digits of all scripts, - _ and .
+
+    Empty if nothing is left.
+    """
+    kept = ""
+    for character in unicodedata.normalize("NFC", text):
+        is_word = character.isalnum() or unicodedata.category(character).startswith("M")
+        kept += character if is_word or character in "-_." else " "
+    return "_".join(kept.split()).strip("-_.")[:LONGEST].rstrip("-_.")
+
+
+def no_folder(root: Path) -> str:
+    """Why there is no folder to list at this path, and what may have been meant."""
+    if root.is_file():
+        unpack = "unpack it, and " if root.suffix.lower() in PACKED else ""
+        return f"this is a file: {unpack}name the folder"
+    reason = f"there is no such folder (seen from {Path.cwd()})"
+    if root.parent.is_dir():
+        siblings = [path.name for path in root.parent.iterdir() if path.is_dir()]
+        for name in get_close_matches(root.name, siblings, n=1):
+            reason += f"; did you mean {root.parent / name}?"
+    return reason

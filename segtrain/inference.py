@@ -1,9 +1,12 @@
 """From an image and a network to a mask."""
 
+from functools import partial
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from . import windows
 from .errors import UserError
 
 
@@ -21,9 +24,17 @@ def predict(network: nn.Module, image: Tensor | np.ndarray) -> Tensor:
         image = torch.from_numpy(writable).permute(2, 0, 1)
     if image.ndim != 3:
         raise UserError(f"image of shape {tuple(image.shape)}: expected a tensor (C, H, W) or an array (H, W, C)")
+    network.eval()
+    compute = partial(most_likely, network)
+    reach = windows.reach_of(network, compute, image) if windows.is_large(image) else None
+    return compute(image) if reach is None else windows.computed(compute, image, reach)
+
+
+def most_likely(network: nn.Module, image: Tensor) -> Tensor:
+    """The most likely class (H, W) of every pixel of an image (C, H, W) that is computed at once, on the CPU."""
     device = next(network.parameters()).device
     batch = image[None].to(device).contiguous(memory_format=torch.channels_last)
-    logits = network.eval()(batch)
+    logits = network(batch)
     if not logits.mean().isfinite():
         raise UserError("the network's output is not finite (NaN or infinite); try trainer.precision=32-true")
     return logits.argmax(1)[0].cpu()

@@ -43,10 +43,11 @@ class CrossEntropy(nn.Module):
     def forward(self, logits: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """(sum, pixels), float32, from logits (N, classes, H, W) and mask (N, H, W); (0, 0) if all is void."""
         # On a CPU, the softmax runs five times faster with one plane per class than with channels last.
+        weights = None if self.weights is None else self.weights.float()  # bf16-true and 64-true convert buffers
         total = F.cross_entropy(
             logits.contiguous().float(),
             mask.long(),
-            self.weights,
+            weights,
             ignore_index=self.ignore_index,
             reduction="none",  # and then sum(): CUDA's own sum is not deterministic
             label_smoothing=self.label_smoothing,

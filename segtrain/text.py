@@ -11,8 +11,29 @@ from .errors import UserError
 
 # What moves the cursor, colours a terminal or reverses a line when it is printed, and half characters.
 UNPRINTABLE = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# What is not seen, and makes two names look like one. The joiners of Persian and Indian scripts stand between letters.
+INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2060-\u2065\u206a-\u206f\u2800\u3164"
+    "\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]|(?<![^\0-\x7f])[\u200c\u200d]|[\u200c\u200d](?![^\0-\x7f])"
+)
+FORMULA = tuple("=+-@\t\r＝＋－＠")  # noqa: RUF001  with which a spreadsheet begins to compute
 MAX_ENTRIES = 500_000  # values in a YAML file, with its aliases written out
 MAX_TEXT = 1_000  # characters of one of them
+
+
+def counted(number: int, noun: str) -> str:
+    """1, "image" -> "1 image"; 2, "image" -> "2 images"; 3, "class" -> "3 classes" """
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun}{'es' if noun.endswith(('s', 'x')) else 's'}"
+
+
+def plain_cell(value: Any) -> Any:
+    """What is written into a cell of a CSV file: a text that a spreadsheet would take for a formula gets a mark before
+    it by which it stays a text; numbers stay as they are."""
+    if isinstance(value, str) and value.lstrip(" ").startswith(FORMULA):
+        return f"'{value}"
+    return value
 
 
 def parse_yaml(content: bytes | str, deepest: int) -> Any:

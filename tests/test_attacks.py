@@ -4,6 +4,7 @@ Every one is made here, given to segtrain as a person would give it, and has to 
 docs/security.md says is shown here.
 """
 
+import base64
 import io
 import json
 import os
@@ -920,6 +921,163 @@ def test_a_folder_of_data_is_refused_in_one_line(
         status = place.cli(
             "train", *[w for w in TINY if not re.match(r"data\.(size|train|val|test)=", w)], "data.root=data"
         )
+    refused(capsys.readouterr().err, status)
+
+
+# --- shapes and arrays of strangers -----------------------------------------------------------------------------------
+
+TRIANGLE = "0 .1 .1 .9 .1 .9 .9\n"
+
+
+def yolo_folder(root: Path) -> Path:
+    """Three images in train and in val, with a polygon each."""
+    for split in ("train", "val"):
+        for kind in ("images", "labels"):
+            (root / kind / split).mkdir(parents=True)
+        for i in range(3):
+            Image.new("RGB", (32, 32), (i, len(split), 0)).save(root / f"images/{split}/{i}.png")
+            (root / f"labels/{split}/{i}.txt").write_text(TRIANGLE)
+    (root / "data.yaml").write_text("train: images/train\nval: images/val\nnames: [a, b]\n")
+    return root
+
+
+def with_polygon(text: str) -> Callable[[Path], None]:
+    """A line more in one of YOLO's text files."""
+    return lambda root: (root / "labels/train/1.txt").write_text(TRIANGLE + text) and None
+
+
+def with_table(text: Callable[[], str]) -> Callable[[Path], None]:
+    return lambda root: (root / "data.yaml").write_text(text()) and None
+
+
+def with_link(name: str, target: str) -> Callable[[Path], None]:
+    return lambda root: link_to(target)(root / name)
+
+
+def list_of_secrets(root: Path) -> None:
+    (root / "data.yaml").write_text("train: train.txt\nval: images/val\nnames: [a, b]\n")
+    (root / "train.txt").symlink_to("../../victim.txt")
+
+
+def with_labelme(shapes: Any, **changes: Any) -> Callable[[Path], None]:
+    """LabelMe's files in place of YOLO's, one of them with other shapes."""
+
+    def make(root: Path) -> None:
+        (root / "data.yaml").unlink()
+        for path in sorted(root.glob("labels/*/*.txt")):
+            path.unlink()
+            good = {"label": "a", "points": [[1, 1], [9, 1], [9, 9]], "shape_type": "polygon"}
+            content: Any = {"shapes": [good], "imagePath": f"../../images/{path.parent.name}/{path.stem}.png"}
+            if path.match("train/1.txt"):
+                content = {**content, "shapes": shapes, **changes}
+            path.with_suffix(".json").write_text(json.dumps(content))
+
+    return make
+
+
+def drawn(**changes: Any) -> dict[str, Any]:
+    return {"label": "a", "points": [[1, 1], [9, 1], [9, 9]], "shape_type": "polygon", **changes}
+
+
+def with_brackets(root: Path) -> None:
+    with_labelme([])(root)
+    text = '{"imagePath": "1.png", "shapes": ' + "[" * 100_000
+    (root / "labels/train/1.json").write_text(text)
+
+
+def with_coco(width: int, height: int, polygons: Callable[[], list[Any]]) -> Callable[[Path], None]:
+    """COCO's JSON in place of YOLO's files, of images of another size."""
+
+    def make(root: Path) -> None:
+        shutil.rmtree(root / "labels")
+        (root / "data.yaml").unlink()
+        for split in ("train", "val"):
+            for i in range(3):
+                Image.new("RGB", (width, height), (i, len(split), 0)).save(root / f"images/{split}/{i}.png")
+            images = [{"id": i, "file_name": f"images/{split}/{i}.png"} for i in range(3)]
+            objects = [{"image_id": 1, "category_id": 1, "segmentation": [polygon]} for polygon in polygons()]
+            content = {"images": images, "annotations": objects, "categories": [{"id": 1, "name": "a"}]}
+            (root / f"{split}.json").write_text(json.dumps(content))
+
+    return make
+
+
+def zigzag(corners: int, height: int) -> list[int]:
+    """A polygon that crosses all rows of an image with every edge."""
+    points: list[int] = []
+    for i in range(corners):
+        points += [i % 7, height * (i % 2)]
+    return points
+
+
+def with_arrays(content: Callable[[], bytes], name: str = "1.npy") -> Callable[[Path], None]:
+    """Masks in NumPy's files in place of YOLO's, one of them with another content."""
+
+    def make(root: Path) -> None:
+        for path in sorted(root.glob("labels/*/*.txt")):
+            path.unlink()
+            np.save(path.with_suffix(".npy"), np.zeros((32, 32), np.int64))
+        (root / "labels/train/1.npy").unlink()
+        (root / "labels/train" / name).write_bytes(content())
+        (root / "classes.yaml").write_text("classes: [{name: a}, {name: b}]\n")
+
+    return make
+
+
+def array_of(shape: str, kind: str = "|u1", data: bytes = b"") -> bytes:
+    """A file that says of itself that it has this shape."""
+    text = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}}}".encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + data
+
+
+def packed_array() -> bytes:
+    """A quarter of a gigabyte of zeros in an archive of a quarter of a megabyte."""
+    with zipfile.ZipFile(file := io.BytesIO(), "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.npy", array_of("(16000, 16000)", data=bytes(256_000_000)))
+    return file.getvalue()
+
+
+STRANGE: dict[str, Callable[[Path], None]] = {
+    "polygons: not a number": with_polygon("0 nan .1 .9 .1 .9 .9"),
+    "polygons: huge": with_polygon("0 1e308 .1 .9 .1 .9 .9"),
+    "polygons: two hundred thousand": with_polygon(TRIANGLE * 200_000),
+    "polygons: twenty megabytes": with_polygon("0 " * 11_000_000),
+    "polygons: no text": lambda root: (root / "labels/train/1.txt").write_bytes(b"\xff\xfe\x00") and None,
+    "polygons: an endless file": with_link("labels/train/1.txt", "/dev/zero"),
+    "polygons: a pipe": lambda root: pipe(root / "labels/train/1.txt"),
+    "polygons: a secret": with_link("labels/train/1.txt", "../../../../victim.txt"),
+    "data.yaml: a bomb": with_table(bomb),
+    "data.yaml: an object": with_table(lambda: "names: !!python/object/apply:os.system [touch ran]"),
+    "data.yaml: many names": with_table(lambda: f"names: [{', '.join(map(str, range(100_000)))}]"),
+    "data.yaml: a name for a terminal": with_table(lambda: 'names: ["a\\x1b[2J", b]'),
+    "data.yaml: a place for a terminal": with_table(lambda: 'train: "\\x1b[2J"\nnames: [a, b]'),
+    "data.yaml: a place elsewhere": with_table(lambda: "train: ../../..\nval: /etc\nnames: [a]\npath: /"),
+    "data.yaml: a secret as a list": list_of_secrets,
+    "LabelMe: brackets": with_brackets,
+    "LabelMe: a secret as the image": with_labelme([drawn()], imagePath="../../../victim.txt", imageHeight=7),
+    "LabelMe: a name for a terminal": with_labelme([drawn(label="\x1b[2J")]),
+    "LabelMe: a type for a terminal": with_labelme([drawn(shape_type="\x1b[2J")]),
+    "LabelMe: a mask of ten billion pixels": with_labelme(
+        [drawn(shape_type="mask", mask=base64.b64encode(png(100_000)).decode())]
+    ),
+    "LabelMe: an endless circle": with_labelme([drawn(shape_type="circle", points=[[1, 1], [1e300, 1]])]),
+    "COCO: corners over all rows": with_coco(8, 60_000, lambda: [zigzag(800, 60_000)] * 4),
+    "COCO: too many corners": with_coco(8, 60_000, lambda: [zigzag(1000, 60_000)]),
+    "arrays: a pickle": with_arrays(lambda: array_of("(32, 32)", "|O", pickle.dumps(Call(os.system, "touch ran")))),
+    "arrays: larger than the file": with_arrays(lambda: array_of("(10000000, 10000000)")),
+    "arrays: a header of brackets": with_arrays(lambda: array_of("(" * 5000)),
+    "arrays: packed": with_arrays(packed_array, "1.npz"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("attack", STRANGE.values(), ids=STRANGE)
+def test_shapes_and_arrays_of_strangers_are_refused_in_one_line(
+    place: Place, attack: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
+):
+    attack(yolo_folder(place.here / "data"))
+    words = [word for word in TINY if not re.match(r"data\.(size|train|val|test)=", word)]
+    with place.watched():
+        status = place.cli("train", *words, "data.root=data")
     refused(capsys.readouterr().err, status)
 
 

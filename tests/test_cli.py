@@ -26,7 +26,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 import segtrain
-from segtrain import cli, config
+from segtrain import cli, config, places
 from segtrain.build import conf_folder
 from segtrain.cli import COMMANDS
 from segtrain.errors import UserError
@@ -35,6 +35,7 @@ ROOT = Path(__file__).resolve().parents[1]
 USAGE = f"segtrain {segtrain.__version__}: trains networks"
 
 # A small house behind the real door: commands and settings that no other test depends on.
+MACHINE = ("machine/__init__", "machine/signals")
 FILES = {
     "conf/train.yaml": """
         defaults:
@@ -128,7 +129,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "conf" / "hydra").mkdir()
     shutil.copy(ROOT / "conf" / "hydra" / "settings.yaml", folder / "conf" / "hydra")
     (folder / "segtrain" / "machine").mkdir()
-    for name in ("__init__", "__main__", "cli", "config", "build", "errors", "machine/__init__", "machine/signals"):
+    (folder / "segtrain" / "places.py").write_text("def refuse_absent(settings): ...\n")
+    for name in ("__init__", "__main__", "cli", "config", "hints", "build", "disk", "errors", *MACHINE):
         shutil.copy(ROOT / "segtrain" / f"{name}.py", folder / "segtrain" / f"{name}.py")
     (folder / "pyproject.toml").touch()
     return folder
@@ -143,6 +145,7 @@ def call(
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     monkeypatch.delenv("SEGTRAIN_DEBUG", raising=False)
     monkeypatch.setattr(config, "conf_folder", lambda: house / "conf")
+    monkeypatch.setattr(places, "refuse_absent", lambda settings: None)
     monkeypatch.syspath_prepend(house)
     for name in ("train", "evaluate"):
         spec = importlib.util.spec_from_file_location(
@@ -210,6 +213,16 @@ def test_version(words: Sequence[str], call: Callable[..., tuple[int, str, str]]
         (["trian"], {"torch"}),
         (["train", "--help"], {"torch", "lightning"}),
         (["train", "train.epoch=3"], {"torch", "lightning"}),
+        (["train", "--epochs", "3"], {"torch", "lightning"}),
+        (["train", "data.root=absent"], {"torch", "lightning"}),
+        (["train", "resume=absent"], {"torch", "lightning"}),
+        (["train", "init=absent"], {"torch", "lightning"}),
+        (["check", "data.root=absent"], {"torch", "lightning"}),
+        (["evaluate", "run=absent"], {"torch", "lightning"}),
+        (["evaluate", "checkpoint=absent.ckpt"], {"torch", "lightning"}),
+        (["predict", "run=absent", "images=conf"], {"torch", "lightning"}),
+        (["predict", "checkpoint=README.md", "images=absent"], {"torch", "lightning"}),
+        (["predict", "checkpoint=README.md", "images=conf/*.jpg"], {"torch", "lightning"}),
     ],
 )
 def test_what_takes_long_to_import_stays_out(words: list[str], absent: set[str]) -> None:
@@ -387,7 +400,7 @@ MISTAKES = [
     ("train seed=${nowhere}", "Interpolation key 'nowhere' not found full_key: seed"),
     ("train --run --multirun seed=1", "Only one of --run, --multirun, --cfg, --info and --shell_completion"),
     ("evaluate", "evaluate needs images=FOLDER: it has no value yet"),
-    ("evaluate data=folder", "unknown setting data (python -m segtrain evaluate --cfg job lists all)"),
+    ("evaluate data=folder", "unknown setting data: type images=folder"),
     ("evaluate run.x=3", "unknown setting run.x: did you mean run?"),
 ]
 
@@ -578,6 +591,7 @@ def test_every_choice_fits_what_it_is_passed_to(
     module = importlib.import_module("segtrain.commands.train")
     received = {}
     monkeypatch.setattr(module, "train", functools.wraps(module.train)(lambda **settings: received.update(settings)))
+    monkeypatch.setattr(places, "refuse_absent", lambda settings: None)
     root = [] if choice == "data=shapes" else ["data.root=x"]
     monkeypatch.setattr(sys, "argv", ["segtrain", "train", choice, *root, "resume=latest"])
     assert (cli.main(), capsys.readouterr().err) == (0, "")
@@ -590,7 +604,7 @@ def test_help_names_settings_and_examples_that_exist(name: str) -> None:
     table = text.partition("Examples")[0]
     names = {word for word in re.findall(r"(?<![\w.$:])([a-z_][\w.]*)=", table) if word not in ("setting", "group")}
     assert {"check": "write", "train": "train.epochs", "evaluate": "run", "predict": "images"}[name] in names
-    data = ["data=folder"] if name == "train" else []
+    data = ["data=folder", "model=fcn_r50"] if name == "train" else []
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         known = dict(config.tree(OmegaConf.to_container(compose(name, data))))
         assert [word for word in names if word not in known] == []

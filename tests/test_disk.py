@@ -48,3 +48,31 @@ def test_clearing_removes_unfinished_files_alone(tmp_path: Path):
         (tmp_path / name).touch()
     disk.clear(tmp_path)
     assert {path.name for path in tmp_path.rglob("*")} == {"checkpoints", "last.ckpt"}
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("my photos (2024) [x]", "my_photos_2024_x"),
+        ("a=b,c", "a_b_c"),
+        ("жёлтый", "жёлтый"),
+        ("e\u0301te\u0301", "\xe9t\xe9"),
+        ("हिन्दी", "हिन्दी"),
+        ("-rf ../..", "rf"),
+        ("${x}'\"\n\x1b", "x"),
+        (".hidden", "hidden"),
+        ("😀", ""),
+        ("x" * 300, "x" * 40),
+    ],
+)
+def test_names_of_files_need_no_quotes(text: str, name: str):
+    assert disk.file_name(text) == name
+
+
+def test_a_copy_never_replaces_an_older_one(tmp_path: Path):
+    path = tmp_path / "splits.csv"
+    assert disk.keep_copy(path) is None
+    for number, name in enumerate(("splits.csv.bak", "splits.csv.bak2", "splits.csv.bak3")):
+        path.write_text(str(number))
+        assert disk.keep_copy(path) == tmp_path / name
+    assert [(tmp_path / f"splits.csv.bak{end}").read_text() for end in ("", "2", "3")] == ["0", "1", "2"]

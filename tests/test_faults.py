@@ -28,7 +28,7 @@ import yaml
 from PIL import Image
 from torch.utils.data import get_worker_info
 
-from segtrain import disk
+from segtrain import cli, disk
 from segtrain.data import shapes
 from segtrain.runs import folder as runs
 from segtrain.training import learner
@@ -215,7 +215,7 @@ WORDS = [
     Row("an unknown choice", "train model=fcn_tinny", "there is no such choice: did you mean fcn_tiny"),
     Row("no choice", "train loss=null", "loss=null: choose one, or leave it out (loss is one of cross_entropy)"),
     Row("an unknown setting", "train train.epoch=3", "unknown setting train.epoch: did you mean train.epochs?"),
-    Row("a setting without its group", "train lr=0.1", "unknown setting lr: did you mean optimizer.lr?"),
+    Row("a setting without its group", "train lr=0.1", "unknown setting lr: type optimizer.lr=0.1"),
     Row("a setting of another command", "evaluate images=x", "unknown setting images"),
     Row("a setting with dashes", "train --lr 0.1", "unrecognized arguments: --lr: settings are typed without dashes"),
     Row("a word alone", "train photos", "'photos' is not a setting: type name=value"),
@@ -718,7 +718,7 @@ FILES = [
     Row("a glob that matches nothing", "predict run=run 'images=new/*.jpg'", "images=new/*.jpg: no image found"),
     Row(
         "a damaged image to predict",
-        "predict run=run images=photos",
+        f"predict run=run images={IMAGE}",
         f"{IMAGE}: not an image that can be read",
         write(IMAGE, "hello"),
     ),
@@ -802,6 +802,16 @@ def test_a_fault_is_answered_in_one_line_and_changes_nothing(
     after.pop("run/.lock", None)  # `resume` looks whether the run is free
     before.pop("run/.lock", None)
     assert after == before
+
+
+def test_a_damaged_image_among_others_is_named_and_the_others_are_predicted(
+    world: Run, capsys: pytest.CaptureFixture[str]
+):
+    write(IMAGE, "hello")()
+    assert world("predict", "run=run", "images=photos/images/train", "out=new") == 2
+    total = len(list(Path("photos/images/train").iterdir()))
+    assert len(list(Path("new/masks").iterdir())) == total - 1
+    assert f"1 of {total} images could not be predicted: {IMAGE}: not an image" in said(capsys)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
@@ -894,8 +904,28 @@ OUT_OF_MEMORY = [
     RuntimeError("[enforce fail at alloc_cpu.cpp:118] . DefaultCPUAllocator: can't allocate memory: you tried to"),
     RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported"),
     MemoryError(),
+    np._core._exceptions._ArrayMemoryError((1 << 40,), np.dtype("float32")),
     OSError(errno.ENOMEM, "Cannot allocate memory"),
 ]
+
+
+NO_SHARED_MEMORY = [
+    "unable to allocate shared memory(shm) for file </torch_12_3_4>: No space left on device (28)",
+    "unable to write to file </torch_12_3_4>: No space left on device (28)",
+    "unable to resize file </torch_12_3_4> to the right size: No space left on device (28)",
+    "unable to open shared memory object </torch_12_3_4> in read-write mode: No space left on device (28)",
+    "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that dataloader's workers are out of "
+    "shared memory. Please try to raise your shared memory limit.",
+    "Caught RuntimeError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n"
+    "RuntimeError: unable to mmap 1024 bytes from file </torch_1>: Cannot allocate memory (12)",
+]
+
+
+@pytest.mark.parametrize("text", NO_SHARED_MEMORY, ids=lambda text: text[:30])
+def test_full_shared_memory_says_how_to_get_more(capsys: pytest.CaptureFixture[str], text: str):
+    assert cli.report(RuntimeError(text)) == 2
+    line = "segtrain: error: shared memory (/dev/shm) is full: lower data.workers (0 needs none), or give a container "
+    assert capsys.readouterr().err.startswith(line)
 
 
 @pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=lambda error: str(error)[:40] or "MemoryError")

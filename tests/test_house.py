@@ -45,6 +45,7 @@ COMMAND = Door(
         "machine",
         "metrics",
         "models",
+        "places",
         "report",
         "runs",
         "training",
@@ -61,6 +62,7 @@ DOORS = {
     "data.files": Door({"data.color"}),
     "data.survey": Door({"data.files", "data.workers", "data.classes", "data.color"}),
     "data.layouts": Door({"data.files"}),
+    "data.layouts.contents": Door({"data.layouts", "data.files", "data.color"}),
     "data.layouts.ranking": Door({"data.layouts", "data.files", "data.survey"}),
     "data.proposal": Door({"data.survey", "data.classes", "data.color"}),
     "data.batches": Door({"data.files", "data.classes", "data.workers"}),
@@ -79,7 +81,8 @@ DOORS = {
     "text": Door(),
     "disk": Door(),
     "build": Door(),
-    "inference": Door(),
+    "windows": Door(),
+    "inference": Door({"windows"}),
     "report": Door({"data.classes", "metrics"}),
     "runs": Door({"build", "data.classes"}),
     "training": Door({"data", "losses", "metrics", "runs", "report", "machine", "build"}, lightning=True),
@@ -89,8 +92,12 @@ DOORS = {
     "commands.evaluate": COMMAND,
     "commands.predict": COMMAND,
     "commands.train": COMMAND,
-    "config": Door({"build"}, hydra=True),  # a setting is checked against what `build` will find, by the same look-up
-    "cli": Door({"config", "commands", "machine.signals"}, hydra=True),
+    "hints": Door(),
+    "places": Door({"runs.folder", "runs.resume"}),  # neither imports torch
+    "config": Door(
+        {"build", "hints"}, hydra=True
+    ),  # a setting is checked against what `build` will find, by the same look-up
+    "cli": Door({"config", "places", "commands", "machine.signals"}, hydra=True),
     "__main__": Door({"cli"}),
     "": Door({"runs.trained", "inference"}),  # segtrain/__init__: what it makes public
 }

@@ -50,6 +50,17 @@ def test_half_precision_logits_are_summed_in_float32(batch: tuple[torch.Tensor, 
     assert loss()(logits.bfloat16(), mask)[0].dtype == torch.float32
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_a_loss_whose_weights_were_converted_computes_in_float32(
+    batch: tuple[torch.Tensor, torch.Tensor], dtype: torch.dtype
+):
+    logits, mask = batch
+    converted = loss([1.0, 2.0, 3.0]).to(dtype)  # as Lightning does for bf16-true, 16-true and 64-true
+    total, pixels = converted(logits.to(dtype), mask.to(torch.uint8))
+    assert (total.dtype, pixels.dtype) == (torch.float32, torch.float32)
+    torch.testing.assert_close(total, loss([1.0, 2.0, 3.0])(logits.to(dtype), mask)[0])
+
+
 def test_memory_format_changes_nothing(batch: tuple[torch.Tensor, torch.Tensor]):
     logits, mask = batch
     channels_last = logits.to(memory_format=torch.channels_last)

@@ -15,8 +15,9 @@ from ..data.batches.source import FolderSource
 from ..data.classes import ClassTable
 from ..data.files.images import MAX_PIXELS
 from ..data.files.pair import Pair
-from ..data.folder import group_pattern, open_root
-from ..data.layouts.choice import OpenFolder
+from ..data.findings import Finding
+from ..data.folder import AUTO, group_pattern, open_root
+from ..data.layouts.choice import OpenFolder, chosen
 from ..data.layouts.reading import Reading
 from ..data.public import provide, recognised
 from ..data.survey.facts import ImageFacts
@@ -24,12 +25,16 @@ from ..data.survey.tally import tally
 from ..errors import UserError
 from ..inspection import text
 from ..inspection.counts import Counts, count
-from ..inspection.description import description, write_description
+from ..inspection.description import description, not_own, typed_table, write_description
 from ..inspection.inspect import Inspection, inspect
+from ..inspection.mark import text_of
+from ..inspection.questions import question_text
+from ..inspection.rivals import held_by, rivals_of
 from ..inspection.text import word
 from ..losses import class_weights
 from ..report.pictures import samples
 from ..report.screen import COMMAND, say
+from ..text import counted
 
 Settings = Mapping[str, Any]
 SAMPLES = 8  # in the picture
@@ -50,29 +55,43 @@ def check(*, name: str, data: dict[str, Any], write: bool, out: str | None) -> i
         raise UserError(f"data={name} is not read from files: leave it out, and type data.root=FOLDER")
     target = Path(out or ".").expanduser()
     provide(data)
-    folder = opened(data, ties=not write)
+    folder = opened(data)
     refuse_among_images(target, folder.reading)
-    say(text.layout_text(folder))
+    refuse_to_replace(target)
+    rivals = rivals_of(folder, data["layout"])
+    say(text.layout_text(folder, rivals.same))
     if name == "folder" and (public := recognised(folder)):
         say(f"this looks like a public data set: data={public} in place of data=folder knows its classes")
     max_pixels = data.get("max_pixels", MAX_PIXELS)
     inspection = inspect(folder, data.get("classes"), group_pattern(data.get("group")), max_pixels)
+    has_classes = name == "folder" and bool(data.get("classes"))  # those of a public data set need no file
+    typed = has_classes or data["layout"] is not None
+    if has_classes:
+        inspection = inspection._replace(described=inspection.described._replace(settled=False))
     explain(inspection, data)
     say(f"\nwritten: {', '.join(map(str, write_files(target, inspection)))}")
-    if not data["layout"] and len(folder.equals) > 1:  # what comes next has to say which
+    ways = []
+    if rivals.different:
+        ways = [held_by(reading, folder.root, max_pixels) for reading in (folder.reading, *rivals.different)]
+    if question := question_text(data, inspection, ways):
+        say(question)
+        return 2
+    if write:  # where readings are equally good, and their masks cannot be compared
+        chosen(folder.root, folder.readings, data["layout"], ties=False)
+    if not typed and len(folder.equals) > 1:  # what comes next has to say which
         data = {**data, "layout": folder.reading.layout}
     files = description(inspection, data["layout"])
     if write:
         files = without_guess(inspection, files, data)
-        inspection = described(inspection, files)
+        inspection = described(inspection, files, typed=typed)
     say(next_text(name, data, inspection, [] if write else files))
     return 2 if inspection.errors else 0
 
 
-def opened(data: Settings, *, ties: bool) -> OpenFolder:
+def opened(data: Settings) -> OpenFolder:
     """The folder that the settings name; they may be those of data with fewer settings than a folder has."""
     root, outside, order = Path(data["root"]), data.get("outside", False), data.get("order", "area")
-    return open_root(root, data["layout"], data.get("origin"), outside=outside, order=order, ties=ties)
+    return open_root(root, data["layout"], data.get("origin"), outside=outside, order=order, ties=True)
 
 
 def refuse_among_images(target: Path, reading: Reading) -> None:
@@ -81,6 +100,15 @@ def refuse_among_images(target: Path, reading: Reading) -> None:
     masks = {pair.mask.path.parent.resolve() for pair in reading.pairs}
     if target.resolve() in images | masks:
         raise UserError(f"{target.resolve()} holds the images: type out=FOLDER, so that check.png is not among them")
+
+
+def refuse_to_replace(target: Path) -> None:
+    """Raises UserError where a file of another kind has the name of one that would be written."""
+    table, picture = target / "check.csv", target / "check.png"
+    own = table.is_file() and text_of(table).startswith(",".join(Finding._fields))
+    if (table.exists() or picture.exists()) and not own:
+        there = table if table.exists() else picture
+        raise UserError(f"{there} was not written by check: type out=FOLDER, so that it is not replaced")
 
 
 def explain(inspection: Inspection, data: Settings) -> None:
@@ -104,15 +132,41 @@ def without_guess(inspection: Inspection, files: dict[str, str], data: Settings)
     return {name: content for name, content in files.items() if name != "splits.csv"}
 
 
-def described(inspection: Inspection, files: Mapping[str, str]) -> Inspection:
-    """Write the files that describe a folder; what the list of splits does not name is then no finding any more."""
-    for path in write_description(inspection.folder.root, files):
+def described(inspection: Inspection, files: Mapping[str, str], *, typed: bool) -> Inspection:
+    """Write the files that describe a folder; what the list of splits does not name is then no finding any more.
+
+    Nothing is written over a file that `check` did not make, unless a layout or classes were `typed`, and never
+    without a copy then.
+    """
+    root = inspection.folder.root
+    if inspection.folder.reading.kind == "splits_csv" and alone_in(inspection):
+        say("nothing is written: splits.csv names files that are not there, or that have no partner, see above")
+        say("  mend its lines, or type data.layout=NAME too to have another list made")
+        return inspection
+    if not typed:
+        for path in not_own(root, files):
+            say(f"not written: {path} is not as check left it, and stays; data.layout=NAME write=true would replace it")
+            files = {name: content for name, content in files.items() if name != path.name}
+
+    def keep(path: Path) -> None:
+        if typed and (copy := disk.keep_copy(path)):
+            say(f"{path} is replaced: what stood there is kept as {copy}")
+
+    for path in write_description(root, files, keep):
         say(f"written: {path}")
-    if not inspection.described.settled:
+    if "classes.yaml" in files:
         say("look at check.png, and at the names in classes.yaml: they are yours to change")
     if "splits.csv" not in files:
         return inspection
-    return inspection._replace(findings=[finding for finding in inspection.findings if finding.kind not in text.ALONE])
+    alone = alone_in(inspection)
+    if alone:
+        say(f"splits.csv leaves out {counted(len(alone), 'file')} without partner, such as {alone[0].file}")
+    return inspection._replace(findings=[finding for finding in inspection.findings if finding not in alone])
+
+
+def alone_in(inspection: Inspection) -> list[Finding]:
+    """The errors about files without partner."""
+    return [finding for finding in inspection.errors if finding.kind in text.ALONE]
 
 
 def median_weights(counts: Counts) -> list[float]:
@@ -164,13 +218,10 @@ def crop_of(inspection: Inspection) -> list[int]:
 def fitting(data: Settings, inspection: Inspection) -> list[str]:
     """Settings, as they are typed, that these images need, or that suit them better than the usual ones."""
     images = inspection.survey.usable_images(inspection.splits.get("train", []))
-    words = []
     height, width = crop_of(inspection)
     if images and data["crop"] and [height, width] != list(data["crop"]):
-        words.append(f"data.crop=[{height},{width}]")
-    if 0 < len(images) < data["batch_size"]:
-        words.append(f"data.batch_size={len(images)}")
-    return words
+        return [f"data.crop=[{height},{width}]"]
+    return []
 
 
 def write_files(target: Path, inspection: Inspection) -> list[Path]:
@@ -215,16 +266,35 @@ def sample(inspection: Inspection, table: ClassTable) -> list[Pair]:
     return [good[i] for i in sorted(first)]
 
 
+def is_other_table(inspection: Inspection) -> bool:
+    """Whether the class table names none of what stands in most masks, and so is none for them."""
+    unlisted = [finding for finding in inspection.errors if finding.kind == "values"]
+    return 2 * len(unlisted) > len(inspection.folder.reading.pairs)
+
+
 def next_text(name: str, data: Settings, inspection: Inspection, missing: Collection[str]) -> str:
     """What is to be done: mend, write, train; `missing` are files that a training may need and that are not written."""
     lines, root = [], word("data.root", data["root"])
     errors = len(inspection.errors)
+    advice, is_other = "mend these files", is_other_table(inspection)
+    if is_other:
+        advice = f"the classes ({inspection.described.source}) are not those of most masks, so mend the table, or move "
+        advice += "it away to have another one proposed"
     if errors:
-        lines.append(f"{errors} errors, at which a training stops (exit status 2): mend these files")
+        lines.append(f"{counted(errors, 'error')}, at which a training stops (exit status 2): {advice}")
+    if is_other:
+        return "\n".join([*lines, f"next: {COMMAND} check {root}  # when that is done"])
     if inspection.table is None:
         return "\n".join([*lines, "next: write a classes.yaml for these masks, as docs/data.md shows"])
-    typed = [word(f"data.{key}", data[key]) for key in ("layout", "group") if data.get(key) is not None]
-    if "classes.yaml" in missing or (missing and typed):
+    if not {"train", "val"} <= inspection.splits.keys():
+        return "\n".join(
+            [*lines, "next: add images with masks: a training needs some to train and some to validate on"]
+        )
+    typed = [word(f"data.{key}", data[key]) for key in ("layout", "group") if data.get(key) not in (None, AUTO)]
+    if name == "folder" and data.get("classes"):
+        typed.append(word("data.classes", typed_table(data["classes"])))
+    nothing_to_train = inspection.folder.reading.splits.keys() == {"test"}  # until the proposed splits are written
+    if "classes.yaml" in missing or (missing and (typed or nothing_to_train)):
         lines.append(f"next: {' '.join([COMMAND, 'check', root, *typed, 'write=true'])}")
         lines.append(f"  writes {' and '.join(missing)} into {data['root']}")
         return "\n".join(lines)

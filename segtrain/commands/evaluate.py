@@ -7,15 +7,18 @@ import torch
 from lightning.pytorch import Trainer
 
 from .. import disk
-from ..build import Trust, build_part
+from ..build import Trust, build_part, from_stored
 from ..data import DataModule
 from ..errors import UserError
 from ..machine import device, processes
 from ..machine.device import Computing
-from ..report.screen import be_quiet
+from ..report.screen import be_quiet, say
 from ..runs.folder import checkpoint_file
+from ..runs.record import with_root
 from ..runs.trained import Opened, opened
+from ..text import counted
 from ..training.callbacks import ScoringBar
+from ..training.parts import data_of_a_run
 from ..training.scoring import Scorer, report_score, score_split, silent_trainer
 
 
@@ -39,39 +42,45 @@ def evaluate(
         be_quiet()
     trust = Trust(allow)
     trained = opened(file, trust)
-    module = stored_data(trained, data, trust)
-    split = split or module.final_split
-    name = f"{Path(data.root).resolve().name}-{split}" if data.root else split
+    with from_stored(str(file)):
+        module = stored_data(trained, data, trust)
+        split = split or module.final_split
+    name = f"{disk.file_name(Path(data.root).resolve().name)}-{split}" if data.root else split
     target = trained.folder / "evaluate" / name
     disk.stay_inside(trained.folder, target)
+    precision, note = device.typed_or_stored(trainer.precision, kind, trained.record.precision)
+    if note:
+        say(note)
     engine = silent_trainer(
         Trainer,
         count,
         accelerator=kind,
         devices=trainer.devices,
-        precision=device.typed_or_stored(trainer.precision, kind, trained.record.precision),
+        precision=precision,
         callbacks=[ScoringBar()] if processes.is_main(count) else [],
         logger=False,
         enable_checkpointing=False,
     )
-    network = trained.network.to(memory_format=torch.channels_last)
+    network = trained.network.to(device.dtype_of_weights(precision)).to(memory_format=torch.channels_last)
     scorer = Scorer(network, class_names=trained.classes.names, void=module.classes.void)
     result = score_split(engine, scorer, module, split)
     if engine.is_global_zero:
-        report_score(result, scorer.matrix, module, target)
+        report_score(result, scorer.matrix, module, target, trained.record)
 
 
 def stored_data(trained: Opened, elsewhere: Elsewhere, trust: Trust) -> DataModule:
     """The data of the run, or others of the same kind. Raises UserError if they have other classes."""
     typed = {name: value for name, value in asdict(elsewhere).items() if value is not None}
-    settings = {**trained.record.settings["data"], **typed}
+    record = trained.record
+    settings = {**with_root(record.settings, record.cwd)["data"], **typed}
     if "channels" in settings:
-        settings["channels"] = trained.record.channels  # of grey images in another folder too
-    module = build_part("data", settings, trust)
+        settings["channels"] = record.channels  # of grey images in another folder too
+    with data_of_a_run(settings):
+        module = build_part("data", settings, trust)
     if not isinstance(module, DataModule):
         raise UserError(f"the checkpoint's settings name {type(module).__name__} as its data")
     own, other = trained.classes.names, module.classes.names
     if own != other:
-        network, data = f"{len(own)} classes ({', '.join(own)})", f"{len(other)} ({', '.join(other)})"
+        network, data = f"{counted(len(own), 'class')} ({', '.join(own)})", f"{len(other)} ({', '.join(other)})"
         raise UserError(f"the network was trained for {network}, but the data have {data}")
     return module

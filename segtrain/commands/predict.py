@@ -1,27 +1,49 @@
 """`predict`: masks and overlays for new images."""
 
-import glob
 import io
+from collections import Counter
+from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from lightning.fabric import Fabric
 from PIL import Image
 from rich.progress import track
+from torch import nn
 
 from .. import disk
 from ..build import Trust
 from ..data.classes import ClassTable
+from ..data.files.arrays import SUFFIXES as ARRAYS
+from ..data.files.geotiff import Place, place_of, world_file
 from ..data.files.images import MAX_PIXELS, SUFFIXES, header, read_image
+from ..data.layouts.tree import PASSED_OVER, Tree
 from ..errors import UserError
 from ..inference import predict as predict_mask
 from ..machine import device
 from ..machine.device import Computing
-from ..report.pictures import overlay
+from ..places import matches, no_image
+from ..report.pictures import overlay_with_legend
 from ..report.screen import console, say
 from ..runs.folder import checkpoint_file
-from ..runs.trained import opened
+from ..runs.trained import Opened, opened
 from ..text import UNPRINTABLE
+
+
+class Images(NamedTuple):
+    """What is to be predicted."""
+
+    files: dict[str, Path]  # by their names below the folder that all have in common, without suffix
+    others: list[Path]  # files that are no images by their suffix
+
+
+class Predicted(NamedTuple):
+    """What comes of one image."""
+
+    image: np.ndarray  # (C, H, W)
+    mask: np.ndarray  # (H, W) class indices
+    place: Place | None  # where a GeoTIFF lies
 
 
 def predict(
@@ -29,80 +51,156 @@ def predict(
 ) -> None:
     """Write masks/NAME.png (class indices, with the class colours as palette) and overlays/NAME.png for each image.
 
-    `images` is an image, a folder, or a glob, whose folders are mirrored in `out`, by default the run's `predict/`.
+    `images` is an image, a folder, or a glob, whose folders are mirrored in `out`, by default the run's `predict/`. The
+    mask of a GeoTIFF is a GeoTIFF. One of several images that cannot be read is named at the end, in an error.
     """
     sources = find_images(images)
     device.quiet()
     file = checkpoint_file(run, checkpoint)
     kind = device.device_type(trainer.accelerator)
     trained = opened(file, Trust(allow))
-    max_pixels = trained.record.settings["data"].get("max_pixels", MAX_PIXELS)
-    bits = {path: header(path, max_pixels).bits for path in sources.values()}  # what cannot be read is known at once
-    precision = device.typed_or_stored(trainer.precision, kind, trained.record.precision)
+    precision, note = device.typed_or_stored(trainer.precision, kind, trained.record.precision)
+    if note:
+        say(note)
     fabric = Fabric(accelerator=kind, devices=trainer.devices, precision=precision)  # pyright: ignore[reportArgumentType]
-    network = fabric.setup_module(trained.network)
+    network = fabric.setup_module(trained.network.to(device.dtype_of_weights(precision)))
     target, home = trained.folder / "predict", trained.folder
     if out:
         target = home = Path(out)
-    for name, path in track(sources.items(), "predicting", console=console, disable=not console.is_terminal):
-        image = read_image(path, max_pixels, channels=trained.record.channels, bits=bits[path])
-        mask = predict_mask(network, image).numpy()
-        write_picture(target / "masks" / f"{name}.png", indexed(mask, trained.classes), home)
-        picture = Image.fromarray(overlay(image.numpy(), mask, trained.classes))
+    failed = []
+    for name, path in track(sources.files.items(), "predicting", console=console, disable=not console.is_terminal):
+        try:
+            result = computed(network, trained, path)
+        except (UserError, OSError) as error:
+            if len(sources.files) == 1:
+                raise
+            failed.append(reason_of(path, error))
+            continue
+        write_mask(target / "masks" / name, result, path, trained.classes, home)
+        picture = overlay_with_legend(result.image, result.mask, trained.classes)
         write_picture(target / "overlays" / f"{name}.png", picture, home)
-    say(f"{len(sources)} images: masks in {target / 'masks'}, overlays in {target / 'overlays'}")
+    conclude(sources, failed, target)
 
 
-def find_images(pattern: str) -> dict[str, Path]:
-    """Name below the folder that all have in common, without suffix -> image file."""
-    path = Path(pattern)
+def computed(network: nn.Module, trained: Opened, path: Path) -> Predicted:
+    """An image and its mask; pixels of a GeoTIFF that were not seen are void."""
+    max_pixels = trained.record.settings["data"].get("max_pixels", MAX_PIXELS)
+    bits = header(path, max_pixels).bits
+    image = read_image(path, max_pixels, channels=trained.record.channels, bits=bits)
+    mask, place = predict_mask(network, image).numpy(), place_of(path)
+    if place is not None:
+        mask[place.unseen(image.numpy())] = trained.classes.void
+    return Predicted(image.numpy(), mask, place)
+
+
+def reason_of(path: Path, error: Exception) -> str:
+    """Why an image could not be predicted, with its name."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{path}: {error.strerror}"
+    text = " ".join(str(error).split())
+    return text if str(path) in text else f"{path}: {text}"
+
+
+def conclude(sources: Images, failed: list[str], target: Path) -> None:
+    """Say what was done. Raises UserError if some images could not be predicted."""
+    total = len(sources.files)
+    done = total - len(failed)
+    if done:
+        count = f"{done} of {total}" if failed else f"{total}"
+        say(f"{count} images: masks in {target / 'masks'}, overlays in {target / 'overlays'}")
+    if sources.others:
+        kinds = Counter(path.suffix or "without suffix" for path in sources.others).most_common()
+        names = ", ".join(f"{number} {kind}" for kind, number in kinds)
+        say(f"left aside, as no images by their names: {names}")
+    if len(failed) > 1:
+        for line in failed:
+            say(f"not predicted: {line}")
+    if failed:
+        more = f" (and {len(failed) - 1} more, see above)" if len(failed) > 1 else ""
+        raise UserError(f"{len(failed)} of {total} images could not be predicted: {failed[0]}{more}")
+
+
+def find_images(images: str) -> Images:
+    """The images in a folder as data rooms list it, of a glob, or the one that is named."""
+    path = Path(images)
     if path.is_dir():
-        base, files = path, [p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES]
+        folder, files, named = path, [path / name for name in Tree(path).files], False
     elif path.exists():
-        base, files = path.parent, [path]
+        folder, files, named = path.parent, [path], True
     else:
-        base, files = fixed_part(path), [Path(p) for p in glob.glob(str(path), recursive=True)]
-    files = sorted(file for file in files if not file.is_dir())
-    if not files:
-        expected = "an image, a folder or a glob like 'a/*.jpg'"
-        raise FileNotFoundError(f"images={pattern}: no image found; expected {expected}")
+        folder, files = matches(images)
+        files, named = list(shown(files, folder)), True
+    pictures = of_kind(files, SUFFIXES) or of_kind(files, ARRAYS)
+    if not pictures and named:  # whose suffix was typed, or is like no other: reading them says what is wrong
+        pictures = files
+    if not pictures:
+        raise FileNotFoundError(no_image(images))
+    return Images(by_name(pictures, folder, images), sorted(set(files) - set(pictures)))
+
+
+def of_kind(files: Iterable[Path], suffixes: Collection[str]) -> list[Path]:
+    return [file for file in files if file.suffix.lower() in suffixes]
+
+
+def shown(paths: Iterable[Path], folder: Path) -> Iterable[Path]:
+    """The files among paths below a folder, but for what a Mac or a NAS leaves behind."""
+    for path in paths:
+        if path.is_file() and not PASSED_OVER & set(path.relative_to(folder).parts):
+            yield path
+
+
+def by_name(files: Iterable[Path], folder: Path, images: str) -> dict[str, Path]:
+    """Name below the folder that all have in common, without suffix -> image file."""
     found: dict[str, Path] = {}
     for file in files:
         if UNPRINTABLE.search(str(file)):
             raise UserError(f"{str(file)!r}: the name holds control or invalid characters: rename it")
-        below = file.relative_to(base)
+        below = file.relative_to(folder)
         if ".." in below.parts:
-            raise UserError(f"images={pattern}: with '..' after a wildcard, {file} would be written somewhere else")
+            raise UserError(f"images={images}: with '..' after a wildcard, {file} would be written somewhere else")
         name = below.with_suffix("").as_posix()
         if name in found:
-            raise UserError(f"{file} and {found[name].name} would both become {name}.png: predict them apart")
+            apart = f"predict them apart, such as images='{folder}/*{file.suffix}' with an out=FOLDER of its own"
+            raise UserError(f"{file} and {found[name].name} would both become {name}.png: {apart}")
         found[name] = file
     return found
 
 
-def fixed_part(pattern: Path) -> Path:
-    """The folders before the first wildcard of a glob."""
-    fixed = Path(pattern.anchor)
-    for part in pattern.relative_to(pattern.anchor).parts[:-1]:
-        if glob.has_magic(part):
-            break
-        fixed /= part
-    return fixed
-
-
 def indexed(mask: np.ndarray, classes: ClassTable) -> Image.Image:
     """A palette image of class indices; 16-bit grey where there are more classes than a palette holds."""
-    if len(classes) > 256:
+    if len(classes) > 256 or mask.max(initial=0) > 255:
         return Image.fromarray(mask.astype(np.uint16))
     image = Image.fromarray(mask.astype(np.uint8))
     image.putpalette(classes.palette.tobytes())
     return image
 
 
-def write_picture(path: Path, picture: Image.Image, home: Path) -> None:
-    """Write a PNG. Raises UserError if a link leads out of `home`, which a run folder from somewhere else may hold."""
+def write_mask(path: Path, result: Predicted, source: Path, classes: ClassTable, home: Path) -> None:
+    """Write the mask of the image `source` as `path` with a suffix: as a GeoTIFF where that is one, else as a PNG, with
+    the world file of the image where it has one."""
+    picture = indexed(result.mask, classes)
+    if result.place is not None:
+        tags = result.place.for_mask(classes.void)
+        write_picture(with_ending(path, ".tif"), picture, home, tiffinfo=tags, compression="tiff_adobe_deflate")
+        return
+    write_picture(with_ending(path, ".png"), picture, home)
+    world = world_file(source)
+    if world is not None:
+        disk.write(with_ending(path, ".pgw"), world.read_bytes())
+
+
+def with_ending(path: Path, ending: str) -> Path:
+    """The path with something behind its name, which may hold dots."""
+    return path.with_name(path.name + ending)
+
+
+def write_picture(path: Path, picture: Image.Image, home: Path, **options: object) -> None:
+    """Write a picture in the format that its suffix says, with options of Pillow's.
+
+    Raises UserError if a link leads out of `home`, which a run folder from somewhere else may hold.
+    """
     disk.stay_inside(home, path.parent)
     path.parent.mkdir(parents=True, exist_ok=True)
     content = io.BytesIO()
-    picture.save(content, format="PNG")
-    disk.write(path, content.getvalue())
+    picture.save(content, format="TIFF" if path.suffix == ".tif" else "PNG", **options)
+    disk.write(path, content.getbuffer())

@@ -2,24 +2,26 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import yaml
+
 from .. import disk, inspection
-from ..build import Spec, Trust
+from ..build import Spec, Trust, conf_folder, from_stored
 from ..data.public import provide
 from ..errors import UserError
 from ..machine import device, processes
 from ..machine.device import Devices, Precision
 from ..report.screen import COMMAND, be_quiet, say
 from ..runs import folder as runs
-from ..runs.record import Record, Settings
+from ..runs.record import Record, Settings, with_root
 from ..runs.restore import RECORD, read_checkpoint
-from ..runs.resume import deciding, resumable, settled
+from ..runs.resume import deciding, resumable, settled, typed_keys
 from ..training.checkpoint import batches_done
 from ..training.fit import fit
-from ..training.parts import Parts, TrainSettings, assemble, build_data
+from ..training.parts import Parts, TrainSettings, assemble, build_data, data_of_a_run, with_filled_batch
 from ..training.trial import refuse_misfit, refuse_own
 
 
@@ -44,6 +46,7 @@ def train(
 ) -> int:
     """Train a network, score its best checkpoint on the held-out split, say how to go on, return the exit status."""
     processes.end_with_parent()
+    train = without_floor(train, typed)
     settings = {
         "name": name,
         "seed": seed,
@@ -61,15 +64,27 @@ def train(
     return go_on(resume, settings, typed, Trust(allow), allow_changes=allow_changes)
 
 
+def without_floor(train: TrainSettings, typed: list[str]) -> TrainSettings:
+    """What a person chose decides: epochs that were typed, or stand in an experiment, are not made up to `min_steps`,
+    unless that was chosen too."""
+    shipped = yaml.safe_load((conf_folder() / "train.yaml").read_text(encoding="utf-8"))["train"]
+    keys = typed_keys(typed)
+
+    def chosen(name: str) -> bool:
+        return f"train.{name}" in keys or getattr(train, name) != shipped[name]
+
+    return replace(train, min_steps=None) if chosen("epochs") and not chosen("min_steps") else train
+
+
 def start(settings: Settings, run_dir: str | None, init: str | None, typed: list[str]) -> int:
     """Train from the beginning, in a new run folder."""
-    parts = prepare(settings, trust=None, init=init)
+    parts = prepare(settings, trust=None, init=init, shrink=not types_batch(typed))
     if not parts.main:
         return fit(parts, None)
     folder = runs.create(settings["name"], run_dir)
     with runs.lock(folder):
         disk.write(folder / "overrides.txt", "\n".join([*typed, ""]))
-        runs.write_settings(folder, {**settings, "init": init})
+        runs.write_settings(folder, {**parts.settings, "init": init, "cwd": str(Path.cwd())})
         runs.point_latest(folder)
         note_skipped(parts, folder)
         return fit(parts, folder)
@@ -84,10 +99,13 @@ def go_on(resume: str, composed: Settings, typed: list[str], trust: Trust, *, al
         if saved is None:
             return start_again(folder, composed, typed, trust, allow_changes=allow_changes)
         file, content, before = saved
-        stored = before.settings
+        stored = with_root(before.settings, before.cwd)
         refuse_more(stored["trainer"], composed["trainer"])
         settings = settled(stored, composed, typed, allow_changes=allow_changes)
-        parts = prepare(settings, trust, before)
+        if settings["train"]["epochs"] != stored["train"]["epochs"] and "train.min_steps" not in typed_keys(typed):
+            settings["train"]["min_steps"] = None  # the epochs that are chosen now are not made up
+        with from_stored(f"resume={folder}"):
+            parts = prepare(settings, trust, before)
         if before.fingerprint != parts.record.fingerprint and not allow_changes:
             reason = "the data are not those of the run (names, sizes or classes differ)"
             raise UserError(f"resume={folder}: {reason}; restore them, or add allow_changes=true")
@@ -105,15 +123,30 @@ def start_again(folder: Path, composed: Settings, typed: list[str], trust: Trust
     """Train from the beginning in the folder of a run that was never saved."""
     stored = runs.read_settings(folder)
     init = stored.pop("init", None)
+    stored = with_root(stored, stored.pop("cwd", ""))
     refuse_more(stored["trainer"], composed["trainer"])
     settings = settled(stored, composed, typed, allow_changes=allow_changes)
-    parts = prepare(settings, trust, init=init)
+    with from_stored(f"resume={folder}"):
+        parts = prepare(settings, trust, init=init)
     note_skipped(parts, folder)
     return fit(parts, folder if parts.main else None)
 
 
-def prepare(settings: Settings, trust: Trust | None, before: Record | None = None, init: str | None = None) -> Parts:
-    """The parts of a training, after a look at its data; of several processes, only the first one speaks.
+def types_batch(typed: Sequence[str]) -> bool:
+    """Whether a person chose the size of the batch."""
+    return any(word.lstrip("+").startswith("data.batch_size=") for word in typed)
+
+
+def prepare(
+    settings: Settings,
+    trust: Trust | None,
+    before: Record | None = None,
+    init: str | None = None,
+    *,
+    shrink: bool = False,
+) -> Parts:
+    """The parts of a training, after a look at its data; of several processes, only the first one speaks. With `shrink`
+    a batch that the images do not fill becomes smaller.
 
     The data are a `DataModule`, such as `segtrain.data.FolderData`: it finds the layout and the classes of its folder
     when it is built, and reads the headers of the files when `splits` is used first.
@@ -125,8 +158,11 @@ def prepare(settings: Settings, trust: Trust | None, before: Record | None = Non
         be_quiet()
     if trust is None:  # stored settings, which may be a stranger's, open no connection
         provide(settings["data"])
-    data = build_data(settings, trust)
-    inspection.before_training(data)
+    with data_of_a_run(settings["data"]) if trust is not None else nullcontext():
+        data = build_data(settings, trust, before)
+    inspection.before_training(data, settings["data"], is_new=before is None)
+    if shrink:
+        settings = with_filled_batch(settings, data)
     return assemble(settings, data, trust, before, init)
 
 

@@ -1,9 +1,10 @@
 """What the values in a mask mean: the class table."""
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from reprlib import repr as short
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UserError
-from ..text import UNPRINTABLE, parse_yaml, refuse_bomb
+from ..text import INVISIBLE, UNPRINTABLE, parse_yaml, refuse_bomb
 from .color import Coding, Color, color_of, number_of, pack, unpack
 
 UNLISTED = -1  # in the look-up tables: no class owns this value
@@ -20,6 +21,16 @@ AT_ONCE = 1 << 22  # distances that `_nearest` compares at a time
 MAX_BYTES, MAX_DEPTH = 1_000_000, 10  # of a table, which may be a stranger's; lists and mappings in one another
 MAX_CLASSES = 4096  # whose confusion matrix takes 128 MiB
 MAX_NAME = 100
+SETTINGS = "data.classes"  # the source of a table that was typed, or came with data=NAME
+# Colours of classes without one. Each is the colour of a coarse grid that is farthest in CIELAB from white and from all
+# before it: of the first 8, two are 69 apart at least, of the first 16, 44, and of all, 32.
+APART: tuple[Color, ...] = (
+    *((0, 0, 0), (0, 0, 255), (0, 255, 0), (255, 0, 0), (255, 64, 192), (192, 160, 0), (0, 128, 255), (0, 160, 96)),
+    *((192, 96, 96), (0, 128, 160), (64, 0, 96), (0, 255, 255), (192, 255, 128), (96, 96, 32), (255, 0, 96)),
+    *((255, 255, 0), (160, 128, 192), (192, 64, 255), (255, 128, 64), (0, 0, 160), (0, 255, 160), (96, 32, 64)),
+    *((160, 0, 0), (192, 192, 128), (0, 160, 0), (0, 64, 128), (192, 128, 255), (96, 32, 0), (160, 160, 160)),
+    *((0, 64, 32), (128, 192, 255), (160, 255, 192)),
+)
 VALUES = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?", re.ASCII)
 
 
@@ -36,6 +47,7 @@ class ClassTable:
             one, by squared distance (the first listed of equally near ones).
         coding: How masks of any kind are read: as `values`, as `colors`, or (`None`) as they are stored.
         spec: The content of the `classes.yaml` that says all this.
+        source: Where that stands: a file, or the settings (`SETTINGS`).
     """
 
     names: tuple[str, ...]
@@ -46,6 +58,7 @@ class ClassTable:
     other: str = "error"
     coding: Coding = None
     spec: dict[str, Any] = field(default_factory=dict, compare=False)
+    source: str = field(default="classes.yaml", compare=False)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -61,6 +74,13 @@ class ClassTable:
         palette = np.zeros((256, 3), np.uint8)
         palette[: min(len(self), 256)] = self.colors[:256]
         return palette
+
+    @property
+    def by_position(self) -> dict[str, int]:
+        """The classes that list no values, with the positions that stand for these, where other classes list theirs."""
+        entries = self.spec.get("classes", ())
+        bare = {entry["name"]: i for i, entry in enumerate(entries) if "values" not in entry}
+        return bare if len(bare) < len(entries) else {}
 
     def encode(self, mask: np.ndarray) -> np.ndarray:
         """Class indices (H, W) of a mask as decoded: (H, W) integers, or (H, W, 3) colours. UserError names values or
@@ -132,17 +152,23 @@ class ClassTable:
         shown = ", ".join(f"{write(code)} ({pixels} pixels)" for code, pixels in counts)
         listed = ", ".join(self.names[:6]) + (", ..." if len(self) > 6 else "")
         entry = f"{key}: [{write(counts[0][0])}]"
-        raise UserError(
-            f"{kind} {shown} belong to none of the {len(self)} classes ({listed}): "
-            f"list them in classes.yaml ({entry}), or set `other: ignore` (or `nearest`) there"
-        )
+        raise UserError(f"{kind} {shown} belong to none of the {len(self)} classes ({listed}): {self.advice(entry)}")
+
+    def advice(self, entry: str = "") -> str:
+        """What to do about values or colours that are not listed, such as to write an `entry` for a class."""
+        place = SETTINGS if self.source == SETTINGS else "classes.yaml"
+        example = f" ({entry})" if entry else ""
+        text = f"list them in {place}{example}, or set `other: ignore` (or `nearest`) there"
+        if self.source == SETTINGS:
+            text += "; if data=NAME was typed and these are other images, leave it out: data.root alone is enough"
+        return text
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any], source: str = "classes") -> "ClassTable":
         """From the content of a `classes.yaml`; `source` is named in errors."""
         try:
             refuse_bomb(spec, MAX_DEPTH)
-            return _parse(spec)
+            return replace(_parse(spec), source=source)
         except UserError as error:
             raise UserError(f"{source}: {error}") from None
 
@@ -182,7 +208,8 @@ def _parse(spec: Mapping[str, Any]) -> ClassTable:
     rgb = dict.fromkeys(map(number_of, ignored_colors), void)
     for i, entry in enumerate(classes):
         for value in _values(entry.get("values", [i])):
-            _own(values, value, i, str(value), names)
+            why = "" if "values" in entry else ", which lists no values, and so means its position"
+            _own(values, value, i, str(value), names, why)
         usual = [entry["color"]] if "color" in entry else []
         for color in map(_color, _listed("colors", entry.get("colors", usual))):
             _own(rgb, number_of(color), i, str(list(color)), names)
@@ -217,9 +244,12 @@ def _names(classes: Sequence[Any]) -> tuple[str, ...]:
             raise UserError(f"class {i}: the name {short(name)} is not a text: write it in quotes")
         if not name.strip() or len(name) > MAX_NAME or UNPRINTABLE.search(name):
             raise UserError(f"class {i}: the name {short(name)} is not 1 to {MAX_NAME} printable characters")
+        if INVISIBLE.search(name):
+            raise UserError(f"class {i}: the name {name!a} holds invisible characters: write it without them")
     names = tuple(entry["name"] for entry in classes)
-    if len(set(names)) < len(names):
-        raise UserError(f"the name {Counter(names).most_common(1)[0][0]!r} stands twice")
+    alike = Counter(unicodedata.normalize("NFC", name) for name in names)
+    if len(alike) < len(names):
+        raise UserError(f"the name {alike.most_common(1)[0][0]!r} stands twice")
     return names
 
 
@@ -230,10 +260,10 @@ def refuse_numbers(mask: np.ndarray) -> None:
         raise UserError(f"a mask of {mask.dtype}, {shown}: expected whole numbers from 0 to 65535")
 
 
-def _own(owners: dict[int, int], key: int, index: int, text: str, names: Sequence[str]) -> None:
+def _own(owners: dict[int, int], key: int, index: int, text: str, names: Sequence[str], why: str = "") -> None:
     if key in owners:
         owner = dict(enumerate(names)).get(owners[key], "ignore")
-        raise UserError(f"{text} belongs to both {owner!r} and {names[index]!r}")
+        raise UserError(f"{text} belongs to both {owner!r} and {names[index]!r}{why}")
     owners[key] = index
 
 
@@ -263,7 +293,10 @@ def _color(color: Any) -> Color:
 
 
 def _default_color(index: int) -> Color:
-    """Pascal VOC's colour map: the bits of the index, dealt out to red, green and blue from the top."""
+    """One of `APART`, and behind these the colour map of Pascal VOC: the bits of the index, dealt out to red, green and
+    blue from the top, so that each index has a colour of its own, though some are much alike."""
+    if index < len(APART):
+        return APART[index]
     red = green = blue = 0
     for bit in range(8):
         red |= (index >> 3 * bit & 1) << 7 - bit

@@ -1,12 +1,10 @@
 """What is wrong with a data set, with file names."""
 
-import re
-from collections import Counter, defaultdict
+import shlex
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
-
-import numpy as np
 
 from .classes import ClassTable
 from .color import Coding, hex_of
@@ -14,18 +12,13 @@ from .files.images import TRANSPOSED
 from .files.pair import Pair
 from .layouts.reading import Reading
 from .survey.facts import ImageFacts, MaskFacts
-from .survey.measure import LOOK
 from .survey.memory import remembered
+from .survey.related import SAME, Sample, frames, nearest, neighbouring_tiles, same_picture
 from .survey.survey import Survey, readers, survey
 from .survey.tally import in_coding, shows_colours, tally
 
-SAME, DETAIL = 0.98, 0.9  # correlations of two looks, and of what stands out in them, from which they are one image
-ALIKE = 0.8  # and from which two neighbours by name are frames of one sequence
-FAR = 75  # percentile of the likeness of distant frames that half of all neighbours exceed
-ASPECT = 0.05  # how much the proportions of near-duplicates may differ
-SEQUENCE = re.compile(r"frame|video|clip|seq", re.IGNORECASE)  # names whose numbers are times, whatever they look like
 STRAY = "a picture without an image, of another size and kind than all masks: left aside"
-CHUNK = 256  # images that are compared with all others at once
+FEW = 3  # masks of one value; more of them are pictures without anything to find, and no news
 
 
 class Finding(NamedTuple):
@@ -37,18 +30,10 @@ class Finding(NamedTuple):
     detail: str
 
 
-class Sample(NamedTuple):
-    """A pair whose image can be read."""
-
-    split: str
-    pair: Pair
-    image: ImageFacts
-
-
 def find(reading: Reading, facts: Survey, table: ClassTable | None) -> list[Finding]:
-    """Errors first, then warnings; each kind in the order of the files. Faults across splits are sought between the
-    splits of `reading`, so data without splits have to be split before."""
-    findings = [Finding("error", "no mask", str(path), "an image without a mask") for path in reading.images]
+    """Errors first, then warnings, at the end many masks of one value; each kind in the order of the files. Faults
+    across splits are sought between the splits of `reading`, so data without splits have to be split before."""
+    findings = [alone(path, reading) for path in reading.images]
     findings += [Finding("error", "no image", str(path), "a mask without an image") for path in reading.masks]
     findings += [Finding("warning", "stray", str(path), STRAY) for path in reading.strays]
     samples, masks = [], {}
@@ -67,8 +52,16 @@ def find(reading: Reading, facts: Survey, table: ClassTable | None) -> list[Find
         findings += absent_classes(reading.splits, facts, table)
     findings += across_splits(samples)
     findings = list(dict.fromkeys(findings))  # a file may belong to several pairs
-    kinds = list(dict.fromkeys(finding.kind for finding in findings))
+    numbers = Counter(finding.kind for finding in findings)  # in the order of the kinds
+    kinds = [kind for kind, number in numbers.items() if kind != "one value" or number <= FEW]
+    kinds.append("one value")
     return sorted(findings, key=lambda finding: (finding.severity != "error", kinds.index(finding.kind)))
+
+
+def alone(image: Path, reading: Reading) -> Finding:
+    """An image without a mask, or one that a list names though it is not there."""
+    kind = "no file" if image in reading.missing and not image.exists() else "no mask"
+    return Finding("error", kind, str(image), reading.missing.get(image, "an image without a mask"))
 
 
 # --- one pair ---------------------------------------------------------------------------------------------------------
@@ -191,7 +184,7 @@ def overlaps(masks: Mapping[str, MaskFacts]) -> Iterator[Finding]:
         most = max(pixels, key=lambda file: pixels[file])
         others = f", and likewise in {len(pixels) - 1} more images" if len(pixels) > 1 else ""
         detail = f"{pixels[most]} pixels belong to several classes{others}: the smaller one in an image is on top"
-        yield Finding("warning", "overlap", most, detail)
+        yield Finding("warning", "classes overlap", most, detail)
 
 
 def written(facts: MaskFacts) -> str:
@@ -233,13 +226,17 @@ def across_splits(samples: Sequence[Sample]) -> Iterator[Finding]:
 
 
 def duplicates(samples: Sequence[Sample], splits: Sequence[str]) -> Iterator[Finding]:
-    """Files of the same bytes: first those in two splits, of which the later is named; then those in one."""
+    """Files of the same bytes: first those in two splits, of which the later is named; then those in one. A training
+    refuses one and the same file in two splits."""
     first: dict[str, Sample] = {}
     within = []
     for sample in sorted(samples, key=lambda sample: splits.index(sample.split)):
         image = sample.pair.image
         other = first.setdefault(sample.image.digest, sample)
-        if other.split != sample.split:
+        if other.split != sample.split and other.pair.image == image:
+            detail = f"stands in {other.split} and in {sample.split}: leave it in one of them"
+            yield Finding("error", "two splits", str(image), detail)
+        elif other.split != sample.split:
             detail = f"the same file as {other.pair.image} in {other.split}"
             yield Finding("warning", "duplicate", str(image), detail)
         elif other.pair.image != image:
@@ -259,87 +256,21 @@ def near_duplicates(samples: Sequence[Sample], splits: Sequence[str]) -> Iterato
         earlier += here
 
 
-def same_picture(a: Sample, b: Sample) -> bool:
-    """Whether two images that look alike also agree in their proportions, and in what differs from the pixels around,
-    which tells pictures of one kind apart, such as X-rays."""
-    proportions = a.image.width * b.image.height / (a.image.height * b.image.width)
-    if abs(proportions - 1) > ASPECT:
-        return False
-    looks = vectors([a, b]).reshape(2, LOOK, LOOK)
-    inner = looks[:, 1:-1, 1:-1]
-    around = looks[:, :-2, 1:-1] + looks[:, 2:, 1:-1] + looks[:, 1:-1, :-2] + looks[:, 1:-1, 2:]
-    return float(np.corrcoef((4 * inner - around).reshape(2, -1))[0, 1]) >= DETAIL
-
-
-def nearest(here: Sequence[Sample], others: Sequence[Sample]) -> Iterator[tuple[Sample, Sample, float]]:
-    """For each image, the one of the others that it looks most like, and the correlation of their looks."""
-    if not others:
-        return
-    against = vectors(others).T
-    for start in range(0, len(here), CHUNK):
-        part = here[start : start + CHUNK]
-        likeness = vectors(part) @ against
-        for sample, row in zip(part, likeness, strict=True):
-            best = row.argmax()
-            yield sample, others[best], float(row[best])
-
-
-def vectors(samples: Sequence[Sample]) -> np.ndarray:
-    """(N, 256): the looks, centred and of length one, so that products are correlations."""
-    pixels = b"".join(sample.image.look for sample in samples)
-    looks = np.frombuffer(pixels, np.uint8).reshape(len(samples), -1).astype(np.float32)
-    looks -= looks.mean(1, keepdims=True)
-    return looks / np.linalg.norm(looks, axis=1, keepdims=True)
-
-
 def neighbours(samples: Sequence[Sample]) -> Iterator[Finding]:
-    """Consecutive numbers of one series of names in two splits, where the images are alike or the name says frame."""
-    for prefix, frames in numbered(samples):
-        filmed = SEQUENCE.search(prefix)
-        for a, b in pairwise(frames) if filmed or is_sequence(frames) else ():
-            if a.split != b.split and a.image.digest != b.image.digest and (filmed or alike(a, b)):
-                detail = f"the frame before it, {a.pair.image}, is in {a.split}, this one in {b.split}"
-                yield Finding("warning", "sequence", str(b.pair.image), detail)
-
-
-def numbered(samples: Sequence[Sample]) -> Iterator[tuple[str, list[Sample]]]:
-    """Series of names that differ in their last number alone, with what stands before it, in that order.
-
-    Where a number stands twice, these are several series: one in each folder, and for each suffix.
-    """
-    series = defaultdict(list)
-    for sample in samples:
-        match = re.fullmatch(r"(.*?)(\d+)(\D*)", sample.pair.image.stem)
-        if match:
-            prefix, number, rest = match.groups()
-            series[prefix, rest].append((int(number), sample))
-    for (prefix, _), frames in series.items():
-        frames.sort(key=lambda frame: frame[0])
-        is_one = len({number for number, _ in frames}) == len(frames)
-        groups = defaultdict(list)
-        for _, sample in frames:
-            path = sample.pair.image
-            groups[() if is_one else (path.parent, path.suffix)].append(sample)
-        for group in groups.values():
-            yield prefix, group
-
-
-def is_sequence(frames: Sequence[Sample]) -> bool:
-    """Whether neighbours are more alike than frames far apart; numbered photographs of one kind are alike anyhow."""
-    varied = [frame for frame in frames if frame.image.look]
-    if len(varied) < 4:
-        return True
-    looks = vectors(varied)
-    near = (looks[1:] * looks[:-1]).sum(1)
-    far = np.concatenate([(looks * np.roll(looks, len(varied) // parts, 0)).sum(1) for parts in (2, 3)])
-    return bool(np.median(near) > np.percentile(far, FAR))
-
-
-def alike(a: Sample, b: Sample) -> bool:
-    if not a.image.look or not b.image.look:
-        return False
-    first, second = vectors([a, b])
-    return float(first @ second) >= ALIKE
+    """Neighbouring frames of one sequence, and overlapping tiles of one scene, in two splits."""
+    for a, b in frames(samples):
+        if a.split != b.split and a.image.digest != b.image.digest:
+            detail = f"the frame before it, {a.pair.image}, is in {a.split}, this one in {b.split}"
+            yield Finding("warning", "sequence", str(b.pair.image), detail)
+    seen: set[Path] = set()
+    for a, b, pattern in neighbouring_tiles(samples):
+        if b.pair.image in seen:
+            continue
+        seen.add(b.pair.image)
+        detail = f"overlaps {a.pair.image} in {a.split}, this one is in {b.split}"
+        if pattern:
+            detail += f": without splits, {shlex.quote(f'data.group={pattern}')} keeps a scene together"
+        yield Finding("warning", "overlap", str(b.pair.image), detail)
 
 
 def unusable(reading: Reading, table: ClassTable, max_pixels: int) -> list[Finding]:

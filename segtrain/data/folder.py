@@ -3,26 +3,34 @@
 import os
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from ..errors import UserError
 from . import public
 from .batches.augment import Augment
 from .batches.module import DataModule
 from .batches.source import FolderSource, agree
-from .classes import ClassTable
+from .classes import SETTINGS, ClassTable
 from .files.by_class import ClassMask
-from .files.coco import Order
-from .files.images import MAX_PIXELS
+from .files.images import MAX_PIXELS, Header
 from .files.pair import Pair
+from .files.polygons import Order
 from .findings import Finding, unusable
 from .layouts.choice import OpenFolder, open_folder
 from .layouts.reading import Reading
-from .layouts.splits import with_splits
+from .layouts.splits import made_of, with_splits
 from .layouts.tree import beside_root
 from .layouts.words import parse_name, split_named
+from .survey.headers import read_headers
+from .survey.memory import remembered
+from .survey.related import together
+from .survey.survey import Survey, readers, survey
+
+AUTO: Final = "auto"
+Wish = re.Pattern[str] | Literal["auto"] | None  # what images are kept together by
 
 
 class FolderData(DataModule):
@@ -34,7 +42,8 @@ class FolderData(DataModule):
     Args:
         layout: A name in `LAYOUTS`, and after a colon which of its folders where several would do.
         group: Of data without splits, images in whose names it matches the same text (its first group if it has one)
-            come into one split, so that sequences stay together.
+            come into one split, so that sequences stay together; `auto` finds images that belong together, for which
+            all files are read, unless what they hold is remembered; `None` splits by name alone.
         on_bad: `skip` lists in `skipped` what is left out; all files are read first.
         channels: Grey is repeated for 3; of images with more channels, the first are taken.
         origin: A name in `ORIGINS`.
@@ -66,7 +75,8 @@ class FolderData(DataModule):
     ) -> None:
         if max_pixels < 1:
             raise UserError(f"data.max_pixels={max_pixels}: expected 1 or more")
-        self.group, self.on_bad, self.max_pixels = group_pattern(group), on_bad, max_pixels
+        self.group: Wish = group_pattern(group)
+        self.on_bad, self.max_pixels = on_bad, max_pixels
         self.wanted_channels, self.cache = channels, cache
         self.folder = open_root(Path(root), layout, origin, outside=outside, order=order)
         self.skipped: list[Finding] = []
@@ -80,20 +90,78 @@ class FolderData(DataModule):
         alone = unpaired(reading)
         if alone and self.on_bad == "stop":
             raise FileNotFoundError(alone_text(alone))
-        splits = with_splits(reading.splits, self.group)
+        splits, _ = split_up(reading, self.group, partial(surveyed, reading.pairs, self.max_pixels))
         if self.on_bad == "skip":
             self.skipped = unusable(reading, self.classes, self.max_pixels)
             splits = without(splits, {finding.file for finding in self.skipped})
         sources: dict[str, FolderSource] = {}
         for split, pairs in splits.items():
             if pairs:
-                sources[split] = FolderSource(pairs, self.classes, self.max_pixels, self.wanted_channels)
+                headers = self.headers(pairs)
+                sources[split] = FolderSource(pairs, self.classes, self.max_pixels, self.wanted_channels, headers)
         refuse_overlap(splits)
         agree(sources.values(), self.wanted_channels)
         if self.cache == "ram":
             for split in {"train", "val"} & sources.keys():
                 sources[split].keep()
         return sources
+
+    def headers(self, pairs: Sequence[Pair]) -> list[Header]:
+        """Raises the error of the first pair that does not do."""
+        headers: list[Header] = []
+        for result in read_headers(pairs, max_pixels=self.max_pixels, workers=readers(), cache=remembered()):
+            if isinstance(result, Exception):
+                raise result
+            headers.append(result)
+        return headers
+
+
+def surveyed(pairs: Sequence[Pair], max_pixels: int) -> Survey:
+    """What the files hold; those that were read before and have not changed are not read again."""
+    return survey(pairs, max_pixels=max_pixels, workers=readers(), cache=remembered())
+
+
+def split_up(reading: Reading, group: Wish, facts: Callable[[], Survey]) -> tuple[dict[str, list[Pair]], str]:
+    """Train, val and test, for `check` and `train` alike, and a sentence on how they were made, if the data lack some.
+
+    With `auto`, what belongs together decides; `facts` are asked for only where that is needed.
+    """
+    whole = made_of(reading.splits)
+    if whole is None:
+        return with_splits(reading.splits), ""
+    kinds: Sequence[str] = ()
+    by = group if group != AUTO else None
+    if group == AUTO:
+        found = together(reading.splits[whole], facts())
+        by, kinds = found.names, found.kinds
+    splits = with_splits(reading.splits, by)
+    is_cut = isinstance(by, Mapping) and spread(splits, by)
+    return splits, split_text(whole, splits, kinds, is_cut=is_cut)
+
+
+def spread(splits: Mapping[str, Sequence[Pair]], names: Mapping[Path, str]) -> bool:
+    """Whether one group had to go into several of the splits that were made."""
+    splits_of: dict[str, set[str]] = defaultdict(set)
+    for split, pairs in splits.items():
+        for pair in pairs:
+            if pair.image in names:
+                splits_of[names[pair.image]].add(split)
+    return any(len(several) > 1 for several in splits_of.values())
+
+
+def split_text(whole: str, splits: Mapping[str, Sequence[Pair]], kinds: Sequence[str], *, is_cut: bool) -> str:
+    """How splits were made that the data do not say, and how to have others."""
+    reason = {"": "no split is written down", "trainval": "trainval has no val of its own"}.get(
+        whole, "there is no val"
+    )
+    shares = "70 / 15 / 15" if whole == "" and "test" in splits else "85 / 15"
+    images = ", ".join(f"{len(pairs)} {split}" for split, pairs in splits.items())
+    how = f"images are split at random by name, {shares} ({images})"
+    if kinds:
+        how += f", but kept together: {', '.join(kinds)}"
+    if is_cut:
+        how += "; most images are of one such group, which is cut into consecutive parts"
+    return f"{reason}: {how}; for another split: folders train and val, splits.csv, or data.group=REGEX"
 
 
 def open_root(
@@ -137,12 +205,16 @@ def unpaired(reading: Reading) -> list[tuple[Path, str]]:
         names[image.parent, image.stem].append(image.name)
 
     def reason(image: Path) -> str:
+        """Why an image has no partner, or what a list says of it."""
+        if image in reading.missing:
+            return reading.missing[image]
         same = [name for name in names[image.parent, image.stem] if name != image.name]
         if same:
             return f"and {same[0]} have one name"
         if not image.exists() and not image.is_symlink():
             return "is in a list, but not there"
-        placed = "" in reading.splits or any(parse_name(part).split for part in image.relative_to(top).parts)
+        placed = reading.written or "" in reading.splits
+        placed = placed or any(parse_name(part).split for part in image.relative_to(top).parts)
         return "has no mask" if placed else "is in no split"
 
     alone = [(mask, "has no image") for mask in reading.masks]
@@ -157,10 +229,12 @@ def alone_text(alone: Sequence[tuple[Path, str]]) -> str:
     return f"{path} {reason}{more}: {advice}"
 
 
-def group_pattern(group: str | None) -> re.Pattern[str] | None:
-    """Raises UserError for what is no regular expression."""
+def group_pattern(group: str | None) -> Wish:
+    """The regular expression, `auto` or `None`; UserError for what is no regular expression."""
     if group is None:
         return None
+    if group == AUTO:
+        return AUTO
     try:
         return re.compile(group)
     except re.error as error:
@@ -174,6 +248,8 @@ def refuse_overlap(splits: Mapping[str, Sequence[Pair]]) -> None:
         for pair in pairs:
             facts = pair.image.stat()
             owner, other = owners.setdefault((facts.st_dev, facts.st_ino), (split, pair.image))
+            if owner != split and other == pair.image:
+                raise UserError(f"{other} stands in {owner} and in {split}: leave it in one of them")
             if owner != split:
                 raise UserError(f"{pair.image} is the same file as {other}: leave it in one split, {owner} or {split}")
 
@@ -182,7 +258,7 @@ def class_table(folder: OpenFolder, spec: Mapping[str, Any] | None) -> ClassTabl
     """The table in the settings, or else the one in the data folder, beside it, or what the layout says itself."""
     root, reading = folder.root, folder.reading
     if spec is not None:
-        return by_names(ClassTable.from_spec(spec, "data.classes"), reading, "data.classes")
+        return by_names(ClassTable.from_spec(spec, SETTINGS), reading, SETTINGS)
     for path in (root / "classes.yaml", beside_root(root) / "classes.yaml"):
         if path.is_file():
             return by_names(ClassTable.from_file(path), reading, str(path))

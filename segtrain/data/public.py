@@ -8,6 +8,8 @@ from ..errors import UserError
 from .layouts.choice import LAYOUTS, OpenFolder
 from .layouts.tree import Tree
 
+HINT = ", or type data.download=true"
+
 
 class Origin(NamedTuple):
     """Where a data set comes from."""
@@ -47,7 +49,7 @@ def refuse_unknown(name: str) -> None:
 def absent_text(name: str, root: Path) -> str:
     """What to put where, if a public data set is not there."""
     origin = ORIGINS[name]
-    hint = ", or type data.download=true" if origin.fetch else ""
+    hint = HINT if origin.fetch else ""
     return f"data.root={root}: {name} is not there: {origin.place.format(root=root)}{hint}"
 
 

@@ -1,27 +1,30 @@
 """All files of a folder are read: what its masks mean, and what is wrong with it."""
 
 import os
-import re
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..data.classes import ClassTable
 from ..data.files.by_class import ClassMask
 from ..data.files.pair import Pair
 from ..data.findings import Finding, find
-from ..data.folder import class_table, unpaired
+from ..data.folder import AUTO, Wish, class_table, split_up, unpaired
 from ..data.layouts.choice import OpenFolder
-from ..data.layouts.splits import group_of, place, with_splits
+from ..data.layouts.reading import Reading
 from ..data.layouts.tree import beside_root
 from ..data.proposal.class_files import read_class_file
+from ..data.proposal.levels import Histogram
 from ..data.proposal.proposal import propose
+from ..data.proposal.table import Choice
+from ..data.survey.facts import MaskFacts
 from ..data.survey.memory import remembered
 from ..data.survey.survey import Survey, readers, survey
+from ..data.survey.tally import shows_colours, tally
 from ..report.screen import counting_bar
-
-VAL_SHARE = 0.15  # of the images, where a hash leaves none to validate on
+from .exchanged import are_exchanged, exchanged
+from .mark import PROPOSED, examples, made_for_others, text_of
 
 
 class Described(NamedTuple):
@@ -32,6 +35,8 @@ class Described(NamedTuple):
     settled: bool  # whether a training finds it there by itself
     kind: str  # how the masks say their classes, in words
     notes: list[str]  # sentences that a person should read
+    stale: Path | None = None  # a table that was proposed for other masks
+    choices: Sequence[Choice] = ()  # tables between which a person has to decide
 
 
 class Inspection(NamedTuple):
@@ -43,6 +48,7 @@ class Inspection(NamedTuple):
     described: Described
     table: ClassTable | None
     findings: list[Finding]
+    how: str = ""  # how the splits were made, if the folder lacks some
 
     @property
     def errors(self) -> list[Finding]:
@@ -53,9 +59,7 @@ class Inspection(NamedTuple):
         return text.replace(f"{self.folder.root}{os.sep}", "")
 
 
-def inspect(
-    folder: OpenFolder, classes: Mapping[str, Any] | None, group: re.Pattern[str] | None, max_pixels: int
-) -> Inspection:
+def inspect(folder: OpenFolder, classes: Mapping[str, Any] | None, group: Wish, max_pixels: int) -> Inspection:
     """Read all files of a folder, with a progress bar, and say what they mean and what is wrong with them.
 
     A class table in the settings, `classes`, decides; what `group` matches in a name decides on its split.
@@ -63,14 +67,23 @@ def inspect(
     reading = folder.reading
     facts = surveyed(reading.pairs, max_pixels)
     described = describe(folder, classes, facts)
+    if not described.settled and are_exchanged(reading.pairs, facts, max_pixels):
+        described = Described(None, "", False, "photos", [])
     table = ClassTable.from_spec(described.spec, described.source) if described.spec else None
-    splits = proposed(reading.splits, group)
-    inspection = Inspection(folder, splits, facts, described, table, [])
+    splits, how = proposed(reading, group, facts)
+    inspection = Inspection(folder, splits, facts, described, table, [], how)
     reasons = {str(path): reason for path, reason in unpaired(reading)}
     findings = []
     for finding in find(reading._replace(splits=splits), facts, table):
+        if how and group == AUTO and finding.kind in ("sequence", "overlap"):
+            continue  # where a film was cut, as `how` says
         detail = reasons.get(finding.file, finding.detail)
         findings.append(finding._replace(file=inspection.short(finding.file), detail=inspection.short(detail)))
+    unlisted = [finding for finding in findings if finding.kind in ("values", "lossy") and finding.severity == "error"]
+    misread = described.kind == "photos" or 2 * len(unlisted) > len(reading.pairs)
+    if misread and are_exchanged(reading.pairs, facts, max_pixels):
+        findings = [finding for finding in findings if finding.kind not in ("values", "lossy", "one value")]
+        findings.insert(0, exchanged(reading.pairs, folder.root))
     return inspection._replace(findings=findings)
 
 
@@ -83,27 +96,29 @@ def surveyed(pairs: Sequence[Pair], max_pixels: int) -> Survey:
 def describe(folder: OpenFolder, classes: Mapping[str, Any] | None, facts: Survey) -> Described:
     """The classes that the settings, the folder or its layout name, else those that the masks suggest."""
     masks = [facts.mask(pair) for pair in folder.reading.pairs]
-    try:
-        table = class_table(folder, classes)
-    except FileNotFoundError:
-        file = read_class_file(folder.root)  # which may have names for them
+    stale = stale_table(folder, masks) if classes is None else None
+    table = named_classes(folder, classes, stale)
+    if table is None:
+        file = read_class_file(folder.root, [stale] if stale else [])  # which may have names for them
         proposal = propose(masks, file.entries if file else None)
         source = "the masks alone"
         if file:
             source = f"the masks and {file.path.relative_to(folder.root).as_posix()}"
-        return Described(proposal.spec, source, False, proposal.kind, proposal.notes)
+        return Described(proposal.spec, source, False, proposal.kind, proposal.notes, stale, proposal.choices)
+    source, kind = source_of(folder, classes, stale), propose(masks, None).kind
+    notes = notes_on_positions(table, masks)
     by_class = [pair.mask for pair in folder.reading.pairs if isinstance(pair.mask, ClassMask)]
     if by_class:
-        return Described(table.spec, source_of(folder, classes), True, "a mask for each class", notes_on(by_class))
-    return Described(table.spec, source_of(folder, classes), True, propose(masks, None).kind, [])
+        kind, notes = "a mask for each class", notes_on(by_class)
+    return Described(table.spec, source, stale is None, kind, notes, stale)
 
 
-def source_of(folder: OpenFolder, classes: Mapping[str, Any] | None) -> str:
+def source_of(folder: OpenFolder, classes: Mapping[str, Any] | None, stale: Path | None) -> str:
     """Where the table of classes stands that a training finds."""
     if classes:
         return "the settings"
     places = (folder.root, beside_root(folder.root))
-    if any((place / "classes.yaml").is_file() for place in places):
+    if not stale and any((place / "classes.yaml").is_file() for place in places):
         return "classes.yaml"
     return folder.reading.layout
 
@@ -117,28 +132,53 @@ def notes_on(masks: Sequence[ClassMask]) -> list[str]:
     return [f"{lacking} of {len(masks)} images have no mask for some class: it is taken not to be there."]
 
 
-def proposed(splits: Mapping[str, Sequence[Pair]], group: re.Pattern[str] | None) -> dict[str, list[Pair]]:
-    """The splits that a training makes; where these leave none to train or to validate on, 15 % of all, or of train,
-    are val, by the hash of their names."""
-    if splits.keys() == {"test"}:  # which nothing can be trained on
-        splits = {"": splits["test"]}
-    usual = with_splits(splits, group)
-    if usual.keys() >= {"train", "val"} or not {"train", "trainval", ""} & splits.keys():
-        return usual
-    groups: dict[str, list[Pair]] = defaultdict(list)
-    test = {}
-    for split, pairs in splits.items():
-        if split == "test":
-            test["test"] = list(pairs)
-            continue
-        for pair in pairs:
-            groups[group_of(pair.name, group)].append(pair)
-    ordered = sorted(groups, key=place)
-    enough = VAL_SHARE * sum(map(len, groups.values()))
-    val: list[Pair] = []
-    while len(ordered) > 1 and (not val or len(val) < enough):
-        val += groups[ordered.pop()]
-    train: list[Pair] = []
-    for name in ordered:
-        train += groups[name]
-    return {"train": sorted(train), "val": sorted(val), **test}
+def notes_on_positions(table: ClassTable, masks: Sequence[MaskFacts]) -> list[str]:
+    """A sentence on each class that lists no values, among others that do, if its position stands in no mask."""
+    readable = [facts for facts in masks if not facts.problem]
+    if any(shows_colours(facts, table.coding) for facts in readable):
+        return []
+    values = Histogram.of(readable, "values").pixels
+    lost = [(name, position) for name, position in table.by_position.items() if position not in values]
+    return [
+        f"The class {name!r} lists no values, so it means {i}, its position: no mask holds that." for name, i in lost
+    ]
+
+
+def named_classes(folder: OpenFolder, classes: Mapping[str, Any] | None, stale: Path | None) -> ClassTable | None:
+    """The table in the settings, in the folder, or of the layout, which alone counts where that in the folder is stale;
+    `None` if there is none."""
+    if stale:
+        spec = folder.reading.classes
+        return ClassTable.from_spec(spec, folder.reading.layout) if spec else None
+    try:
+        return class_table(folder, classes)
+    except FileNotFoundError:
+        return None
+
+
+def stale_table(folder: OpenFolder, masks: Sequence[MaskFacts]) -> Path | None:
+    """The class table of a folder, if `check` proposed it for other masks than those of the reading."""
+    for path in (folder.root / "classes.yaml", beside_root(folder.root) / "classes.yaml"):
+        if path.is_file():
+            if examples(path):
+                is_stale = bool(made_for_others(path, folder.root, [pair.mask.path for pair in folder.reading.pairs]))
+            else:
+                is_stale = text_of(path).startswith(PROPOSED) and not fits(path, masks)
+            return path if is_stale else None
+    return None
+
+
+def fits(path: Path, masks: Sequence[MaskFacts]) -> bool:
+    """Whether a class table lists all that stands in at least half of the masks."""
+    table = ClassTable.from_file(path)
+    readable = [facts for facts in masks if not facts.problem]
+    listed = [facts for facts in readable if not tally(facts, table).unowned]
+    return 2 * len(listed) >= len(readable)
+
+
+def proposed(reading: Reading, group: Wish, facts: Survey) -> tuple[dict[str, list[Pair]], str]:
+    """The splits that a training makes, with a sentence on how; of a test alone, on which none can train, those that
+    `check` writes."""
+    if reading.splits.keys() == {"test"}:
+        reading = reading._replace(splits={"": reading.splits["test"]})
+    return split_up(reading, group, lambda: facts)

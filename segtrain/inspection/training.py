@@ -2,46 +2,60 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from ..data import DataModule, FolderData
-from ..data.files.pair import Pair, checked_header
+from ..data import ClassTable, DataModule, FolderData
+from ..data.files.pair import Pair
 from ..data.findings import Finding
-from ..data.folder import unpaired
+from ..data.folder import AUTO, unpaired
+from ..data.layouts.choice import OpenFolder
 from ..data.layouts.reading import Reading
+from ..data.layouts.splits import made_of
+from ..data.layouts.tree import below, beside_root
+from ..data.survey.headers import read_headers
 from ..data.survey.memory import remembered
 from ..data.survey.survey import readers, survey, unknown
 from ..errors import UserError
-from ..report.screen import COMMAND, say
+from ..report.screen import COMMAND, counting_bar, say
+from ..text import counted
 from .inspect import inspect
+from .mark import MASKS, made_for_others
+from .questions import ways_text
+from .rivals import held_by, rivals_of
 from .text import ALONE, findings_text, left_out, word
 
 PATIENCE = 60  # seconds that a training waits for the full check
 TRIAL = 8  # pairs that are read to tell how long all will take
 ADVICE = {  # what to do about the errors of a kind
     "size": "a mask needs the size of its image",
-    "values": "list what stands in the masks in classes.yaml, or set `other: ignore` (or `nearest`) there",
     **dict.fromkeys(ALONE, "files are paired by name, without the suffix"),
 }
 
 
-def before_training(data: DataModule) -> None:
+def before_training(data: DataModule, typed: Mapping[str, Any] | None = None, *, is_new: bool = True) -> None:
     """The full check of a folder where that does not take long; otherwise of partners and headers alone.
 
-    With `on_bad=skip` it is always the full one, because what is left out must be known before the first step. Else
+    For a training that `is_new`, UserError is raised too where a folder holds several kinds of masks, or its class
+    table was proposed for others, unless the settings that were `typed` (layout, classes) decide.
+
+    With `on_bad=skip`, or where images that belong together decide on the splits, it is always the full one, because
+    what is left out, or in which split, must be known before the first step, and `check` must say the same. Else
     UserError is raised for errors, which are printed. Data that are read from no folder need no check.
     """
     if not isinstance(data, FolderData):
         return
     folder, skip = data.folder, data.on_bad == "skip"
+    if is_new:
+        refuse_doubt(folder, typed or {}, data.max_pixels)
     for line in left_out(folder):
         say(line)
     command = f"{COMMAND} check {word('data.root', folder.root)}"
     pairs = folder.reading.pairs
     seconds = seconds_to_read(pairs, data.max_pixels)
-    if seconds > PATIENCE and not skip:
+    if seconds > PATIENCE and not skip and not needs_survey(data):
         errors = header_errors(folder.reading, data.max_pixels)
         say(
             f"each file is checked as it is read: all {len(pairs)} pairs at once would take about "
@@ -50,23 +64,54 @@ def before_training(data: DataModule) -> None:
     else:
         inspection = inspect(folder, data.classes.spec, data.group, data.max_pixels)
         errors = inspection.errors
+        if inspection.how:
+            say(inspection.how)
         warnings = Counter(finding.kind for finding in inspection.findings if finding.severity == "warning")
         if warnings:
             kinds = ", ".join(f"{kind} ({number})" for kind, number in warnings.items())
             say(f"warnings about the data: {kinds}; {command} lists them")
     if errors and not skip:
-        refuse(folder.root, errors)
+        refuse(folder.root, errors, data.classes)
 
 
-def refuse(root: Path, errors: Sequence[Finding]) -> NoReturn:
+def refuse_doubt(folder: OpenFolder, typed: Mapping[str, Any], max_pixels: int) -> None:
+    """Raises UserError where a person has to say which masks are meant, or what they mean."""
+    same, different = rivals_of(folder, typed.get("layout"))
+    root, taken = folder.root, folder.reading
+    if different:
+        ways = [held_by(reading, root, max_pixels) for reading in (taken, *different)]
+        say(ways_text(ways))
+        names = " or ".join(word("data.layout", way.reading.layout) for way in ways)
+        raise UserError(f"{root} holds {len(ways)} kinds of masks for the same images: type {names}")
+    for reading in same:
+        say(f"the masks of {reading.layout} hold the same as those of {taken.layout}, which are taken")
+    if typed.get("classes"):
+        return
+    masks = [pair.mask.path for pair in taken.pairs]
+    for path in (root / "classes.yaml", beside_root(root) / "classes.yaml"):
+        if others := made_for_others(path, root, masks):
+            command = f"{COMMAND} check {word('data.root', root)} {word('data.layout', taken.layout)} write=true"
+            raise UserError(
+                f"{path} was proposed for other masks, such as {others[0]}, and these are such as "
+                f"{below(root, masks[0])}: {command} proposes one for them (if this one is right for them too, remove "
+                f"its line '{MASKS.strip()} ...')"
+            )
+
+
+def needs_survey(data: FolderData) -> bool:
+    """Whether all files have to be read to say which image is in which split."""
+    return data.group == AUTO and made_of(data.folder.reading.splits) is not None
+
+
+def refuse(root: Path, errors: Sequence[Finding], classes: ClassTable) -> NoReturn:
     """Print all errors but a single one, and raise UserError about the first."""
     more = ""
     if len(errors) > 1:
         say(findings_text(errors))
-        more = f" (and {len(errors) - 1} more errors, see above)"
+        more = f" (and {counted(len(errors) - 1, 'more error')}, see above)"
     first = errors[0]
     colon = "" if first.kind in ALONE else ":"
-    advice = ADVICE.get(first.kind, "mend it")
+    advice = classes.advice() if first.kind == "values" else ADVICE.get(first.kind, "mend it")
     raise UserError(
         f"{root / first.file}{colon} {first.detail}{more}: {advice}; or go on without such files: data.on_bad=skip"
     )
@@ -75,11 +120,13 @@ def refuse(root: Path, errors: Sequence[Finding]) -> NoReturn:
 def header_errors(reading: Reading, max_pixels: int) -> list[Finding]:
     """What names and headers alone show."""
     errors = [Finding("error", "no partner", str(path), reason) for path, reason in unpaired(reading)]
-    for pair in reading.pairs:
-        try:
-            checked_header(pair, max_pixels)
-        except (UserError, OSError) as error:
-            errors.append(Finding("error", "header", str(pair.image), str(error).removeprefix(f"{pair.image}: ")))
+    pairs = reading.pairs
+    with counting_bar(transient=True) as bar:
+        advance = partial(bar.advance, bar.add_task("reading headers", total=len(pairs)))
+        headers = read_headers(pairs, max_pixels=max_pixels, workers=readers(), cache=remembered(), advance=advance)
+    for pair, header in zip(pairs, headers, strict=True):
+        if isinstance(header, Exception):
+            errors.append(Finding("error", "header", str(pair.image), str(header).removeprefix(f"{pair.image}: ")))
     return errors
 
 

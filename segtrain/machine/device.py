@@ -5,7 +5,8 @@ import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from reprlib import repr as short
+from typing import Literal, get_args
 
 import torch
 
@@ -22,10 +23,14 @@ NOISE = (
     r"GPU available but not used",  # who types trainer.accelerator=cpu knows
 )
 
+# What oneDNN may be limited to, of all that it knows, without bf16
+WITHOUT_BF16 = {"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512_CORE", "AVX512_CORE_VNNI"}
+
 
 @dataclass
 class Computing:
-    """The `trainer.` settings of a command that uses a trained network; `precision=None` is that of its run."""
+    """The `trainer.` settings of a command that uses a trained network; `precision=None` is that of its run,
+    where the machine suits it."""
 
     accelerator: str
     precision: Precision | None
@@ -65,14 +70,41 @@ def device_count(devices: Devices, device: str) -> int:
 
 def resolve(name: Precision, device: str) -> tuple[str, str]:
     """The precision to use and the reason: `name` as typed, or what suits the device for `auto`."""
-    if device == "cpu" and str(name).startswith("16"):
+    if device == "cpu" and is_fp16(name):
         raise UserError(f"trainer.precision={name}: fp16 needs a GPU; on this CPU take bf16-mixed, 32-true or auto")
     return choose(device) if name == "auto" else (str(name), "as typed")
 
 
-def typed_or_stored(typed: Precision | None, device: str, stored: str) -> str:
-    """The precision to use a trained network in: the one that was typed, else that of its run."""
-    return stored if typed is None else resolve(typed, device)[0]
+def typed_or_stored(typed: Precision | None, device: str, stored: str) -> tuple[str, str | None]:
+    """The precision to use a trained network in: the typed one, else that of its run, and in its place fp32 where the
+    machine is slow in it or lacks it; then also a line that says so."""
+    if typed is not None:
+        return resolve(typed, device)[0], None
+    if stored not in map(str, get_args(Precision)[1:]):
+        raise UserError(f"the run's precision is {short(stored)}, which is none: type trainer.precision=auto")
+    reason = unsuited(stored, device)
+    if reason is None:
+        return stored, None
+    typing = "" if is_fp16(stored) else f" (trainer.precision={stored} computes in it all the same)"
+    return "32-true", f"precision 32-true, not {stored} as in training: {reason}{typing}"
+
+
+def unsuited(name: str, device: str) -> str | None:
+    """Why a device does not suit a precision that its own choice would not be; `None` where it does."""
+    if is_fp16(name):
+        return "fp16 needs a GPU" if device == "cpu" else None
+    best, reason = choose(device)
+    return reason if name.startswith("bf16") and not best.startswith("bf16") else None
+
+
+def dtype_of_weights(precision: str) -> torch.dtype:
+    """What a network's weights are in at a precision; those of its checkpoint may be in another one's."""
+    others = {"bf16-true": torch.bfloat16, "16-true": torch.float16, "64-true": torch.float64, "64": torch.float64}
+    return others.get(precision, torch.float32)
+
+
+def is_fp16(name: object) -> bool:
+    return str(name).startswith("16")
 
 
 def choose(device: str) -> tuple[str, str]:
@@ -83,11 +115,18 @@ def choose(device: str) -> tuple[str, str]:
             return "bf16-mixed", f"{name} computes in bf16"
         return "16-mixed", f"{name} has no bf16, so fp16 with a loss scaler"
     if device == "cpu":
-        found = sorted({"amx_bf16", "avx512_bf16"} & set(cpu_info("flags").split()))
-        if found:
-            return "bf16-mixed", f"this CPU has {found[0].replace('_', '-').upper()}"
-        return "32-true", "this CPU has neither AMX nor AVX512-BF16"
+        return choose_for_cpu()
     return "32-true", f"mixed precision is not tried on {device}"
+
+
+def choose_for_cpu() -> tuple[str, str]:
+    found = sorted({"amx_bf16", "avx512_bf16"} & set(cpu_info("flags").split()))
+    if not found:
+        return "32-true", "this CPU has neither AMX nor AVX512-BF16"
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()  # torch's kernels use no more of the CPU than this
+    if limit in WITHOUT_BF16:
+        return "32-true", f"ONEDNN_MAX_CPU_ISA={limit} leaves out AMX and AVX512-BF16"
+    return "bf16-mixed", f"this CPU has {found[0].replace('_', '-').upper()}"
 
 
 def device_name(device: str) -> str:

@@ -16,9 +16,13 @@ class Stopped(SystemExit):
 
 
 class Stop:
-    """Notes signals in place of dying of them, from `listen` to `close`; a second Ctrl-C ends the process at once."""
+    """Notes signals in place of dying of them, from `listen` to `close`; a second Ctrl-C ends the process at once.
 
-    def __init__(self) -> None:
+    Of several processes in one terminal, all of which Ctrl-C reaches, one `speaks`.
+    """
+
+    def __init__(self, *, speaks: bool = True) -> None:
+        self.speaks = speaks
         self.number = 0  # the signal that came
         self._before: dict[int, Any] = {}
 
@@ -37,8 +41,8 @@ class Stop:
         if self.number == number == signal.SIGINT:
             end(number, frame)
         self.number = number
-        if number == signal.SIGINT:
-            notice(b"\nsegtrain: stopping after this step and saving; once more stops now\n")
+        if self.speaks and number == signal.SIGINT:
+            notice(b"segtrain: stopping after this step and saving; once more stops now")
 
 
 def ctrl_c_ends() -> None:
@@ -51,11 +55,16 @@ def ctrl_c_ends() -> None:
 
 
 def end(number: int, frame: FrameType | None) -> None:
-    notice(b"\033[?25h\n" if os.isatty(2) else b"")  # progress bars hide the cursor
+    write_error(b"\033[?25h\n" if os.isatty(2) else b"")  # progress bars hide the cursor
     os._exit(128 + number)
 
 
 def notice(text: bytes) -> None:
+    """A line on stderr. On a terminal it takes the place of a progress bar, which is drawn anew below."""
+    write_error((b"\r\033[2K" if os.isatty(2) else b"") + text + b"\n")
+
+
+def write_error(text: bytes) -> None:
     """On stderr, from within a signal handler, where printing could meet itself."""
     try:
         os.write(2, text)

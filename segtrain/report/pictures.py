@@ -1,8 +1,10 @@
 """Masks as pictures: in their colours, over their images, beside each other; and the confusion matrix."""
 
 import io
+import math
 import warnings
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -10,18 +12,63 @@ from torch import Tensor
 
 from ..data.classes import ClassTable
 
+MOST_CLASSES = 40  # in the confusion picture, whose size grows with their square
 GAP, CAPTION = 4, 18  # pixels between pictures, and of the lines above them
+LINES = 4  # of a legend below an overlay
+AT_ONCE = 1 << 20  # pixels that are painted over at a time
+Named = tuple[str, Sequence[int] | None]  # a class and its colour: `None` where it is left as photographed, () for none
+
+
+class Entry(NamedTuple):
+    """A class in a legend, and the pixels from left to right that it takes."""
+
+    name: str
+    color: Sequence[int] | None
+    left: int
+    right: int
 
 
 def colorize(mask: np.ndarray, classes: ClassTable) -> np.ndarray:
     """(H, W, 3) uint8: each class in its colour, void black."""
-    return classes.palette[np.minimum(mask, 255)]
+    colors = np.vstack([classes.colors, np.zeros((1, 3), np.uint8)])
+    return colors[np.minimum(mask, len(classes))]
+
+
+def is_clear(classes: ClassTable) -> np.ndarray:
+    """(classes + 1,) bool: the classes whose pixels an overlay leaves as they are: those that are black or called
+    background; the last entry is void, which is darkened."""
+    black = ~classes.colors.any(1)
+    named = np.array([name.strip().lower() == "background" for name in classes.names])
+    return np.append(black | named, False)
 
 
 def overlay(image: np.ndarray, mask: np.ndarray, classes: ClassTable, opacity: float = 0.5) -> np.ndarray:
-    """(H, W, 3) uint8: the class colours laid over the image (C, H, W)."""
-    picture = displayable(image).transpose(1, 2, 0).astype(np.float32)
-    return ((1 - opacity) * picture + opacity * colorize(mask, classes)).round().astype(np.uint8)
+    """(H, W, 3) uint8: the class colours laid over the image (C, H, W), but for the background."""
+    picture = displayable(image).transpose(1, 2, 0).copy()
+    clear, rows = is_clear(classes), max(1, AT_ONCE // mask.shape[1])
+    for top in range(0, len(mask), rows):  # a large image as a whole would take a multiple of its memory
+        part, indices = picture[top : top + rows], mask[top : top + rows]
+        mixed = ((1 - opacity) * part + opacity * colorize(indices, classes)).round().astype(np.uint8)
+        painted = ~clear[np.minimum(indices, len(classes))]
+        part[painted] = mixed[painted]
+    return picture
+
+
+def overlay_with_legend(image: np.ndarray, mask: np.ndarray, classes: ClassTable) -> Image.Image:
+    """An overlay, and below it the classes that it shows, the largest first."""
+    picture = Image.fromarray(overlay(image, mask, classes))
+    pixels = np.bincount(np.minimum(mask, len(classes)).ravel(), minlength=len(classes) + 1)
+    colors, clear = np.vstack([classes.colors, np.zeros((1, 3), np.uint8)]), is_clear(classes)
+    named: list[Named] = []
+    for index in np.argsort(-pixels, kind="stable"):
+        if pixels[index]:
+            name = classes.names[index] if index < len(classes) else "void"
+            named.append((name, None if clear[index] else colors[index].tolist()))
+    below = legend(named, picture.width, line=max(CAPTION, picture.width // 60), most=LINES)
+    whole = Image.new("RGB", (max(picture.width, below.width), picture.height + below.height), "white")
+    whole.paste(picture)
+    whole.paste(below, (0, picture.height))
+    return whole
 
 
 def mosaic(rows: Sequence[Sequence[np.ndarray]], classes: ClassTable, gap: int = 4) -> np.ndarray:
@@ -52,7 +99,7 @@ def samples(rows: Sequence[tuple[str, np.ndarray, np.ndarray]], classes: ClassTa
     The image, its mask in the class colours and both over one another, each at most `side` wide and high; above, the
     names of the classes in their colours.
     """
-    named = [*zip(classes.names, classes.colors.tolist(), strict=True)]
+    named: list[Named] = [*zip(classes.names, classes.colors.tolist(), strict=True)]
     if any((mask == classes.void).any() for _, _, mask in rows):
         named.append(("void", [0, 0, 0]))
     strips = [legend(named, 3 * side + 2 * GAP)]
@@ -84,18 +131,39 @@ def sample(name: str, image: np.ndarray, mask: np.ndarray, classes: ClassTable, 
     return strip
 
 
-def legend(named: Sequence[tuple[str, Sequence[int]]], width: int) -> Image.Image:
-    """The names of the classes beside squares of their colours, in as many lines as they need."""
-    picture = Image.new("RGB", (width, CAPTION * len(named)), "white")
-    draw, left, top = ImageDraw.Draw(picture), GAP, 0
+def legend(named: Sequence[Named], width: int, line: int = CAPTION, most: int | None = None) -> Image.Image:
+    """The names of the classes beside squares of their colours, in lines that are `line` pixels high: as many as they
+    need, or up to `most`. It is wider than `width` where a single name is."""
+    rows = flow(named, width, line)
+    kept = len(named)
+    while most is not None and len(rows) > most and kept > 0:
+        kept -= 1
+        rows = flow([*named[:kept], (f"and {len(named) - kept} more", ())], width, line)
+    ends = [row[-1].right for row in rows]
+    picture = Image.new("RGB", (max(width, *ends), line * len(rows)), "white")
+    draw, inset = ImageDraw.Draw(picture), line // 6
+    for top, row in zip(range(0, picture.height, line), rows, strict=True):
+        for name, color, left, _ in row:
+            square = (left, top + inset, left + line - 2 * inset, top + line - inset)
+            if color != ():
+                draw.rectangle(square, fill=tuple(color) if color else None, outline="grey")
+            draw.text((left + line, top + line // 9), name, fill="black", font_size=line - 2 * inset)
+    return picture
+
+
+def flow(named: Sequence[Named], width: int, line: int) -> list[list[Entry]]:
+    """The entries of a legend in lines of at most `width`, but one entry in any case."""
+    draw, gap = ImageDraw.Draw(Image.new("RGB", (1, 1))), GAP * line // CAPTION
+    rows: list[list[Entry]] = [[]]
+    left = gap
     for name, color in named:
-        right = left + CAPTION + draw.textlength(name, font_size=CAPTION - 6) + 4 * GAP
-        if right > width and left > GAP:
-            left, top, right = GAP, top + CAPTION, GAP + right - left
-        draw.rectangle((left, top + 3, left + CAPTION - 6, top + CAPTION - 3), fill=tuple(color), outline="grey")
-        draw.text((left + CAPTION, top + 2), name, fill="black", font_size=CAPTION - 6)
-        left = right
-    return picture.crop((0, 0, width, top + CAPTION))
+        length = line + math.ceil(draw.textlength(name, font_size=line - 2 * (line // 6))) + 4 * gap
+        if rows[-1] and left + length > width:
+            rows.append([])
+            left = gap
+        rows[-1].append(Entry(name, color, left, left + length))
+        left += length
+    return rows
 
 
 def displayable(image: np.ndarray) -> np.ndarray:
@@ -106,33 +174,53 @@ def displayable(image: np.ndarray) -> np.ndarray:
     if shown.dtype == np.uint8:
         return shown
     low, high = float(shown.min()), float(shown.max())
-    return ((shown.astype(np.float32) - low) * (255 / max(high - low, 1e-9))).astype(np.uint8)
+    scale = 255 / max(high - low, 1e-9)
+    planes = [((plane.astype(np.float32) - low) * scale).astype(np.uint8) for plane in shown]
+    return np.stack(planes)
 
 
 def confusion_picture(names: Sequence[str], matrix: Tensor) -> bytes:
-    """A PNG: where the pixels of each class went: every row is shared out to 100 %."""
+    """A PNG: where the pixels of each class went, in % of the true ones; of many classes, those confused most."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # only now: it takes half a second
     from matplotlib.figure import Figure
 
-    shares = 100 * matrix.cpu().double() / matrix.cpu().sum(1, keepdim=True).clamp(min=1)
-    size = 3 + 0.45 * len(names)
+    matrix = matrix.cpu()
+    shown = most_confused(matrix, MOST_CLASSES)
+    shares = 100 * matrix[shown][:, shown].double() / matrix[shown].sum(1, keepdim=True).clamp(min=1)
+    title = "% of the true pixels"
+    if len(shown) < len(names):
+        title += f"; of {len(names)} classes, the {len(shown)} confused most"
+    size = 3 + 0.45 * len(shown)
     figure = Figure(figsize=(size, size), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=100)
-    ticks = range(len(names))
-    labels = [name if len(name) <= 24 else f"{name[:23]}…" for name in names]  # longer ones would leave no room
+    ticks = range(len(shown))
+    labels = [short_name(names[index]) for index in shown]
     axes.set_xticks(ticks, labels, rotation=90, parse_math=False)  # a $ in a name is a $
     axes.set_yticks(ticks, labels, parse_math=False)
-    axes.set(xlabel="prediction", ylabel="truth", title="% of the true pixels")
-    if len(names) <= 40:  # more would not be readable
-        for row in ticks:
-            for column in ticks:
-                share = float(shares[row, column])
-                color = "white" if share > 60 else "black"
-                axes.text(column, row, f"{share:.0f}", ha="center", va="center", color=color, fontsize=8)
+    axes.set(xlabel="prediction", ylabel="truth", title=title)
+    for row, column in shares.nonzero().tolist():
+        share = float(shares[row, column])
+        color = "white" if share > 60 else "black"
+        axes.text(column, row, f"{share:.0f}", ha="center", va="center", color=color, fontsize=8)
     picture = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # it draws a box
         figure.savefig(picture, format="png", dpi=110)
     return picture.getvalue()
+
+
+def most_confused(matrix: Tensor, most: int) -> list[int]:
+    """The classes, at most so many, with the most pixels that are wrongly theirs or wrongly another's; in their order.
+
+    `matrix` (classes, classes) has the truth in rows.
+    """
+    wrong = matrix.sum(0) + matrix.sum(1) - 2 * matrix.diagonal()
+    order = wrong.argsort(descending=True, stable=True)
+    return sorted(order[:most].tolist())
+
+
+def short_name(name: str) -> str:
+    """A longer one would leave no room for the picture."""
+    return name if len(name) <= 24 else f"{name[:23]}…"

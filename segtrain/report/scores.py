@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from torch import Tensor
 
 from .. import disk
 from ..metrics import class_scores
+from ..text import plain_cell
 from .pictures import confusion_picture
+from .screen import say
 
 
 def score(totals: dict[str, Any], matrix: Tensor, split: str, names: tuple[str, ...]) -> dict[str, Any]:
@@ -27,16 +30,34 @@ def _defined(value: float) -> float | None:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def write_score(folder: Path, score: dict[str, Any], matrix: Tensor) -> None:
-    """The matrix (rows truth, columns prediction) as `confusion.csv` and `confusion.png`; then `metrics.json`."""
+def write_score(folder: Path, score: dict[str, Any], matrix: Tensor) -> list[str]:
+    """`metrics.json`, the matrix (rows truth, columns prediction) as `confusion.csv`, then `confusion.png`.
+
+    Returns the names of the files. A picture that cannot be drawn costs no score: it is said, and left out.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    names = list(score["classes"])
+    disk.write(folder / "metrics.json", json.dumps(score, indent=2, ensure_ascii=False) + "\n")
+    disk.write(folder / "confusion.csv", matrix_csv(names, matrix))
+    picture = folder / "confusion.png"
+    picture.unlink(missing_ok=True)  # that of an earlier score would be taken for this one's
+    try:
+        disk.write(picture, confusion_picture(names, matrix))
+    except Exception as error:  # whatever it is: the numbers are there
+        say(f"{picture}: it could not be drawn ({type(error).__name__}: {error}); the numbers are in confusion.csv")
+        return ["metrics.json", "confusion.csv"]
+    return ["metrics.json", "confusion.csv", "confusion.png"]
+
+
+def matrix_csv(names: Sequence[str], matrix: Tensor) -> str:
+    """Row by row: the numbers of thousands of classes, all at once, would fill the memory."""
     rows = io.StringIO(newline="")
     writer = csv.writer(rows)
-    writer.writerow(["truth \\ prediction", *score["classes"]])
-    writer.writerows([name, *row] for name, row in zip(score["classes"], matrix.tolist(), strict=True))
-    disk.write(folder / "confusion.csv", rows.getvalue())
-    disk.write(folder / "confusion.png", confusion_picture(list(score["classes"]), matrix))
-    disk.write(folder / "metrics.json", json.dumps(score, indent=2, ensure_ascii=False) + "\n")
+    cells = [plain_cell(name) for name in names]
+    writer.writerow(["truth \\ prediction", *cells])
+    for cell, row in zip(cells, matrix, strict=True):
+        writer.writerow([cell, *row.tolist()])
+    return rows.getvalue()
 
 
 def table(score: dict[str, Any]) -> str:

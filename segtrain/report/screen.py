@@ -6,15 +6,19 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Collection, Iterator, Sequence
+import textwrap
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.constrain import Constrain
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
 COMMAND = os.environ.get("SEGTRAIN_COMMAND", "python -m segtrain")  # how this was called: scripts/run says so
+TO_COPY = (COMMAND, "--logdir ")  # by which a line shows that it holds what is typed next
+HARD_SPACE = "\xa0"
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # which a terminal would obey, but for line ends
 
 
@@ -37,16 +41,42 @@ _log.addHandler(logging.NullHandler())
 def say(text: str) -> None:
     """Print `text` on the screen, above a progress bar if there is one, and into the run's log."""
     text = CONTROL.sub("?", text)
+    shown = folded(text, console.width) if console.is_terminal else text
     try:
-        console.print(text, markup=False)
+        console.print(shown, markup=False)
     except OSError:  # the terminal was closed, or what we were piped into has ended: the work goes on
         console.on_broken_pipe()
     _log.info(text)
 
 
+def folded(text: str, width: int) -> str:
+    """The lines of `text`, of which the longer ones go on below, indented: no word is broken.
+
+    A line of columns or fields, which stand two spaces apart, is broken between these alone. A line that holds a
+    command stays whole, so that it can be copied.
+    """
+    lines = []
+    for line in text.split("\n"):
+        if len(line) <= width or any(word in line for word in TO_COPY):
+            lines.append(line)
+            continue
+        if "  " in line.strip():
+            line = re.sub(r"(?<! ) (?! )", HARD_SPACE, line)
+        parts = textwrap.wrap(line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+        lines += [part.replace(HARD_SPACE, " ") for part in parts]
+    return "\n".join(lines)
+
+
+class Bar(Progress):
+    """Progress bars that leave room for the ^C that a terminal shows behind them, which must not begin a new line."""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield Constrain(self.make_tasks_table(self.tasks), console.width - 3)
+
+
 def counting_bar(*beside: ProgressColumn, transient: bool = False) -> Progress:
     """How many of how many, `beside` it more columns, and the time left; nothing where the output is no terminal."""
-    return Progress(
+    return Bar(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),

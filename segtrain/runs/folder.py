@@ -4,19 +4,21 @@ import errno
 import json
 import os
 import platform
+import re
 import subprocess
 import time
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TextIO
+from uuid import uuid4
 
 import yaml
 
 from .. import __version__, disk
 from ..build import DEEPEST
 from ..errors import UserError
-from ..text import parse_yaml
+from ..text import UNPRINTABLE, parse_yaml
 from .record import refuse_strange, renamed
 
 try:
@@ -25,8 +27,9 @@ except ImportError:
     fcntl = None
 
 ROOT = Path("runs")
-LATEST = ROOT / "latest"
+LATEST = ROOT / "latest"  # a note: one line, the path of the newest run from here
 MAX_SETTINGS = 250_000  # characters
+MAX_NOTE = 10_000  # bytes
 # What a resumed run writes to where it is.
 WRITTEN = (".lock", "log.txt", "metrics.csv", "checkpoints", "evaluate", "evaluate/test", "evaluate/val")
 
@@ -77,8 +80,12 @@ def read_settings(folder: Path) -> dict[str, Any]:
 
 def create(name: str, run_dir: str | None) -> Path:
     """A new, empty run folder: `run_dir`, or runs/NAME/DATE_TIME, which no other run can have taken."""
+    if LATEST.is_dir() and not LATEST.is_symlink():
+        raise UserError(f"{LATEST} is a folder, but the newest run is noted in a file of that name: rename the folder")
     if run_dir is not None:
         folder = Path(run_dir)
+        if folder.absolute() == LATEST.absolute():
+            raise UserError(f"run_dir={run_dir}: the newest run is noted there; name another folder")
         if folder.exists() and (not folder.is_dir() or any(map(matters, folder.iterdir()))):
             raise UserError(f"run_dir={run_dir}: exists and is not empty; name a new folder, or resume={run_dir}")
         folder.mkdir(parents=True, exist_ok=True)
@@ -106,24 +113,54 @@ def _unique(folder: Path) -> Path:
 
 
 def point_latest(folder: Path) -> None:
-    """Make runs/latest lead to `folder`: a symbolic link, replaced in one go."""
+    """Note in runs/latest that `folder` is the newest run, in one go; older versions had a symbolic link there.
+
+    It is a file, since a link would show TensorBoard the newest run twice, and Windows has none for everybody.
+    """
     LATEST.parent.mkdir(exist_ok=True)
-    link = LATEST.with_name(f"latest.{folder.name}.tmp")
-    link.unlink(missing_ok=True)
-    link.symlink_to(os.path.relpath(folder.resolve(), LATEST.parent.resolve()))
-    link.replace(LATEST)
+    unfinished = LATEST.with_name(f"latest.{uuid4().hex}{disk.TEMPORARY}")  # no other run's, which may begin now too
+    disk.write_through(unfinished, f"{way(LATEST.parent.resolve(), folder.resolve())}\n".encode())
+    unfinished.replace(LATEST)
+
+
+def way(start: Path, end: Path) -> str:
+    """The path from a folder to another one; on Windows, from one drive to another, there is only the absolute one."""
+    try:
+        return Path(os.path.relpath(end, start)).as_posix()
+    except ValueError:
+        return end.as_posix()
+
+
+def followed(path: Path) -> Path:
+    """`path`, on which a note such as runs/latest stands for the run folder that it names."""
+    for place in (path, *path.parents):
+        if place.name == LATEST.name and place.is_file():
+            return noted(place) / path.relative_to(place)
+    return path
+
+
+def noted(note: Path) -> Path:
+    """The run folder that a note names. Raises UserError if it is no note, or if that run is gone."""
+    with open(note, "rb") as file:
+        line = file.read(MAX_NOTE).decode(errors="replace").strip()
+    if not line or UNPRINTABLE.search(line) or "\ufffd" in line:
+        raise UserError(f"{note}: not the path of a run; name the run folder itself")
+    folder = (note.parent / line).resolve()
+    if not os.path.isdir(folder):  # a name that is too long is none either
+        raise FileNotFoundError(f"{note}: the run that it names is not there ({folder}); name another run folder")
+    return folder
 
 
 def find(run: str, setting: str = "run") -> Path:
     """The run folder that `run` names: a path, or `latest`; `setting` is what the user typed it for."""
     if "://" in run:
         raise UserError(f"{setting}={run}: remote addresses are not read; download it, and name the copy")
-    folder = LATEST.resolve() if run == "latest" else Path(run)
+    folder = followed(LATEST).resolve() if run == "latest" else followed(Path(run))
     if run == "latest" and not folder.is_dir():
         raise FileNotFoundError(f"{setting}=latest: there is no run below {ROOT.resolve()} yet; train one first")
     if not folder.is_dir():
-        latest = f"; {setting}=latest is the newest" if LATEST.exists() else ""
-        raise FileNotFoundError(f"{setting}={run}: there is no such run folder{latest}")
+        hint = f"; {setting}=latest is the newest" if LATEST.exists() else ""
+        raise FileNotFoundError(f"{setting}={run}: there is no such run folder{hint}")
     return folder
 
 
@@ -133,7 +170,17 @@ def checkpoint_file(run: str | None, checkpoint: str | None) -> Path:
         return checkpoint_of(run, "best", "run")
     if run is not None or checkpoint is None:
         raise UserError("name the trained network: either run=FOLDER (or run=latest) or checkpoint=FILE")
-    return Path(checkpoint)
+    file = followed(Path(checkpoint))
+    refuse_no_checkpoint(file)
+    return file
+
+
+def refuse_no_checkpoint(path: Path) -> None:
+    """Raises an error unless a file is there."""
+    if re.match(r"\w+:/", str(path)) and not path.exists():  # as pathlib writes https://
+        raise UserError(f"{path}: remote checkpoints are not read; download the file, and name it here")
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such checkpoint")
 
 
 def checkpoint_of(run: str, name: str, setting: str) -> Path:

@@ -58,7 +58,7 @@ def without_puts(content: bytes, mappings: set[int]) -> Iterator[tuple[str, Any]
         for instruction, value, _ in pickletools.genops(content):
             if instruction.name in PUT:
                 if last == ("GLOBAL", MAPPING):
-                    mappings.add(value)
+                    mappings.add(int(value or 0))
                 continue
             last = (instruction.name, value)
             yield last

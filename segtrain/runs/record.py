@@ -1,8 +1,10 @@
 """What is noted about a run in each of its checkpoints: all that is needed to build its network again."""
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
+from reprlib import repr as short
 from typing import Any
 
 from ..build import TARGET, Spec, is_spec, locate, parameter_names, refuse_deep
@@ -10,7 +12,8 @@ from ..errors import UserError
 
 Settings = dict[str, Any]
 BUILT = ("data", "model", "loss", "optimizer", "schedule", "augment", "trainer")  # settings that are specs
-PARTS = {"name", "seed", "train", *BUILT}
+PLAIN = {"name": str, "seed": int, "train": dict}
+PARTS = {*PLAIN, *BUILT}
 KINDS = {"run": str, "settings": dict, "model": dict, "loss": dict, "precision": str, "fingerprint": str}
 MOVED = {  # targets in the records of older versions, and where they are now
     "segtrain.data.PublicData": "segtrain.data.FolderData",
@@ -27,10 +30,12 @@ class Record:
     settings: Settings  # all settings of the training
     model: Spec  # settings of the network, with what only the data knew; nothing is downloaded to build it
     loss: Spec  # settings of the loss, with what only the data knew
+    augment: Spec  # settings of the augmentation, with what only the data knew
     precision: str  # Lightning's name of the precision
     classes: Any  # the class table, as `classes.yaml` has it
     channels: int  # channels of the images
     fingerprint: str  # fingerprint of the data: names, sizes, classes
+    cwd: str = ""  # the folder that a relative path in the settings starts from; older versions did not note it
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -53,12 +58,31 @@ class Record:
         for name in ("settings", "model", "loss"):
             stored[name] = renamed(stored[name])
         refuse_strange(stored["settings"], "the checkpoint's settings")
-        for name in ("model", "loss"):
+        stored["augment"] = renamed(stored.get("augment", stored["settings"]["augment"]))  # older versions: there alone
+        for name in ("model", "loss", "augment"):
             if not is_spec(stored[name]):
                 raise damaged(f"{name} has no {TARGET}")
         stored["channels"] = stored_channels(stored)
         stored.setdefault("classes", None)
+        stored.setdefault("cwd", "")
+        if not isinstance(stored["cwd"], str):
+            raise damaged("cwd is no path")
         return cls(**{field.name: stored[field.name] for field in fields(cls)})
+
+
+def with_root(settings: Settings, cwd: Any) -> Settings:
+    """Stored settings, in which a relative `data.root` leads to where it led when the run began, in the folder `cwd`.
+
+    If nothing is there any more, as in a project that was moved as a whole, it stays relative to the current folder.
+    """
+    data = settings["data"]
+    root = data.get("root")
+    if not isinstance(root, str) or not isinstance(cwd, str):
+        return settings
+    before = os.path.join(cwd, root)
+    if not os.path.exists(before) or os.path.realpath(before) == os.path.realpath(root):
+        return settings
+    return {**settings, "data": {**data, "root": before}}
 
 
 def damaged(reason: str) -> UserError:
@@ -69,6 +93,9 @@ def refuse_strange(settings: Mapping[str, Any], where: str) -> None:
     """Raises UserError for stored settings that are not those of a training."""
     if missing := PARTS - settings.keys():
         raise UserError(f"{where} are not those of a training: {', '.join(sorted(missing))} are missing")
+    for name, kind in PLAIN.items():
+        if type(settings[name]) is not kind:
+            raise UserError(f"{where} have {name}={short(settings[name])}, which is no {kind.__name__}: is it damaged?")
     for part in BUILT:
         if not is_spec(settings[part]):
             raise UserError(f"{where} name no {part}: is it damaged?")

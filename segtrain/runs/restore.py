@@ -1,6 +1,5 @@
 """Reading checkpoint files, which may be damaged or hostile."""
 
-import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from os import SEEK_END
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from ..build import inside
 from ..errors import UserError
+from .folder import refuse_no_checkpoint
 from .pickles import refuse_pickle
 
 RECORD = "segtrain"  # our entry in Lightning's checkpoint
@@ -21,10 +21,7 @@ ZIP = b"PK\3\4"  # how a zip archive with members begins
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """The content of a checkpoint file: tensors and plain data, nothing that could run."""
-    if re.match(r"\w+:/", str(path)) and not path.exists():  # as pathlib writes https://
-        raise UserError(f"{path}: remote checkpoints are not read; download the file, and name it here")
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such checkpoint")
+    refuse_no_checkpoint(path)
     with open(path, "rb") as file:  # one opening, so that what is checked is what is read
         try:
             refuse_damage(file)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
-from .folder import find, folder_of
+from .folder import find, folder_of, followed
 
 FREE = {  # settings that never change the result, so that they may always be typed anew
     "data.workers",
@@ -21,10 +21,12 @@ FREE = {  # settings that never change the result, so that they may always be ty
     "trainer.accelerator",
 }
 
+ADDED = {"train.min_steps", "augment.flip_pairs"}  # settings that runs of older versions have not, and go on without
+
 
 def resumable(resume: str) -> tuple[Path, list[Path]]:
     """(run folder, checkpoints to try in turn) for a run, a checkpoint file, or `latest`."""
-    named = Path(resume)
+    named = followed(Path(resume))
     if named.is_file():
         folder, files = folder_of(named), [named]
     else:
@@ -43,21 +45,34 @@ def settled(
 
     Raises UserError for the first typed setting that would change the result, unless `allow_changes`.
     """
-    keys = [word.lstrip("+~").partition("=")[0] for word in typed]
+    keys = typed_keys(typed)
     result = json.loads(json.dumps(stored))
     for path, value in leaves(composed):
         name, old = ".".join(path), leaf(stored, path)
-        if not was_typed(name, keys):
+        unknown_then = name in ADDED and not has_leaf(stored, path)
+        if not was_typed(name, keys) or (unknown_then and name not in keys):
             continue
         if name not in FREE and value != old and not allow_changes:
             reason = f"{name}={value} would change the result of a run that began with {name}={old}"
             raise UserError(f"{reason}: leave it out, or add allow_changes=true")
         set_leaf(result, path, value)
     for key in keys:  # of a whole group that was typed, nothing stored remains
-        group = leaf(composed, key.split("."))
-        if isinstance(group, Mapping):
+        group, before = leaf(composed, key.split(".")), leaf(stored, key.split("."))
+        if isinstance(group, Mapping) and not contains(group, before, key):
             set_leaf(result, key.split("."), group)
     return result
+
+
+def typed_keys(typed: Sequence[str]) -> list[str]:
+    """The names of the settings among typed words."""
+    return [word.lstrip("+~").partition("=")[0] for word in typed]
+
+
+def contains(group: Mapping[str, Any], before: Any, name: str) -> bool:
+    """Whether the group `name` is as it was `before`, but for settings that the run's version did not have."""
+    own, stored = dict(leaves(group)), dict(leaves(before)) if isinstance(before, Mapping) else {}
+    added = {path for path in own.keys() - stored.keys() if f"{name}.{'.'.join(path)}" in ADDED}
+    return {path: value for path, value in own.items() if path not in added} == stored
 
 
 def was_typed(name: str, keys: Sequence[str]) -> bool:
@@ -85,6 +100,12 @@ def leaf(tree: Any, path: Sequence[str]) -> Any:
     for key in path:
         tree = tree.get(key) if isinstance(tree, Mapping) else None
     return tree
+
+
+def has_leaf(tree: Any, path: Sequence[str]) -> bool:
+    *groups, name = path
+    group = leaf(tree, groups)
+    return isinstance(group, Mapping) and name in group
 
 
 def set_leaf(tree: dict[str, Any], path: Sequence[str], value: Any) -> None:

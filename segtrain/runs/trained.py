@@ -13,7 +13,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from ..build import Spec, Trust, build_part
 from ..data.classes import ClassTable
 from ..errors import UserError, from_user
-from .folder import folder_of
+from .folder import folder_of, followed
 from .record import Record, without_pretrained
 from .restore import RECORD, read_checkpoint, weights_of
 
@@ -40,7 +40,7 @@ def load(path: str | Path, allow: Collection[str] = ()) -> Trained:
 
     `allow` has the `_target_` names besides segtrain's own that the file may hold.
     """
-    path = Path(path)
+    path = followed(Path(path))
     file = path / "checkpoints" / "best.ckpt" if path.is_dir() else path
     trained = opened(file, Trust(allow))
     return Trained(trained.network, trained.classes, trained.record.settings)

@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,13 @@ from .. import disk
 from ..data.classes import ClassTable
 from ..report.pictures import mosaic
 from ..report.screen import counting_bar, say
+from ..runs.metrics_csv import cut_back
 
 MOSAIC_SIDE = 640
 SHOWN = ("IoU/val", "IoU/train", "loss/train", "loss/val")  # in the line after a validation
+SPEED = "speed/images_per_second"
+# TensorBoard sorts its cards by their tags: these have groups of their own there, so that IoU/val is the first one.
+IN_TENSORBOARD = {"IoU/train": "IoU_crops/train", "IoU/test": "IoU_final/test"}
 print_exception_of_thread = threading.excepthook
 
 
@@ -46,7 +50,7 @@ class TensorBoard(TensorBoardLogger):
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         with self._surviving():
-            super().log_metrics(metrics, step)
+            super().log_metrics({IN_TENSORBOARD.get(tag, tag): value for tag, value in metrics.items()}, step)
 
     def log_picture(self, tag: str, picture: np.ndarray, step: int) -> None:
         """`picture` (H, W, 3) uint8."""
@@ -54,8 +58,11 @@ class TensorBoard(TensorBoardLogger):
             self.experiment.add_image(tag, picture, step, dataformats="HWC")
 
     def save(self) -> None:
+        """Wait until all points are on the disk."""
         with self._surviving():
             self.experiment.flush()
+            for file in Path(self.log_dir).glob("events.out.tfevents*"):
+                disk.sync(file)
 
     def finalize(self, status: str) -> None:
         with self._surviving():
@@ -89,18 +96,9 @@ class MetricsTable(Logger):
         self._row: dict[str, float] = {}
         self._rows: list[dict[str, float]] = []  # that wait to be written
         if first_step is not None and path.exists():
-            self._cut(first_step)
-
-    def _cut(self, first_step: int) -> None:
-        """Keep whole rows from before `first_step`, and without the final score, which will be written again."""
-        with open(self.path, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        kept = [row for row in rows if row[self.columns[-1]] is not None and int(row["step"]) < first_step]
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, self.columns, extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(row for row in kept if not row.get("IoU/test"))
-        disk.write(self.path, text.getvalue())
+            self.columns, problem = cut_back(path, self.columns, first_step)
+            if problem:
+                say(problem)
 
     @property
     def name(self) -> str:
@@ -115,10 +113,16 @@ class MetricsTable(Logger):
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         if self._row and self._row["step"] != step:
-            self.save()
+            self._append()
         self._row.update(metrics, step=float(step or 0))
 
     def save(self) -> None:
+        """Wait until all rows are on the disk: a checkpoint that is saved next takes them for logged."""
+        self._append()
+        with suppress(OSError):  # a disk that is full or gone ends no training
+            disk.sync(self.path)
+
+    def _append(self) -> None:
         """Append the row of the step that is over, and those that could not be written before."""
         if self._row:
             self._rows.append({**self._row, "step": int(self._row["step"])})
@@ -151,7 +155,10 @@ def tags(class_names: Sequence[str]) -> list[str]:
 
 
 class Curves(Callback):
-    """Every `log_steps` steps: the mean loss since the last point, the learning rate, and the speed."""
+    """Every `log_steps` steps: the mean loss since the last point, the learning rate, and the speed.
+
+    Where a validation comes before the next point, what was measured so far is shown, and logged with that point.
+    """
 
     def __init__(self, log_steps: int, batch_size: int) -> None:
         self.log_steps, self.batch_size = log_steps, batch_size
@@ -161,6 +168,10 @@ class Curves(Callback):
 
     def on_train_start(self, *_: Any) -> None:
         self._reset()
+
+    def on_validation_start(self, trainer: Trainer, pl_module: Any) -> None:
+        if self._pieces:
+            pl_module.shown.update(self._measured(trainer, pl_module))
 
     def on_validation_end(self, *_: Any) -> None:
         self._ended = time.perf_counter()  # validation is no waiting for data
@@ -177,17 +188,21 @@ class Curves(Callback):
         step, steps = trainer.global_step, self._pieces // trainer.accumulate_grad_batches
         if not steps or (step % self.log_steps and step < trainer.max_steps):
             return
-        pl_module.refuse_divergence()
-        seconds = self._busy + self._waited
-        point = {
-            "loss/train": pl_module.train_loss.compute(),
-            "optim/lr": trainer.optimizers[0].param_groups[0]["lr"],
-            "speed/images_per_second": steps * self.batch_size / seconds,
-            "speed/data_wait": self._waited / seconds,
-        }
-        pl_module.publish(point)
+        pl_module.publish(self._measured(trainer, pl_module))
         pl_module.train_loss.reset()
         self._reset()
+
+    def _measured(self, trainer: Trainer, pl_module: Any) -> dict[str, float]:
+        """What is known of the steps since the last point; all processes take part."""
+        pl_module.refuse_divergence()
+        seconds = self._busy + self._waited
+        images = self._pieces // trainer.accumulate_grad_batches * self.batch_size
+        return {
+            "loss/train": float(pl_module.train_loss.compute()),
+            "optim/lr": trainer.optimizers[0].param_groups[0]["lr"],
+            SPEED: images / seconds,
+            "speed/data_wait": self._waited / seconds,
+        }
 
 
 class Mosaic(Callback):
@@ -208,10 +223,14 @@ class Mosaic(Callback):
                 self._rows.append([t[..., ::thin, ::thin].cpu().numpy() for t in (image, mask, prediction)])
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
-        if self._rows and trainer.is_global_zero:
-            for logger in trainer.loggers:
-                if isinstance(logger, TensorBoard):
-                    logger.log_picture("images/val", mosaic(self._rows, self.classes), trainer.global_step)
+        loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoard)]
+        if self._rows and loggers and trainer.is_global_zero:
+            try:
+                picture = mosaic(self._rows, self.classes)
+                for logger in loggers:
+                    logger.log_picture("images/val", picture, trainer.global_step)
+            except Exception as error:  # whatever it is: a picture ends no training
+                say(f"the picture of this validation could not be drawn ({type(error).__name__}: {error})")
         self._rows = []
 
 
@@ -223,32 +242,55 @@ class ProgressBar(Callback):
         self.bar = counting_bar(TextColumn("{task.fields[scores]}"))
 
     def on_train_start(self, trainer: Trainer, *_: Any) -> None:
-        self._began, self._first, self._val = time.perf_counter(), trainer.global_step, ""
+        self._began, self._first = time.perf_counter(), trainer.global_step
         self.task = self.bar.add_task("training", total=trainer.max_steps, completed=trainer.global_step, scores="")
         self.bar.start()
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
-        self.bar.update(self.task, completed=trainer.global_step, scores=self._scores(pl_module.shown))
+        self._draw(trainer, pl_module)
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
-        step, shown = trainer.global_step, pl_module.shown
-        self._val = f"IoU {shown.get('IoU/val', math.nan):.4f}"
-        left = (time.perf_counter() - self._began) / max(step - self._first, 1) * (trainer.max_steps - step)
-        scores = "  ".join(f"{tag} {shown[tag]:.4f}" for tag in SHOWN if tag in shown)
-        speed = f"{shown.get('speed/images_per_second', math.nan):.1f} images/s"
-        epoch = f"epoch {step / self.steps_per_epoch:.1f}"
-        say(f"{epoch}  step {step}/{trainer.max_steps}  {scores}  {speed}  {_clock(left)} left")
+        self._draw(trainer, pl_module)
+        say(self._line(trainer, pl_module.shown))
 
-    def _scores(self, shown: dict[str, float]) -> str:
-        loss = f"loss {shown['loss/train']:.4f}" if "loss/train" in shown else ""
-        speed = f"{shown['speed/images_per_second']:.1f} images/s" if "speed/images_per_second" in shown else ""
-        return "  ".join(filter(None, (loss, self._val, speed)))
+    def _draw(self, trainer: Trainer, pl_module: Any) -> None:
+        shown = pl_module.shown
+        scores = [
+            f"{word} {shown[tag]:.4f}" for word, tag in (("loss", "loss/train"), ("IoU", "IoU/val")) if tag in shown
+        ]
+        self.bar.update(self.task, completed=trainer.global_step, scores="  ".join([*scores, *speed(shown)]))
+
+    def _line(self, trainer: Trainer, shown: Mapping[str, float]) -> str:
+        """What is known after a validation."""
+        step = trainer.global_step
+        left = (time.perf_counter() - self._began) / max(step - self._first, 1) * (trainer.max_steps - step)
+        place = [f"epoch {step / self.steps_per_epoch:.1f}", f"step {step}/{trainer.max_steps}"]
+        scores = [f"{tag} {shown[tag]:.4f}" for tag in SHOWN if tag in shown]
+        return "  ".join([*place, *scores, *speed(shown), f"{_clock(left)} left"])
 
     def on_train_end(self, *_: Any) -> None:
         self.bar.stop()
 
     def on_exception(self, *_: Any) -> None:
         self.bar.stop()
+
+
+def speed(shown: Mapping[str, float]) -> list[str]:
+    """How fast the training is, once that was measured."""
+    return [f"{shown[SPEED]:.1f} images/s"] if SPEED in shown else []
+
+
+class Doubts(Callback):
+    """A line after a validation on what the network does not find, where that is no longer what it was."""
+
+    def __init__(self) -> None:
+        self._said = ""
+
+    def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
+        line = pl_module.verdict.line()
+        if line != self._said:
+            say(f"  {line or 'each class is found now'}")
+        self._said = line
 
 
 class ScoringBar(Callback):

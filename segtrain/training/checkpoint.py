@@ -64,7 +64,7 @@ class Checkpoint(CheckpointBase):
         self.folder, self.record, self.save_seconds = folder, record, 60 * save_minutes
         self.batches_done, self.best, self.best_step = 0, -1.0, 0
         self.failed = False
-        self.stop, self.io = Stop(), SyncedIO()
+        self.stop, self.io = Stop(speaks=folder is not None), SyncedIO()
         self._saved_at, self._unsaved = time.monotonic(), False
         self._group: Any = None
 

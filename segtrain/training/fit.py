@@ -1,5 +1,6 @@
 """The training itself, from its first step to its final score."""
 
+import shlex
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -11,19 +12,23 @@ from torch import Tensor
 
 from .. import disk
 from ..build import build_part
+from ..data import DataModule
 from ..errors import UserError, from_user
 from ..machine import device
 from ..machine.signals import Stopped
 from ..report.screen import COMMAND, log_to, say, tensorboard
 from ..runs.folder import write_environment
 from ..runs.restore import read_checkpoint, weights_of
-from .callbacks import Curves, MetricsTable, Mosaic, ProgressBar, ScoringBar, TensorBoard, tags
+from ..text import counted
+from .callbacks import Curves, Doubts, MetricsTable, Mosaic, ProgressBar, ScoringBar, TensorBoard, tags
 from .checkpoint import Checkpoint
 from .learner import Diverged
 from .parts import Parts
 from .scoring import report_score, score_split, silent_trainer
+from .verdict import Verdict, next_command, remedies
 
 MOSAIC_IMAGES = 4
+PAIRS = 6  # of classes that are said
 
 
 def fit(parts: Parts, folder: Path | None, checkpoint: Path | None = None, first_step: int | None = None) -> int:
@@ -46,10 +51,11 @@ def fit(parts: Parts, folder: Path | None, checkpoint: Path | None = None, first
         keeper = Checkpoint(checkpoints, record=parts.record, save_minutes=parts.train.save_minutes)
         trainer = build_trainer(parts, folder, first_step, keeper)
         run_steps(parts, trainer, folder, checkpoint)
-        final_score(parts, trainer, folder)
+        verdict = final_score(parts, trainer, folder)
         if folder is None:
             return 0
-        say(f"next: {COMMAND} predict run={folder} images=YOUR_IMAGES")
+        for line in next_steps(parts, folder, verdict):
+            say(line)
         if not keeper.failed:
             return 0
         say(f"the last checkpoint could not be written: {folder} holds an earlier state")
@@ -65,21 +71,21 @@ def run_steps(parts: Parts, trainer: Trainer, folder: Path | None, checkpoint: P
     except (Exception, Stopped) as error:
         if folder and (folder / "checkpoints" / "last.ckpt").exists():
             condition = "" if isinstance(error, Stopped) else " once it is mended"
-            say(f"stopped; go on{condition}: {COMMAND} train resume={folder}")
+            say(f"stopped; go on{condition}: {COMMAND} train {shlex.quote(f'resume={folder}')}")
         if isinstance(error, Stopped) and not folder:
             raise SystemExit(0) from None  # the first process has the status; another one's would kill it
         raise
 
 
-def final_score(parts: Parts, trainer: Trainer, folder: Path | None) -> None:
-    """The score of the best checkpoint on the held-out split; all processes take part, and the first one writes."""
+def final_score(parts: Parts, trainer: Trainer, folder: Path | None) -> Verdict | None:
+    """What the best checkpoint's score on the held-out split says; all processes take part, the first one writes."""
     best = None
     if folder and (folder / "checkpoints" / "best.ckpt").exists():
         best = weights_of(read_checkpoint(folder / "checkpoints" / "best.ckpt"))
     best = trainer.strategy.broadcast(best)
     if best is None:
         say("no checkpoint could be written, so there is none to score")
-        return
+        return None
     learner, split = parts.learner, parts.data.final_split
     learner.scored.load_state_dict(best)
     result = score_split(trainer, learner, parts.data, split)
@@ -87,13 +93,26 @@ def final_score(parts: Parts, trainer: Trainer, folder: Path | None) -> None:
         learner.publish({"IoU/test": result["miou"]})
         for logger in trainer.loggers:
             logger.save()
-    if folder:
-        report_score(result, learner.matrix, parts.data, folder / "evaluate" / split)
+    if folder is None:
+        return None
+    return report_score(result, learner.matrix, parts.data, folder / "evaluate" / split, parts.record, parts.steps)
+
+
+def next_steps(parts: Parts, folder: Path, verdict: Verdict | None) -> list[str]:
+    """How to go on: to the prediction, but of a network that is not worth it yet, first to another training."""
+    predict = f"{COMMAND} predict run={folder} images=YOUR_IMAGES"
+    tries = remedies(verdict, parts.record, parts.steps) if verdict and verdict.serious else []
+    overrides = folder / "overrides.txt"
+    if not tries or not overrides.is_file():
+        return [f"next: {predict}"]
+    typed = overrides.read_text(encoding="utf-8").splitlines()
+    words, _ = tries[0]
+    return [f"next: {COMMAND} {next_command(typed, words)}", f"to see what it does so far: {predict}"]
 
 
 def build_trainer(parts: Parts, folder: Path | None, first_step: int | None, keeper: Checkpoint) -> Trainer:
     """Lightning's trainer, counting steps, with our loggers, callbacks and checkpoints."""
-    steps_between = max(1, round(parts.train.validate_epochs * parts.epoch_steps))
+    steps_between = parts.train.steps_between(len(parts.data.source("train")), parts.data.batch_size)
     loggers: list[Logger] = []
     if folder:
         table = MetricsTable(folder / "metrics.csv", tags(parts.data.classes.names), first_step)
@@ -121,7 +140,7 @@ def callbacks(parts: Parts) -> list[Callback]:
     shown = [round((i + 0.5) * images / MOSAIC_IMAGES - 0.5) for i in range(MOSAIC_IMAGES)]
     result: list[Callback] = [Curves(parts.train.log_steps, parts.data.batch_size), Mosaic(parts.data.classes, shown)]
     if parts.main:
-        result += [ProgressBar(parts.epoch_steps), ScoringBar()]
+        result += [ProgressBar(parts.epoch_steps), Doubts(), ScoringBar()]
     return result
 
 
@@ -132,8 +151,20 @@ def opening(parts: Parts, folder: Path, *, resumed: bool) -> list[str]:
     if data.cache_bytes:
         lines.append(f"data.cache=ram: up to {data.cache_bytes / 2**30:.1f} GiB of memory, which workers share")
     if skipped:
-        lines.append(f"data.on_bad=skip: {len(skipped)} errors in the data; without what skipped.csv lists there")
-    return [*lines, f"watch it: {tensorboard()} --logdir {folder}"]
+        lines.append(
+            f"data.on_bad=skip: {counted(len(skipped), 'error')} in the data; without what skipped.csv lists there"
+        )
+    if data.flip_pairs and parts.settings["augment"].get("flip_pairs", ()) is None:
+        lines.append(f"a flip exchanges {paired(data)} (augment.flip_pairs=[] turns that off)")
+    return [*lines, f"watch it: {tensorboard()} --logdir {shlex.quote(str(folder))}"]
+
+
+def paired(data: DataModule) -> str:
+    """The classes that are one another's other side, in words."""
+    names = data.classes.names
+    pairs = [f"{names[one]} and {names[two]}" for one, two in data.flip_pairs[:PAIRS]]
+    more = len(data.flip_pairs) - PAIRS
+    return ", ".join(pairs) + (f", and {more} pairs more" if more > 0 else "")
 
 
 def headline(parts: Parts, folder: Path, *, resumed: bool) -> str:
@@ -143,12 +174,21 @@ def headline(parts: Parts, folder: Path, *, resumed: bool) -> str:
     images = ", ".join(f"{len(source)} {split}" for split, source in data.splits.items())
     millions = sum(map(Tensor.numel, parts.learner.network.parameters())) / 1e6
     height, width = data.crop
+    place = f"{parts.processes} processes on {parts.device}" if parts.processes > 1 else parts.device
     return (
-        f"{verb} {parts.settings['name']}: {images} images, {len(data.classes)} classes; "
-        f"{millions:.2f} M parameters; {parts.device}, {parts.precision} ({parts.reason}); "
-        f"batch {data.batch_size} of {height} x {width}; {parts.steps} steps = "
-        f"{parts.steps / parts.epoch_steps:.1f} epochs; {folder}"
+        f"{verb} {parts.settings['name']}: {images} images, {counted(len(data.classes), 'class')}; "
+        f"{millions:.2f} M parameters; {place}, {parts.precision} ({parts.reason}); "
+        f"batch {data.batch_size} of {height} x {width}; {counted(parts.steps, 'step')} = "
+        f"{parts.steps / parts.epoch_steps:.1f} epochs{made_up(parts)}; {folder}"
     )
+
+
+def made_up(parts: Parts) -> str:
+    """Why there are more steps than the epochs have, if there are."""
+    planned = parts.train.epoch_steps(len(parts.data.source("train")), parts.data.batch_size)
+    if parts.train.steps is not None or parts.steps == planned:
+        return ""
+    return f" ({parts.train.epochs:g} epochs are {planned} steps: train.min_steps makes them up to {parts.steps})"
 
 
 def circumstances(parts: Parts, step: int) -> str:

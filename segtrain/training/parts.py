@@ -1,26 +1,28 @@
 """From settings to the parts of a training, which fit together, before anything is written."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 from uuid import uuid4
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..build import Spec, Trust, build_part
 from ..data import ClassTable, DataModule
+from ..data.public import HINT
 from ..errors import UserError, from_user
 from ..losses import class_weights
 from ..machine import device as machine
 from ..machine import processes
 from ..report.screen import say
-from ..runs.folder import checkpoint_of
 from ..runs.record import Record, Settings, without_pretrained
-from ..runs.restore import read_checkpoint, weights_of
 from .learner import Learner
+from .transfer import take_over
 from .trial import refuse_batch, refuse_crop, try_network, try_optimizer
 
 
@@ -36,18 +38,45 @@ class TrainSettings:
     ema: float | None  # decay of the moving average of the weights
     auxiliary_weight: float  # factor on the loss of the auxiliary head
     compile: bool  # whether torch.compile is used
+    min_steps: int | None = None  # steps that few `epochs` are made up to; runs of older versions have none
 
     def __post_init__(self) -> None:
         for name in ("epochs", "steps", "validate_epochs", "log_steps"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise UserError(f"train.{name}={value}: expected a number above 0")
-        for name in ("save_minutes", "auxiliary_weight"):
+        for name in ("save_minutes", "auxiliary_weight", "min_steps"):
             value = getattr(self, name)
-            if not 0 <= value < math.inf:
+            if value is not None and not 0 <= value < math.inf:
                 raise UserError(f"train.{name}={value}: expected 0 or more")
         if self.ema is not None and not 0 <= self.ema < 1:
             raise UserError(f"train.ema={self.ema}: expected null, or a decay from 0 to below 1, such as 0.999")
+
+    def total_steps(self, images: int, batch_size: int) -> int:
+        """Steps of the whole training."""
+        return self.steps or max(self.epoch_steps(images, batch_size), self.min_steps or 0)
+
+    def epoch_steps(self, images: int, batch_size: int) -> int:
+        """Steps of so many `epochs`."""
+        return math.ceil(self.epochs * images / batch_size)
+
+    def steps_between(self, images: int, batch_size: int) -> int:
+        """Steps between two validations: as many validations where `min_steps` makes the epochs up as without."""
+        stretch = 1.0
+        if self.steps is None:
+            stretch = max(1.0, (self.min_steps or 0) * batch_size / (self.epochs * images))
+        return max(1, round(stretch * self.validate_epochs * images / batch_size))
+
+
+def train_settings(stored: Settings) -> TrainSettings:
+    """Settings of which some may be stored ones, which no signature was held against yet."""
+    with from_user(TypeError, where="train: "):
+        train = TrainSettings(**stored)
+    for field in fields(TrainSettings):
+        value = getattr(train, field.name)
+        if not isinstance(value, field.type | int):
+            raise UserError(f"train.{field.name}={short(value)}: expected {field.type}")
+    return train
 
 
 @dataclass(frozen=True)
@@ -82,20 +111,56 @@ class Parts:
         return len(self.data.source("train")) / self.data.batch_size
 
 
-def build_data(settings: Settings, trust: Trust | None) -> DataModule:
-    """The data to train on, whose files are not looked at yet."""
-    augment = build_part("augment", settings["augment"], trust)
+def build_data(settings: Settings, trust: Trust | None, before: Record | None = None) -> DataModule:
+    """The data to train on, whose files are not looked at yet; on resume, augmented as was decided `before`."""
+    same = before is not None and before.settings["augment"] == settings["augment"]
+    augment = build_part("augment", before.augment if before and same else settings["augment"], trust)
     data = build_part("data", settings["data"], trust, augment=augment, seed=settings["seed"])
     if not isinstance(data, DataModule):
         raise UserError(f"data: {settings['data']['_target_']} makes a {type(data).__name__}, not a DataModule")
     return data
 
 
+@contextmanager
+def data_of_a_run(data: Settings) -> Iterator[None]:
+    """Inside, these stored settings are built: where the folder is not there, it is said that another may be typed.
+
+    Nothing that is stored is downloaded, so that is not proposed.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        reason, root = str(error).removesuffix(HINT), Path(data.get("root") or ".")
+        if not root.exists():
+            reason += "; if the data of this run lie elsewhere now, type data.root=FOLDER"
+        raise FileNotFoundError(reason) from None
+
+
 def refuse_splits(data: DataModule) -> None:
     """Raises UserError if there is nothing to train or to validate on."""
     if not {"train", "val"} <= data.splits.keys():
+        if sum(map(len, data.splits.values())) < 2:
+            raise UserError(
+                "there is a single image with a mask: training needs two or more, one of them to validate on"
+            )
         needed = "train and val, as in images/val with masks/val (images without split folders are split by themselves)"
         raise UserError(f"the data have {', '.join(data.splits)} alone: training needs {needed}")
+
+
+def with_filled_batch(settings: Settings, data: DataModule) -> Settings:
+    """The settings with as many images in a batch as there are, and `data` with them, if there are fewer than that."""
+    refuse_splits(data)
+    images, wanted = len(data.source("train")), data.batch_size
+    _, count = processes.count(settings["trainer"])
+    shares = settings["trainer"]["accumulate_grad_batches"] * count
+    filled = images // shares * shares if shares > 0 else 0
+    if not 0 < filled < wanted:
+        return settings
+    say(
+        f"data.batch_size={filled} in place of {wanted}, as there {'is' if images == 1 else 'are'} {images} to train on"
+    )
+    data.batch_size = filled
+    return {**settings, "data": {**settings["data"], "batch_size": filled}}
 
 
 def assemble(
@@ -106,8 +171,7 @@ def assemble(
     On resume, what the record `before` says of the data and the machine stays. `init` names the run or the checkpoint
     whose weights a new training begins with.
     """
-    with from_user(TypeError, where="train: "):  # of stored settings, which no signature was held against
-        train = TrainSettings(**settings["train"])
+    train = train_settings(settings["train"])
     engine = settings["trainer"]
     device, count = processes.count(engine)
     if before and engine["precision"] == "auto":
@@ -126,17 +190,18 @@ def assemble(
         settings=settings,
         model=model_record(model, network),
         loss=loss_spec(settings["loss"], data, before),
+        augment=augment_spec(settings["augment"], data, before),
         precision=precision,
         classes=data.classes.spec,
         channels=data.channels,
         fingerprint=data.fingerprint(),
+        cwd=str(Path.cwd()),
     )
-    steps = train.steps or math.ceil(train.epochs * len(data.source("train")) / data.batch_size)
+    steps = train.total_steps(len(data.source("train")), data.batch_size)
     learner = build_learner(network, record, train, data.classes, steps, trust)
     try_optimizer(learner)
     if init is not None:
-        file = Path(init) if Path(init).is_file() else checkpoint_of(init, "best", "init")
-        begin_with(network, weights_of(read_checkpoint(file)))
+        take_over(init, network, record.model, data.classes.names, trust)
     return Parts(settings, train, trust, device, count, precision, reason, data, record, learner, steps)
 
 
@@ -192,6 +257,16 @@ def loss_spec(loss: Spec, data: DataModule, before: Record | None) -> Spec:
     return result
 
 
+def augment_spec(augment: Spec, data: DataModule, before: Record | None) -> Spec:
+    """The augmentation's settings, with what they leave open and only the data know; those of `before` on resume."""
+    if before and before.settings["augment"] == augment:
+        return before.augment
+    if augment.get("flip_pairs", ()) is not None:
+        return augment
+    names = data.classes.names
+    return {**augment, "flip_pairs": [[names[one], names[two]] for one, two in data.flip_pairs]}
+
+
 def build_network(model: Spec, trust: Trust | None) -> nn.Module:
     """The network, in the order of memory in which convolutions are fastest."""
     try:
@@ -233,18 +308,3 @@ def build_learner(
         ema=train.ema,
         compile=train.compile,
     )
-
-
-def begin_with(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Load what fits; tensors that are missing or have another shape keep their fresh values, and are named."""
-    own = network.state_dict()
-    fitting = {name: w for name, w in weights.items() if name in own and own[name].shape == w.shape}
-    count = f"{len(fitting)} of {len(own)} tensors"
-    loaded = sum(parameter.numel() for name, parameter in network.named_parameters() if name in fitting)
-    if loaded < sum(map(Tensor.numel, network.parameters())) / 100:
-        reason = f"hardly anything of that checkpoint fits this network ({count})"
-        raise UserError(f"init: {reason}: is it another architecture?")
-    network.load_state_dict(fitting, strict=False)
-    fresh = [name for name in own if name not in fitting]
-    named = f"; fresh: {', '.join(fresh)}" if fresh else ""
-    say(f"init: {count} loaded{named}")

@@ -15,6 +15,9 @@ from ..machine import processes
 from ..metrics import ConfusionMatrix, Ratio, accuracy, class_iou, mean_iou, summary
 from ..report.scores import score, table, write_score
 from ..report.screen import say
+from ..runs.record import Record
+from ..text import counted
+from .verdict import Verdict, advice, judge
 
 Batch = dict[str, Tensor]
 
@@ -54,6 +57,7 @@ class Validator(Scorer):
         super().__init__(network, class_names=class_names, void=void)
         self.loss, self.val_loss = loss, Ratio()
         self.shown: dict[str, float] = {}  # the last value of every tag
+        self.verdict: Verdict | None = None  # on the last validation
 
     def on_validation_epoch_start(self) -> None:
         self.confusion.reset()
@@ -68,6 +72,7 @@ class Validator(Scorer):
 
     def on_validation_epoch_end(self) -> None:
         matrix = confusion_of(self.confusion, "the validation images")
+        self.verdict = judge(matrix, self.class_names)
         scores = {"IoU/val": mean_iou(matrix), "loss/val": self.val_loss.compute(), "accuracy/val": accuracy(matrix)}
         for name, iou in zip(self.class_names, class_iou(matrix), strict=True):
             scores[f"IoU_class/val/{name}"] = iou
@@ -115,11 +120,31 @@ def score_split(trainer: Trainer, scorer: Scorer, data: DataModule, split: str) 
     return score(scorer.totals, scorer.matrix, split, data.classes.names)
 
 
-def report_score(result: dict[str, Any], matrix: Tensor, data: DataModule, folder: Path) -> None:
-    """Print the table, and write the scores into `folder`."""
-    split = result["split"]
-    write_score(folder, result, matrix)
-    say(f"{split}: {result['images']} images\n{table(result)}")
+def report_score(
+    result: dict[str, Any], matrix: Tensor, data: DataModule, folder: Path, record: Record, steps: int | None = None
+) -> Verdict | None:
+    """Print the table with what it hides, and write the scores into `folder`; `None` if there is nothing to judge.
+
+    Of a training that ends, `steps` is how many it had.
+    """
+    split, miou, verdict = result["split"], result["miou"], None
+    if miou is not None:
+        verdict = judge(matrix, data.classes.names)
+        result = {**result, "constant_miou": verdict.constant_miou, "not_found": list(verdict.not_found)}
+    first, *others = write_score(folder, result, matrix)
+    say(f"{split}: {counted(result['images'], 'image')}\n{table(result)}")
+    if verdict is not None:
+        say_verdict(verdict, record, steps)
     if split == "val" and data.final_split == "val":
         say("These data have no test split: val also chose the checkpoint, so this score flatters it.")
-    say(f"written: {folder / 'metrics.json'}, confusion.csv and confusion.png beside it")
+    say(f"written: {folder / first}, {' and '.join(others)} beside it")
+    return verdict
+
+
+def say_verdict(verdict: Verdict, record: Record, steps: int | None) -> None:
+    """Say what is wrong with a network, if anything is, and what to try."""
+    lines = verdict.lines()
+    for line in lines:
+        say(line)
+    if lines:
+        say(advice(verdict, record, steps))

@@ -12,9 +12,10 @@ import yaml
 from PIL import Image
 
 from segtrain import disk, inspection
+from segtrain.data.classes import ClassTable
 from segtrain.data.files.masks import MaskFile
 from segtrain.data.files.pair import Pair
-from segtrain.inspection.inspect import proposed
+from segtrain.data.findings import Finding
 from segtrain.inspection.text import frequent
 from segtrain.inspection.text import percent as percent_text
 from tests.commands.conftest import TINY
@@ -173,7 +174,7 @@ def test_what_check_writes_is_all_that_a_training_needs(
     assert segtrain(*words, *SMALL) == 0
     said = capsys.readouterr().out
     assert all(re.search(rf"^{name} .*\d", said, re.MULTILINE) for name in classes)
-    headline = re.search(r"training folder-fcn_tiny: (.*) images, (\d+) classes", said)
+    headline = re.search(r"training \S+-fcn_tiny: (.*) images, (\d+) classes", said)
     assert headline is not None
     assert {part.split()[1] for part in headline[1].split(", ")} == splits
     assert int(headline[2]) == len(classes)
@@ -202,7 +203,7 @@ def test_masks_for_each_class_are_explained(segtrain: Run, capsys: Says):
     assert "such as n0.jpg + n0_*.png" in said
     assert "masks: a mask for each class; classes from class_masks" in said
     assert "12 of 24 images have no mask for some class: it is taken not to be there." in said
-    (line,) = [line for line in lines("found/check.csv") if line["kind"] == "overlap"]
+    (line,) = [line for line in lines("found/check.csv") if line["kind"] == "classes overlap"]
     assert (line["severity"], line["file"]) == ("warning", "n37_*.png")
     assert line["detail"].endswith("pixels belong to several classes: the smaller one in an image is on top")
     table = yaml.safe_load(Path("data/classes.yaml").read_text())
@@ -345,11 +346,16 @@ def test_other_readings_are_named_with_their_pairs(segtrain: Run, capsys: Says):
     Path("data/masks/train/0000.png").unlink()
     assert segtrain("check", "data.root=data") == 2
     said = capsys.readouterr().out
+    assert "other readings, whose masks hold the same" in said
+    for path in Path("data/labels").rglob("*.png"):
+        save(str(path), 255 - np.asarray(Image.open(path)))
+    assert segtrain("check", "data.root=data", "write=true") == 2
+    said = capsys.readouterr().out
     assert "other readings, as good as this one: choose before you train" in said
     taken, other = re.findall(r"(home:\w+)", said)[:2]
-    assert re.search(rf"^  data.layout={other} +15 pairs +\d+ files left over", said, re.MULTILINE)
-    assert segtrain("check", "data.root=data", "write=true") == 2
-    assert f"{taken} (15 pairs" in capsys.readouterr().err
+    assert re.search(rf"^  data.layout={other} +15 pairs +1 file left over", said, re.MULTILINE)
+    assert all(f"check data.root=data data.layout={layout} write=true" in said for layout in (taken, other))
+    assert not Path("data/splits.csv").exists()
     assert segtrain("check", "data.root=data", f"data.layout={other}", "write=true") == 0
     folder = other.partition(":")[2]
     assert {row["mask"].partition("/")[0] for row in lines("data/splits.csv")} == {folder}
@@ -480,21 +486,240 @@ def pairs(*names: str) -> list[Pair]:
     return [Pair(name, Path(f"{name}.jpg"), MaskFile(Path(f"{name}.png"))) for name in names]
 
 
-def test_few_images_still_give_val_and_only_splits_that_are_missing_are_proposed():
-    few = proposed({"": pairs("a", "b", "c")}, None)
-    assert (len(few["train"]), len(few["val"])) == (2, 1)
-    given = {"train": pairs(*map(str, range(40))), "test": pairs("x", "y")}
-    filled = proposed(given, None)
-    assert filled["test"] == given["test"]
-    assert (len(filled["train"]), len(filled["val"])) == (34, 6)
-    assert sorted(filled["train"] + filled["val"]) == sorted(given["train"])
-    assert proposed({"train": pairs("a"), "val": pairs("b")}, None) == {"train": pairs("a"), "val": pairs("b")}
-    assert proposed({"test": pairs("a", "b", "c")}, None) == few  # a test alone trains nothing
-    grouped = proposed({"": pairs("a1", "a2", "b1", "b2")}, re.compile("^."))
-    assert sorted(len(found) for found in grouped.values()) == [2, 2]
-
-
 def test_what_is_the_same_everywhere_is_said_once():
     assert frequent(["8"] * 5) == "8"
     assert frequent("aaabbcde") == "a (3), b (2), c (1), 2 others"
     assert [percent_text(share) for share in (0, 0.00001, 0.1234)] == ["-", "< 0.01 %", "12.34 %"]
+
+
+# --- what only a person can decide ------------------------------------------------------------------------------------
+
+
+def typed(text: str, number: int) -> list[str]:
+    """The words of one of the commands of which one is to be typed."""
+    commands = re.findall(r"^  python -m segtrain (.*)$", text.partition("next, one of these:")[2], re.MULTILINE)
+    return shlex.split(commands[number])
+
+
+def two_conventions() -> None:
+    """1 is the foreground in some masks, 255 in others."""
+    for number in range(16):
+        photo(f"data/images/{number}.jpg", number)
+        save(f"data/masks/{number}.png", (255 if number % 3 else 1) * blocks(number, 2))
+
+
+@pytest.mark.parametrize(("number", "values"), [(0, {0: 0, 1: 1, 255: 1}), (1, {0: 0, 1: 1, 255: 2})])
+def test_values_that_no_mask_holds_together_are_asked(segtrain: Run, capsys: Says, number: int, values: dict[int, int]):
+    two_conventions()
+    assert segtrain("check", "data.root=data", "write=true") == 2
+    said = capsys.readouterr().out
+    assert "6 of 16 masks hold the value 1, 10 hold the value 255, and none holds both kinds" in said
+    assert not list(Path("data").glob("*.*"))
+    assert segtrain(*typed(said, number)) == 0
+    assert ClassTable.from_file(Path("data/classes.yaml")).values == values
+    assert command(capsys.readouterr().out) == ["train", "data.root=data"]
+    assert segtrain("check", "data.root=data") == 0
+
+
+def test_names_of_a_class_file_are_kept_in_what_is_to_be_typed(segtrain: Run, capsys: Says):
+    two_conventions()
+    Path("data/labels.txt").write_text("open sky\nnull\n")
+    assert segtrain("check", "data.root=data", "data.group='^.'") == 2
+    words = typed(capsys.readouterr().out, 0)
+    assert "data.group=^." in words
+    assert segtrain(*words) == 0
+    assert ClassTable.from_file(Path("data/classes.yaml")).names == ("open sky", "null")
+
+
+def two_kinds_of_masks() -> None:
+    """Vegetation in black on white, and three classes in colours, of the same images."""
+    for number in range(16):
+        photo(f"data/images/{number}.jpg", number)
+        save(f"data/masks/{number}.png", Image.fromarray(255 - 255 * blocks(number + 40, 2)).convert("1"))
+        save(f"data/annotations/{number}.png", coloured(blocks(number)))
+
+
+def test_two_kinds_of_masks_are_shown_before_anything_is_written(segtrain: Run, capsys: Says):
+    two_kinds_of_masks()
+    for words in ([], ["write=true"]):
+        assert segtrain("check", "data.root=data", *words) == 2
+        said = capsys.readouterr().out
+        assert "this folder holds 2 kinds of masks for the same images" in said
+        assert re.search(r"2 classes in 16 masks: background .* %, foreground .* %", said)
+        assert re.search(r"3 classes in 16 masks: (\w+ .* %, ){2}\w+ .* %", said)
+        assert not list(Path("data").glob("*.*"))
+    layouts = [typed(said, number)[2] for number in (0, 1)]
+    assert sorted(layouts) == ["data.layout=flat:annotations", "data.layout=flat:masks"]
+    for number, classes in enumerate((2, 3)):
+        assert segtrain(*typed(said, number)) == 0
+        assert len(ClassTable.from_file(Path("data/classes.yaml"))) == classes
+        assert segtrain("check", "data.root=data") == 0
+    assert Path("data/classes.yaml.bak").is_file(), "that of the other masks"
+    assert Path("data/splits.csv.bak").is_file()
+
+
+def test_a_training_asks_for_the_kind_of_masks_too(segtrain: Run, capsys: Says):
+    two_kinds_of_masks()
+    Path("data/classes.yaml").write_text("classes: [{name: ground}, {name: plant}]\nother: ignore\nmasks: values\n")
+    assert segtrain("train", "data.root=data", *SMALL) == 2
+    said = capsys.readouterr()
+    assert "type data.layout=flat:masks or data.layout=flat:annotations" in said.err
+    assert "3 classes in 16 masks" in said.out
+    assert not Path("runs").exists()
+
+
+def test_a_table_that_was_proposed_for_other_masks_is_proposed_anew(segtrain: Run, capsys: Says):
+    two_kinds_of_masks()
+    assert segtrain("check", "data.root=data", "data.layout=flat:masks", "write=true") == 0
+    Path("data/splits.csv").unlink()
+    capsys.readouterr()
+    assert segtrain("train", "data.root=data", "data.layout=flat:annotations", *SMALL) == 2
+    assert "data/classes.yaml was proposed for other masks, such as masks/0.png" in capsys.readouterr().err
+    assert segtrain("check", "data.root=data", "data.layout=flat:annotations") == 0
+    said = capsys.readouterr().out
+    assert "masks: RGB colours; classes from the masks alone" in said
+    assert command(said) == ["check", "data.root=data", "data.layout=flat:annotations", "write=true"]
+    before = Path("data/classes.yaml").read_bytes()
+    assert segtrain(*command(said)) == 0
+    assert Path("data/classes.yaml.bak").read_bytes() == before
+    assert "what stood there is kept as data/classes.yaml.bak" in capsys.readouterr().out
+
+
+def test_objects_that_are_numbered_are_one_class(segtrain: Run, capsys: Says):
+    for number, objects in enumerate((62, 104)):
+        photo(f"data/images/{number}.png", number)
+        mask = np.zeros(SIZE, np.uint8)
+        for index in range(objects):
+            top, left = 3 * (index // 16), 3 * (index % 16)
+            mask[top : top + 1 + index % 2, left : left + 1] = index + 1
+        save(f"data/masks/{number}.png", mask)
+    assert segtrain("check", "data.root=data", "write=true") == 0
+    assert "numbers of objects" in capsys.readouterr().out
+    classes = yaml.safe_load(Path("data/classes.yaml").read_text())["classes"]
+    assert [entry["values"] for entry in classes] == [[0], ["1-104"]]
+
+
+def test_photos_among_masks_are_said_with_the_command_that_mends_it(segtrain: Run, capsys: Says):
+    for number in range(12):
+        photo(f"data/masks/{number}.jpg", number)
+        save(f"data/images/{number}.png", coloured(blocks(number)))
+    assert segtrain("check", "data.root=data", "write=true") == 2
+    said = capsys.readouterr().out
+    assert "error: exchanged (1)" in said
+    assert "next: mv data/images data/images.exchanged && mv data/masks data/images" in said
+    assert not list(Path("data").glob("*.*"))
+    for old, new in re.findall(r"mv (\S+) (\S+)", said):
+        Path(old).rename(new)
+    assert segtrain("check", "data.root=data", "write=true") == 0
+
+
+# --- what a person wrote ----------------------------------------------------------------------------------------------
+
+
+def list_of_splits(**changes: str) -> None:
+    """A splits.csv by hand of twelve pairs, with another name for some images."""
+    rows = ["image,mask,split"]
+    for number in range(12):
+        image = changes.get(f"image_{number}", f"images/{number}.jpg")
+        rows.append(f"{image},masks/{number}.png,{'train' if number < 9 else 'val'}")
+    Path("data/splits.csv").write_text("\n".join(rows) + "\n")
+
+
+def flat() -> None:
+    for number in range(12):
+        photo(f"data/images/{number}.jpg", number)
+        save(f"data/masks/{number}.png", blocks(number))
+
+
+def test_a_list_with_a_mistyped_name_is_not_rewritten(segtrain: Run, capsys: Says):
+    flat()
+    list_of_splits(image_10="images/10x.jpg")
+    before = Path("data/splits.csv").read_bytes()
+    assert segtrain("check", "data.root=data", "write=true") == 2
+    assert "nothing is written" in capsys.readouterr().out
+    assert Path("data/splits.csv").read_bytes() == before
+    assert [path.name for path in Path("data").iterdir() if path.is_file()] == ["splits.csv"]
+
+
+def test_what_a_person_wrote_is_replaced_only_with_a_layout_and_a_copy(segtrain: Run, capsys: Says):
+    flat()
+    Path("data/splits.csv").write_text("image,mask\n" + "\n".join(f"images/{i}.jpg,masks/{i}.png" for i in range(12)))
+    before = Path("data/splits.csv").read_bytes()
+    assert segtrain("check", "data.root=data", "write=true") == 0
+    said = capsys.readouterr().out
+    assert "not written: data/splits.csv is not as check left it" in said
+    assert "written: data/classes.yaml" in said
+    assert Path("data/splits.csv").read_bytes() == before
+    Path("data/splits.csv.bak").write_text("older")
+    assert segtrain("check", "data.root=data", "data.layout=flat", "write=true") == 0
+    assert "kept as data/splits.csv.bak2" in capsys.readouterr().out
+    assert Path("data/splits.csv.bak2").read_bytes() == before
+    assert Path("data/splits.csv.bak").read_text() == "older"
+    assert {row["split"] for row in lines("data/splits.csv")} >= {"train", "val"}
+
+
+def test_a_table_of_other_things_is_not_replaced_by_check_csv(segtrain: Run, capsys: Says):
+    flat()
+    Path("check.csv").write_text("mine\n")
+    assert segtrain("check", "data.root=data") == 2
+    assert "check.csv was not written by check: type out=FOLDER" in capsys.readouterr().err
+    assert Path("check.csv").read_text() == "mine\n"
+    assert segtrain("check", "data.root=data", "out=found") == 0
+    assert segtrain("check", "data.root=data", "out=found") == 0
+
+
+def test_images_beyond_a_list_are_found_by_a_reading_with_its_masks(segtrain: Run, capsys: Says):
+    for number in range(16):
+        photo(f"data/images/{number}.jpg", number)
+        save(f"data/2GT/{number}.png", 255 * (blocks(number) > 0).astype(np.uint8))
+        save(f"data/3GT/{number}.png", 100 * blocks(number))
+    assert segtrain("check", "data.root=data", "data.layout=flat:3GT", "write=true") == 0
+    assert all("values" in entry for entry in yaml.safe_load(Path("data/classes.yaml").read_text())["classes"])
+    for folder, suffix in (("images", "jpg"), ("2GT", "png"), ("3GT", "png")):
+        shutil.copy(f"data/{folder}/1.{suffix}", f"data/{folder}/99.{suffix}")
+    capsys.readouterr()
+    assert segtrain("check", "data.root=data") == 0
+    said = capsys.readouterr().out
+    assert "1 more lies in the folder, such as data/images/99.jpg: data.layout=flat:3GT finds them" in said
+    shutil.rmtree("data/2GT")
+    Path("data/splits.csv").write_text(Path("data/splits.csv").read_text().replace("3GT", "old"))
+    shutil.copytree("data/3GT", "data/old")
+    Path("data/old/99.png").unlink()
+    assert segtrain("check", "data.root=data") == 0
+    assert "data.layout=flat:3GT finds them" not in capsys.readouterr().out
+
+
+def test_formulas_are_texts_in_the_tables(segtrain: Run):
+    flat()
+    Path("data/images/3.jpg").rename("data/images/=3.jpg")
+    Path("data/masks/3.png").rename("data/masks/=3.png")
+    photo("data/images/@4.jpg", 40)
+    assert segtrain("check", "data.root=data/images", "write=true") == 2
+    assert segtrain("check", "data.root=data", "data.layout=flat", "write=true") == 0
+    assert "./images" not in Path("data/splits.csv").read_text()
+    assert inspection.findings_csv([Finding("error", "no mask", "=1+1.png", "-2")]).endswith("'=1+1.png,'-2\r\n")
+
+
+def test_the_table_of_classes_fits_a_terminal(segtrain: Run, capsys: Says):
+    for number in range(16):
+        photo(f"data/images/{number}.jpg", number)
+        save(f"data/masks/{number}.png", blocks(number))
+    names = ["background", "n" * 60, "a long name of several words that goes on"]
+    table = "\n".join(f"- {{name: {name}}}" for name in names)
+    Path("data/classes.yaml").write_text(f"classes:\n{table}\n")
+    assert segtrain("check", "data.root=data") == 0
+    (text,) = re.findall(r"^class .*?\n\n", capsys.readouterr().out, re.MULTILINE | re.DOTALL)
+    assert max(map(len, text.splitlines())) <= 79
+    assert text.count("…") == 2
+
+
+def test_many_masks_without_anything_to_find_are_one_line(segtrain: Run, capsys: Says):
+    for number in range(16):
+        photo(f"data/images/{number}.jpg", number)
+        save(f"data/masks/{number}.png", 255 * blocks(number, 2) * (number > 8))
+    shutil.copy("data/images/3.jpg", "data/images/4.jpg")
+    assert segtrain("check", "data.root=data", "out=found") == 0
+    said = capsys.readouterr().out
+    assert said.index("warning: duplicate (1)") < said.index("warning: one value (9)")
+    assert "  9 masks, such as masks/0.png: all pixels are 0; check.csv lists them" in said
+    assert sum(line["kind"] == "one value" for line in lines("found/check.csv")) == 9

@@ -4,11 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from torchmetrics.classification import MulticlassJaccardIndex
 
 import segtrain as api
 from segtrain.data import ShapesData
+from segtrain.machine import device
+from segtrain.models.fcn import FCN
 from segtrain.training import checkpoint
 from tests.commands.conftest import TINY
 
@@ -21,7 +24,10 @@ def stored(path: str) -> dict:
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-def test_evaluate_gives_the_number_of_training_to_the_last_digit(segtrain: Run, precision: str):
+def test_evaluate_gives_the_number_of_training_to_the_last_digit(
+    segtrain: Run, monkeypatch: pytest.MonkeyPatch, precision: str
+):
+    monkeypatch.setattr(device, "cpu_info", lambda _: "avx512_bf16")
     words = ["train.ema=0.9", f"trainer.precision={precision}", "run_dir=run"]
     assert segtrain("train", *TINY, *words) == 0
     trained = stored("run/evaluate/test/metrics.json")
@@ -30,6 +36,31 @@ def test_evaluate_gives_the_number_of_training_to_the_last_digit(segtrain: Run, 
     assert segtrain("evaluate", "run=run", "split=val", "data.workers=1") == 0
     best = checkpoint.read_checkpoint(Path("run/checkpoints/best.ckpt"))["callbacks"]["Checkpoint"]["best"]
     assert stored("run/evaluate/val/metrics.json")["miou"] == best
+
+
+def test_a_run_in_bf16_is_used_in_fp32_where_the_cpu_has_no_bf16(
+    segtrain: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    segtrain("train", *TINY, "trainer.precision=bf16-mixed", "run_dir=run")
+    write_folder(Path("photos"), 2)
+    monkeypatch.setattr(device, "cpu_info", lambda _: "avx2")
+    in_bf16: list[bool] = []
+    normalize = FCN.normalize
+
+    def noting(self: FCN, image: torch.Tensor) -> torch.Tensor:
+        in_bf16.append(torch.is_autocast_enabled("cpu"))
+        return normalize(self, image)
+
+    monkeypatch.setattr(FCN, "normalize", noting)
+    line = "precision 32-true, not bf16-mixed as in training: this CPU has neither AMX nor AVX512-BF16"
+    for word, said, expected in (("", 1, False), ("trainer.precision=bf16-mixed", 0, True)):
+        in_bf16.clear()
+        capsys.readouterr()
+        assert segtrain("evaluate", "run=run", *filter(None, [word])) == 0
+        assert capsys.readouterr().out.count(line) == said
+        assert set(in_bf16) == {expected}
+    assert segtrain("predict", "run=run", "images=photos/images/val") == 0
+    assert line in capsys.readouterr().out
 
 
 def test_the_number_is_torchmetrics_over_predictions_through_the_public_api(segtrain: Run):
@@ -69,6 +100,32 @@ def test_a_folder_without_test_split_is_scored_on_val_and_says_so(segtrain: Run,
     assert stored("run/evaluate/val/metrics.json")["images"] == 2
 
 
+def test_a_run_finds_its_data_from_everywhere(
+    segtrain: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    write_folder(Path("here/my photos (1)"), 3)
+    Path("there").mkdir()
+    write_folder(Path("there/my photos (1)"), 2)  # others of the same name
+    monkeypatch.chdir("here")
+    assert segtrain("train", *ON_FOLDERS, "data.root=my photos (1)") == 0
+    assert Path("runs/latest").read_text().startswith("my_photos_1-fcn_tiny/2")
+    monkeypatch.chdir(tmp_path / "there")
+    assert segtrain("evaluate", "run=../here/runs/latest") == 0
+    assert segtrain("train", "resume=../here/runs/latest") == 0
+    assert "is finished: nothing is changed" in capsys.readouterr().out
+
+    (tmp_path / "here").rename(tmp_path / "moved")  # the project as a whole
+    monkeypatch.chdir(tmp_path / "moved")
+    assert segtrain("evaluate", "run=latest") == 0
+    monkeypatch.chdir(tmp_path)
+    capsys.readouterr()
+    for command in (["evaluate", "run=moved/runs/latest"], ["train", "resume=moved/runs/latest"]):
+        assert segtrain(*command) == 2
+        assert "if the data of this run lie elsewhere now, type data.root=FOLDER\n" in capsys.readouterr().err
+    assert segtrain("evaluate", "run=moved/runs/latest", "data.root=moved/my photos (1)") == 0
+    assert list(tmp_path.glob("moved/runs/*/*/evaluate/my_photos_1-val/metrics.json"))
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [("c0 c1 c2 c3", "but the data have 4 (c0, c1, c2, c3)"), ("c1 c0 c2", "but the data have 3 (c1, c0, c2)")],
@@ -99,6 +156,47 @@ def test_scores_on_other_images_do_not_replace_the_runs_own(segtrain: Run, capsy
     assert "val also chose the checkpoint" in capsys.readouterr().out
     assert Path("run/evaluate/val/metrics.json").read_bytes() == before
     assert Path("run/evaluate/others-val/metrics.json").exists()
+
+
+GONE = object()
+DAMAGED = {  # parts of a record, by their paths
+    "settings": [GONE, [1], 7],
+    "settings.data": [GONE, None, "x"],
+    "settings.data.layout": [7.5, ["x"], {"a": 1}],
+    "settings.data.group": [-1, "("],
+    "settings.data.workers": [[1], -1, "many"],
+    "settings.data.root": [None, 7, ""],
+    "settings.data.max_pixels": ["x", None],
+    "precision": [GONE, 7, "half"],
+    "model": [GONE, {}, {"_target_": 7}],
+    "classes": [GONE, 7, {"classes": 7}],
+    "cwd": [7],
+}
+
+
+@pytest.mark.slow
+def test_a_damaged_record_ends_in_one_line(segtrain: Run, capsys: pytest.CaptureFixture[str]):
+    write_folder(Path("photos"), 2)
+    segtrain("train", *ON_FOLDERS, "data.root=photos", "train.steps=1", "run_dir=run")
+    content = torch.load("run/checkpoints/last.ckpt", weights_only=True)
+    wrong: list[object] = []
+    for path, values in DAMAGED.items():
+        for value in values:
+            record = json.loads(content["segtrain"]["record"])
+            *groups, name = path.split(".")
+            part = record
+            for group in groups:
+                part = part[group]
+            part[name] = value
+            if value is GONE:
+                del part[name]
+            damaged = {**content, "segtrain": {**content["segtrain"], "record": json.dumps(record)}}
+            torch.save(damaged, "damaged.ckpt")
+            capsys.readouterr()
+            status, lines = segtrain("evaluate", "checkpoint=damaged.ckpt"), capsys.readouterr().err.splitlines()
+            if (status, len(lines)) != (2, 1):
+                wrong.append((path, value, status, lines))
+    assert wrong == []
 
 
 @pytest.mark.parametrize(

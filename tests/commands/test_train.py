@@ -6,14 +6,17 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from segtrain.runs import trained as runs_trained
 from segtrain.training import learner
 from tests.commands.conftest import TINY
+from tests.commands.test_evaluate import ON_FOLDERS, write_folder
 
 Run = Callable[..., int]
 Weights = Callable[..., dict[str, torch.Tensor]]
@@ -32,7 +35,7 @@ def scalars(run: str) -> dict[str, list[tuple[int, float]]]:
 def test_a_run_folder_holds_what_the_contract_says(segtrain: Run, capsys: pytest.CaptureFixture[str]):
     assert segtrain("train", *TINY, "train.ema=0.9") == 0
     (run,) = Path("runs/shapes-fcn_tiny").iterdir()
-    assert Path("runs/latest").resolve() == run.resolve()
+    assert Path("runs/latest").read_text() == f"{run.relative_to('runs').as_posix()}\n"
     files = {p.relative_to(run).as_posix() for p in run.rglob("*") if p.is_file()}
     events = {name for name in files if name.startswith("events.out.tfevents")}
     assert events
@@ -60,15 +63,17 @@ def test_a_run_folder_holds_what_the_contract_says(segtrain: Run, capsys: pytest
 def test_curves_have_the_same_tags_and_points_in_tensorboard_and_csv(segtrain: Run):
     segtrain("train", *TINY, "run_dir=run")
     points = scalars("run")
-    assert {"IoU/val", "IoU/train", "IoU/test", "loss/train", "loss/val", "accuracy/val", "optim/lr"} <= points.keys()
+    assert {"IoU/val", "IoU_crops/train", "IoU_final/test", "loss/train", "loss/val", "optim/lr"} <= points.keys()
     assert {"speed/images_per_second", "speed/data_wait", "IoU_class/val/background"} <= points.keys()
     assert [step for step, _ in points["IoU/val"]] == [3, 6, 8]
     assert [step for step, _ in points["loss/train"]] == [2, 4, 6, 8]
-    assert min(points).startswith("IoU")
+    assert min(points) == "IoU/val"
+    columns = {"IoU_crops/train": "IoU/train", "IoU_final/test": "IoU/test"}
     with open("run/metrics.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     for tag, values in points.items():
-        stored = [(int(row["step"]), float(row[tag])) for row in rows if row[tag]]
+        column = columns.get(tag, tag)
+        stored = [(int(row["step"]), float(row[column])) for row in rows if row[column]]
         assert stored == [(step, pytest.approx(value, rel=1e-6)) for step, value in values], tag
 
 
@@ -80,7 +85,7 @@ def test_the_final_score_is_that_of_the_best_checkpoint(segtrain: Run):
     assert state["best"] == pytest.approx(max(points.values()), rel=1e-6)
     assert points[state["best_step"]] == max(points.values())
     stored = json.loads(Path("run/evaluate/test/metrics.json").read_text())
-    assert dict(scalars("run")["IoU/test"])[8] == pytest.approx(stored["miou"], rel=1e-6)
+    assert dict(scalars("run")["IoU_final/test"])[8] == pytest.approx(stored["miou"], rel=1e-6)
 
 
 @pytest.mark.slow
@@ -192,6 +197,20 @@ def test_init_takes_weights_over_and_names_what_does_not_fit(segtrain: Run, caps
     assert torch.equal(new["network.encoder.stem.0.weight"], trained["encoder.stem.0.weight"])
 
 
+def test_init_takes_what_scores_a_class_over_by_its_name(segtrain: Run, capsys: pytest.CaptureFixture[str]):
+    words = ["model.encoder.widths=[8,8,16,16]", "train.steps=1", "optimizer.lr=0", "optimizer.weight_decay=0"]
+    write_folder(Path("photos"), 3)
+    segtrain("train", *ON_FOLDERS, *words, "data.root=photos", "run_dir=first")
+    Path("photos/classes.yaml").write_text("classes: [{name: c2}, {name: other}, {name: c0}]\n")
+    capsys.readouterr()
+    assert segtrain("train", *ON_FOLDERS, *words, "data.root=photos", "init=first", "run_dir=second") == 0
+    said = "of the classes, c2, c0 are taken over by name; what scores other begins anew (there: c0, c1, c2)"
+    assert said in capsys.readouterr().out
+    bias = [runs_trained.load(run).network.get_parameter("decoder.score.bias") for run in ("first", "second")]
+    assert torch.equal(bias[1][[0, 2]], bias[0][[2, 0]])
+    assert bias[1][1] == 0
+
+
 def test_init_from_another_architecture_is_refused(segtrain: Run, capsys: pytest.CaptureFixture[str]):
     segtrain("train", *TINY, "run_dir=first")
     other = ["model.encoder.stem_width=12", "model.encoder.widths=[12,12,12,12]", "model.widths=[4,4,4,4]"]
@@ -203,6 +222,117 @@ def test_init_from_another_architecture_is_refused(segtrain: Run, capsys: pytest
 def test_an_auxiliary_head_and_class_weights_train(segtrain: Run):
     assert segtrain("train", *TINY, "model.auxiliary=true", "loss.weights=sqrt", "run_dir=run") == 0
     assert segtrain("evaluate", "run=run") == 0
+
+
+@pytest.mark.parametrize("precision", ["bf16-true", "64-true"])
+def test_class_weights_train_at_true_precisions(segtrain: Run, precision: str):
+    words = [f"trainer.precision={precision}", "train.steps=3", "run_dir=run"]
+    assert segtrain("train", *TINY, "loss.weights=inverse", *words) == 0
+    assert segtrain("evaluate", "run=run", "trainer.precision=32-true") == 0
+
+
+def test_classes_with_sides_change_places_in_flips_and_the_run_notes_which(
+    segtrain: Run, capsys: pytest.CaptureFixture[str]
+):
+    write_folder(Path("photos"), 3)
+    Path("photos/classes.yaml").write_text("classes: [{name: skin}, {name: l_eye}, {name: r_eye}]\n")
+    words = [*ON_FOLDERS, "data.root=photos", "train.steps=2"]
+    line = "a flip exchanges l_eye and r_eye (augment.flip_pairs=[] turns that off)\n"
+    for name, typed, said in (
+        ("found", [], 1),
+        ("off", ["augment.flip_pairs=[]"], 0),
+        ("still", ["augment.flip=0"], 0),
+    ):
+        assert segtrain("train", *words, f"run_dir={name}", *typed) == 0
+        assert capsys.readouterr().out.count(line) == said
+    pairs = {}
+    for name in ("found", "off", "still"):
+        content = torch.load(f"{name}/checkpoints/last.ckpt", weights_only=True)
+        pairs[name] = json.loads(content["segtrain"]["record"])["augment"]["flip_pairs"]
+    assert pairs == {"found": [["l_eye", "r_eye"]], "off": [], "still": []}
+    assert segtrain("train", "resume=found", "augment.flip_pairs=[]") == 2
+    assert "would change the result" in capsys.readouterr().err
+    assert segtrain("train", *words, "run_dir=new", "augment.flip_pairs=[[l_eye,skin],[skin,r_eye]]") == 2
+    assert "augment.flip_pairs: 2 pairs of 3 classes" in capsys.readouterr().err
+
+
+def write_rare(root: Path) -> None:
+    """Grey images in which one pixel in 16 is of another class that looks no different."""
+    rng = np.random.default_rng(0)
+    for split, number in {"train": 4, "val": 2}.items():
+        for i in range(number):
+            mask = np.zeros((32, 32), np.uint8)
+            mask[8:16, 8:16] = 1
+            for kind, pixels in (("images", rng.integers(90, 110, (32, 32), np.uint8)), ("masks", mask)):
+                (root / kind / split).mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels).save(root / kind / split / f"{i}.png")
+    (root / "classes.yaml").write_text("classes: [{name: ground}, {name: crack}]\n")
+
+
+def test_a_training_that_learned_nothing_says_so_and_what_to_try(segtrain: Run, capsys: pytest.CaptureFixture[str]):
+    write_rare(Path("photos"))
+    words = [*ON_FOLDERS, "data.root=photos", "train.steps=6", "train.validate_epochs=2", "optimizer.lr=0"]
+    # the fresh network answers anything: its bias decides
+    assert segtrain("train", *words, "run_dir=first") == 0
+    content = torch.load("first/checkpoints/best.ckpt", weights_only=True)
+    content["state_dict"]["network.decoder.score.bias"][:] = torch.tensor([9.0, 0.0])
+    torch.save(content, "ground.ckpt")
+    capsys.readouterr()
+    assert segtrain("train", *words, "init=ground.ckpt", "run_dir=run") == 0
+    out = capsys.readouterr().out
+    doubt = "  not found so far: crack (6.2 % of the pixels); IoU/val is no better than ground everywhere (0.4688)\n"
+    assert out.count("epoch ") >= 3
+    assert out.count(doubt) == 1  # after the first of three validations, and not again
+    nothing = "mIoU 0.4688 is no better than the answer 'ground' everywhere, which has 0.4688."
+    assert nothing in out
+    assert "Never predicted: crack (6.2 % of the pixels).\nTry first: train.steps=500 (6 were done); then loss." in out
+    assert "next: python -m segtrain train" in out
+    assert "train.steps=500\nto see what it does so far: python -m segtrain predict run=run" in out
+    score = json.loads(Path("run/evaluate/val/metrics.json").read_text())
+    assert score["miou"] == score["constant_miou"] == 0.46875
+    assert score["not_found"] == ["crack"]
+    assert segtrain("evaluate", "run=run") == 0
+    out = capsys.readouterr().out
+    assert nothing in out
+    assert "Try first: loss.weights=sqrt (rare classes count more); then augment.rare=0.5" in out
+    assert json.loads(Path("run/evaluate/val/metrics.json").read_text()) == score
+
+
+SHORT = [word for word in TINY if not word.startswith(("train.", "data.train="))]
+
+
+@pytest.mark.parametrize(
+    ("words", "steps", "said"),
+    [
+        (
+            ["train.min_steps=40"],
+            40,
+            "40 steps = 40.0 epochs (30 epochs are 30 steps: train.min_steps makes them up to 40)",
+        ),
+        (["train.epochs=3"], 3, "3 steps = 3.0 epochs; "),
+        (["train.epochs=3", "train.min_steps=5"], 5, "5 steps = 5.0 epochs (3 epochs are 3 steps: train.min_steps"),
+        (["train.steps=4"], 4, "4 steps = 4.0 epochs; "),
+        (["train.min_steps=0"], 30, "30 steps = 30.0 epochs; "),
+    ],
+)
+def test_epochs_of_few_images_are_made_up_to_enough_steps_unless_they_are_typed(
+    segtrain: Run, capsys: pytest.CaptureFixture[str], words: list[str], steps: int, said: str
+):
+    assert segtrain("train", *SHORT, "data.train=4", "train.validate_epochs=9", "run_dir=run", *words) == 0
+    out = capsys.readouterr().out
+    assert said in out.partition("\n")[0]
+    assert f"step {steps}/{steps}" in out
+    stored = yaml.safe_load(Path("run/config.yaml").read_text())["train"]
+    assert stored["min_steps"] == next((int(word[16:]) for word in words if "min_steps" in word), stored["min_steps"])
+    assert segtrain("train", "resume=run", *words) == 0
+    assert "is finished" in capsys.readouterr().out
+
+
+def test_more_epochs_of_a_run_that_was_made_up_are_what_was_typed(segtrain: Run, capsys: pytest.CaptureFixture[str]):
+    segtrain("train", *SHORT, "data.train=4", "train.validate_epochs=30", "run_dir=run", "train.min_steps=32")
+    capsys.readouterr()
+    assert segtrain("train", "resume=run", "train.epochs=33", "allow_changes=true") == 0
+    assert "33 steps = 33.0 epochs; " in capsys.readouterr().out
 
 
 def test_sgd_and_cosine_train(segtrain: Run):

@@ -1,12 +1,13 @@
 import tracemalloc
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segtrain.data.classes import ClassTable
+from segtrain.data.classes import SETTINGS, ClassTable
+from segtrain.errors import UserError
 
 TWO = {"ignore": 255, "classes": [{"name": "ground", "color": [0, 0, 0]}, {"name": "car", "color": [64, 0, 128]}]}
 
@@ -53,7 +54,7 @@ def test_masks_beyond_16_bits_or_not_whole_are_refused(mask: np.ndarray):
 
 
 def test_more_than_255_classes_need_int16():
-    many = table(ignore=None, classes=[{"name": str(i)} for i in range(300)])
+    many = table(ignore=None, classes=[{"name": str(i)} for i in range(255)])
     assert many.encode(np.array([[299]], np.uint16)).dtype == np.int16
     assert table().encode(np.array([[1]], np.uint8)).dtype == np.uint8
 
@@ -118,9 +119,12 @@ def test_a_mask_of_any_size_is_looked_up_value_by_value(data: st.DataObject):
             chosen.encode(np.array([*mask, strange], np.uint8)[None])
 
 
-def test_colours_that_nobody_chose_are_pascal_vocs():
-    chosen = table(classes=[{"name": str(i)} for i in range(5)])
-    assert chosen.colors.tolist() == [[0, 0, 0], [128, 0, 0], [0, 128, 0], [128, 128, 0], [0, 0, 128]]
+def test_colours_that_nobody_chose_are_far_apart():
+    chosen = table(classes=[{"name": str(i)} for i in range(255)])
+    assert chosen.colors[:3].tolist() == [[0, 0, 0], [0, 0, 255], [0, 255, 0]]
+    assert chosen.colors[254].tolist() == [96, 224, 192]  # as in Pascal VOC's colour map
+    for first, second in combinations(chosen.colors[:16].astype(int), 2):
+        assert abs(first - second).sum() >= 95  # in Pascal VOC: 64
 
 
 @pytest.mark.parametrize(
@@ -246,3 +250,41 @@ def test_what_is_shown_of_a_wrong_entry_is_short():
     with pytest.raises(ValueError, match="class 0") as refusal:
         ClassTable.from_spec({"classes": [{"label": ["x" * 900] * 1000}]})
     assert len(str(refusal.value)) < 500
+
+
+@pytest.mark.parametrize(
+    "name", ["car\u200b", "\ufeffcar", "ca\u00adr", "\u2800", "ca\u200dr", "car\u200e", "\u3164", "a\U000e0041"]
+)
+def test_names_with_invisible_characters_are_refused(name: str):
+    with pytest.raises(ValueError, match=r"class 1: the name .* invisible characters"):
+        ClassTable.from_spec({"classes": [{"name": "car"}, {"name": name}]})
+
+
+@pytest.mark.parametrize("name", ["می\u200cروم", "क्\u200dष", "Straße", "空", "e\u0301t\u00e9", "\U0001f697\ufe0f"])
+def test_names_of_all_scripts_are_names(name: str):
+    assert ClassTable.from_spec({"classes": [{"name": name}]}).names == (name,)
+
+
+def test_two_unicode_forms_of_a_name_are_one_name():
+    with pytest.raises(ValueError, match="stands twice"):
+        ClassTable.from_spec({"classes": [{"name": "caf\u00e9"}, {"name": "cafe\u0301"}]})
+
+
+def test_a_class_without_values_among_others_means_its_position():
+    table = ClassTable.from_spec({"classes": [{"name": "a", "values": [100]}, {"name": "b"}]})
+    assert table.values == {100: 0, 1: 1}
+    assert table.by_position == {"b": 1}
+    assert ClassTable.from_spec({"classes": [{"name": "a"}, {"name": "b"}]}).by_position == {}
+    with pytest.raises(
+        ValueError, match="1 belongs to both 'a' and 'b', which lists no values, and so means its position"
+    ):
+        ClassTable.from_spec({"classes": [{"name": "a", "values": [1]}, {"name": "b"}]})
+
+
+def test_what_is_not_listed_is_to_be_listed_where_the_classes_came_from():
+    spec = {"classes": [{"name": "sky"}, {"name": "road"}]}
+    mask = np.array([[0, 9]], np.uint8)
+    with pytest.raises(UserError, match=r"list them in classes\.yaml \(values: \[9\]\), or set"):
+        ClassTable.from_spec(spec, "photos/classes.yaml").encode(mask)
+    with pytest.raises(UserError, match=r"list them in data\.classes \(values.*if data=NAME was typed and these are"):
+        ClassTable.from_spec(spec, SETTINGS).encode(mask)

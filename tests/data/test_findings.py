@@ -205,7 +205,7 @@ def test_classes_that_overlap_are_one_warning(folder: Folder):
     for pair, pixels in zip(folder.splits["train"], (0, 70, 12), strict=False):
         facts = MaskFacts(48, 64, 1, 8, counts={0: 3072}, overlap=pixels)
         folder.facts[pair.mask.name] = facts
-    (found,) = [each for each in folder.find(table=None) if each.kind == "overlap"]
+    (found,) = [each for each in folder.find(table=None) if each.kind == "classes overlap"]
     assert found.file == folder.splits["train"][1].mask.name
     assert found.detail.startswith(
         "70 pixels belong to several classes, and likewise in 1 more images: the smaller one"

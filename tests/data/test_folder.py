@@ -83,11 +83,17 @@ def test_a_missing_folder_is_named():
 
 HELD = {
     "nothing": ([], r"no images found; expected .*images.train"),
-    "archives": (["a.zip", "b.zip", "notes"], r"no images found, but 2 .zip, 1 files: unpack them; expected"),
-    "arrays": (["1.npy", "2.npy", "1.xml"], r"no images found, but 2 .npy, 1 .xml; expected"),
+    "archives": (
+        ["a.zip", "b.zip", "notes"],
+        r"but 2 .zip such as a.zip: unpack them; 1 files; docs/data.md",
+    ),
+    "arrays": (
+        ["1.npy", "2.npy", "1.xml"],
+        r"but 2 .npy such as 1.npy: arrays are read in folders called",
+    ),
     "images": (
         ["a/1.png", "a/2.png", "3.png"],
-        r"no image has a mask: 3 pictures \(2 in a, 1 in .\); expected .*splits.csv",
+        r"no image has a mask: 3 pictures \(2 in a, 1 in .\), such as 3.png; expected .*splits.csv",
     ),
 }
 
@@ -141,7 +147,12 @@ def test_a_split_that_is_not_there_is_named(folder: Callable[..., Path]):
         opened(folder({"train": 1})).source("val")
 
 
-@pytest.mark.parametrize(("name", "split"), [("validation", "val"), ("Testing", "test"), ("valid", "val")])
+def test_train_without_val_gives_some_of_its_images_for_it(folder: Callable[..., Path]):
+    data = opened(folder({"training": 20, "Testing": 3}))
+    assert {name: len(source) for name, source in data.splits.items()} == {"train": 17, "val": 3, "test": 3}
+
+
+@pytest.mark.parametrize(("name", "split"), [("validation", "val"), ("valid", "val")])
 def test_splits_have_other_names_too(folder: Callable[..., Path], name: str, split: str):
     data = opened(folder({"training": 2, name: 1}))
     assert {name: len(source) for name, source in data.splits.items()} == {"train": 2, split: 1}
@@ -190,7 +201,8 @@ def test_a_file_that_is_only_listed_is_named(folder: Callable[..., Path]):
         "images/train/9.png,masks/train/1.png,val",
     ]
     (root / "splits.csv").write_text("\n".join([*rows, "images/val/8.png,masks/val/8.png,val"]))
-    with pytest.raises(FileNotFoundError, match=r"images.val.8\.png is in a list, but not there .and 1 more files"):
+    reason = r"images.train.9\.png is in splits\.csv, line 3, but there is no such image .and 1 more files"
+    with pytest.raises(FileNotFoundError, match=reason):
         opened(root)
 
 
@@ -220,6 +232,11 @@ def test_a_group_stays_together(folder: Callable[..., Path]):
 def test_readings_that_are_equally_good_are_named(folder: Callable[..., Path]):
     root = folder({".": 3})
     shutil.copytree(root / "masks", root / "labels")
+    assert opened(root).folder.reading.layout == "flat:labels", "they hold the same: the first is taken"
+    other = np.zeros((12, 16), np.uint8)
+    other[:4] = 1
+    for path in (root / "labels").iterdir():
+        Image.fromarray(other).save(path)
     with pytest.raises(
         ValueError, match=r"several ways, flat:labels \(3 pairs\), flat:masks \(3 pairs\): .*data.layout="
     ):
@@ -361,9 +378,9 @@ def test_nothing_is_taken_that_is_no_parameter(folder: Callable[..., Path]):
 def test_a_folder_is_listed_once(folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, origin: str | None):
     walks = []
 
-    def counted(root: Path, below: str, depth: int) -> Iterator[tuple[str, bool]]:
+    def counted(root: Path, below: str, stored: str, depth: int) -> Iterator[tuple[str, str, bool]]:
         walks.append(root)
-        return walk(root, below, depth)
+        return walk(root, below, stored, depth)
 
     monkeypatch.setattr("segtrain.data.layouts.tree.walk", counted)
     data = opened(folder({"train": 3, "val": 2}), origin=origin)

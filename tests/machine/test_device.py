@@ -71,3 +71,58 @@ def test_devices_that_are_not_there_are_refused(
 def test_fp16_on_a_cpu_is_refused(name: precision.Precision):
     with pytest.raises(ValueError, match=f"trainer.precision={name}: fp16 needs a GPU"):
         precision.resolve(name, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("stored", "flags", "expected", "said"),
+    [
+        ("bf16-mixed", "avx512_bf16", "bf16-mixed", None),
+        ("bf16-mixed", "avx2 avx512f", "32-true", "neither AMX nor AVX512-BF16 (trainer.precision=bf16-mixed"),
+        ("bf16-true", "avx2", "32-true", "precision 32-true, not bf16-true as in training"),
+        ("16-mixed", "avx2", "32-true", "fp16 needs a GPU"),
+        ("16-true", "avx512_bf16", "32-true", "fp16 needs a GPU"),
+        ("16", "avx512_bf16", "32-true", "fp16 needs a GPU"),
+        ("32-true", "", "32-true", None),
+        ("64-true", "", "64-true", None),
+    ],
+)
+def test_a_stored_precision_that_a_cpu_is_slow_in_becomes_fp32(
+    monkeypatch: pytest.MonkeyPatch, stored: str, flags: str, expected: str, said: str | None
+):
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    monkeypatch.setattr(precision, "cpu_info", lambda _: flags)
+    name, note = precision.typed_or_stored(None, "cpu", stored)
+    assert name == expected
+    assert note is None if said is None else said in str(note)
+
+
+def test_a_stored_precision_that_a_gpu_lacks_becomes_fp32(monkeypatch: pytest.MonkeyPatch):
+    gpu = SimpleNamespace(get_device_name=lambda: "T4", is_bf16_supported=lambda including_emulation: False)
+    monkeypatch.setattr(torch, "cuda", gpu)
+    name, note = precision.typed_or_stored(None, "cuda", "bf16-mixed")
+    assert (name, note and note.partition(" (")[0]) == (
+        "32-true",
+        "precision 32-true, not bf16-mixed as in training: T4 has no bf16, so fp16 with a loss scaler",
+    )
+    assert precision.typed_or_stored(None, "cuda", "16-mixed") == ("16-mixed", None)
+
+
+def test_a_typed_precision_wins_over_the_stored_one(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(precision, "cpu_info", lambda _: "avx2")
+    assert precision.typed_or_stored("bf16-mixed", "cpu", "32-true") == ("bf16-mixed", None)
+    assert precision.typed_or_stored("auto", "cpu", "bf16-mixed") == ("32-true", None)
+
+
+def test_a_limit_on_the_instructions_of_the_cpu_counts(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(precision, "cpu_info", lambda _: "avx512_bf16")
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "avx2")
+    assert precision.choose("cpu") == ("32-true", "ONEDNN_MAX_CPU_ISA=AVX2 leaves out AMX and AVX512-BF16")
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
+    assert precision.choose("cpu")[0] == "bf16-mixed"
+
+
+@pytest.mark.parametrize("stored", ["", "nan", "auto", "32-false", "x" * 10_000])
+def test_a_stored_precision_that_is_none_is_refused(stored: str):
+    with pytest.raises(ValueError, match=r"precision is '.*', which is none: type trainer.precision=auto"):
+        precision.typed_or_stored(None, "cpu", stored)
+    assert precision.typed_or_stored("32-true", "cpu", stored)[0] == "32-true"

@@ -6,7 +6,10 @@ import time
 
 import pytest
 
+from segtrain.machine import signals
 from segtrain.machine.signals import Stop, Stopped
+
+os_write = os.write
 
 LOOP = """
 import os, signal, time
@@ -80,6 +83,24 @@ def test_a_second_ctrl_c_ends_at_once():
     out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (130, "")
     assert "Traceback" not in err
+
+
+def test_on_a_terminal_the_notice_takes_the_place_of_the_bar(monkeypatch: pytest.MonkeyPatch):
+    reader, terminal = os.openpty()
+    monkeypatch.setattr(signals.os, "write", lambda _, text: os_write(terminal, text))
+    monkeypatch.setattr(signals.os, "isatty", lambda _: True)
+    Stop()._note(signal.SIGINT, None)
+    assert os.read(reader, 200).startswith(b"\r\x1b[2Ksegtrain: stopping")
+    os.close(reader)
+    os.close(terminal)
+
+
+def test_of_several_processes_one_speaks(capfd: pytest.CaptureFixture[str]):
+    for speaks in (True, False):
+        stop = Stop(speaks=speaks)
+        stop._note(signal.SIGINT, None)
+        assert stop.number == signal.SIGINT
+    assert capfd.readouterr().err.count("stopping after this step") == 1
 
 
 def test_outside_of_training_ctrl_c_ends_at_once_and_quietly():

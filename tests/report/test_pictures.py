@@ -1,7 +1,20 @@
+import io
+
 import numpy as np
+import torch
+from PIL import Image
 
 from segtrain.data.classes import ClassTable
-from segtrain.report.pictures import colorize, displayable, mosaic, overlay, samples
+from segtrain.report.pictures import (
+    colorize,
+    confusion_picture,
+    displayable,
+    mosaic,
+    most_confused,
+    overlay,
+    overlay_with_legend,
+    samples,
+)
 
 CLASSES = ClassTable.from_spec(
     {
@@ -18,6 +31,37 @@ def test_colours_and_void():
 def test_an_overlay_is_half_image_and_half_colour():
     image = np.full((3, 1, 1), 100, np.uint8)
     assert overlay(image, np.array([[1]]), CLASSES).tolist() == [[[100, 50, 50]]]
+
+
+def test_an_overlay_leaves_the_background_as_it_was_photographed():
+    names = [{"name": "ground"}, {"name": "road", "color": [100, 0, 0]}, {"name": "Background", "color": [0, 200, 0]}]
+    table = ClassTable.from_spec({"classes": names})
+    image = np.array([[[100, 101, 255]]] * 3, np.uint8)
+    assert overlay(image, np.array([[0, 2, 1]]), table).tolist() == [
+        [[100, 100, 100], [101, 101, 101], [178, 128, 128]]
+    ]
+
+
+def test_the_legend_of_an_overlay_stands_below_it_and_names_what_it_shows():
+    image = np.full((3, 40, 200), 90, np.uint8)
+    mask = np.zeros((40, 200), np.uint8)
+    mask[:, 150:] = 1
+    shown = np.asarray(overlay_with_legend(image, mask, CLASSES))
+    assert (shown[:40, :200] == overlay(image, mask, CLASSES)).all()
+    assert shown.shape[0] == 40 + 18
+    colors = set(map(tuple, shown[40:].reshape(-1, 3).tolist()))
+    assert {(0, 0, 200), (100, 0, 0)} <= colors
+    assert tuple(CLASSES.colors[2].tolist()) not in colors  # no tree is there
+
+
+def test_a_legend_of_many_classes_stays_small_and_says_how_many_more_there_are():
+    table = ClassTable.from_spec({"classes": [{"name": f"class number {i}"} for i in range(150)]})
+    mask = np.arange(160, dtype=np.uint8).reshape(10, 16) % 150
+    picture = overlay_with_legend(np.zeros((3, 10, 16), np.uint8), mask, table)
+    assert picture.height == 10 + 4 * 18
+    assert picture.width < 250
+    wide = overlay_with_legend(np.zeros((3, 10, 3600), np.uint8), np.resize(mask, (10, 3600)), table)
+    assert wide.height == 10 + 4 * 60
 
 
 def test_a_mosaic_shows_wrong_pixels_red_and_void_black():
@@ -59,3 +103,23 @@ def test_any_channels_and_depth_can_be_shown():
     assert displayable(np.full((1, 2, 3), 9, np.uint8)).shape == (3, 2, 3)
     deep = np.array([[[0, 500], [1000, 250]]] * 5, np.uint16)
     assert displayable(deep)[0].tolist() == [[0, 127], [255, 63]]
+
+
+def test_the_classes_confused_most_are_those_with_the_most_wrong_pixels_of_either_kind():
+    matrix = torch.tensor([[9, 0, 0, 0], [0, 900, 5, 0], [0, 0, 1, 2], [0, 0, 0, 0]])  # wrong: 0, 5, 7, 2
+    assert [most_confused(matrix, most) for most in (1, 2, 3, 9)] == [[2], [1, 2], [1, 2, 3], [0, 1, 2, 3]]
+
+
+def test_the_confusion_picture_of_a_thousand_classes_is_no_larger_than_that_of_forty():
+    sizes = []
+    for classes in (40, 1000):
+        picture = confusion_picture([f"class {i}" for i in range(classes)], torch.eye(classes, dtype=torch.int64))
+        with Image.open(io.BytesIO(picture)) as image:
+            sizes.append(image.size)
+    assert sizes == [(2310, 2310), (2310, 2310)]
+
+
+def test_a_confusion_picture_of_strange_names_and_no_pixels_is_drawn():
+    names = ["$x^2$", "道", "a" * 100, "_", "\n"]
+    with Image.open(io.BytesIO(confusion_picture(names, torch.zeros(5, 5, dtype=torch.int64)))) as image:
+        assert image.size == (577, 577)

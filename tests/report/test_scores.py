@@ -6,6 +6,7 @@ import torch
 from torch.nn.functional import one_hot
 
 from segtrain.metrics import ConfusionMatrix, summary
+from segtrain.report import scores
 from segtrain.report.scores import score, table, write_score
 
 NAMES = ("sky", "road", "tree")
@@ -51,8 +52,38 @@ def test_the_confusion_picture_is_written_and_not_empty(tmp_path, confusion: Con
         assert len(set(picture.convert("L").get_flattened_data())) > 10
 
 
+@pytest.mark.parametrize("error", [MemoryError(), ValueError("no font"), OSError(28, "No space left on device")])
+def test_a_picture_that_cannot_be_drawn_costs_no_score(
+    tmp_path,
+    confusion: ConfusionMatrix,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: Exception,
+):
+    (tmp_path / "confusion.png").write_bytes(b"that of an earlier score")
+
+    def fail(*_: object) -> bytes:
+        raise error
+
+    monkeypatch.setattr(scores, "confusion_picture", fail)
+    assert write_score(tmp_path, scored(confusion), confusion.compute()) == ["metrics.json", "confusion.csv"]
+    assert f"confusion.png: it could not be drawn ({type(error).__name__}" in capsys.readouterr().out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["confusion.csv", "metrics.json"]
+    assert json.loads((tmp_path / "metrics.json").read_text())["accuracy"] == 0.7
+
+
 def test_the_table_names_every_class_and_marks_what_is_undefined(confusion: ConfusionMatrix):
     lines = table(scored(confusion)).splitlines()
     assert lines[1].split() == ["sky", "0.4000", "0.5714", "0.6667", "0.5000", "4"]
     assert lines[3].split() == ["tree", "-", "-", "-", "-", "0"]
     assert lines[4].split() == ["mIoU", "0.5125", "accuracy", "0.7000"]
+
+
+def test_names_that_a_spreadsheet_would_compute_are_texts_in_confusion_csv(tmp_path, confusion: ConfusionMatrix):
+    result = score(summary(confusion), confusion.compute(), "val", ("=1+1", "@sum", "-sky"))
+    write_score(tmp_path, result, confusion.compute())
+    with (tmp_path / "confusion.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[0][1:] == ["'=1+1", "'@sum", "'-sky"]
+    assert [row[0] for row in rows[1:]] == ["'=1+1", "'@sum", "'-sky"]
+    assert set(json.loads((tmp_path / "metrics.json").read_text())["classes"]) == {"=1+1", "@sum", "-sky"}

@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,70 @@ def test_latest_survives_moving_the_folder_that_holds_runs(tmp_path: Path, monke
     Path("runs").rename("elsewhere/runs")
     monkeypatch.chdir("elsewhere")
     assert runs.find("latest").name == newest.name
+
+
+def test_latest_is_a_file_which_no_tool_takes_for_a_second_run():
+    newest = runs.create("b", None)
+    runs.point_latest(newest)
+    assert Path("runs/latest").read_text() == f"b/{newest.name}\n"
+    assert [path.name for path in Path("runs").iterdir() if not path.is_dir()] == ["latest"]
+
+
+@pytest.mark.parametrize("target", ["a", "gone"])
+def test_the_link_of_an_older_version_is_understood_and_replaced(target: str):
+    older = runs.create("a", None)
+    Path("runs/latest").symlink_to(older.relative_to("runs") if target == "a" else target)
+    if target == "a":
+        assert runs.find("latest") == older.resolve()
+    newest = runs.create("b", None)
+    runs.point_latest(newest)
+    assert not Path("runs/latest").is_symlink()
+    assert runs.find("latest") == newest.resolve()
+    assert older.is_dir()
+
+
+def test_a_note_stands_for_the_run_in_every_path():
+    newest = runs.create("b", None)
+    runs.point_latest(newest)
+    assert runs.find("runs/latest") == newest.resolve()
+    assert runs.followed(Path("runs/latest/checkpoints/last.ckpt")) == newest.resolve() / "checkpoints/last.ckpt"
+    assert runs.followed(Path("elsewhere/latest/x")) == Path("elsewhere/latest/x")
+
+
+def test_a_note_on_a_run_that_is_gone_says_so():
+    newest = runs.create("b", None)
+    runs.point_latest(newest)
+    newest.rename("moved")
+    with pytest.raises(FileNotFoundError, match=r"runs/latest: the run that it names is not there \(.*/runs/b/"):
+        runs.find("latest")
+    with pytest.raises(FileNotFoundError, match="run=nowhere: there is no such run folder; run=latest is the newest"):
+        runs.find("nowhere")
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\0\0", b"\x1b[2J", b"PK\x03\x04", b"\xff" * 20_000, b"x" * 20_000])
+def test_what_is_no_note_is_refused_in_one_line(content: bytes):
+    Path("runs").mkdir()
+    Path("runs/latest").write_bytes(content)
+    with pytest.raises(
+        (ValueError, OSError), match=r"runs/latest: (not the path of a run|the run that it names is not there)"
+    ):
+        runs.find("latest")
+
+
+def test_a_folder_called_latest_is_in_the_way():
+    with pytest.raises(ValueError, match="run_dir=runs/latest: the newest run is noted there"):
+        runs.create("a", "runs/latest")
+    Path("runs/latest").mkdir(parents=True)
+    with pytest.raises(ValueError, match="runs/latest is a folder, but the newest run is noted in a file"):
+        runs.create("a", None)
+
+
+def test_runs_that_begin_together_leave_one_whole_note():
+    folders = [runs.create(f"run{number}", None) for number in range(20)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(runs.point_latest, folders))
+    assert runs.find("latest") in [folder.resolve() for folder in folders]
+    assert [path.name for path in Path("runs").iterdir() if path.is_file()] == ["latest"]
 
 
 def test_a_run_dir_that_holds_something_is_refused():

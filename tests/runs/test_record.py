@@ -1,9 +1,10 @@
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from segtrain.runs.record import MOVED, Record, without_pretrained
+from segtrain.runs.record import MOVED, Record, with_root, without_pretrained
 from tests.runs.conftest import CLASSES, MODEL, SETTINGS
 
 RECORD = Record(
@@ -11,6 +12,7 @@ RECORD = Record(
     settings=SETTINGS,
     model=MODEL,
     loss={"_target_": "segtrain.losses.CrossEntropy"},
+    augment={"_target_": "segtrain.data.Augment", "flip_pairs": [["left", "right"]]},
     precision="32-true",
     classes=CLASSES,
     channels=1,
@@ -47,7 +49,15 @@ def test_settings_without_a_part_or_a_call_are_refused() -> None:
         Record.from_json(changed(settings={**SETTINGS, "data": {"root": "x"}}))
 
 
-@pytest.mark.parametrize("part", ["settings", "model", "loss"])
+def test_older_records_have_their_augmentation_in_the_settings_alone() -> None:
+    parts = json.loads(RECORD.to_json())
+    del parts["augment"]
+    assert Record.from_json(json.dumps(parts)).augment == SETTINGS["augment"]
+    with pytest.raises(ValueError, match="augment has no _target_"):
+        Record.from_json(changed(augment=[1]))
+
+
+@pytest.mark.parametrize("part", ["settings", "model", "loss", "augment"])
 def test_a_nest_is_refused(part: str) -> None:
     nest: Any = 1
     for _ in range(100):
@@ -67,6 +77,38 @@ def test_older_records_have_their_channels_in_the_encoder(noted: object, channel
     parts = json.loads(changed(model={**MODEL, "encoder": {**MODEL["encoder"], "in_channels": noted}}))
     del parts["channels"]
     assert Record.from_json(json.dumps(parts)).channels == channels
+
+
+def test_older_records_do_not_say_where_they_began() -> None:
+    parts = json.loads(RECORD.to_json())
+    del parts["cwd"]
+    assert Record.from_json(json.dumps(parts)).cwd == ""
+
+
+@pytest.mark.parametrize(
+    ("root", "cwd", "found"),
+    [
+        ("photos", "{here}/before", "{here}/before/photos"),
+        ("photos", "{here}", "photos"),  # we are there
+        ("photos", "{here}/gone", "photos"),
+        ("photos", "", "photos"),
+        ("{here}/before/photos", "{here}/gone", "{here}/before/photos"),
+        ("../photos", "{here}/before", "{here}/before/../photos"),
+        ("x" * 5000, "{here}", "x" * 5000),
+        ("photos\0", "{here}/before", "photos\0"),
+        ("photos", 7, "photos"),
+        (7, "{here}/before", 7),
+    ],
+)
+def test_a_relative_root_leads_to_where_it_led(
+    root: Any, cwd: Any, found: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("photos", "before/photos"):
+        Path(folder).mkdir(parents=True)
+    root, cwd, found = (v.format(here=tmp_path) if isinstance(v, str) else v for v in (root, cwd, found))
+    assert with_root({"data": {"root": root}}, cwd) == {"data": {"root": found}}
+    assert with_root({"data": {}}, cwd) == {"data": {}}
 
 
 @pytest.mark.parametrize(("old", "new"), MOVED.items())

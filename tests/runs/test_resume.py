@@ -39,3 +39,27 @@ def test_settings_that_never_change_the_result_are_free():
 def test_an_experiment_is_held_against_everything():
     with pytest.raises(ValueError, match=r"train.epochs=99"):
         resume.settled(STORED, composed(epochs=99), ["experiment=long"], allow_changes=False)
+
+
+OLD = {**STORED, "augment": {"_target_": "x", "flip": 0.5}}
+NEW = {**composed(min_steps=500), "augment": {**OLD["augment"], "flip_pairs": None}}
+
+
+@pytest.mark.parametrize("word", ["augment=default", "experiment=long", "train.epochs=5"])
+def test_an_older_run_goes_on_without_what_its_version_did_not_have(word: str):
+    assert resume.settled(OLD, NEW, [word], allow_changes=False) == OLD
+
+
+def test_what_an_older_run_did_not_have_is_taken_over_if_it_is_typed_and_allowed():
+    with pytest.raises(ValueError, match=r"train.min_steps=500 would change the result"):
+        resume.settled(OLD, NEW, ["train.min_steps=500"], allow_changes=False)
+    typed = ["train.min_steps=500", "augment.flip_pairs=null"]
+    assert resume.settled(OLD, NEW, typed, allow_changes=True) == NEW
+
+
+def test_a_group_that_is_another_replaces_the_stored_one():
+    other = {**NEW, "augment": {"_target_": "y", "turn": 3}}
+    assert resume.settled(OLD, other, ["augment=turned"], allow_changes=True)["augment"] == other["augment"]
+    more = {**NEW, "augment": {**OLD["augment"], "turn": 3}}
+    with pytest.raises(ValueError, match=r"augment.turn=3 would change the result"):
+        resume.settled(OLD, more, ["augment=turned"], allow_changes=False)

@@ -12,6 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from segtrain.data import ClassTable
 from segtrain.report import screen as report
 from segtrain.training import callbacks
+from segtrain.training.verdict import judge
 
 CLASSES = ClassTable.from_spec({"ignore": 255, "classes": [{"name": "a", "color": [9, 9, 9]}, {"name": "b"}]})
 
@@ -70,6 +71,21 @@ def test_the_mosaic_shows_the_chosen_images_after_each_validation(tmp_path: Path
     assert (picture.step, picture.width, picture.height) == (7, 4 * (5 + 4), 2 * (4 + 4))
 
 
+def test_a_picture_that_cannot_be_drawn_ends_no_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def fail(*_: object) -> None:
+        raise MemoryError("too large")
+
+    monkeypatch.setattr(callbacks, "mosaic", fail)
+    trainer = SimpleNamespace(loggers=[callbacks.TensorBoard(tmp_path)], is_global_zero=True, global_step=7)
+    mosaic = callbacks.Mosaic(CLASSES, [0])
+    zeros = torch.zeros(1, 4, 5, dtype=torch.uint8)
+    mosaic.on_validation_batch_end(trainer, None, zeros, {"image": zeros[None], "mask": zeros, "key": torch.zeros(1)})
+    mosaic.on_validation_end(trainer, None)
+    assert "could not be drawn (MemoryError: too large)" in capsys.readouterr().out
+
+
 def test_a_point_holds_the_mean_speed_and_the_share_of_waiting(monkeypatch: pytest.MonkeyPatch):
     clock = iter(np.arange(0, 100, 1.0))
     monkeypatch.setattr(callbacks.time, "perf_counter", lambda: float(next(clock)))
@@ -77,7 +93,8 @@ def test_a_point_holds_the_mean_speed_and_the_share_of_waiting(monkeypatch: pyte
     optimizer = SimpleNamespace(param_groups=[{"lr": 0.1}])
     trainer = SimpleNamespace(accumulate_grad_batches=1, max_steps=100, optimizers=[optimizer], global_step=0)
     loss = SimpleNamespace(compute=lambda: 0.5, reset=lambda: None)
-    learner = SimpleNamespace(publish=published.append, train_loss=loss, refuse_divergence=lambda: None)
+    shown: dict[str, float] = {}
+    learner = SimpleNamespace(publish=published.append, train_loss=loss, refuse_divergence=lambda: None, shown=shown)
     curves = callbacks.Curves(log_steps=2, batch_size=8)
     curves.on_train_start()
     for step in range(1, 5):
@@ -87,6 +104,14 @@ def test_a_point_holds_the_mean_speed_and_the_share_of_waiting(monkeypatch: pyte
     # each step waits one tick and computes one; the tick in which a point is written is nobody's
     expected = {"loss/train": 0.5, "optim/lr": 0.1, "speed/images_per_second": 4.0, "speed/data_wait": 0.5}
     assert published == [expected, expected]
+    curves.on_validation_start(trainer, learner)
+    assert shown == {}  # the point is of this very step
+    trainer.global_step = 5
+    curves.on_train_batch_start()
+    curves.on_train_batch_end(trainer, learner)
+    curves.on_validation_start(trainer, learner)
+    assert shown == {**expected, "speed/images_per_second": 4.0}  # before its point is due
+    assert len(published) == 2
 
 
 @pytest.mark.parametrize("terminal", [False, True])
@@ -105,8 +130,82 @@ def test_progress_says_scores_speed_and_time_left(monkeypatch: pytest.MonkeyPatc
     bar.on_train_batch_end(trainer, learner)
     bar.on_train_end()
     assert said[0].startswith("epoch 1.0  step 5/10  IoU/val 0.2500  loss/train 0.5000  12.0 images/s  0:00:0")
-    screen = console.export_text()
+    screen = console.export_text(clear=False)
     assert ("5/10" in screen and "loss 0.5000  IoU 0.2500  12.0 images/s" in screen) is terminal
+
+
+def test_the_bar_shows_the_score_of_a_validation_at_once(monkeypatch: pytest.MonkeyPatch):
+    console = Console(force_terminal=True, width=160, record=True)
+    monkeypatch.setattr(report, "console", console)
+    monkeypatch.setattr(callbacks, "say", lambda text: None)
+    trainer, learner = SimpleNamespace(global_step=5, max_steps=10), SimpleNamespace(shown={"IoU/val": 0.25})
+    bar = callbacks.ProgressBar(steps_per_epoch=5)
+    bar.on_train_start(trainer)
+    bar.on_train_batch_end(trainer, learner)
+    learner.shown["IoU/val"] = 0.125
+    bar.on_validation_end(trainer, learner)
+    bar.on_train_end()
+    assert console.export_text().splitlines()[-1].count("IoU 0.1250") == 1
+
+
+def test_a_speed_that_is_not_known_yet_is_left_out(monkeypatch: pytest.MonkeyPatch):
+    said: list[str] = []
+    monkeypatch.setattr(callbacks, "say", said.append)
+    trainer = SimpleNamespace(global_step=0, max_steps=10)
+    bar = callbacks.ProgressBar(steps_per_epoch=5)
+    bar.on_train_start(trainer)
+    trainer.global_step = 2
+    bar.on_validation_end(trainer, SimpleNamespace(shown={"IoU/val": 0.25}))
+    assert said[0].startswith("epoch 0.4  step 2/10  IoU/val 0.2500  0:00:0")
+
+
+def test_iou_of_the_validation_is_tensorboards_first_card(tmp_path: Path):
+    logger = callbacks.TensorBoard(tmp_path)
+    for step, tag in enumerate(callbacks.tags(["Aa", "b"])):
+        logger.log_metrics({tag: 0.5}, step)
+    logger.finalize("success")
+    events = EventAccumulator(str(tmp_path)).Reload()
+    written = sorted(events.Tags()["scalars"])
+    assert written[:2] == ["IoU/val", "IoU_class/val/Aa"]
+    assert {"IoU_crops/train", "IoU_final/test"} <= set(written)
+
+
+def test_rows_are_on_the_disk_before_a_checkpoint_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    waited: list[str] = []
+    monkeypatch.setattr(callbacks.disk, "sync", lambda path: waited.append(path.read_text()))
+    table = callbacks.MetricsTable(tmp_path / "metrics.csv", ["a"])
+    for step in (1, 2):
+        table.log_metrics({"a": 0.5}, step)
+    assert waited == []  # which takes too long after each row
+    table.save()
+    assert waited == ["step,a\n1,0.5\n2,0.5\n"]
+
+
+def test_a_damaged_table_is_said_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "metrics.csv"
+    path.write_bytes(b"\0" * 200)
+    table = callbacks.MetricsTable(path, ["a"], 30)
+    table.log_metrics({"a": 1.0}, 31)
+    table.finalize("success")
+    assert rows(path) == [["step", "a"], ["31", "1.0"]]
+    assert (
+        f"1 of its lines cannot be read: the others are kept, and the file as it was, {tmp_path}"
+        in capsys.readouterr().out
+    )
+
+
+def test_doubts_are_said_once_and_again_where_they_change(monkeypatch: pytest.MonkeyPatch):
+    said: list[str] = []
+    monkeypatch.setattr(callbacks, "say", said.append)
+    doubts = callbacks.Doubts()
+    nothing, good = [[934, 0], [66, 0]], [[930, 4], [6, 60]]
+    for rows in (good, nothing, nothing, [[930, 4], [66, 0]], good, good):
+        doubts.on_validation_end(None, SimpleNamespace(verdict=judge(torch.tensor(rows), ["ground", "crack"])))
+    share = "crack (6.6 % of the pixels)"
+    assert said == [
+        f"  not found so far: {share}; IoU/val is no better than ground everywhere (0.4670)",
+        "  each class is found now",
+    ]
 
 
 def test_a_logger_keeps_tensorboards_thread_quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

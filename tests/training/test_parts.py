@@ -1,11 +1,11 @@
 import math
+from pathlib import Path
 
 import pytest
-import torch
-from torch import nn
 
 from segtrain.build import Trust
 from segtrain.data import ShapesData
+from segtrain.data.public import absent_text
 from segtrain.errors import UserError
 from segtrain.training import parts
 
@@ -22,11 +22,42 @@ def data() -> ShapesData:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("epochs", 0), ("steps", math.inf), ("log_steps", -1), ("save_minutes", -1), ("ema", 1.0), ("ema", -0.1)],
+    [
+        ("epochs", 0),
+        ("steps", math.inf),
+        ("log_steps", -1),
+        ("save_minutes", -1),
+        ("ema", 1.0),
+        ("ema", -0.1),
+        ("min_steps", -1),
+    ],
 )
 def test_how_long_and_how_often_are_numbers_that_mean_something(name: str, value: float) -> None:
     with pytest.raises(UserError, match=rf"train.{name}={value}: expected"):
         parts.TrainSettings(**{**TRAIN, name: value})
+
+
+@pytest.mark.parametrize(
+    ("changes", "images", "steps", "between"),
+    [
+        ({}, 23, 500, 33),  # 30 epochs are 87 steps: 15 validations all the same
+        ({}, 8, 500, 33),
+        ({}, 360, 1350, 90),
+        ({"min_steps": None}, 23, 87, 6),
+        ({"min_steps": 0}, 8, 30, 2),
+        ({"steps": 7}, 23, 7, 6),
+        ({"epochs": 1000}, 8, 1000, 2),
+    ],
+)
+def test_few_images_make_as_many_validations_of_enough_steps(
+    changes: dict, images: int, steps: int, between: int
+) -> None:
+    train = parts.TrainSettings(**{**TRAIN, "epochs": 30, "validate_epochs": 2, "min_steps": 500, **changes})
+    assert (train.total_steps(images, 8), train.steps_between(images, 8)) == (steps, between)
+
+
+def test_settings_of_older_runs_have_no_least_number_of_steps() -> None:
+    assert parts.TrainSettings(**{**TRAIN, "epochs": 30}).total_steps(8, 8) == 30
 
 
 def test_typed_pretrained_weights_stay_and_stored_ones_are_refused(data: ShapesData) -> None:
@@ -51,11 +82,19 @@ def test_a_loss_has_one_weight_per_class_and_the_void_of_the_data(data: ShapesDa
         parts.loss_spec({"_target_": "x.y", "ignore_index": 7}, data, None)
 
 
-def test_weights_of_another_network_are_taken_where_they_fit(capsys: pytest.CaptureFixture[str]) -> None:
-    network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 3))
-    other = {"0.weight": torch.ones(2, 2), "1.weight": torch.ones(9, 9), "2.bias": torch.ones(1)}
-    parts.begin_with(network, other)
-    assert network[0].weight.tolist() == [[1, 1], [1, 1]]
-    assert capsys.readouterr().out == "init: 1 of 4 tensors loaded; fresh: 0.bias, 1.weight, 1.bias\n"
-    with pytest.raises(UserError, match=r"hardly anything of that checkpoint fits"):
-        parts.begin_with(network, {"2.bias": torch.ones(1)})
+def test_of_stored_data_that_are_gone_another_folder_may_be_typed(tmp_path: Path):
+    gone = tmp_path / "gone"
+    for root, hint in ((gone, True), (tmp_path, False)):
+        with pytest.raises(FileNotFoundError) as caught, parts.data_of_a_run({"root": str(root)}):
+            raise FileNotFoundError(absent_text("voc2012", root))
+        assert "download=true" not in str(caught.value)
+        assert ("type data.root=FOLDER" in str(caught.value)) == hint
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("log_steps", None), ("log_steps", 1.5), ("steps", "7"), ("compile", "no"), ("ema", [1])]
+)
+def test_stored_settings_of_another_type_are_refused(name: str, value: object):
+    with pytest.raises(UserError, match="train"):
+        parts.train_settings({**TRAIN, name: value})
+    assert parts.train_settings({**TRAIN, "epochs": 2, "steps": 3, "ema": 0}).steps == 3

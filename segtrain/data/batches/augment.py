@@ -12,6 +12,7 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from ...errors import UserError
+from .sides import Pairs
 
 WHOLE = 512 * 512  # pixels of images that are taken whole, rather than in crops
 CROP = 384  # of larger ones
@@ -40,6 +41,8 @@ class Augment:
         hue: Greatest turn, as a fraction of the colour circle, up to 0.5; colour images only.
         rare: Probability of a crop around a pixel of a rare class: of the classes in the mask one is drawn, by the
             inverse of its frequency in all masks, and of its pixels one.
+        flip_pairs: Pairs of classes, by name or index, that a flip makes of one another, as it does a left hand and a
+            right one; `None` for those whose names say so.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Augment:
         saturation: float,
         hue: float,
         rare: float = 0.0,
+        flip_pairs: Pairs | None = (),
     ) -> None:
         low, high = scale if len(scale) == 2 else (0.0, 0.0)
         if not 0 < low <= high < math.inf:
@@ -62,7 +66,7 @@ class Augment:
             most = 0.5 if name == "hue" else 1
             if not 0 <= share <= most:
                 raise UserError(f"augment.{name}={share}: expected 0 to {most}")
-        self.scale, self.flip, self.rare = (low, high), flip, rare
+        self.scale, self.flip, self.rare, self.flip_pairs = (low, high), flip, rare, flip_pairs
         self.brightness, self.contrast, self.saturation, self.hue = brightness, contrast, saturation, hue
 
     def window(

@@ -18,6 +18,7 @@ from ..classes import ClassTable
 from ..workers import Loader, cores
 from .augment import Augment, fitting_crop
 from .sampler import SAMPLE, EndlessBatchSampler, Share, generator
+from .sides import exchanged, flip_pairs
 from .source import Source
 from .statistics import channel_statistics, count_classes
 
@@ -28,10 +29,17 @@ class TrainSamples(Dataset[dict[str, Any]]):
     """Key -> an augmented crop: {image (C, h, w), mask (h, w), key, color (C, C+1)}."""
 
     def __init__(
-        self, source: Source, augment: Augment, crop: Sequence[int], void: int, seed: int, rarity: np.ndarray | None
+        self,
+        source: Source,
+        augment: Augment,
+        crop: Sequence[int],
+        void: int,
+        seed: int,
+        rarity: np.ndarray | None,
+        flip_pairs: Sequence[tuple[int, int]],
     ) -> None:
         self.source, self.augment, self.crop, self.void, self.seed = source, augment, tuple(crop), void, seed
-        self.rarity = rarity
+        self.rarity, self.flip_pairs = rarity, flip_pairs
 
     def __getitem__(self, key: int) -> dict[str, Any]:
         rng, index = generator(self.seed, SAMPLE, key), key % len(self.source)
@@ -44,6 +52,8 @@ class TrainSamples(Dataset[dict[str, Any]]):
         else:
             image, mask = self.source.read(index)
         image, mask = window.cut(image, mask, crop=self.crop, void=self.void)
+        if window.flip:
+            mask = exchanged(mask, self.flip_pairs)
         return {"image": image, "mask": mask, "key": key, "color": self.augment.color(image.shape[0], rng)}
 
 
@@ -72,6 +82,7 @@ class DataModule(LightningDataModule):
         seed: Decides on the order and on the augmentation.
 
     Attributes:
+        flip_pairs: Classes, by index, that a flip makes of one another.
         batches_done: Training batches that were computed before; the next loader starts after them.
     """
 
@@ -97,6 +108,9 @@ class DataModule(LightningDataModule):
         self.classes, self.wanted_crop, self.batch_size = classes, crop, batch_size
         self.workers = default_workers() if workers == "auto" else int(workers)
         self.augment, self.seed, self.batches_done = augment, seed, 0
+        self.flip_pairs: list[tuple[int, int]] = []
+        if augment is not None and augment.flip:
+            self.flip_pairs = flip_pairs(augment.flip_pairs, classes.names)
         self._loaders: list[Loader] = []
 
     def open_splits(self) -> Mapping[str, Source]:
@@ -149,7 +163,8 @@ class DataModule(LightningDataModule):
         assert self.augment is not None and self.trainer is not None
         rank, ranks, pieces = self.trainer.global_rank, self.trainer.world_size, self.trainer.accumulate_grad_batches
         sampler = self._batches(done=self.batches_done, rank=rank, ranks=ranks, pieces=pieces)
-        samples = TrainSamples(source, self.augment, self.crop, self.classes.void, self.seed, self._rarity())
+        void, pairs = self.classes.void, self.flip_pairs
+        samples = TrainSamples(source, self.augment, self.crop, void, self.seed, self._rarity(), pairs)
         return self._loader(samples, sampler)
 
     def _rarity(self) -> np.ndarray | None:

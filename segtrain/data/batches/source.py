@@ -47,6 +47,7 @@ class FolderSource:
 
     Args:
         channels: Channels of the images handed out; `agree` has several sources hand out as many.
+        headers: Those of the images, where they were read before.
 
     Attributes:
         bits: Bits of a channel of the images handed out: 16 if any image has as many, else 8.
@@ -57,11 +58,16 @@ class FolderSource:
     bits: int
 
     def __init__(
-        self, pairs: Sequence[Pair], classes: ClassTable, max_pixels: int = MAX_PIXELS, channels: int | None = None
+        self,
+        pairs: Sequence[Pair],
+        classes: ClassTable,
+        max_pixels: int = MAX_PIXELS,
+        channels: int | None = None,
+        headers: Sequence[Header] | None = None,
     ) -> None:
         self.pairs, self.classes, self.max_pixels = pairs, classes, max_pixels
         self.names = [pair.name for pair in pairs]
-        self.headers = [checked_header(pair, max_pixels) for pair in pairs]  # headers alone are read
+        self.headers = headers or [checked_header(pair, max_pixels) for pair in pairs]
         self.sizes = [(header.height, header.width) for header in self.headers]
         self.cache: Cache | None = None
         agree([self], channels)

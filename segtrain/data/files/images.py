@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ...errors import UserError
 from . import tiff
+from .arrays import array_header, array_size, image_in, is_array
 from .tiff import Unfit
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
@@ -51,6 +52,10 @@ class Header(NamedTuple):
 
 def header(path: Path, max_pixels: int = MAX_PIXELS) -> Header:
     """Raises UserError for what is no image that `read_image` takes, as far as that can be known."""
+    if is_array(path):
+        with refusals(path, max_pixels):
+            axes, depth = array_header(path, max_pixels)
+            return Header(axes.height, axes.width, axes.channels, depth, shrinks=False)
     if page := tiff.beyond_pillow(path):
         with refusals(path, max_pixels):
             refuse_page(page, max_pixels)
@@ -62,10 +67,24 @@ def header(path: Path, max_pixels: int = MAX_PIXELS) -> Header:
 
 def displayed_size(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
     """(height, width) from the header alone, after the EXIF orientation; of masks too, which may have 32 bits."""
+    if is_array(path):
+        with refusals(path, max_pixels):
+            return array_size(path, max_pixels)
     if tiff.beyond_pillow(path):
         return header(path, max_pixels)[:2]
     with opened(path, max_pixels) as image:
         return shown_size(image)
+
+
+def turned_text(path: Path, stated: tuple[int, int], size: tuple[int, int]) -> str:
+    """The end of a sentence about an image whose `size` is not the one that its mask has, where EXIF explains it."""
+    if stated != size[::-1] or is_array(path) or tiff.beyond_pillow(path):
+        return ""
+    with opened(path, MAX_PIXELS) as image:
+        turn = orientation(image)
+    if turn not in TRANSPOSED:
+        return ""
+    return f": its EXIF orientation ({turn}) turns it, the mask was made for the pixels as they are stored; turn one"
 
 
 def shown_size(image: Image.Image) -> tuple[int, int]:
@@ -121,7 +140,10 @@ def read_image(
     channels, the first are taken. Where the header `shrinks`, a `shrink` of 2, 4 or 8 decodes the whole blocks of that
     many pixels a side to one pixel each.
     """
-    if page := tiff.beyond_pillow(path):
+    if is_array(path):
+        with refusals(path, max_pixels):
+            pixels = image_in(path, max_pixels)
+    elif page := tiff.beyond_pillow(path):
         with refusals(path, max_pixels):
             refuse_page(page, max_pixels)
             pixels = tiff.read(path, page)

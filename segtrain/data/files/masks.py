@@ -11,8 +11,10 @@ from PIL import Image
 from ...errors import UserError
 from ..color import Coding, pack
 from . import tiff
-from .images import MAX_PIXELS, displayed_size, how_stored, loaded, low_bytes, opened
+from .arrays import is_array, mask_in
+from .images import MAX_PIXELS, displayed_size, how_stored, loaded, low_bytes, opened, refusals
 from .tiff import Unfit
+from .wide import read_wide, wide_page
 
 GREY_ENOUGH = 8  # between the channels of a pixel, which JPEG does not keep equal
 IN_COLOURS = ("RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "LAB", "HSV")  # Pillow's modes that are read as RGB
@@ -55,10 +57,21 @@ class MaskFile:
         return str(self.path)
 
     def size(self, max_pixels: int) -> tuple[int, int]:
-        return displayed_size(self.path, max_pixels)
+        return mask_size(self.path, max_pixels)
 
     def read(self, max_pixels: int, coding: Coding) -> np.ndarray:
         return read_mask(self.path, max_pixels, coding)
+
+
+def is_beyond_pillow(path: Path) -> bool:
+    """Whether a mask of numbers is in a file that Pillow does not read."""
+    return is_array(path) or wide_page(path) is not None
+
+
+def mask_size(path: Path, max_pixels: int) -> tuple[int, int]:
+    """(height, width) from the header alone."""
+    page = wide_page(path)
+    return (page.height, page.width) if page else displayed_size(path, max_pixels)
 
 
 def read_mask(path: Path, max_pixels: int = MAX_PIXELS, coding: Coding = None) -> np.ndarray:
@@ -72,6 +85,12 @@ def read_mask(path: Path, max_pixels: int = MAX_PIXELS, coding: Coding = None) -
         UserError: For a damaged file, and for one that cannot be read exactly: several pages, channels that are
             neither grey nor colours, colours of 16 bits, fractions.
     """
+    if is_array(path):
+        with refusals(path, max_pixels):
+            return in_coding(mask_in(path, max_pixels), coding)
+    if wide := wide_page(path):
+        with refusals(path, max_pixels):
+            return in_coding(read_wide(path, wide, max_pixels), coding)
     if page := tiff.beyond_pillow(path):
         raise UserError(f"{path}: {page.what}: a mask has one page of values, palette indices or 8-bit colours")
     with opened(path, max_pixels) as image:
@@ -93,6 +112,18 @@ def different_numbers(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """The different values in a mask file, or its colours as 24-bit numbers, sorted; UserError as in `read_mask`."""
     mask = read_mask(path, max_pixels)
     return np.unique(pack(mask, np.uint32) if mask.ndim == 3 else mask)
+
+
+def in_coding(mask: np.ndarray, coding: Coding) -> np.ndarray:
+    """The values or colours of an array (H, W) or (H, W, 3), read as `coding` says."""
+    if mask.ndim == 3:
+        return grey_values(mask) if coding == "values" else mask
+    mask = as_values(mask, None)
+    if coding != "colors":
+        return mask
+    if mask.min() < 0 or mask.max() > 255:
+        raise Unfit(f"numbers from {mask.min()} to {mask.max()}: a mask of colours has 8 bits a channel")
+    return np.repeat(mask.astype(np.uint8)[..., None], 3, 2)
 
 
 def as_colors(image: Image.Image) -> Image.Image:

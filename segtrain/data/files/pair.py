@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import UserError
-from .images import Header, header
+from .images import Header, header, turned_text
 from .masks import Mask
 
 
@@ -21,8 +21,9 @@ def checked_header(pair: Pair, max_pixels: int) -> Header:
     image = header(pair.image, max_pixels)
     height, width = pair.mask.size(max_pixels)
     if (height, width) != (image.height, image.width):
+        turned = turned_text(pair.image, (height, width), (image.height, image.width))
         raise UserError(
             f"{pair.mask.path} is {width} x {height} pixels, but its image {pair.image} is {image.width} x "
-            f"{image.height}: a mask needs the size of its image"
+            f"{image.height}{turned or ': a mask needs the size of its image'}"
         )
     return image

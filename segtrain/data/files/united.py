@@ -7,8 +7,7 @@ import numpy as np
 
 from ...errors import UserError
 from ..color import Coding
-from .images import displayed_size
-from .masks import read_mask
+from .masks import mask_size, read_mask
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class UnitedMask:
 
     def size(self, max_pixels: int) -> tuple[int, int]:
         """(height, width) of the first file."""
-        return displayed_size(self.files[0], max_pixels)
+        return mask_size(self.files[0], max_pixels)
 
     def read(self, max_pixels: int, coding: Coding) -> np.ndarray:
         """(H, W) uint8; UserError names a file that is damaged, too large, or of another size than the first one."""

@@ -2,23 +2,24 @@
 
 import posixpath
 import shlex
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import UserError
-from ..files.coco import Order
-from . import folders, lists, published
+from ..files.polygons import Order
+from . import folders, lists, published, written
 from .class_masks import class_masks
 from .coco import coco_json
+from .contents import hold_the_same
+from .labelme import labelme
+from .no_masks import no_masks_text
 from .ranking import LOOSE, NAMED, best_first, equals, rank
-from .reading import Reading, mask_files
+from .reading import Reading, files_read
 from .strays import without_strays
-from .tree import PACKED, Tree
-from .words import parse_name
-
-SHOWN = 4  # folders or kinds of files in a message
+from .tree import Tree
+from .words import is_second
+from .yolo import yolo
 
 LAYOUTS: dict[str, Callable[[Tree], list[Reading]]] = {
     "splits_csv": lists.splits_csv,
@@ -30,7 +31,7 @@ LAYOUTS: dict[str, Callable[[Tree], list[Reading]]] = {
     "cityscapes": published.cityscapes,
     "cityscapes_train_ids": published.cityscapes_train_ids,
     "csv": lists.csv_table,
-    "listed": lists.listed,
+    "listed": written.listed,
     "coco_json": coco_json,
     "class_masks": class_masks,
     "flat": folders.flat,
@@ -40,7 +41,10 @@ LAYOUTS: dict[str, Callable[[Tree], list[Reading]]] = {
     "one_folder": folders.one_folder,
     "by_stem": folders.by_stem,
     "by_ending": folders.by_ending,
+    "yolo": yolo,
+    "labelme": labelme,
 }
+DRAWN = ("yolo", "labelme")  # which are tried where no masks that lie there belong to half of the images
 
 
 class OpenFolder(NamedTuple):
@@ -62,8 +66,8 @@ class OpenFolder(NamedTuple):
     def not_used(self) -> list[str]:
         """The pictures of which the reading says nothing, as paths below the root."""
         named: set[Path] = {*self.reading.images, *self.reading.masks, *self.reading.unlabelled, *self.reading.strays}
-        for pair in self.reading.pairs:
-            named |= {pair.image, pair.mask.path, *mask_files(pair.mask)}
+        for pair in (*self.reading.pairs, *self.reading.unlisted):
+            named |= {pair.image, pair.mask.path, *files_read(pair.mask)}
         path = self.tree.path
         return [name for name in self.tree.pictures if not {path(name), path(posixpath.dirname(name))} & named]
 
@@ -77,28 +81,54 @@ def open_folder(
         layout: A name in `LAYOUTS`, and after a colon which of its folders where several would do; `None` takes the
             best reading. FileNotFoundError if it finds nothing.
         outside, order: As in `Tree`.
-        ties: Whether the first of several readings that are equally good is taken, rather than refused.
+        ties: Whether the first of several readings that are equally good is taken, rather than refused; where they
+            hold the same, it is anyhow.
     """
     tree = Tree(root, outside=outside, order=order)
-    readings = [lists.with_lists(tree, reading) for reading in best_first(all_readings(tree))]
+    readings = best_first(all_readings(tree, layout))
+    if tree.role_arrays and (not readings or drawn_for_people(readings[0])):
+        tree = Tree(root, outside=outside, order=order, arrays=True)
+        readings = best_first(all_readings(tree, layout))
+    readings = best_first(written.decided(tree, readings, typed=layout is not None))
     readings = [reading for reading in readings if reading.content != "differs" or reading.kind == layout]
     if not readings:
-        raise FileNotFoundError(nothing_found(tree))
+        raise FileNotFoundError(no_masks_text(tree))
     reading = without_strays(chosen(root, readings, layout, ties=ties))
     return OpenFolder(tree, reading, readings)
 
 
-def all_readings(tree: Tree) -> list[Reading]:
-    """What every layout makes of the files. Of layouts that find the same, the best stands for all."""
-    readings: dict[frozenset[tuple[str, str, str]], Reading] = {}
+def drawn_for_people(reading: Reading) -> bool:
+    """Whether the folders of all masks say that these are pictures for people, beside which the classes may lie."""
+    return all(is_second(pair.mask.path.parent.name) for pair in reading.pairs)
+
+
+def all_readings(tree: Tree, wanted: str | None = None) -> list[Reading]:
+    """What every layout makes of the files; of layouts that find the same, the best stands for all, but for splits.csv:
+    it may have been made from another one, which can be chosen again. The layout `wanted` is tried in any case, and a
+    damaged splits.csv is an error only where no other is wanted."""
+    readings: dict[object, Reading] = {}
+    kind = (wanted or "").partition(":")[0]
     for name, layout in LAYOUTS.items():
-        if name in LOOSE and any(2 * len(reading.pairs) == len(tree.pictures) for reading in readings.values()):
-            break  # folders tell all
-        for reading in layout(tree):
+        most = max((len(reading.pairs) for reading in readings.values()), default=0)
+        if name in LOOSE and 2 * most == len(tree.pictures):
+            continue  # folders tell all
+        if name in DRAWN and 4 * most >= len(tree.pictures) and name != kind:
+            continue
+        given_up = name == "splits_csv" and kind not in ("", name)
+        for reading in whole_or_none(tree, layout) if given_up else layout(tree):
             files = files_of(reading)
-            if files and (files not in readings or tells_more(reading, readings[files])):
-                readings[files] = reading
+            key = (name == "splits_csv", files)
+            if files and (key not in readings or tells_more(reading, readings[key])):
+                readings[key] = reading
     return list(readings.values())
+
+
+def whole_or_none(tree: Tree, layout: Callable[[Tree], list[Reading]]) -> list[Reading]:
+    """What a layout makes of the files, which is nothing if its list is damaged."""
+    try:
+        return layout(tree)
+    except UserError:
+        return []
 
 
 def tells_more(reading: Reading, other: Reading) -> bool:
@@ -124,33 +154,10 @@ def chosen(root: Path, readings: Sequence[Reading], layout: str | None, *, ties:
         if not readings:
             raise FileNotFoundError(f"data.layout={layout}: it finds no pairs in {root}")
     equal = equals(readings)
+    if not ties:
+        equal = [reading for reading in equal if reading is equal[0] or not hold_the_same(equal[0], reading)]
     if len(equal) > 1 and not ties:
         ways = ", ".join(f"{reading.layout} ({len(reading.pairs)} pairs)" for reading in equal)
         example = shlex.quote(f"data.layout={equal[0].layout}")
         raise UserError(f"{root} can be read in several ways, {ways}: choose one, such as {example}")
     return readings[0]
-
-
-def nothing_found(tree: Tree) -> str:
-    """What is there, where no layout finds an image with its mask; and what to do."""
-    root = tree.root
-    expected = f"expected {root}/images/train with {root}/masks/train, or another layout of docs/data.md"
-    if not tree.pictures:
-        return f"{root}: no images found{held_instead(tree)}; {expected}"
-    folders = Counter(posixpath.dirname(path) or "." for path in tree.pictures).most_common(SHOWN)
-    places = ", ".join(f"{number} in {folder}" for folder, number in folders)
-    message = f"{root}: no image has a mask: {len(tree.pictures)} pictures ({places}); {expected}, or list them in "
-    message += f"{root}/splits.csv with the header image,mask,split"
-    if parse_name(root.resolve().name).role:
-        message += f"; or do images and masks lie in {root.resolve().parent}?"
-    return message
-
-
-def held_instead(tree: Tree) -> str:
-    """The kinds of files in a folder without pictures, as the middle of a sentence."""
-    kinds = Counter(posixpath.splitext(path)[1].lower() for path in tree.files).most_common(SHOWN)
-    if not kinds:
-        return ""
-    held = ", ".join(f"{number} {kind or 'files'}" for kind, number in kinds)
-    hint = ": unpack them" if PACKED & dict(kinds).keys() else ""
-    return f", but {held}{hint}"

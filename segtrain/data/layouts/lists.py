@@ -1,35 +1,28 @@
-"""Layouts that lists tell: train.txt with names or paths, tables with the columns image, mask and split."""
+"""Lists and tables: which images and masks their lines name, and the layouts that tables tell."""
 
 import csv
 import posixpath
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 from ...errors import UserError
-from ..files.images import SUFFIXES
-from ..files.pair import Pair
-from . import class_masks, coco
+from ..files.arrays import SUFFIXES as ARRAYS
+from ..files.images import SUFFIXES as PICTURES
+from . import class_masks, coco, labelme, yolo
 from .pairing import bare, folders_of, stem_of, suffix_of
-from .reading import Reading, Row, from_rows, in_order, mostly_found, numbered
-from .tree import Tree, beside_root
-from .words import SPLIT_WORDS, SPLITS, Role, file_role, innermost_role, parse_name, split_named
+from .reading import Reading, Row, from_rows, mostly_found, numbered
+from .tree import Tree, beside_root, composed
+from .words import SPLIT_WORDS, SPLITS, YEAR, Role, file_role, innermost_role, parse_name
 
+SUFFIXES = PICTURES | ARRAYS
 MAX_BYTES = 100_000_000  # of a list
+LIST_WORDS = {"list", "lists", "name", "names", "filename", "filenames", "id", "ids", "index", "file", "all"}
 SPLIT_COLUMNS = {"split", "subset", "set", "partition", "phase", "usage"}
-
-
-def listed(tree: Tree) -> list[Reading]:
-    """train.txt, val.txt and test.txt, with the name of an image, or an image and its mask, in each line"""
-    readings: list[Reading] = []
-    for files in lists_of_splits(tree).values():
-        if {"train", "val"} <= files.keys():
-            files.pop("trainval", None)
-        readings.append(from_rows(tree, "listed", rows_of_lists(tree, files)))
-    return numbered(mostly_found(readings))
 
 
 def splits_csv(tree: Tree) -> list[Reading]:
@@ -37,35 +30,44 @@ def splits_csv(tree: Tree) -> list[Reading]:
     for path in (tree.root / "splits.csv", beside_root(tree.root) / "splits.csv"):
         if path.is_file():
             rows = parse_table(tree, text_of(path), str(path), united=True)
-            reading = coco.painted(tree, from_rows(tree, "splits_csv", rows))
-            return [class_masks.painted(tree, reading)]
+            if not rows:
+                raise UserError(f"{path}: a list without images: fill it, or move it away")
+            if not any(row.image for row in rows):
+                raise UserError(none_found(rows))
+            reading = from_rows(tree, "splits_csv", rows)
+            for shapes in (yolo, labelme, coco, class_masks):
+                reading = shapes.painted(tree, reading)
+            return [reading._replace(written=True)]
     return []
+
+
+def none_found(rows: Sequence[Row]) -> str:
+    """The error about a list of which nothing is there."""
+    first = rows[0]
+    reason = f"none of its {len(rows)} images is there" if len(rows) > 1 else "there is no such image"
+    return f"{first.where}: {first.text[:200]}: {reason}: mend the list, or move it away"
 
 
 def csv_table(tree: Tree) -> list[Reading]:
     """A table with the columns image, mask and perhaps split"""
-    readings: list[Reading] = []
+    tables: dict[tuple[str, bool], list[Row]] = defaultdict(list)
     for path in tree.with_suffix(".csv"):
         if path != "splits.csv":
             with suppress(UserError):  # a table of other things
-                readings.append(from_rows(tree, "csv", parse_table(tree, text_of(tree.path(path)), path)))
-    readings = numbered(mostly_found(readings))
-    return [reading._replace(sure=4 * len(reading.pairs) >= len(tree.pictures)) for reading in readings]
+                rows = parse_table(tree, text_of(tree.path(path)), path)
+                split = split_of_list(stem_of(path))
+                if split and not any(row.split for row in rows):  # train.csv, val.csv
+                    tables[posixpath.dirname(path), True] += [row._replace(split=split) for row in rows]
+                else:
+                    tables[path, False] = rows
+    readings = numbered(mostly_found([from_rows(tree, "csv", rows) for rows in tables.values()]))
+    return [as_decided(reading, tree) for reading in readings]
 
 
-def with_lists(tree: Tree, reading: Reading) -> Reading:
-    """A reading without splits gets those of lists that name no images for training: valid.txt; the rest is train."""
-    if reading.splits.keys() != {""}:
-        return reading
-    split_of: dict[Path, str] = {}
-    for files in lists_of_splits(tree).values():
-        if not {"train", "trainval"} & files.keys():
-            split_of |= {tree.path(row.image): row.split for row in rows_of_lists(tree, files) if row.image}
-    rest = "train" if "val" in split_of.values() else "trainval"
-    splits: dict[str, list[Pair]] = defaultdict(list)
-    for pair in reading.pairs:
-        splits[split_of.get(pair.image, rest)].append(pair)
-    return reading._replace(splits=in_order(splits)) if len(splits) > 1 and rest in splits else reading
+def as_decided(reading: Reading, tree: Tree) -> Reading:
+    """The reading of a table, which decides if it says the splits, or lists most of the images."""
+    sure = 4 * len(reading.pairs) >= len(tree.pictures)
+    return reading._replace(sure=sure, written="" not in reading.splits)
 
 
 def text_of(path: Path) -> str:
@@ -76,8 +78,9 @@ def text_of(path: Path) -> str:
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise UserError(f"{path}: a list of more than {MAX_BYTES} bytes is not read")
+    encoding = "utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
     try:
-        return content.decode("utf-8-sig")
+        return content.decode(encoding)
     except UnicodeDecodeError:
         raise UserError(f"{path}: not a list: it is no UTF-8 text") from None
 
@@ -86,34 +89,48 @@ def lists_of_splits(tree: Tree) -> dict[str, dict[str, str]]:
     """Folder -> split -> the list in it that is named after the split."""
     lists: dict[str, dict[str, str]] = defaultdict(dict)
     for path in (*tree.with_suffix(".txt"), *tree.with_suffix(".lst")):
-        if split := split_named(stem_of(path)):
+        if split := split_of_list(stem_of(path)):
             lists[posixpath.dirname(path)].setdefault(split, path)
     return lists
 
 
-def lines(tree: Tree, path: str) -> Iterator[str]:
-    """The lines of a list that are not blank."""
-    return filter(None, map(str.strip, text_of(tree.path(path)).splitlines()))
+def split_of_list(stem: str) -> str:
+    """The split that a list is named after: `val`, `test2017`, `train_list`, `val_images`."""
+    role, split, rest = parse_name(stem)
+    others = [word for word in rest if word not in LIST_WORDS]
+    return split if role != "mask" and all(map(YEAR.fullmatch, others)) else ""
 
 
-def rows_of_lists(tree: Tree, files: Mapping[str, str]) -> Iterator[Row]:
-    """A row for each line of several lists, given by their splits."""
-    for split, path in files.items():
-        for line in lines(tree, path):
-            yield row_of_line(tree, posixpath.dirname(path), line, split)
+def numbered_lines(text: str) -> Iterator[tuple[int, str]]:
+    """(number, line) of what is not blank."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            yield number, line.strip()
+
+
+def rows_of_list(tree: Tree, path: str, split: str, text: str) -> list[Row]:
+    """A row for each line of a list; what stands behind # is a comment, unless it is the name of a file."""
+    rows: list[Row] = []
+    for number, line in numbered_lines(text):
+        row = row_of_line(tree, posixpath.dirname(path), line, split)
+        if row.image or row.mask or not line.startswith("#"):
+            rows.append(row._replace(where=f"{path}, line {number}"))
+    return rows
 
 
 def row_of_line(tree: Tree, folder: str, line: str, split: str) -> Row:
     """The image and the mask that a line names; or the image that it, or its first word, names with its mask."""
     for first, second in halves(line):
         if image := picture(tree, folder, first, "image"):
-            return Row(image, picture(tree, folder, second, "mask"), split, first)
+            return Row(image, picture(tree, folder, second, "mask"), split, first, mask_text=second)
     for name in (line, re.split(r"[\s,;]", line)[0]):
         image = picture(tree, folder, name, "image")
-        mask = named(tree, posixpath.splitext(image or name)[0], "mask")
+        is_path = "/" in name.replace("\\", "/") and suffix_of(name) in SUFFIXES  # which means this file and no other
+        mask = "" if is_path and not image else named(tree, without_suffix(image or name), "mask", folder)
         if image or mask:
             return Row(image, "" if mask == image else mask, split, name)
-    return Row("", "", split, line)
+    first, _ = next(halves(line), (line, ""))
+    return Row("", "", split, first)
 
 
 def halves(line: str) -> Iterator[tuple[str, str]]:
@@ -127,22 +144,36 @@ def halves(line: str) -> Iterator[tuple[str, str]]:
 def picture(tree: Tree, folder: str, entry: str, role: Role) -> str:
     """The file that an entry of a list names, by its path or by its name without suffix; empty if there is none."""
     entry = entry.strip()
-    name, suffix = posixpath.splitext(entry)
-    if suffix.lower() not in SUFFIXES:
-        name = entry
-    path = tree.find(entry, folder) if suffix.lower() in SUFFIXES | {".json"} else None
+    name = without_suffix(entry)
+    path = tree.find(entry, folder) if suffix_of(entry) in SUFFIXES | {".json"} else None
     if path or ("/" in name and name != entry):
-        return path or ""
-    return named(tree, name, role)
+        return path or ends_like(tree, entry, role)
+    return named(tree, name, role, folder)
 
 
-def named(tree: Tree, name: str, role: Role) -> str:
-    """The one image or mask of a name without suffix; of several, the one whose folders are named too."""
-    *above, stem = name.strip().replace("\\", "/").split("/")
+def ends_like(tree: Tree, entry: str, role: Role) -> str:
+    """The one image or mask whose path ends like an entry, as where lists begin in the folder of the images."""
+    end = "/" + composed(posixpath.normpath(entry.replace("\\", "/"))).lstrip("/")
+    paths = [path for path in by_name(tree).get((role, stem_of(end)), ()) if f"/{path}".endswith(end)]
+    return paths[0] if len(paths) == 1 else ""
+
+
+def without_suffix(name: str) -> str:
+    """A name or path without the suffix of a picture: `a.png` -> `a`, but `a_1.5m` as it is."""
+    return posixpath.splitext(name)[0] if suffix_of(name) in SUFFIXES else name
+
+
+def named(tree: Tree, name: str, role: Role, folder: str = "") -> str:
+    """The one image or mask of a name without suffix; of several, the one whose folders are named too, or the one that
+    is nearest to the list in `folder`, as where trees with lists stand side by side."""
+    *above, stem = composed(name.strip()).replace("\\", "/").split("/")
     paths = by_name(tree).get((role, stem)) or by_name(tree).get((role, bare(stem)), [])
     above = [folder for folder in above if not parse_name(folder).role]
     if len(paths) > 1 and above:
         paths = [path for path in paths if leads_through(above, path)]
+    while len(paths) > 1 and folder:
+        near = [path for path in paths if path.startswith(f"{folder}/")]
+        paths, folder = near or paths, posixpath.dirname(folder)
     return paths[0] if len(paths) == 1 else ""
 
 
@@ -180,11 +211,20 @@ def parse_table(tree: Tree, text: str, path: str, *, united: bool = False) -> li
         if len(fields) != len(header):
             raise UserError(f"{path}, line {number}: {len(fields)} fields, but {len(header)} columns")
         row_split = split_in(fields[split], f"{path}, line {number}") if split is not None else ""
-        mask_folder = tree.find_folder(fields[mask], folder) if united else None
-        pattern = fields[mask].strip() if united and "*" in fields[mask] else ""  # a mask for each class
-        mask_path = mask_folder or pattern or picture(tree, folder, fields[mask], "mask")
-        rows.append(Row(picture(tree, folder, fields[image], "image"), mask_path, row_split, fields[image].strip()))
+        image_path = picture(tree, folder, fields[image], "image")
+        mask_path = picture(tree, folder, fields[mask], "mask")
+        if united:
+            pattern = fields[mask].strip() if "*" in fields[mask] else ""  # a mask for each class
+            mask_path = tree.find_folder(fields[mask], folder) or mask_path or pattern or shapes_file(fields[mask])
+        where = f"{posixpath.basename(path)}, line {number}"
+        rows.append(Row(image_path, mask_path, row_split, fields[image].strip(), where, fields[mask].strip()))
     return rows
+
+
+def shapes_file(entry: str) -> str:
+    """A text file of polygons, which need not be there for an image without any; nothing for other files."""
+    path = posixpath.normpath(composed(entry.strip()).replace("\\", "/"))
+    return path if suffix_of(path) == ".txt" else ""
 
 
 def column(tree: Tree, role: Role, header: Sequence[str], content: Sequence[Sequence[str]], path: str) -> int:

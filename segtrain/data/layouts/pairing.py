@@ -14,8 +14,8 @@ from .words import Role, file_role, parse_name, split_named
 
 MAX_VARIANTS = 16
 USUAL = 0.8  # share of the names that makes a rule of theirs
-LOSSLESS = {".png", ".bmp", ".gif", ".tif", ".tiff"}
-IMAGE_LIKE = (".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".ppm", ".pgm", ".png", ".gif")
+LOSSLESS = {".png", ".bmp", ".gif", ".tif", ".tiff", ".npy", ".npz"}
+IMAGE_LIKE = (".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".ppm", ".pgm", ".png", ".gif", ".npy", ".npz")
 MARK = re.compile(r"[\W_]+")  # what stands between the words of a name
 LETTER = re.compile(r"[^\W\d_]")
 

@@ -2,11 +2,12 @@
 
 import posixpath
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from ..files.pair import Pair
 from ..files.sbd import MatMask
-from .lists import lines
+from .lists import numbered_lines, text_of
 from .pairing import Placed, paired, stem_of
 from .reading import Reading, Row, as_reading, from_rows, mostly_found, numbered
 from .tree import Tree
@@ -15,7 +16,8 @@ from .words import SPLITS
 
 def voc(tree: Tree) -> list[Reading]:
     """JPEGImages + SegmentationClass, by the lists in ImageSets/Segmentation, as Pascal VOC has them"""
-    return numbered(mostly_found([from_rows(tree, "voc", rows)._replace(sure=True) for rows in voc_rows(tree)]))
+    found = [from_rows(tree, "voc", rows)._replace(sure=True, written=True) for rows in voc_rows(tree)]
+    return numbered(mostly_found(found))
 
 
 def voc_sbd(tree: Tree) -> list[Reading]:
@@ -25,7 +27,7 @@ def voc_sbd(tree: Tree) -> list[Reading]:
         return []
     readings: list[Reading] = []
     for rows in voc_rows(tree):
-        reading = from_rows(tree, "voc_sbd", rows)._replace(sure=True)
+        reading = from_rows(tree, "voc_sbd", rows)._replace(sure=True, written=True)
         added = sbd_pairs(tree, masks, {stem_of(row.text) for row in rows})
         reading.splits.setdefault("train", []).extend(added)
         readings.append(reading)
@@ -40,18 +42,27 @@ def sbd_pairs(tree: Tree, masks: Mapping[str, str], listed: set[str]) -> Iterato
             yield Pair(f"SBD/{stem}", tree.path(image), MatMask(tree.path(masks[stem])))
 
 
-def voc_rows(tree: Tree) -> Iterator[list[Row]]:
-    """A row for each line in the lists of each VOC tree."""
+def voc_rows(tree: Tree) -> list[list[Row]]:
+    """A row for each line in the lists of VOC trees: of all together, but of each year, VOC2007 and VOC2012, apart."""
     end = "ImageSets/Segmentation/train.txt"
+    years: dict[str, list[Row]] = defaultdict(list)
     for path in tree.with_suffix(end):
-        top, folder = path[: -len(end)], posixpath.dirname(path)
-        rows: list[Row] = []
-        listed = [split for split in SPLITS if f"{folder}/{split}.txt" in tree.known]
-        for split in listed:
-            for stem in lines(tree, f"{folder}/{split}.txt"):
-                image, mask = f"{top}JPEGImages/{stem}.jpg", f"{top}SegmentationClass/{stem}.png"
-                rows.append(Row(tree.find(image) or "", tree.find(mask) or "", split, image))
-        yield rows
+        top = path[: -len(end)]
+        year = re.search(r"(?:19|20)\d\d", posixpath.basename(top.rstrip("/")))
+        years[year[0] if year else ""] += rows_of_voc(tree, top, posixpath.dirname(path))
+    return list(years.values())
+
+
+def rows_of_voc(tree: Tree, top: str, folder: str) -> Iterator[Row]:
+    """A row for each line in the lists of one VOC tree; `top` leads to it, `folder` to its lists."""
+    for split in SPLITS:
+        path = f"{folder}/{split}.txt"
+        if path not in tree.known:
+            continue
+        for number, stem in numbered_lines(text_of(tree.path(path))):
+            image, mask = f"{top}JPEGImages/{stem}.jpg", f"{top}SegmentationClass/{stem}.png"
+            image_path, mask_path = tree.find(image) or "", tree.find(mask) or ""
+            yield Row(image_path, mask_path, split, image, f"{path}, line {number}", mask)
 
 
 def cityscapes(tree: Tree) -> list[Reading]:

@@ -18,10 +18,12 @@ MANY = 256  # more numbers than these are no classes
 
 def rank(reading: Reading) -> tuple[int, ...]:
     """Lower is better: the most pairs, then the fewest files left over; what is drawn for people, and what no folder
-    tells, comes last. What is sure comes before all if it leaves nothing over, and what the masks bear out."""
+    tells, comes last. What is sure comes before all if it leaves nothing over, or if the masks bear it
+    out; what a person wrote comes before that."""
     left = len(reading.images) + len(reading.masks)
     return (
         reading.kind != "splits_csv",
+        not reading.written,
         not (reading.content == "fits" or (reading.sure and not left)),
         not reading.sure or left > 0,
         -len(reading.pairs),
@@ -76,7 +78,7 @@ def as_good(other: Reading, best: Reading) -> bool:
     if rank(other) == rank(best):
         return True
     variants = other.kind == best.kind and ":" in other.layout and ":" in best.layout
-    return variants and rank(other)[7:] == rank(best)[7:] and learned(other) == learned(best)
+    return variants and rank(other)[8:] == rank(best)[8:] and learned(other) == learned(best)
 
 
 def learned(reading: Reading) -> set[object]:

@@ -3,9 +3,10 @@
 import posixpath
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from ..files.by_class import ClassMask
@@ -33,6 +34,10 @@ class Reading(NamedTuple):
         unlabelled: Images of a test or val split that has no masks at all, as benchmarks publish it; left out.
         classes: The content of a `classes.yaml`, where the layout itself knows it.
         sure: Whether the layout was made for data like these, or a list tells most of what is there.
+        written: Whether lists that a person wrote say which image is in which split, whatever folders say.
+        missing: A file that a list names and that is not there -> what is to be said of it.
+        unlisted: Pairs that the lists leave out; they are not used.
+        notes: Sentences that a person should read.
     """
 
     layout: str
@@ -42,6 +47,10 @@ class Reading(NamedTuple):
     classes: dict[str, Any] | None = None
     unlabelled: Sequence[Path] = ()
     sure: bool = False
+    written: bool = False
+    missing: Mapping[Path, str] = MappingProxyType({})
+    unlisted: Sequence[Pair] = ()
+    notes: Sequence[str] = ()
     strays: Sequence[Path] = ()
     content: Content = ""
 
@@ -56,12 +65,19 @@ class Reading(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A line of a list: paths below the root, empty where there is no such file; the split; the entry as written."""
+    """A line of a list: paths below the root, empty where there is no such file; the split; the entry as written.
+
+    Attributes:
+        where: The list and the line, for people.
+        mask_text: The mask as the line names it; empty where it names an image alone.
+    """
 
     image: str
     mask: str
     split: str
     text: str
+    where: str = ""
+    mask_text: str = ""
 
 
 def as_reading(
@@ -97,6 +113,7 @@ def named_pairs(tree: Tree, pairs: Pairs) -> dict[str, list[Pair]]:
     """Split -> pairs with names: the folders shared by image and mask and the image's own, if that tells all apart."""
     splits: dict[str, list[Pair]] = defaultdict(list)
     for name, (image, mask) in zip(unique_names(images_of(pairs)), pairs, strict=True):
+        name = tree.as_stored(image.path, name)
         splits[image.split].append(Pair(name, tree.path(image.path), mask_at(tree, mask.path)))
     return in_order(splits)
 
@@ -107,11 +124,34 @@ def mask_at(tree: Tree, path: str) -> Mask:
     return UnitedMask(tree.path(path), tuple(map(tree.path, files))) if files else MaskFile(tree.path(path))
 
 
-def mask_files(mask: Mask) -> list[Path]:
+def files_read(mask: Mask) -> list[Path]:
     """The files that a mask is read from."""
     if isinstance(mask, ClassMask):
         return [file for file, _ in mask.files]
     return list(mask.files) if isinstance(mask, UnitedMask) else [mask.path]
+
+
+def mask_files(reading: Reading) -> set[Path]:
+    """The masks of a reading that are files of their own, as far as is known."""
+    return {pair.mask.path for pair in reading.pairs if isinstance(pair.mask, MaskFile)}
+
+
+def with_masks(reading: Reading, files: Collection[Path], stored: Reading) -> Reading:
+    """The reading of a list with `files` as masks, which hold shapes: each becomes the mask that `stored`, made from
+    these files, has for the image. Images that have nothing there are left over."""
+    masks = {(pair.mask.path, pair.image): pair.mask for pair in stored.pairs}
+    splits: dict[str, list[Pair]] = {split: [] for split in reading.splits}
+    lacking = []
+    for split, pairs in reading.splits.items():
+        for pair in pairs:
+            if pair.mask.path not in files:
+                splits[split].append(pair)
+            elif mask := masks.get((pair.mask.path, pair.image)):
+                splits[split].append(pair._replace(mask=mask))
+            else:
+                lacking.append(pair.image)
+    notes = [*reading.notes, *stored.notes]
+    return reading._replace(splits=splits, images=reading.images + lacking, classes=stored.classes, notes=notes)
 
 
 def with_named_splits(match: Match) -> Match:
@@ -169,18 +209,19 @@ def from_rows(tree: Tree, layout: str, rows: Iterable[Row]) -> Reading:
     """What a list makes of a folder; a line that names the same image again in its split counts once."""
     pairs: dict[tuple[str, str], tuple[Placed, Placed]] = {}
     alone: list[Placed] = []
-    images, masks = [], []
+    missing: dict[Path, str] = {}
     for row in rows:
         image = Placed(row.image, row.split, telling_folders(tree, row.image), "")
-        if row.image and row.mask:
-            pairs[row.split, row.image] = image, image._replace(path=row.mask)
-        elif row.image:
-            alone.append(image)
+        if not row.image:
+            missing[tree.path(row.text)] = f"is in {row.where or 'a list'}, but there is no such image"
         elif row.mask:
-            masks.append(tree.path(row.mask))
+            pairs[row.split, row.image] = image, image._replace(path=row.mask)
         else:
-            images.append(tree.path(row.text))
-    return as_reading(tree, layout, Match(list(pairs.values()), alone, []), images, masks)
+            alone.append(image)
+            if row.mask_text:
+                missing[tree.path(row.image)] = f"has no mask: {row.where} names {row.mask_text}, which is not there"
+    absent = [path for path in missing if path not in {tree.path(image.path) for image in alone}]
+    return as_reading(tree, layout, Match(list(pairs.values()), alone, []), absent)._replace(missing=missing)
 
 
 def telling_folders(tree: Tree, path: str) -> tuple[str, ...]:

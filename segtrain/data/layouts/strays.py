@@ -9,7 +9,7 @@ from ...errors import UserError
 from ..files.images import MAX_PIXELS, opened, shown_size
 from ..files.masks import different_numbers
 from .pairing import stem_of
-from .reading import Reading, mask_files
+from .reading import Reading, files_read
 from .words import listed, tokens
 
 FEW = 3  # strays, or a tenth of the pairs; more are masks that lost their images
@@ -35,7 +35,7 @@ def without_strays(reading: Reading) -> Reading:
     from all masks in size and in kind. What cannot be read, or is like the masks, stays a mask without an image."""
     if not 0 < len(reading.masks) <= max(FEW, len(reading.pairs) // 10):
         return reading
-    masks = list(chain.from_iterable(mask_files(pair.mask) for pair in reading.pairs))
+    masks = list(chain.from_iterable(files_read(pair.mask) for pair in reading.pairs))
     some = masks[:: max(1, len(masks) // LOOKED_AT)]
     kinds = set(filter(None, map(kind_of, some)))
     names = {shape(mask) for mask in masks}

@@ -3,26 +3,30 @@
 import os
 import posixpath
 from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Iterator
-from difflib import get_close_matches
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from unicodedata import normalize
 
+from ...disk import no_folder
 from ...errors import UserError
 from ...text import UNPRINTABLE
-from ..files.coco import Order
+from ..files.arrays import SUFFIXES as ARRAYS
 from ..files.images import SUFFIXES
-from .words import Role, parse_name, splits_beside
+from ..files.polygons import Order
+from .words import Role, file_role, innermost_role, parse_name, splits_beside
 
 MAX_FILES = 5_000_000
 LINK_DEPTH = 3  # links to folders are followed down to here, as in photos/images/train
-PACKED = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"}
 PASSED_OVER = {"__MACOSX", "@eaDir"}  # what a Mac or a NAS leaves behind, besides all that is hidden
 
 
 class Tree:
     """What lies below `root`; hidden files and folders are passed over.
+
+    Names are kept, and sought, in the composed form of Unicode (NFC), since a Mac writes the same letters decomposed;
+    `path` leads to the file as it is stored.
 
     Attributes:
         files: Paths of files below the root, with forward slashes, sorted.
@@ -30,18 +34,21 @@ class Tree:
         folders: Paths of folders below the root, the root itself being "".
         outside: Whether lists may name files outside the root.
         order: The order in which the objects of a COCO file are painted over one another.
+        arrays: Whether NumPy's files in folders of images and masks count as pictures, if no picture has their name.
     """
 
-    def __init__(self, root: Path, *, outside: bool = False, order: Order = "area") -> None:
+    def __init__(self, root: Path, *, outside: bool = False, order: Order = "area", arrays: bool = False) -> None:
         if not root.is_dir():
             raise FileNotFoundError(f"data.root={root}: {no_folder(root)}")
-        self.root, self.outside = root, outside
+        self.root, self.outside, self.arrays = root, outside, arrays
         self.order: Order = order
         self.files: list[str] = []
         self.paths: dict[str, Path] = {}
         self.folders = [""]
-        for path, is_folder in walk(root, "", 0):
+        for path, stored, is_folder in walk(root, "", "", 0):
             (self.folders if is_folder else self.files).append(path)
+            if path != stored:
+                self.paths[path] = root / stored
             if len(self.files) > MAX_FILES:
                 raise UserError(f"{root}: more than {MAX_FILES} files: name the folder of the images alone")
         self.files.sort()
@@ -54,7 +61,24 @@ class Tree:
     @cached_property
     def pictures(self) -> list[str]:
         """The files that are images or masks, by their suffix."""
-        return [path for path in self.files if posixpath.splitext(path)[1].lower() in SUFFIXES]
+        pictures = [path for path in self.files if posixpath.splitext(path)[1].lower() in SUFFIXES]
+        if not self.arrays:
+            return pictures
+        names = {posixpath.splitext(path)[0] for path in pictures}
+        arrays = [path for path in self.role_arrays if posixpath.splitext(path)[0] not in names]
+        return sorted([*pictures, *arrays])
+
+    @cached_property
+    def role_arrays(self) -> list[str]:
+        """NumPy's files that are images or masks by their folder or their name; others may be anything."""
+        arrays: list[str] = []
+        for path in self.files:
+            stem, suffix = posixpath.splitext(path)
+            if suffix.lower() in ARRAYS:
+                folder, _, name = stem.rpartition("/")
+                if file_role(name)[0] or innermost_role(folder.split("/")):
+                    arrays.append(path)
+        return arrays
 
     def below(self, folder: str) -> list[str]:
         """The pictures in a folder and in those below it."""
@@ -98,7 +122,7 @@ class Tree:
 
     def find_folder(self, entry: str, base: str = "") -> str | None:
         """The folder that a list in the folder `base` names."""
-        entry = entry.strip()
+        entry = composed(entry.strip())
         for folder in (base, ""):
             path = posixpath.normpath(posixpath.join(folder, entry))
             if entry and path in self._parts:
@@ -115,53 +139,67 @@ class Tree:
             self.paths[below] = self.root / below
         return self.paths[below]
 
+    def as_stored(self, path: str, name: str) -> str:
+        """A name made of parts of a path, in the form of Unicode in which the file is stored: runs know it by that."""
+        if name.isascii() or self.path(path) == self.root / path:
+            return name
+        return normalize("NFD", name)
+
     def find(self, entry: str, base: str = "") -> str | None:
-        """The file that a list in the folder `base` names: relative to it or to the root, or by an absolute path,
-        of which the end counts if it is of another computer. What lies outside is found with `outside` alone."""
-        entry = entry.strip().replace("\\", "/")
-        if UNPRINTABLE.search(entry):
+        """The file that a list in the folder `base` names: relative to it, to one above it or to the root, or by a path
+        of another computer or folder, of which the end counts. What lies outside is found with `outside` alone."""
+        stored = entry.strip().replace("\\", "/")
+        if UNPRINTABLE.search(stored):
             return None
-        for folder in dict.fromkeys((base, "")):
-            path = posixpath.normpath(posixpath.join(folder, entry))
-            if path in self.known:
-                return path
+        entry, folders = composed(stored), [base]
+        while folders[-1] not in ("", "/"):
+            folders.append(posixpath.dirname(folders[-1]))
+        for name in dict.fromkeys((stored, entry)):  # the first where a folder has both forms of a name
+            for folder in (*folders, ""):
+                path = posixpath.normpath(posixpath.join(folder, name))
+                if path in self.known:
+                    return path
         if self.outside:
-            path = Path(os.path.abspath(self.root / base / entry))
+            path = Path(os.path.abspath(self.path(base) / stored))
             if path.is_file():
                 return path.as_posix()
-        if entry.startswith("/") or entry[1:3] == ":/":
-            end = entry
-            while end:  # from long to short
-                end = end.partition("/")[2]
-                if end in self.known:
-                    return end
+        is_absolute = entry.startswith("/") or entry[1:3] == ":/"
+        end = entry.partition("/")[2]
+        while end and (is_absolute or "/" in end):  # from long to short; a mere name would be that of any folder
+            if end in self.known:
+                return end
+            end = end.partition("/")[2]
         return None
 
 
-def no_folder(root: Path) -> str:
-    """Why there is no folder to list at this path, and what may have been meant."""
-    if root.is_file():
-        unpack = "unpack it, and " if root.suffix.lower() in PACKED else ""
-        return f"this is a file: {unpack}name the folder"
-    reason = f"there is no such folder (seen from {Path.cwd()})"
-    if root.parent.is_dir():
-        siblings = [path.name for path in root.parent.iterdir() if path.is_dir()]
-        for name in get_close_matches(root.name, siblings, n=1):
-            reason += f"; did you mean {root.parent / name}?"
-    return reason
-
-
-def walk(root: Path, below: str, depth: int) -> Iterator[tuple[str, bool]]:
-    """(path below the root, whether it is a folder) of all that is not hidden, depth first."""
-    with os.scandir(root / below) as entries:
+def walk(root: Path, below: str, stored: str, depth: int) -> Iterator[tuple[str, str, bool]]:
+    """(path below the root with composed names, the path as it is stored, whether it is a folder) of all that is not
+    hidden, depth first; `below` and `stored` are the two paths of the folder to begin with."""
+    with os.scandir(root / stored) as entries:
         shown = [entry for entry in entries if not entry.name.startswith(".") and entry.name not in PASSED_OVER]
+    names = names_apart([entry.name for entry in shown])
     for entry in shown:
-        path = f"{below}/{entry.name}" if below else entry.name
+        path = posixpath.join(below, names[entry.name])
+        stored_path = posixpath.join(stored, entry.name)
         if not entry.is_dir():
-            yield path, False
-        elif not entry.is_symlink() or (depth < LINK_DEPTH and not leads_up(root / path)):
-            yield path, True
-            yield from walk(root, path, depth + 1)
+            yield path, stored_path, False
+        elif not entry.is_symlink() or (depth < LINK_DEPTH and not leads_up(root / stored_path)):
+            yield path, stored_path, True
+            yield from walk(root, path, stored_path, depth + 1)
+
+
+def names_apart(stored: Sequence[str]) -> dict[str, str]:
+    """Stored name -> composed name of the files in a folder; those that would then be called the same keep theirs."""
+    names = {name: composed(name) for name in stored}
+    if all(map(str.isascii, stored)):
+        return names
+    numbers = Counter(names.values())
+    return {name: name if numbers[same] > 1 else same for name, same in names.items()}
+
+
+def composed(name: str) -> str:
+    """A name with each letter and its accents as one character, as a keyboard writes it (NFC)."""
+    return name if name.isascii() else normalize("NFC", name)
 
 
 def leads_up(link: Path) -> bool:
@@ -172,3 +210,8 @@ def leads_up(link: Path) -> bool:
 def beside_root(root: Path) -> Path:
     """The place for the description of a data folder that cannot be written to: data/set -> data/set.segtrain"""
     return root.resolve().with_name(f"{root.resolve().name}.segtrain")
+
+
+def below(root: Path, path: Path) -> str:
+    """A path as it is seen from the data folder."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)

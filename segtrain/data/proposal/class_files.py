@@ -3,7 +3,7 @@
 import csv
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from ...errors import UserError
-from ...text import UNPRINTABLE
+from ...text import INVISIBLE, UNPRINTABLE
 from ..classes import MAX_BYTES, MAX_CLASSES, MAX_NAME, ClassTable
 from ..color import Color
 
@@ -61,13 +61,14 @@ class ClassFile(NamedTuple):
     entries: list[Listed]
 
 
-def read_class_file(root: Path) -> ClassFile | None:
+def read_class_file(root: Path, passed_over: Collection[Path] = ()) -> ClassFile | None:
     """The first file that names classes: in `root`, or else in one of the folders below it, two levels deep."""
     for folder in (root, *sorted(root.glob("*/")), *sorted(root.glob("*/*/"))):
         if any(part.startswith(".") for part in folder.relative_to(root).parts):
             continue
         with suppress(OSError):
             paths = [path for path in folder.iterdir() if FILES.fullmatch(path.name.lower()) and path.is_file()]
+            paths = [path for path in paths if path not in passed_over]
             for path in sorted(paths, key=lambda path: (path.suffix not in TABLES, path.name)):
                 entries = entries_in(path)
                 if entries:
@@ -93,12 +94,16 @@ def entries_in(path: Path) -> list[Listed]:
         return []
     if len(entries) > MAX_CLASSES or not all(printable(entry.name) for entry in entries):
         return []
-    return merged(entries)
+    return merged(entry._replace(name=INVISIBLE.sub("", entry.name).strip()) for entry in entries)
 
 
 def printable(name: str) -> bool:
     """Whether this can be the name of a class, which the name of a file cannot."""
-    return 0 < len(name.strip()) <= MAX_NAME and not UNPRINTABLE.search(name) and not FILE_NAME.fullmatch(name)
+    return (
+        0 < len(INVISIBLE.sub("", name).strip()) <= MAX_NAME
+        and not UNPRINTABLE.search(name)
+        and not FILE_NAME.fullmatch(name)
+    )
 
 
 def merged(entries: Iterable[Listed]) -> list[Listed]:

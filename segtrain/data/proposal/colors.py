@@ -5,13 +5,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..color import color_of, unpack
+from ..color import color_of, hex_of, unpack
 from ..survey.facts import MaskFacts
 from .class_files import Listed
 from .color_names import channel_numbers, colour_words, spare_color
 from .levels import NOISE, Histogram, is_soft, peaks
 from .matching import Owners, by_color, by_value, differences, is_void
-from .table import Proposal, table
+from .objects import are_objects, ground_of
+from .table import YELLOW, Proposal, table
 
 MANY = 256  # colours beyond which they are no classes
 VOC_BORDER = 0xE0E0C0  # what Pascal VOC paints between objects
@@ -36,6 +37,8 @@ def propose_colors(masks: Sequence[MaskFacts], listed: Sequence[Listed]) -> Prop
     if problem:
         text = "save the masks without loss, as PNG, with one colour for each class"
         return Proposal(kind, None, [f"{problem}: {text}."])
+    if not lossy and are_objects(masks, histogram, "colors"):
+        return objects_in_colours(histogram)
     notes = []
     if lossy:
         more = len(histogram.pixels) - len(codes)
@@ -45,8 +48,20 @@ def propose_colors(masks: Sequence[MaskFacts], listed: Sequence[Listed]) -> Prop
         notes.append("Palette and colour masks mix, or palettes differ: all are read by their colours (masks: colors).")
     named = named_classes(codes, histogram, listed, len(masks))
     ignore = named.ignore[0] if len(named.ignore) == 1 else named.ignore or None
-    spec = table(named.classes, ignore, "nearest" if lossy else "error", masks="colors")
+    given = {entry.name for entry in listed if entry.color}
+    spec = table(named.classes, ignore, "nearest" if lossy else "error", masks="colors", given=given)
     return Proposal(kind, spec, notes + named.notes)
+
+
+def objects_in_colours(histogram: Histogram) -> Proposal:
+    """Background and one class of all objects, each of which has a colour of its own."""
+    ground = ground_of(histogram)
+    assert ground is not None
+    colors = [list(color_of(code)) for code in sorted(histogram.pixels) if code != ground]
+    objects = {"name": "object", "color": list(YELLOW), "colors": colors}
+    spec = table([{"name": "background", "color": list(color_of(ground))}, objects], masks="colors")
+    note = f"The {len(colors)} colours besides {hex_of(ground)} are numbers of objects, each one connected piece: all "
+    return Proposal("a colour for each object", spec, [f"{note}become one class."])
 
 
 def why_no_classes(codes: Sequence[int], histogram: Histogram, uncounted: int, *, lossy: bool) -> str:

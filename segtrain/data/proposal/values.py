@@ -7,9 +7,11 @@ from ..survey.facts import MaskFacts
 from ..survey.tally import in_coding
 from .class_files import Listed
 from .color_names import spare_color
+from .conventions import choices, conventions, question
 from .levels import INDICES, Histogram, crowds_both_ends, is_soft
 from .matching import VOID_VALUES, Owners, by_value, differences, is_void
-from .table import YELLOW, Proposal, table, two_classes
+from .objects import are_objects, ground_of, ranges
+from .table import YELLOW, Proposal, Spec, table, two_classes
 
 MANY = 256  # values beyond which they are no classes
 
@@ -21,9 +23,8 @@ def propose_values(masks: Sequence[MaskFacts], listed: Sequence[Listed]) -> Prop
     lossy = any(facts.lossy for facts in masks)
     number = len(histogram.pixels)
     small = max(set(histogram.pixels).difference(VOID_VALUES), default=0) <= INDICES
-    if not lossy and is_numbered(masks, number):
-        note = "The values number the objects of each mask; all objects become one class."
-        proposal = Proposal("instance numbers", two_classes([0], ["1-65535"], ("background", "object")), [note])
+    if not lossy and (is_numbered(masks, number) or are_objects(masks, histogram, "values")):
+        proposal = background_and_objects(masks, histogram)
     elif lossy or (not palette and not small and is_soft(histogram)):
         proposal = cut_in_two(histogram, listed, lossy=lossy)
     elif number > MANY:
@@ -31,13 +32,24 @@ def propose_values(masks: Sequence[MaskFacts], listed: Sequence[Listed]) -> Prop
     elif is_bits_and_greys(masks, histogram):
         proposal = Proposal("grey 0/255 and 1-bit", two_classes([0], [1, 255], pair_of_names(listed)), [])
     else:
-        proposal = class_per_value(histogram, palette, listed)
+        proposal = class_per_value(masks, histogram, palette, listed)
         proposal.notes.extend(notes_on_one_value(masks, histogram))
-    if any(facts.channels >= 3 for facts in masks) and proposal.spec is not None:
-        proposal.notes.insert(0, "The masks are stored as RGB, but grey: their grey is read as the value.")
-        spec = table(proposal.spec["classes"], proposal.spec["ignore"], masks="values")
-        return proposal._replace(spec=spec)
+    if any(facts.channels >= 3 for facts in masks):
+        return read_as_grey(proposal)
     return proposal
+
+
+def read_as_grey(proposal: Proposal) -> Proposal:
+    """The proposal for masks that are stored as colours, all of them grey."""
+
+    def with_coding(spec: Spec) -> Spec:
+        return table(spec["classes"], spec["ignore"], masks="values")
+
+    asked = [choice._replace(spec=with_coding(choice.spec)) for choice in proposal.choices]
+    if proposal.spec is None and not asked:
+        return proposal
+    notes = ["The masks are stored as RGB, but grey: their grey is read as the value.", *proposal.notes]
+    return Proposal(proposal.kind, proposal.spec and with_coding(proposal.spec), notes, asked)
 
 
 def palette_of(masks: Sequence[MaskFacts]) -> dict[int, Color]:
@@ -93,10 +105,28 @@ def pair_of_names(listed: Sequence[Listed]) -> tuple[str, str]:
     return dark.name, bright.name
 
 
-def class_per_value(histogram: Histogram, palette: Mapping[int, Color], listed: Sequence[Listed]) -> Proposal:
+def background_and_objects(masks: Sequence[MaskFacts], histogram: Histogram) -> Proposal:
+    """Background and one class of all objects; where not all of their numbers are known, it is all numbers."""
+    number, ground = len(histogram.pixels), ground_of(histogram) or 0
+    values = ["1-65535"]
+    if number <= MANY and not any(facts.rest for facts in masks):
+        values = ranges(ground, histogram)
+    elif ground:
+        values = [f"0-{ground - 1}", f"{ground + 1}-65535"]
+    note = f"The {number - 1} values besides {ground} are numbers of objects: all objects become one class."
+    return Proposal("instance numbers", two_classes([ground], values, ("background", "object")), [note])
+
+
+def class_per_value(
+    masks: Sequence[MaskFacts], histogram: Histogram, palette: Mapping[int, Color], listed: Sequence[Listed]
+) -> Proposal:
     """A class for each value, but for the one that means no class."""
     values = sorted(histogram.pixels)
     owners = by_value(values, palette, listed)
+    kinds = conventions(masks)
+    if kinds and not owners.keys() >= set(values):
+        asked = choices(kinds, values, pair_of_names(listed))
+        return Proposal("values of several kinds", None, [question(kinds, masks)], asked)
     ignore, notes = void_value(values, palette, owners)
     kept = [value for value in values if value != ignore]
     kind = "class index" if is_index(values) else "grey levels"
@@ -113,20 +143,23 @@ def class_per_value(histogram: Histogram, palette: Mapping[int, Color], listed: 
         notes.append("The names of the classes are not known: give them yours.")
     if len(owners) >= len(kept):  # the file fits: classes that no mask shows are classes too
         kept = sorted({*kept, *owners} - {ignore})
-    return Proposal(kind, table(classes_of(kept, palette, owners), ignore), notes)
+    given = {entry.name for entry in owners.values() if entry.color}
+    return Proposal(kind, table(classes_of(kept, palette, owners), ignore, given=given), notes)
 
 
 def classes_of(values: Sequence[int], palette: Mapping[int, Color], owners: Owners) -> list[dict[str, object]]:
-    """Classes with the names of their entries, with which a file from 1 on leaves 0 to all else."""
+    """Classes with the names of their entries, with which a file from 1 on leaves 0 to all else. Either all say their
+    values, or none has to."""
     unnamed = set(values).difference(owners)
     classes = []
     for i, value in enumerate(values):
         name = "other" if owners and unnamed == {0} else f"class_{value}"
         entry = owners.get(value, Listed(name))
         color = entry.color or palette.get(value) or spare_color(i)
-        classes.append({"name": entry.name, "color": list(color)})
-        if value != i:
-            classes[-1]["values"] = [value]
+        classes.append({"name": entry.name, "color": list(color), "values": [value]})
+    if list(values) == list(range(len(values))):  # the position says it
+        for entry in classes:
+            del entry["values"]
     return classes
 
 

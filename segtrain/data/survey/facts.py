@@ -43,6 +43,7 @@ class MaskFacts(FileFacts):
         colours: Index -> 24-bit colour of a palette mask, for the indices that occur.
         counts: Value, palette index or 24-bit colour -> pixels, for up to `MAX_VALUES` or `MAX_COLOURS` of them.
         solid: The pixels among them that equal their neighbours to the right, below and across, or nearly if `lossy`.
+        whole: How many of the numbers have all their pixels in one connected piece; 0 for few numbers, and if `lossy`.
         overlap: Pixels that masks of several classes claim, where each class has its own.
     """
 
@@ -50,6 +51,7 @@ class MaskFacts(FileFacts):
     colours: Mapping[int, int] = field(default_factory=dict)
     counts: Mapping[int, int] = field(default_factory=dict)
     solid: Mapping[int, int] = field(default_factory=dict)
+    whole: int = 0
     overlap: int = 0
 
     @property

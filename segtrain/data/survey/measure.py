@@ -11,13 +11,15 @@ from torch import Tensor
 
 from ...errors import UserError
 from ..color import pack
+from ..files.arrays import is_array
 from ..files.by_class import ClassMask
 from ..files.images import header, is_grey, loaded, opened, orientation, read_image, shown_size
-from ..files.masks import Mask, MaskFile, read_mask
+from ..files.masks import Mask, MaskFile, is_beyond_pillow, read_mask
 from ..files.pair import Pair
 from .facts import ImageFacts, MaskFacts
 
 MAX_VALUES, MAX_COLOURS = 1024, 256  # different ones of a mask that are counted singly: those with the most pixels
+CROWD = 8  # numbers in a mask from which on they may be those of objects
 LOOK = 16  # rows and columns of the thumbnail that two images are compared by
 LOOSE = 8  # how much JPEG may let neighbours differ that were equal
 BITS, COMPRESSION = 258, 259  # tags of a TIFF
@@ -32,7 +34,9 @@ def examine_image(path: Path, max_pixels: int) -> ImageFacts:
         facts.update(height=plain.height, width=plain.width, channels=plain.channels, bits=plain.bits)
         with path.open("rb") as file:
             facts["digest"] = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-        if plain.channels in (1, 3):  # others are beyond Pillow
+        if is_array(path):
+            facts.update(mode="array", format=path.suffix[1:].upper())
+        elif plain.channels in (1, 3):  # others are beyond Pillow
             with opened(path, max_pixels) as image:
                 facts.update(header_facts(image, path))
                 if plain.bits == 8:
@@ -50,8 +54,11 @@ def examine_mask(pair: Pair, max_pixels: int) -> MaskFacts:
     path = pair.mask.path
     try:
         if isinstance(pair.mask, MaskFile):
-            with opened(path, max_pixels) as image:
-                facts.update(header_facts(image, path), lossy=is_lossy(image, path))
+            if is_beyond_pillow(path):
+                facts.update(array_facts(pair.mask, max_pixels), lossy=False)
+            else:
+                with opened(path, max_pixels) as image:
+                    facts.update(header_facts(image, path), lossy=is_lossy(image, path))
             facts.update(number_facts(path, max_pixels, loose=facts["lossy"]))
         else:
             values, facts["overlap"] = painted(pair.mask, max_pixels)
@@ -88,6 +95,13 @@ def header_facts(image: Image.Image, path: Path) -> dict[str, Any]:
         "format": image.format or "",
         "orientation": orientation(image),
     }
+
+
+def array_facts(mask: Mask, max_pixels: int) -> dict[str, Any]:
+    """Likewise of a mask that Pillow does not read, whose numbers are classes however many bits they take."""
+    height, width = mask.size(max_pixels)
+    kind = mask.path.suffix[1:].upper()
+    return {"height": height, "width": width, "channels": 3, "bits": 8, "mode": "array", "format": kind}
 
 
 def bits_of(image: Image.Image, path: Path) -> int:
@@ -151,6 +165,8 @@ def number_facts(path: Path, max_pixels: int, *, loose: bool) -> dict[str, Any]:
     if low < 0 or high >= 1 << 16:
         raise UserError(f"numbers from {low} to {high}: a mask holds whole numbers from 0 to 65535")
     facts = {**counted(mask, MAX_VALUES, alike), "channels": 1}
+    if is_beyond_pillow(path):
+        return {**facts, "bits": 8 if high < 256 else 16}
     with opened(path, max_pixels) as image:
         if image.mode in ("P", "PA"):
             palette = np.array(image.getpalette("RGB") or [0, 0, 0], np.uint8).reshape(-1, 3)
@@ -175,13 +191,34 @@ def counted(codes: np.ndarray, most: int, alike: np.ndarray | None = None) -> di
     is_solid = np.zeros(codes.shape, np.uint32)
     is_solid[:-1, :-1] = equal if alike is None else alike
     keys, number = pixels_of((codes.astype(np.uint32) << 1 | is_solid).ravel())  # the last bit: whether it is solid
-    codes, starts = np.unique(keys >> 1, return_index=True)
+    numbers, starts = np.unique(keys >> 1, return_index=True)
+    whole = in_one_piece(codes) if alike is None and len(numbers) >= CROWD else 0
     pixels = np.add.reduceat(number, starts)
     solid = np.add.reduceat(number * (keys & 1), starts)
     first = np.argsort(-pixels, kind="stable")[:most]
-    names = codes[first].tolist()
+    names = numbers[first].tolist()
     counts = dict(zip(names, pixels[first].tolist(), strict=True))
-    return {"counts": counts, "solid": dict(zip(names, solid[first].tolist(), strict=True))}
+    return {"counts": counts, "solid": dict(zip(names, solid[first].tolist(), strict=True)), "whole": whole}
+
+
+def in_one_piece(codes: np.ndarray) -> int:
+    """How many of the numbers in codes (H, W) have their pixels in one piece, holes or not; corners connect too.
+
+    The pieces less the holes of a number are its Euler number: its pixels, less the pairs of neighbours, plus the
+    squares of four, less those that two pixels share corner to corner. Within a flat place that adds up to nothing.
+    """
+    share = np.ones(codes.shape, np.int8)
+    right, below = codes[:, :-1] == codes[:, 1:], codes[:-1] == codes[1:]
+    falling, rising = codes[:-1, :-1] == codes[1:, 1:], codes[:-1, 1:] == codes[1:, :-1]
+    share[:, :-1] -= right
+    share[:-1] -= below
+    share[:-1, :-1] += right[:-1] & below[:, :-1] & falling
+    share[:-1, :-1] -= falling & ~right[:-1] & ~below[:, :-1]
+    share[:-1, 1:] -= rising & ~right[:-1] & ~below[:, 1:]
+    edges = np.nonzero(share)
+    numbers, which = np.unique(codes[edges], return_inverse=True)
+    euler = np.bincount(which.ravel(), weights=share[edges], minlength=len(numbers))
+    return int((euler <= 1).sum())
 
 
 def pixels_of(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,8 +1,9 @@
-"""Facts that were read before, remembered in a file for all data of this user."""
+"""What was read of files before, remembered in a file for all data of this user."""
 
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict
@@ -10,11 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from ..files.by_class import ClassMask
+from ..files.images import Header
 from ..files.pair import Pair
 from .facts import ImageFacts, MaskFacts
 
-COMMIT = 64  # pairs after which what was read is safe, and another process may write
-FORMAT = 1  # of what is remembered; another number forgets it
+COMMIT = 0.5  # seconds after which what was read is safe, and another process may write
+FORMAT = 3  # of what is remembered; another number forgets it
+TABLES = ("facts", "headers")
+WAIT = 1  # seconds that another process may write
+NAMES = 900  # asked for at once; older versions of SQLite take 999
 
 
 def remembered() -> Path | None:
@@ -26,15 +31,15 @@ def remembered() -> Path | None:
 
 
 class Memory:
-    """Facts in an SQLite file, each with the size and the time of the file that it was read from.
+    """Facts and headers in an SQLite file, each with the size and the time of the files that it was read from.
 
-    Facts with a problem are not kept: what is mended may leave no trace in size or time. Where the file cannot be
-    written or read nothing is remembered, and nothing else changes.
+    What has a problem is not kept: what is mended may leave no trace in size or time. Where the file cannot be written
+    or read nothing is remembered, and nothing else changes.
     """
 
     def __init__(self, path: Path | None) -> None:
         self.path, self.table = path, None
-        self.kept = 0
+        self.committed = time.monotonic()
 
     def __enter__(self) -> "Memory":
         if self.path is not None:
@@ -56,42 +61,82 @@ class Memory:
     @staticmethod
     def _open(path: Path) -> sqlite3.Connection:
         path.parent.mkdir(parents=True, exist_ok=True)
-        table = sqlite3.connect(path, timeout=1)
+        table = sqlite3.connect(path, timeout=WAIT)
         try:
             if table.execute("PRAGMA user_version").fetchone()[0] != FORMAT:
-                table.execute("DROP TABLE IF EXISTS facts")
+                for name in TABLES:
+                    table.execute(f"DROP TABLE IF EXISTS {name}")
                 table.execute(f"PRAGMA user_version = {FORMAT}")
-            table.execute("CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, size, time, content)")
+            for name in TABLES:
+                table.execute(f"CREATE TABLE IF NOT EXISTS {name} (name TEXT PRIMARY KEY, size, time, content)")
         except sqlite3.Error:
             table.close()
             raise
         return table
 
-    def recall(self, pair: Pair) -> tuple[ImageFacts, MaskFacts] | None:
-        """Both, if neither file has changed."""
-        if self.table is None:
-            return None
-        with suppress(sqlite3.Error, OSError, ValueError, TypeError, KeyError):
-            contents = []
-            for name, files in files_of(pair):
-                entry = self.table.execute("SELECT size, time, content FROM facts WHERE name = ?", [name]).fetchone()
-                if not entry or entry[:2] != stamp(files):
-                    return None
-                contents.append(json.loads(entry[2]))
-            return image_facts(contents[0]), mask_facts(contents[1])
-        return None
+    def facts(self, pairs: Sequence[Pair]) -> list[tuple[ImageFacts, MaskFacts] | None]:
+        """Of each pair what is known of image and mask, if neither file has changed."""
+        files: list[tuple[str, list[Path]]] = []
+        for pair in pairs:
+            files.extend(files_of(pair))
+        contents = self._recall("facts", files)
+        both: list[tuple[ImageFacts, MaskFacts] | None] = []
+        for image, mask in zip(contents[::2], contents[1::2], strict=True):
+            facts = None
+            if image is not None and mask is not None:
+                with suppress(ValueError, TypeError, KeyError, AttributeError):
+                    facts = image_facts(json.loads(image)), mask_facts(json.loads(mask))
+            both.append(facts)
+        return both
 
-    def keep(self, pair: Pair, image: ImageFacts, mask: MaskFacts) -> None:
+    def headers(self, pairs: Sequence[Pair]) -> list[Header | None]:
+        """The header of each image whose mask was found to have its size, if neither file has changed."""
+        headers: list[Header | None] = []
+        for content in self._recall("headers", list(map(both_files_of, pairs))):
+            header = None
+            if content is not None:
+                with suppress(ValueError, TypeError):
+                    header = Header(*json.loads(content))
+            headers.append(header)
+        return headers
+
+    def _recall(self, table: str, files: Sequence[tuple[str, Sequence[Path]]]) -> list[str | None]:
+        """What is kept under each name, unless the file, or a file of the pair, has changed."""
+        rows: dict[str, tuple[int, int, str]] = {}
+        with suppress(sqlite3.Error):
+            for start in range(0, len(files) if self.table else 0, NAMES):
+                names = [name for name, _ in files[start : start + NAMES]]
+                marks = ", ".join("?" * len(names))
+                command = f"SELECT name, size, time, content FROM {table} WHERE name IN ({marks})"
+                rows.update((name, row) for name, *row in self.table.execute(command, names))  # type: ignore[union-attr]
+        contents: list[str | None] = []
+        for name, places in files:
+            content = None
+            if name in rows:
+                with suppress(OSError, ValueError):
+                    size, changed, kept = rows[name]
+                    content = kept if (size, changed) == stamp(places) else None
+            contents.append(content)
+        return contents
+
+    def keep_facts(self, pair: Pair, image: ImageFacts, mask: MaskFacts) -> None:
         """Note both, unless one of them has a problem."""
-        if self.table is None or image.problem or mask.problem:
+        if image.problem or mask.problem:
+            return
+        for (name, files), facts in zip(files_of(pair), (image, mask), strict=True):
+            self._keep("facts", name, files, json.dumps(asdict(facts), default=bytes.hex))
+
+    def keep_header(self, pair: Pair, header: Header) -> None:
+        self._keep("headers", *both_files_of(pair), json.dumps(header))
+
+    def _keep(self, table: str, name: str, files: Sequence[Path], content: str) -> None:
+        if self.table is None:
             return
         try:
-            for (name, files), facts in zip(files_of(pair), (image, mask), strict=True):
-                entry = [name, *stamp(files), json.dumps(asdict(facts), default=bytes.hex)]
-                self.table.execute("REPLACE INTO facts VALUES (?, ?, ?, ?)", entry)
-            self.kept += 1
-            if self.kept % COMMIT == 0:
+            self.table.execute(f"REPLACE INTO {table} VALUES (?, ?, ?, ?)", [name, *stamp(files), content])
+            if time.monotonic() - self.committed > COMMIT:
                 self.table.commit()
+                self.committed = time.monotonic()
         except (sqlite3.Error, OSError):  # the disk is full, the file gone: the work goes on without it
             self.table.close()
             self.table = None
@@ -109,10 +154,19 @@ def files_of(pair: Pair) -> tuple[tuple[str, list[Path]], tuple[str, list[Path]]
     return (f"image {image}", [image]), (name, files)
 
 
+def both_files_of(pair: Pair) -> tuple[str, list[Path]]:
+    """(name in the memory, files) of a pair's header."""
+    (image, images), (mask, masks) = files_of(pair)
+    return f"{image} {mask}", images + masks
+
+
 def stamp(files: Sequence[Path]) -> tuple[int, int]:
-    """The sizes of files together, and the time of the last one."""
-    states = [file.stat() for file in files]
-    return sum(state.st_size for state in states), max(state.st_mtime_ns for state in states)
+    """The sizes of files together, and the time of the last one; zeros where there is none."""
+    states = []
+    for file in files:
+        with suppress(FileNotFoundError):  # an image without objects need not have a file that says so
+            states.append(os.stat(file))
+    return sum(state.st_size for state in states), max((state.st_mtime_ns for state in states), default=0)
 
 
 def image_facts(content: dict[str, Any]) -> ImageFacts:

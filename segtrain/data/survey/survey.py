@@ -1,18 +1,17 @@
 """What the files of a data set hold, as numbers: read once, in several processes, and remembered."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from torch.utils.data import Dataset, Subset
-
 from ..files.pair import Pair
-from ..workers import Loader, cores
+from ..workers import cores
 from .facts import ImageFacts, MaskFacts
 from .measure import examine_image, examine_mask
 from .memory import Memory
+from .once import Wanted, read_once
 
-FEW = 24  # pairs that are read before other processes have started
 MAX_READERS = 8
 
 
@@ -50,55 +49,33 @@ def survey(
         cache: A file that is made if it is not there; without it nothing is remembered.
         advance: Called with the number of pairs that are done since it was called last.
     """
-    with Memory(cache) as memory:
-        facts = [memory.recall(pair) for pair in pairs]
-        todo = [index for index, known in enumerate(facts) if known is None]
-        advance(len(pairs) - len(todo))
-        fresh = examined([pairs[index] for index in todo], max_pixels, workers)
-        for index, both in zip(todo, fresh, strict=True):
-            memory.keep(pairs[index], *both)
-            facts[index] = both
-            advance(1)
+    wanted = Wanted(
+        read=partial(examine, max_pixels=max_pixels),
+        recall=Memory.facts,
+        keep=keep_facts,
+        few=24,
+        at_once=4,
+    )
+    facts = read_once(pairs, wanted, workers=workers, cache=cache, advance=advance)
     images, masks = {}, {}
     for pair, both in zip(pairs, facts, strict=True):
-        assert both is not None
         images[pair.image], masks[pair.mask.name] = both
     return Survey(images, masks)
+
+
+def examine(pair: Pair, max_pixels: int) -> tuple[ImageFacts, MaskFacts]:
+    """The facts of an image and of its mask."""
+    return examine_image(pair.image, max_pixels), examine_mask(pair, max_pixels)
+
+
+def keep_facts(memory: Memory, pair: Pair, facts: tuple[ImageFacts, MaskFacts]) -> None:
+    memory.keep_facts(pair, *facts)
 
 
 def unknown(pairs: Sequence[Pair], cache: Path | None) -> list[Pair]:
     """The pairs that `survey` would have to read."""
     with Memory(cache) as memory:
-        return [pair for pair in pairs if not memory.recall(pair)]
-
-
-class Examined(Dataset[tuple[ImageFacts, MaskFacts]]):
-    """Index -> the facts of a pair."""
-
-    def __init__(self, pairs: Sequence[Pair], max_pixels: int) -> None:
-        self.pairs, self.max_pixels = pairs, max_pixels
-
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    def __getitem__(self, index: int) -> tuple[ImageFacts, MaskFacts]:
-        pair = self.pairs[index]
-        return examine_image(pair.image, self.max_pixels), examine_mask(pair, self.max_pixels)
-
-
-def examined(pairs: Sequence[Pair], max_pixels: int, workers: int) -> Iterator[tuple[ImageFacts, MaskFacts]]:
-    """The facts of each pair, in order."""
-    dataset = Examined(pairs, max_pixels)
-    few = min(FEW, len(pairs)) if workers > 0 else len(pairs)
-    for index in range(few):
-        yield dataset[index]
-    if few < len(pairs):
-        loader = Loader(Subset(dataset, range(few, len(pairs))), batch_size=4, collate_fn=list, num_workers=workers)
-        try:
-            for batch in loader:
-                yield from batch
-        finally:
-            loader.stop()
+        return [pair for pair, known in zip(pairs, memory.facts(pairs), strict=True) if known is None]
 
 
 def readers() -> int:

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from segtrain.data import Augment, DataModule, FolderData
+from segtrain.errors import UserError
 
 AUGMENT = {"scale": [0.5, 2.0], "flip": 0.5, "brightness": 0.2, "contrast": 0.2, "saturation": 0.2, "hue": 0.05}
 
@@ -19,7 +20,7 @@ def data(folder: Callable[..., Path]) -> Callable[..., DataModule]:
 
     def opened(**changes: object) -> DataModule:
         settings = {"crop": [8, 10], "batch_size": 4, "workers": 0, "augment": Augment(**AUGMENT), "seed": 0}
-        module = FolderData(root=str(root), classes=None, **settings | changes)
+        module = FolderData(root=str(root), **{"classes": None} | settings | changes)
         module.trainer = SimpleNamespace(global_rank=0, world_size=1, accumulate_grad_batches=1)
         return module
 
@@ -34,6 +35,31 @@ def test_a_training_batch_holds_what_the_contract_says(data: Callable[..., DataM
         "key": ((4,), torch.int64),
         "color": ((4, 3, 4), torch.float32),
     }
+
+
+SIDES = {"ignore": 255, "classes": [{"name": "left_eye"}, {"name": "right_eye"}]}
+
+
+@pytest.mark.parametrize("rare", [0.0, 1.0])
+def test_a_flip_makes_the_left_of_something_its_right(data: Callable[..., DataModule], rare: float):
+    settings = AUGMENT | {"flip": 1.0, "rare": rare}
+
+    def mask(**changes: object) -> torch.Tensor:
+        module = data(classes=SIDES, augment=Augment(**settings | changes))
+        return next(iter(module.train_dataloader()))["mask"]
+
+    plain = mask()
+    exchanged = torch.where(plain == 255, plain, 1 - plain)
+    assert {0, 1, 255} == set(plain.unique().tolist())
+    for pairs in (None, [["right_eye", "left_eye"]], [[0, 1]]):
+        assert torch.equal(mask(flip_pairs=pairs), exchanged)
+    assert torch.equal(mask(flip_pairs=[]), plain)
+    assert torch.equal(mask(flip_pairs=None, flip=0.0), mask(flip_pairs=[], flip=0.0))
+
+
+def test_pairs_of_classes_that_are_not_there_are_refused_at_once(data: Callable[..., DataModule]):
+    with pytest.raises(UserError, match=r"augment.flip_pairs: there is no class left_ear"):
+        data(classes=SIDES, augment=Augment(**AUGMENT, flip_pairs=[["left_ear", "right_eye"]]))
 
 
 def test_workers_change_nothing(data: Callable[..., DataModule]):

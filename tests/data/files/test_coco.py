@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from segtrain.data import FolderData
-from segtrain.data.files import coco
-from segtrain.data.files.coco import CocoMask, CocoObject, compact, decode, fill, unpacked
+from segtrain.data.files import polygons
+from segtrain.data.files.coco import decode, shape_of, unpacked
+from segtrain.data.files.polygons import Drawn, PaintedMask, fill
 from segtrain.data.layouts.choice import open_folder
 
 SQUARE = [1.0, 1.0, 4.0, 1.0, 4.0, 3.0, 1.0, 3.0]  # of 3 x 2 pixels
@@ -188,7 +189,24 @@ def test_a_description_may_name_the_json_file_as_the_mask(annotated: Write):
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a claimed size": ({"images": {"height": 10**6, "width": 10**6}}, "is 1000000 x 1000000 pixels, but its image"),
-    "a box alone": ({"annotations": [{"image_id": 1, "category_id": 7, "segmentation": []}]}, "without polygon"),
+    "a box among polygons": (
+        {"annotations": [{"image_id": i, "category_id": 7, "segmentation": [[SQUARE], []][i % 2]} for i in (1, 2)]},
+        "without polygon",
+    ),
+    "two points": (
+        {"annotations": [{"image_id": 1, "category_id": 7, "segmentation": [[1, 1, 2, 2]]}]},
+        "a polygon of 2 points",
+    ),
+    "two categories of one id": (
+        {"categories": [{"id": 7, "name": "cat"}, {"id": "7", "name": "dog"}]},
+        "the categories 'dog' and 'cat' have one id, '7'",
+    ),
+    "two images of one id": ({"images": {"id": 1}}, "two images have the id '1'"),
+    "annotations of other images": (
+        {"annotations": [{"image_id": 9, "category_id": 7, "segmentation": [SQUARE]}]},
+        "no annotation belongs to an image: no image has the id of the first, '9'",
+    ),
+    "an image that is listed twice": ({"images": {"file_name": "1.png"}}, "1.png is listed twice: keep one entry"),
     "words as a polygon": (
         {"annotations": [{"image_id": 1, "category_id": 7, "segmentation": [["a"]]}]},
         "without poly",
@@ -203,7 +221,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a category that is not listed": (
         {"annotations": [{"image_id": 1, "category_id": 8, "segmentation": [SQUARE]}]},
-        "category 8, which is not",
+        "category '8', which is not",
     ),
     "damaged run lengths": (
         {"annotations": [{"image_id": 1, "category_id": 7, "segmentation": {"size": [4, 6], "counts": "6X"}}]},
@@ -220,6 +238,102 @@ def test_what_cannot_be_is_refused_in_one_line(annotated: Write, changes: dict[s
     root = annotated(annotations, **changes)
     with pytest.raises(ValueError, match=problem):
         opened(root).source("train").read_mask(0)
+
+
+def test_boxes_alone_are_no_masks(annotated: Write):
+    root = annotated([{"image_id": 1, "category_id": 7, "bbox": [1, 1, 3, 2], "segmentation": []}])
+    with pytest.raises(FileNotFoundError, match="COCO boxes, which are no masks"):
+        open_folder(root)
+
+
+@pytest.mark.parametrize("number", ["1", 1.0])
+def test_an_id_may_be_written_as_text_or_as_a_fraction(annotated: Write, number: object):
+    root = annotated([{"image_id": number, "category_id": "7", "segmentation": [SQUARE]}])
+    assert opened(root).source("train").read_mask(0).sum() == 6
+
+
+def test_the_project_that_roboflow_lists_among_its_categories_is_no_class(annotated: Write):
+    names = [
+        {"id": 0, "name": "my-pets", "supercategory": "none"},
+        {"id": 1, "name": "cat", "supercategory": "my-pets"},
+        {"id": 2, "name": "dog", "supercategory": "my-pets"},
+    ]
+    data = opened(annotated([{"image_id": 1, "category_id": 2, "segmentation": [SQUARE]}], categories=names))
+    assert data.classes.names == ("background", "cat", "dog")
+    assert data.source("train").read_mask(0).unique(return_counts=True)[1].tolist() == [18, 6]
+    assert int(data.source("train").read_mask(0).max()) == 2
+    data = opened(annotated([{"image_id": 1, "category_id": 0, "segmentation": [SQUARE]}], categories=names))
+    assert data.classes.names == ("background", "my-pets", "cat", "dog")  # it has an object
+
+
+def test_a_category_without_objects_is_a_class_unless_it_is_the_kind_of_others(annotated: Write):
+    names = [{"id": 7, "name": "cat", "supercategory": "cat"}, {"id": 9, "name": "dog", "supercategory": "animal"}]
+    assert opened(annotated(categories=names)).classes.names == ("background", "cat", "dog")
+
+
+ELSEWHERE = {
+    "a mark in front": "images/0123abcd-{}.png",
+    "an upload": "../../label-studio/data/media/upload/3/0123abcd-{}.png",
+    "backslashes": "..\\..\\label-studio\\data\\media\\upload\\3\\{}.png",
+    "an absolute path": "/home/someone/photos/{}.png",
+    "a drive": "C:\\Users\\Some One\\{}.png",
+    "an address": "https://example.com/photos/{}.png",
+    "an address of a local file": "/data/local-files/?d=photos/{}.png",
+    "a bucket": "s3://bucket/photos/{}.png",
+    "escapes": "photos/%7B{}%7D.png",
+}
+
+
+@pytest.mark.parametrize("name", ELSEWHERE.values(), ids=ELSEWHERE)
+def test_file_names_of_another_computer_are_found_by_their_ends(annotated: Write, name: str):
+    root = annotated()
+    for path in (root / "annotations").iterdir():
+        content = json.loads(path.read_text())
+        for entry in content["images"]:
+            entry["file_name"] = name.format(entry["id"])
+        path.write_text(json.dumps(content))
+    if "%" in name:
+        for path in root.glob("*2017/*.png"):
+            path.rename(path.with_stem(f"{{{path.stem}}}"))
+    data = opened(root)
+    assert {split: len(source) for split, source in data.splits.items()} == {"train": 2, "val": 2}
+    assert data.source("train").read_mask(0).sum() == 6
+    (note,) = data.folder.reading.notes
+    assert note.startswith("4 images lie elsewhere than their file_name says, such as ")
+
+
+def test_a_mark_in_front_of_the_image_or_of_its_entry_may_be_lacking(annotated: Write):
+    root = annotated()
+    for path in root.glob("*2017/*.png"):
+        path.rename(path.with_stem(f"0123abcd-{path.stem}"))
+    data = opened(root)
+    assert {split: len(source) for split, source in data.splits.items()} == {"train": 2, "val": 2}
+
+
+def test_one_image_is_not_taken_for_two(annotated: Write):
+    root = annotated(images={"file_name": "1.png"})
+    path = root / "annotations/instances_train2017.json"
+    content = json.loads(path.read_text())
+    content["images"][1]["file_name"] = "night/1.png"
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"1\.png is listed twice"):
+        open_folder(root)
+
+
+def test_annotations_of_images_that_are_not_listed_are_counted(annotated: Write):
+    objects = [{"image_id": i, "category_id": 7, "segmentation": [SQUARE]} for i in (1, 8, 9)]
+    assert open_folder(annotated(objects)).reading.notes == [
+        "4 annotations belong to no image that is listed, and are not used"
+    ]
+
+
+def test_a_turned_photo_that_was_annotated_as_it_is_stored_is_named(annotated: Write):
+    root = annotated()
+    exif = Image.Exif()
+    exif[274] = 8
+    Image.new("RGB", (6, 4)).save(root / "train2017/1.png", exif=exif)
+    with pytest.raises(ValueError, match=r"6 x 4 pixels, but its image .* is 4 x 6: its EXIF orientation \(8\)"):
+        opened(root).source("train")
 
 
 def test_images_outside_the_root_are_not_found(annotated: Write):
@@ -241,13 +355,13 @@ def test_a_damaged_json_file_is_named(annotated: Write):
 
 
 def test_a_polygon_that_crosses_too_many_rows_is_refused(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(coco, "MAX_CROSSINGS", 100)
+    monkeypatch.setattr(polygons, "MAX_CROSSINGS", 100)
     with pytest.raises(ValueError, match="cross 104 rows, more than 100"):
         filled([(0, 0), (1, 13)] * 4, 13, 4)
 
 
 def test_the_largest_value_decides_the_type(tmp_path: Path):
     Image.new("RGB", (6, 4)).save(tmp_path / "1.png")
-    mask = CocoMask(tmp_path / "a.json", tmp_path / "1.png", None, [CocoObject(300, compact([SQUARE]))], "area")
+    mask = PaintedMask(tmp_path / "a.json", tmp_path / "1.png", None, [Drawn(300, shape_of([SQUARE]))], "area")
     painted = mask.read(100, None)
     assert (painted.dtype, painted.max()) == (np.uint16, 300)

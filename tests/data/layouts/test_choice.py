@@ -5,6 +5,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 from hypothesis import given, settings
@@ -587,3 +588,21 @@ def test_no_tree_is_an_error_and_no_file_is_used_twice(names: list[tuple[str, ..
 
 def test_every_layout_says_what_it_looks_for():
     assert all(layout.__doc__ for layout in LAYOUTS.values())
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC"), ("NFD", "NFD")], ids="-".join)
+@pytest.mark.parametrize("how", ["pairing", "splits.csv", "lists"])
+def test_composed_and_decomposed_letters_are_the_same(tmp_path: Path, forms: tuple[str, str], how: str):
+    words = ["Gr\u00fcn", "Stra\u00dfe \u00e9", "\u00dcbung", "\u00e8"]
+    for word in words:
+        tree(tmp_path, f"images/{normalize(forms[0], word)}.jpg", f"masks/{normalize(forms[1], word)}.png")
+    if how == "splits.csv":
+        rows = [f"images/{word}.jpg,masks/{word}.png,{'val' if word < 'H' else 'train'}\n" for word in words]
+        write(tmp_path / "splits.csv", "image,mask,split\n" + "".join(rows))
+    if how == "lists":
+        write(tmp_path / "train.txt", "\n".join(normalize("NFD", word) for word in words[1:]))
+        write(tmp_path / "val.txt", words[0])
+    reading = best(tmp_path)
+    assert numbers(reading) == ({"": 4} if how == "pairing" else {"train": 3, "val": 1})
+    assert all(pair.image.exists() and pair.mask.path.exists() for pair in reading.pairs)
+    assert {pair.name for pair in reading.pairs} == {normalize(forms[0], word) for word in words}

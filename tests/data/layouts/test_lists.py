@@ -11,13 +11,13 @@ from segtrain.data.layouts.lists import (
     column,
     csv_table,
     halves,
-    lines,
     lists_of_splits,
     named,
+    numbered_lines,
     parse_table,
     picture,
     row_of_line,
-    rows_of_lists,
+    rows_of_list,
     split_in,
     text_of,
 )
@@ -37,6 +37,8 @@ def test_a_list_is_utf8_with_or_without_a_mark_at_its_start(tmp_path: Path):
     (tmp_path / "train.txt").write_bytes("\ufeffbäume\n".encode())
     assert text_of(tmp_path / "train.txt") == "bäume\n"
     (tmp_path / "train.txt").write_bytes("bäume\n".encode())
+    assert text_of(tmp_path / "train.txt") == "bäume\n"
+    (tmp_path / "train.txt").write_bytes("\ufeffbäume\n".encode("utf-16-le"))  # PowerShell
     assert text_of(tmp_path / "train.txt") == "bäume\n"
 
 
@@ -63,9 +65,9 @@ def test_a_list_may_be_long_but_not_endless(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_lists_that_are_named_after_a_split_are_found_in_their_folders(grow: Grow):
-    tree = grow("train.txt", "lists/val.lst", "lists/test2017.txt", "notes.txt", "train_images.txt", "val.csv")
+    tree = grow("train_list.txt", "lists/val.lst", "lists/test2017.txt", "notes.txt", "train_masks.txt", "val.csv")
     assert lists_of_splits(tree) == {
-        "": {"train": "train.txt"},
+        "": {"train": "train_list.txt"},
         "lists": {"test": "lists/test2017.txt", "val": "lists/val.lst"},
     }
 
@@ -74,8 +76,17 @@ def test_of_two_lists_of_a_split_the_first_counts(grow: Grow):
     assert lists_of_splits(grow("train.txt", "train.lst", "training.txt")) == {"": {"train": "train.txt"}}
 
 
-def test_blank_lines_are_none(grow: Grow):
-    assert list(lines(grow(**{"train.txt": "\n  a \r\n\t\nb c\n"}), "train.txt")) == ["a", "b c"]
+def test_blank_lines_are_none():
+    assert list(numbered_lines("\n  a \r\n\t\nb c\n")) == [(2, "a"), (4, "b c")]
+
+
+def test_what_stands_behind_a_hash_is_a_comment_unless_it_is_a_file(grow: Grow):
+    tree = grow(*PAIRS, "#3.jpg")
+    rows = rows_of_list(tree, "train.txt", "train", "# all of them\n1\n\n#3\n")
+    assert [(row.image, row.where) for row in rows] == [
+        ("images/1.jpg", "train.txt, line 2"),
+        ("#3.jpg", "train.txt, line 4"),
+    ]
 
 
 HALVES = {
@@ -128,12 +139,13 @@ LINES = {
 def test_a_line_names_an_image_and_its_mask(grow: Grow, line: str, row: tuple[str, str, str], folder: str):
     path = f"{folder}train.txt"
     tree = grow(*PAIRS, "images/a b.jpg", "masks/a b.png", **{path: f"{line}\n"})
-    assert list(rows_of_lists(tree, {"train": path})) == [Row(row[0], row[1], "train", row[2])]
+    assert [row[:4] for row in rows_of_list(tree, path, "train", f"{line}\n")] == [(row[0], row[1], "train", row[2])]
 
 
 def test_a_name_is_sought_beside_the_list_first(grow: Grow):
     tree = grow("1.jpg", "a/1.jpg", "a/1_mask.png", **{"a/val.txt": "1.jpg 1_mask.png"})
-    assert list(rows_of_lists(tree, {"val": "a/val.txt"})) == [Row("a/1.jpg", "a/1_mask.png", "val", "1.jpg")]
+    (row,) = rows_of_list(tree, "a/val.txt", "val", "1.jpg 1_mask.png")
+    assert row == Row("a/1.jpg", "a/1_mask.png", "val", "1.jpg", "a/val.txt, line 1", "1_mask.png")
 
 
 def test_one_name_is_an_image_a_mask_or_nothing(grow: Grow):
@@ -198,7 +210,7 @@ def test_folders_and_words_say_which_pictures_are_masks(grow: Grow):
 
 # --- tables -----------------------------------------------------------------------------------------------------------
 
-FIRST = [Row("images/1.jpg", "masks/1.png", "train", "images/1.jpg")]
+FIRST = [("images/1.jpg", "masks/1.png", "train", "images/1.jpg")]
 TABLES = {
     "commas": "image,mask,split\nimages/1.jpg,masks/1.png,train\n",
     "semicolons": "image;mask;split\nimages/1.jpg;masks/1.png;train\n",
@@ -221,9 +233,9 @@ def test_a_table_has_columns_for_images_masks_and_splits(grow: Grow, text: str):
 def test_a_row_keeps_what_stands_for_the_image(grow: Grow):
     text = "image,mask\n 1 ,1\nimages/9.jpg,masks/1.png\n1,\n"
     assert parse_table(grow(*PAIRS), text, "table.csv") == [
-        Row("images/1.jpg", "masks/1.png", "", "1"),
-        Row("", "masks/1.png", "", "images/9.jpg"),
-        Row("images/1.jpg", "", "", "1"),
+        Row("images/1.jpg", "masks/1.png", "", "1", "table.csv, line 2", "1"),
+        Row("", "masks/1.png", "", "images/9.jpg", "table.csv, line 3", "masks/1.png"),
+        Row("images/1.jpg", "", "", "1", "table.csv, line 4", ""),
     ]
 
 
@@ -253,7 +265,7 @@ def test_a_table_that_cannot_be_understood_is_an_error_that_names_its_line(grow:
 
 def test_a_table_in_the_folder_is_read(grow: Grow):
     tree = grow(*PAIRS, **{"t.csv": "\ufeffimage,mask,split\nimages/1.jpg,masks/1.png,train\n"})
-    assert parse_table(tree, text_of(tree.root / "t.csv"), "t.csv") == FIRST
+    assert [row[:4] for row in parse_table(tree, text_of(tree.root / "t.csv"), "t.csv")] == FIRST
 
 
 def test_a_folder_stands_for_a_mask_on_request_alone(grow: Grow):

@@ -233,8 +233,9 @@ def test_the_lines_of_a_list_are_pairs_and_what_is_left_over(grow: Grow):
         ],
     )
     assert (reading.layout, names(reading)) == ("listed", {"train": ["1"]})
-    assert below(tree, reading.images) == ["images/2.jpg", "images/4.jpg"]
-    assert below(tree, reading.masks) == ["masks/3.png"]
+    assert below(tree, reading.images) == ["3", "images/2.jpg", "images/4.jpg"]
+    assert reading.masks == []  # what is lacking is the image that the line names
+    assert below(tree, reading.missing) == ["3", "images/4.jpg"]
 
 
 def test_an_image_counts_once_in_a_split_and_the_last_line_wins(grow: Grow):

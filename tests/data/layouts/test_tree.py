@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 
@@ -95,7 +96,7 @@ FOUND = {
     "C:\\data\\2.png": "2.png",
     "/home/someone/1.png": "1.png",
     "/home/someone/a/3.png": None,
-    "home/someone/a/1.png": None,
+    "home/someone/a/1.png": "a/1.png",
 }
 
 
@@ -157,8 +158,34 @@ def test_a_link_to_nothing_is_a_file_that_cannot_be_read(grow: Grow):
 
 def test_a_walk_says_which_are_folders(grow: Grow):
     root = grow("a/1.png").root
-    assert list(walk(root, "", 0)) == [("a", True), ("a/1.png", False)]
-    assert list(walk(root, "a", 1)) == [("a/1.png", False)]
+    assert list(walk(root, "", "", 0)) == [("a", "a", True), ("a/1.png", "a/1.png", False)]
+    assert list(walk(root, "a", "a", 1)) == [("a/1.png", "a/1.png", False)]
+
+
+GREEN = {form: normalize(form, "gr\u00fcn") for form in ("NFC", "NFD")}
+
+
+@pytest.mark.parametrize("form", GREEN)
+def test_names_are_composed_and_lead_to_the_files_as_they_are_stored(grow: Grow, form: str):
+    stored = f"{GREEN[form]}/{GREEN[form]}.png"
+    tree = grow(stored, f"{GREEN[form]}/a.txt")
+    name = f"{GREEN['NFC']}/{GREEN['NFC']}.png"
+    assert (tree.files, tree.folders) == ([f"{GREEN['NFC']}/a.txt", name], ["", GREEN["NFC"]])
+    assert tree.path(name) == tree.root / stored
+    assert tree.path(name).exists()
+    assert tree.path(GREEN["NFC"]).is_dir()
+    assert tree.as_stored(name, GREEN["NFC"]) == GREEN[form]
+    assert all(tree.find(f"{GREEN[f]}/{GREEN[f]}.png") == name for f in GREEN)
+    assert all(tree.find(f"{GREEN[f]}.png", GREEN["NFC"]) == name for f in GREEN)
+    assert all(tree.find_folder(GREEN[f]) == GREEN["NFC"] for f in GREEN)
+
+
+def test_two_forms_of_a_name_in_one_folder_stay_two_files(grow: Grow):
+    names = [f"{GREEN[form]}.png" for form in GREEN]
+    tree = grow(*names, "\u00e9.png")
+    assert tree.known == {*names, "\u00e9.png"}
+    assert [tree.find(name) for name in names] == names
+    assert [tree.path(name) for name in names] == [tree.root / name for name in names]
 
 
 def test_more_files_than_any_data_set_has_are_refused(grow: Grow, monkeypatch: pytest.MonkeyPatch):

@@ -294,3 +294,17 @@ def test_masks_for_each_class_are_known_by_their_files_and_values(tmp_path: Path
     assert (facts(1, 2).counts, facts(1, 2).overlap) == ({0: 10, 2: 10}, 0)
     files[0].unlink()
     assert "x_car.png: there is no such file" in facts(1, 2).problem
+
+
+def test_numbers_in_one_piece_are_counted_where_there_are_many(tmp_path: Path):
+    mask = np.zeros((40, 40), np.uint8)
+    for number in range(1, 10):
+        top, left = 12 * ((number - 1) // 3), 12 * ((number - 1) % 3)
+        mask[top : top + 8, left : left + 8] = number
+    mask[2:5, 2:5] = 0  # a hole: still one piece
+    assert mask_facts(saved(tmp_path / "x.png", mask)).whole == 10
+    mask[8, 8] = 1  # corner to corner
+    assert mask_facts(saved(tmp_path / "x.png", mask)).whole == 10
+    mask[39, 39] = mask[39, 37] = 2
+    assert mask_facts(saved(tmp_path / "x.png", mask)).whole == 9
+    assert mask_facts(saved(tmp_path / "x.png", np.minimum(mask, 5))).whole == 0

@@ -1,0 +1,70 @@
+"""Several ways to read a folder: what each of them holds, for a person to choose."""
+
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+from ..data.classes import ClassTable
+from ..data.layouts.choice import OpenFolder
+from ..data.layouts.contents import rivals
+from ..data.layouts.reading import Reading
+from ..data.layouts.tree import below, beside_root
+from ..data.proposal.proposal import propose
+from ..data.survey.memory import remembered
+from ..data.survey.survey import survey
+from ..data.survey.tally import tally
+from .mark import examples
+
+SAMPLES = 24  # masks of a reading that are read to say what they hold
+
+
+class Rivals(NamedTuple):
+    """Other readings of the same images: those with masks that hold the same, and those that hold other things."""
+
+    same: list[Reading]
+    different: list[Reading]
+
+
+class Held(NamedTuple):
+    """What the masks of a reading hold."""
+
+    reading: Reading
+    example: str  # a mask
+    kind: str  # how the masks say their classes, in words
+    masks: int  # that were looked at
+    shares: list[tuple[str, float]]  # class and its share of their pixels; none where no classes can be proposed
+
+
+def rivals_of(folder: OpenFolder, layout: str | None) -> Rivals:
+    """The other readings that the setting `layout` leaves possible for the same images. None holds other things where
+    the class table in the folder says which masks are meant."""
+    taken, others = folder.reading, folder.readings
+    if layout is not None:
+        others = [reading for reading in others if reading.kind == layout and taken.layout != layout]
+    same, different = rivals(taken, others)
+    return Rivals(same, [] if is_described(folder) else different)
+
+
+def is_described(folder: OpenFolder) -> bool:
+    """Whether `check` proposed the class table of the folder for the masks of the reading."""
+    masks = {pair.mask.path for pair in folder.reading.pairs}
+    for path in (folder.root / "classes.yaml", beside_root(folder.root) / "classes.yaml"):
+        if path.is_file():
+            return any(folder.root / name in masks for name in examples(path))
+    return False
+
+
+def held_by(reading: Reading, root: Path, max_pixels: int) -> Held:
+    """What a few masks of a reading hold."""
+    pairs = reading.pairs[:: max(1, len(reading.pairs) // SAMPLES)][:SAMPLES]
+    masks = survey(pairs, max_pixels=max_pixels, workers=0, cache=remembered()).usable_masks(pairs)
+    example, proposal = below(root, pairs[0].mask.path), propose(masks)
+    spec = proposal.spec or (proposal.choices[-1].spec if proposal.choices else None)
+    if spec is None:
+        return Held(reading, example, proposal.kind, len(masks), [])
+    table, pixels = ClassTable.from_spec(spec), Counter[int]()
+    for facts in masks:
+        pixels.update(tally(facts, table).classes)
+    total = max(pixels.total(), 1)
+    shares = [(name, pixels[index] / total) for index, name in enumerate(table.names)]
+    return Held(reading, example, proposal.kind, len(masks), shares)

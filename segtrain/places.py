@@ -1,0 +1,90 @@
+"""The files and folders that settings name, looked for before torch is imported, which takes seconds."""
+
+import glob
+from collections import Counter
+from collections.abc import Mapping
+from difflib import get_close_matches
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from .disk import no_folder
+from .runs.folder import checkpoint_file, checkpoint_of
+from .runs.resume import resumable
+
+SHOWN, LOOKED_AT = 4, 10_000  # kinds of files in a message, and the files that are looked at for it
+
+
+def refuse_absent(settings: Mapping[str, Any]) -> None:
+    """Raises an error for a path among the settings of any command at which there is nothing."""
+    named = {name: value for name, value in settings.items() if isinstance(value, str)}
+    if {"run", "checkpoint"} <= settings.keys():
+        checkpoint_file(named.get("run"), named.get("checkpoint"))
+    if "resume" in named:
+        resumable(named["resume"])
+    if "init" in named and not Path(named["init"]).is_file():
+        checkpoint_of(named["init"], "best", "init")
+    refuse_no_root(settings.get("data"))
+    if "images" in named:
+        refuse_no_images(named["images"])
+
+
+def refuse_no_root(data: Any) -> None:
+    """Raises FileNotFoundError for a data folder that is not there; of public data, the data set says what to do."""
+    if not isinstance(data, Mapping) or data.get("origin") is not None:
+        return
+    root = data.get("root")
+    if isinstance(root, str) and not Path(root).is_dir():
+        raise FileNotFoundError(f"data.root={root}: {no_folder(Path(root))}")
+
+
+def refuse_no_images(images: str) -> None:
+    """Raises FileNotFoundError for a path or a glob that finds nothing."""
+    if not Path(images).exists() and not matches(images)[1]:
+        raise FileNotFoundError(no_image(images))
+
+
+def matches(pattern: str) -> tuple[Path, list[Path]]:
+    """(folder, paths in it and below) that a glob finds, hidden ones only where it names them.
+
+    The part of the pattern that is there as it stands is no pattern, as in `my set [new]/*.png`; and brackets that
+    find nothing as wildcards are brackets.
+    """
+    folder, rest = fixed_part(Path(pattern))
+    for wanted in (rest, rest.replace("[", "[[]")):
+        names = glob.glob(wanted, root_dir=folder, recursive=True)
+        if names:
+            break
+    return folder, [folder / name for name in sorted(names)]
+
+
+def fixed_part(pattern: Path) -> tuple[Path, str]:
+    """The folders in front that are there as they stand, and the rest of the pattern, of one part or more."""
+    folder, parts = Path(pattern.anchor), list(pattern.relative_to(pattern.anchor).parts)
+    while len(parts) > 1 and (folder / parts[0]).is_dir():
+        folder /= parts.pop(0)
+    return folder, str(Path(*parts))
+
+
+def no_image(images: str) -> str:
+    """What is said where no image is found: the part of the path that is missing, or what lies there instead."""
+    folder, rest = fixed_part(Path(images))
+    first = folder / Path(rest).parts[0]
+    if first.is_dir():
+        reason = f"it holds {held(first)}"
+    elif glob.has_magic(first.name):
+        reason = f"{folder} holds {held(folder)}"
+    elif first != Path(images):
+        reason = f"{first}: {no_folder(first)}"
+    else:
+        near = get_close_matches(first.name, [path.name for path in folder.iterdir()], n=1)
+        reason = f"there is nothing of that name (seen from {Path.cwd()})"
+        reason += "".join(f"; did you mean {folder / name}?" for name in near)
+    return f"images={images}: no image found: {reason}; expected an image, a folder or a glob like 'a/*.jpg'"
+
+
+def held(folder: Path) -> str:
+    """The kinds of files in a folder and below, in words."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    kinds = Counter(path.suffix or "files without suffix" for path in islice(files, LOOKED_AT))
+    return ", ".join(f"{number} {kind}" for kind, number in kinds.most_common(SHOWN)) or "no files"

@@ -1,0 +1,102 @@
+"""Large images, computed in overlapping windows: the same logits as of the whole image, in a fraction of its memory."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import product
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+WHOLE = 1 << 24  # pixels up to which an image is computed at once
+CORE = 2048  # pixels a side that a window is kept of
+SIDE = 256  # of the empty image that shows how the resolution changes: a multiple of every stride
+CONVOLUTIONS = (nn.Conv2d, nn.MaxPool2d)
+BY_PIXEL = (nn.BatchNorm2d, nn.ReLU, nn.Identity)
+ROOM = "segtrain.models."  # its own modules only arrange the ones above
+
+
+class Reach(NamedTuple):
+    """How far a network looks."""
+
+    halo: int  # pixels on each side of a pixel that its logits may depend on, rounded up to whole steps of the grid
+    grid: int  # pixels of the image a pixel of the coarsest feature, where windows may begin
+
+
+class Span(NamedTuple):
+    """Rows or columns of an image."""
+
+    window: slice  # what is computed
+    kept: slice  # what is kept of it
+    inner: slice  # the same, counted from the window's beginning
+
+
+def is_large(image: Tensor) -> bool:
+    """Whether an image (C, H, W) is better computed in windows."""
+    return image.shape[-2] * image.shape[-1] > WHOLE
+
+
+def computed(compute: Callable[[Tensor], Tensor], image: Tensor, reach: Reach) -> Tensor:
+    """What `compute` makes of an image (C, H, W): a number (H, W) for each pixel."""
+    height, width = image.shape[-2:]
+    whole = torch.empty(height, width, dtype=torch.int64)
+    for rows, columns in product(spans(height, reach), spans(width, reach)):
+        part = compute(image[:, rows.window, columns.window])
+        whole[rows.kept, columns.kept] = part[rows.inner, columns.inner]
+    return whole
+
+
+def spans(length: int, reach: Reach) -> Iterator[Span]:
+    """The windows along one side of an image, which begin where a pixel of the coarsest feature does."""
+    core = -(-CORE // reach.grid) * reach.grid
+    for start in range(0, length, core):
+        end = min(start + core, length)
+        first = max(0, start - reach.halo)
+        window = slice(first, min(end + reach.halo, length))
+        yield Span(window, slice(start, end), slice(start - first, end - first))
+
+
+def reach_of(network: nn.Module, compute: Callable[[Tensor], Tensor], image: Tensor) -> Reach | None:
+    """How far a network looks in an image (C, H, W), which `compute` gives to it; `None` where that is not known, as of
+    one that averages over the whole image. The sum over all its convolutions, be they beside one another or behind one
+    another, is an upper bound."""
+    inner = getattr(network, "module", network)  # Fabric's wrapper leaves the network as it is
+    if not all(map(is_local, inner.modules())):
+        return None
+    distances, scales = [0.0], [1.0]
+
+    def note(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        before, after = SIDE / inputs[0].shape[-2], SIDE / output.shape[-2]
+        scales.append(after)
+        finer = after if isinstance(module, nn.ConvTranspose2d) else before
+        distances.append(finer * farthest(module))
+
+    with ExitStack() as stack:
+        for module in inner.modules():
+            if isinstance(module, (*CONVOLUTIONS, nn.ConvTranspose2d)):
+                stack.enter_context(module.register_forward_hook(note))
+        compute(image.new_zeros(len(image), SIDE, SIDE))
+    grid = round(max(scales))
+    return Reach(halo=-(-round(sum(distances)) // grid) * grid, grid=grid)
+
+
+def is_local(module: nn.Module) -> bool:
+    """Whether what a module computes of a pixel depends on the pixels around it alone, in a way that is known here."""
+    if isinstance(getattr(module, "padding", 0), str):
+        return False
+    arranges = isinstance(module, nn.Sequential | nn.ModuleList) or type(module).__module__.startswith(ROOM)
+    return arranges or isinstance(module, (*CONVOLUTIONS, nn.ConvTranspose2d, *BY_PIXEL))
+
+
+def farthest(module: nn.Module) -> int:
+    """The largest distance between a pixel and those that make it up, at the finer of a module's two resolutions."""
+    sizes, paddings, dilations = (both(getattr(module, name)) for name in ("kernel_size", "padding", "dilation"))
+    distance = 0
+    for size, padding, dilation in zip(sizes, paddings, dilations, strict=True):
+        distance = max(distance, padding, (size - 1) * dilation - padding)
+    return distance
+
+
+def both(value: int | tuple[int, int]) -> tuple[int, int]:
+    """A setting for rows and for columns."""
+    return (value, value) if isinstance(value, int) else value

@@ -1,0 +1,102 @@
+from collections.abc import Sequence
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from segtrain import windows
+from segtrain.inference import predict
+from segtrain.models import FCN, Bottleneck, ConvBNReLU, Encoder
+from segtrain.windows import Reach, reach_of, spans
+
+
+def small(
+    depths: Sequence[int] = (1, 2),
+    skips: int = 1,
+    widths: Sequence[int] | None = (8,),
+    kernel: int = 3,
+    pool: bool = False,
+) -> FCN:
+    block = partial(Bottleneck, kernel_size=kernel, expansion=2)
+    strides = [2] * len(depths)
+    encoder = Encoder(
+        block=block, widths=[8] * len(depths), depths=depths, strides=strides, stem_width=4, stem_pool=pool
+    )
+    torch.manual_seed(0)
+    network = FCN(encoder=encoder, num_classes=3, skips=skips, widths=widths)
+    for parameter in network.parameters():  # so that no logit is zero because an initial value is
+        nn.init.normal_(parameter, std=0.3)
+    return network.eval()
+
+
+NETWORKS = [
+    {},
+    {"depths": (2, 1, 1), "skips": 2, "widths": (8, 8)},
+    {"skips": 0, "widths": None},
+    {"kernel": 5, "skips": 2, "widths": (8, 8)},
+    {"pool": True},
+]
+
+
+@pytest.mark.parametrize("settings", NETWORKS, ids=str)
+def test_no_logit_depends_on_more_than_the_reach(settings: dict):
+    network = small(**settings).double()
+    image = torch.rand(3, 640, 640, dtype=torch.float64)
+    reach = reach_of(network, lambda part: network(part[None])[0], image)
+    assert reach is not None
+    assert reach.halo % reach.grid == 0
+    image.requires_grad_()
+    middle = slice(320 - reach.grid, 320 + reach.grid)
+    network(image[None])[..., middle, middle].sum().backward()
+    assert image.grad is not None
+    seen = image.grad.abs().sum((0, 1)).nonzero().flatten()
+    assert 320 - reach.grid - reach.halo <= seen.min() < 320 - reach.grid
+    assert 320 + reach.grid < seen.max() < 320 + reach.grid + reach.halo
+
+
+@pytest.mark.parametrize("size", [(250, 131), (97, 300), (256, 256)])
+def test_windows_give_the_mask_of_the_whole_image(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch):
+    network = small(depths=(1, 1)).double()
+    image = torch.randint(0, 256, (3, *size), dtype=torch.uint8)
+    whole = predict(network, image)
+    monkeypatch.setattr(windows, "WHOLE", 90 * 90)
+    monkeypatch.setattr(windows, "CORE", 64)
+    sizes = []
+
+    def shrinking(network: nn.Module, image: Tensor) -> Tensor:
+        sizes.append(image.shape[-2:].numel())
+        return most_likely(network, image)
+
+    from segtrain import inference
+
+    most_likely = inference.most_likely
+    monkeypatch.setattr(inference, "most_likely", shrinking)
+    assert torch.equal(predict(network, image), whole)
+    assert len(whole.unique()) > 1
+    assert len(sizes) > 4
+
+
+def test_the_spans_cover_a_side_once_and_begin_on_the_grid():
+    for length in (1, 2048, 2049, 5000):
+        parts = list(spans(length, Reach(halo=96, grid=32)))
+        assert [i for part in parts for i in range(part.kept.start, part.kept.stop)] == list(range(length))
+        for part in parts:
+            assert part.window.start % 32 == 0
+            assert part.window.start + part.inner.start == part.kept.start
+            assert part.window.stop == min(length, part.kept.stop + 96)
+
+
+def test_a_network_that_looks_at_the_whole_image_is_computed_at_once():
+    pooled = nn.Sequential(ConvBNReLU(3, 4), nn.AdaptiveAvgPool2d(1))
+    assert reach_of(pooled, lambda part: pooled(part[None])[0], torch.zeros(3, 9, 9)) is None
+
+
+class Odd(nn.Module):
+    def forward(self, image: Tensor) -> Tensor:
+        return image - image.mean()
+
+
+def test_of_a_strangers_module_nothing_is_known():
+    network = nn.Sequential(Odd(), nn.Conv2d(3, 3, 1))
+    assert reach_of(network, network, torch.zeros(3, 9, 9)) is None
