@@ -82,6 +82,7 @@ def check(*, name: str, data: dict[str, Any], write: bool, out: str | None) -> i
         data = {**data, "layout": folder.reading.layout}
     files = description(inspection, data["layout"])
     if write:
+        files = without_guess(inspection, files, data)
         inspection = described(inspection, files, typed=typed)
     say(next_text(name, data, inspection, [] if write else files))
     return 2 if inspection.errors else 0
@@ -121,6 +122,16 @@ def explain(inspection: Inspection, data: Settings) -> None:
         say(f"\n{advice_text(data, inspection, counts)}")
     if inspection.findings:
         say(f"\n{text.findings_text(inspection.findings)}")
+
+
+def without_guess(inspection: Inspection, files: dict[str, str], data: Settings) -> dict[str, str]:
+    """The files to be written: no list of splits that would leave out files without a partner, unless a layout was
+    typed, or `on_bad=skip`."""
+    alone = [finding for finding in inspection.errors if finding.kind in text.ALONE]
+    if "splits.csv" not in files or not alone or data["layout"] or data.get("on_bad") == "skip":
+        return files
+    say("splits.csv is not written while files have no partner: mend them, or leave them out by data.on_bad=skip")
+    return {name: content for name, content in files.items() if name != "splits.csv"}
 
 
 def described(inspection: Inspection, files: Mapping[str, str], *, typed: bool) -> Inspection:

@@ -17,6 +17,7 @@ from .survey.related import SAME, Sample, frames, nearest, neighbouring_tiles, s
 from .survey.survey import Survey, readers, survey
 from .survey.tally import in_coding, shows_colours, tally
 
+STRAY = "a picture without an image, of another size and kind than all masks: left aside"
 FEW = 3  # masks of one value; more of them are pictures without anything to find, and no news
 
 
@@ -34,6 +35,7 @@ def find(reading: Reading, facts: Survey, table: ClassTable | None) -> list[Find
     across splits are sought between the splits of `reading`, so data without splits have to be split before."""
     findings = [alone(path, reading) for path in reading.images]
     findings += [Finding("error", "no image", str(path), "a mask without an image") for path in reading.masks]
+    findings += [Finding("warning", "stray", str(path), STRAY) for path in reading.strays]
     samples, masks = [], {}
     for split, pairs in reading.splits.items():
         for pair in pairs:
@@ -45,6 +47,7 @@ def find(reading: Reading, facts: Survey, table: ClassTable | None) -> list[Find
                 masks[pair.mask.name] = mask
     findings += odd_images(samples)
     findings += odd_masks(masks, table)
+    findings += overlaps(masks)
     if table is not None:
         findings += absent_classes(reading.splits, facts, table)
     findings += across_splits(samples)
@@ -172,6 +175,16 @@ def odd_masks(masks: Mapping[str, MaskFacts], table: ClassTable | None) -> Itera
     for file, kind, most in odd(kinds):
         name = "channels" if kind[0] != most[0] else "bit depth"
         yield Finding("warning", name, file, f"{kind[0]} of {kind[1]} bits, most masks are {most[0]} of {most[1]} bits")
+
+
+def overlaps(masks: Mapping[str, MaskFacts]) -> Iterator[Finding]:
+    """Masks for each class that claim the same pixels: one sentence for all images."""
+    pixels = {file: facts.overlap for file, facts in masks.items() if facts.overlap}
+    if pixels:
+        most = max(pixels, key=lambda file: pixels[file])
+        others = f", and likewise in {len(pixels) - 1} more images" if len(pixels) > 1 else ""
+        detail = f"{pixels[most]} pixels belong to several classes{others}: the smaller one in an image is on top"
+        yield Finding("warning", "classes overlap", most, detail)
 
 
 def written(facts: MaskFacts) -> str:

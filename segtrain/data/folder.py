@@ -14,6 +14,7 @@ from .batches.augment import Augment
 from .batches.module import DataModule
 from .batches.source import FolderSource, agree
 from .classes import SETTINGS, ClassTable
+from .files.by_class import ClassMask
 from .files.images import MAX_PIXELS, Header
 from .files.pair import Pair
 from .files.polygons import Order
@@ -255,15 +256,41 @@ def refuse_overlap(splits: Mapping[str, Sequence[Pair]]) -> None:
 
 def class_table(folder: OpenFolder, spec: Mapping[str, Any] | None) -> ClassTable:
     """The table in the settings, or else the one in the data folder, beside it, or what the layout says itself."""
-    if spec is not None:
-        return ClassTable.from_spec(spec, SETTINGS)
     root, reading = folder.root, folder.reading
+    if spec is not None:
+        return by_names(ClassTable.from_spec(spec, SETTINGS), reading, SETTINGS)
     for path in (root / "classes.yaml", beside_root(root) / "classes.yaml"):
         if path.is_file():
-            return ClassTable.from_file(path)
+            return by_names(ClassTable.from_file(path), reading, str(path))
     if reading.classes is not None:
         return ClassTable.from_spec(reading.classes, f"the classes of {reading.layout}")
     raise FileNotFoundError(
         f"{root / 'classes.yaml'}: missing; it names the classes, for instance: classes: [{{name: background, color: "
         f"[0, 0, 0]}}, {{name: vehicle, color: [64, 0, 128]}}]; `check data.root={root} write=true` proposes one"
     )
+
+
+def by_names(table: ClassTable, reading: Reading, source: str) -> ClassTable:
+    """The table with the values that masks for each class have in this folder, where it names all these classes: the
+    names of files say which class a mask shows, and the values go by their order alone. UserError for a table that
+    names some of them, but has other values for them."""
+    if reading.classes is None or not any(isinstance(pair.mask, ClassMask) for pair in reading.pairs):
+        return table
+    entries = {name.casefold(): index for index, name in enumerate(table.names)}
+    value_of = {entry["name"].casefold(): entry["values"][0] for entry in reading.classes["classes"]}
+    known = {name: value for name, value in value_of.items() if name in entries}
+    moved = [name for name, value in known.items() if table.values.get(value) != entries[name]]
+    if not moved:
+        return table
+    if lacking := value_of.keys() - known.keys() - {"background"}:
+        raise UserError(
+            f"{source}: it has no class {sorted(lacking)[0]!r}, for which there are masks, and other values than the "
+            f"masks for {moved[0]!r}: name all of {', '.join(sorted(value_of))}"
+        )
+    owned: dict[int, list[int]] = defaultdict(list)
+    owned[table.values.get(0, 0)].append(0)
+    for name, value in known.items():
+        if value:
+            owned[entries[name]].append(value)
+    classes = [{**entry, "values": owned[index]} for index, entry in enumerate(table.spec["classes"])]
+    return ClassTable.from_spec({**table.spec, "ignore": reading.classes["ignore"], "classes": classes}, source)

@@ -3,13 +3,15 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from .. import disk
+from ..data.classes import ClassTable
+from ..data.files.by_class import ClassMask
 from ..data.layouts.tree import below, beside_root
 from ..report.screen import COMMAND
 from ..text import plain_cell
@@ -27,9 +29,11 @@ COMMENTS = {  # in classes.yaml
 def description(inspection: Inspection, layout: str | None) -> dict[str, str]:
     """Name -> content of the files that a training needs; a list of splits replaces the `layout` in the settings."""
     files = {}
-    if inspection.described.spec and not inspection.described.settled:
-        files["classes.yaml"] = classes_yaml(inspection)
     reading = inspection.folder.reading
+    described = inspection.described
+    named_by_files = described.source == reading.layout and any(isinstance(p.mask, ClassMask) for p in reading.pairs)
+    if described.spec and (not described.settled or named_by_files):
+        files["classes.yaml"] = classes_yaml(inspection)
     if reading.splits != inspection.splits or (layout and reading.layout != "splits_csv"):
         files["splits.csv"] = splits_csv(inspection)
     return files
@@ -47,10 +51,18 @@ def classes_yaml(inspection: Inspection) -> str:
     for key, value in (described.spec or {}).items():
         if key == "classes":
             lines.append("classes:")
-            lines += [f"  - {in_one_line(entry)}" for entry in value]
+            lines += [f"  - {in_one_line(entry)}" for entry in with_colors(value, inspection.table)]
         else:
             lines.append(f"{key}: {in_one_line(value)}{COMMENTS.get(key, '')}")
     return marked("\n".join(lines) + "\n")
+
+
+def with_colors(classes: Sequence[dict[str, Any]], table: ClassTable | None) -> Sequence[dict[str, Any]]:
+    """The entries of classes, with the colours that pictures show for those that state none."""
+    if table is None:
+        return classes
+    colors = table.colors.tolist()
+    return [{"name": entry["name"], "color": colors[i], **entry} for i, entry in enumerate(classes)]
 
 
 def in_one_line(value: Any) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..data.classes import ClassTable
+from ..data.files.by_class import ClassMask
 from ..data.files.pair import Pair
 from ..data.findings import Finding, find
 from ..data.folder import AUTO, Wish, class_table, split_up, unpaired
@@ -104,13 +105,31 @@ def describe(folder: OpenFolder, classes: Mapping[str, Any] | None, facts: Surve
         if file:
             source = f"the masks and {file.path.relative_to(folder.root).as_posix()}"
         return Described(proposal.spec, source, False, proposal.kind, proposal.notes, stale, proposal.choices)
-    source = "classes.yaml"
-    if classes:
-        source = "the settings"
-    elif folder.reading.classes:
-        source = folder.reading.layout
+    source, kind = source_of(folder, classes, stale), propose(masks, None).kind
     notes = notes_on_positions(table, masks)
-    return Described(table.spec, source, stale is None, propose(masks, None).kind, notes, stale)
+    by_class = [pair.mask for pair in folder.reading.pairs if isinstance(pair.mask, ClassMask)]
+    if by_class:
+        kind, notes = "a mask for each class", notes_on(by_class)
+    return Described(table.spec, source, stale is None, kind, notes, stale)
+
+
+def source_of(folder: OpenFolder, classes: Mapping[str, Any] | None, stale: Path | None) -> str:
+    """Where the table of classes stands that a training finds."""
+    if classes:
+        return "the settings"
+    places = (folder.root, beside_root(folder.root))
+    if not stale and any((place / "classes.yaml").is_file() for place in places):
+        return "classes.yaml"
+    return folder.reading.layout
+
+
+def notes_on(masks: Sequence[ClassMask]) -> list[str]:
+    """What is assumed where an image lacks masks of some classes."""
+    values = [set(mask.by_value()) for mask in masks]
+    lacking = sum(set.union(*values) != own for own in values)
+    if not lacking:
+        return []
+    return [f"{lacking} of {len(masks)} images have no mask for some class: it is taken not to be there."]
 
 
 def notes_on_positions(table: ClassTable, masks: Sequence[MaskFacts]) -> list[str]:

@@ -87,8 +87,8 @@ def example(root: Path, reading: Reading) -> str:
 
 
 def left_out(folder: OpenFolder) -> list[str]:
-    """What the reading of a folder leaves out, a sentence each: splits without masks; of a list, images that the best
-    other reading has; other pictures."""
+    """What the reading of a folder leaves out, a sentence each: splits without masks; pictures among the masks that are
+    none; of a list, images that the best other reading has; other pictures."""
     reading = folder.reading
     if reading.layout == "splits_csv":
         return [*reading.notes, *not_listed(folder)]
@@ -97,6 +97,7 @@ def left_out(folder: OpenFolder) -> list[str]:
         number, first = counted(len(reading.unlabelled), "image"), reading.unlabelled[0]
         verb = "is" if len(reading.unlabelled) == 1 else "are"
         lines.append(f"{number} of a split without masks {verb} left out, such as {first}")
+    lines += [f"left aside: {stray}: among the masks, but it differs from all of them" for stray in reading.strays]
     if others := folder.not_used():
         lines.append(f"not used: {counted(len(others), 'other picture')}: {by_folder(others)}")
     return lines

@@ -138,6 +138,15 @@ def polygons() -> None:
         Path(f"data/annotations/instances_{split}.json").write_text(json.dumps(content))
 
 
+def masks_for_each_class() -> None:
+    """x.jpg with x_car.png and x_tall_tree.png, of which some images lack one."""
+    for number in range(24):
+        photo(f"data/n{number * 37}.jpg", number)
+        for index, word in enumerate(("car", "tall_tree"), 1):
+            if (number + index) % 4:
+                save(f"data/n{number * 37}_{word}.png", np.where(blocks(number) == index, np.uint8(255), np.uint8(0)))
+
+
 @pytest.mark.parametrize(
     ("make", "classes", "splits"),
     [
@@ -147,6 +156,7 @@ def polygons() -> None:
         (palettes, ["class_0", "class_1", "class_2"], {"train", "val"}),
         (table_of_deep_masks, ["class_0", "class_1000", "class_2000"], {"train", "val"}),
         (polygons, ["background", "cat", "dog"], {"train", "val"}),
+        (masks_for_each_class, ["background", "car", "tall_tree"], {"train", "val", "test"}),
     ],
 )
 def test_what_check_writes_is_all_that_a_training_needs(
@@ -183,6 +193,69 @@ def test_a_proposed_table_says_what_was_assumed_and_is_not_overwritten(segtrain:
     said = capsys.readouterr().out
     assert "classes from classes.yaml" in said
     assert "written: data" not in said
+
+
+def test_masks_for_each_class_are_explained(segtrain: Run, capsys: Says):
+    masks_for_each_class()
+    save("data/n37_car.png", np.full(SIZE, 255, np.uint8))
+    assert segtrain("check", "data.root=data", "write=true", "out=found") == 0
+    said = capsys.readouterr().out
+    assert "such as n0.jpg + n0_*.png" in said
+    assert "masks: a mask for each class; classes from class_masks" in said
+    assert "12 of 24 images have no mask for some class: it is taken not to be there." in said
+    (line,) = [line for line in lines("found/check.csv") if line["kind"] == "classes overlap"]
+    assert (line["severity"], line["file"]) == ("warning", "n37_*.png")
+    assert line["detail"].endswith("pixels belong to several classes: the smaller one in an image is on top")
+    table = yaml.safe_load(Path("data/classes.yaml").read_text())
+    assert [(entry["name"], entry["values"]) for entry in table["classes"]] == [
+        ("background", [0]),
+        ("car", [1]),
+        ("tall_tree", [2]),
+    ]
+    assert {row["mask"] for row in lines("data/splits.csv")} == {f"n{37 * number}_*.png" for number in range(24)}
+    assert segtrain("check", "data.root=data", "out=found") == 0
+    assert "classes from classes.yaml" in capsys.readouterr().out
+
+
+def test_a_mask_of_several_values_among_those_of_classes_is_an_error(segtrain: Run):
+    masks_for_each_class()
+    save("data/n37_car.png", blocks(1))
+    assert segtrain("check", "data.root=data", "out=found") == 2
+    (line,) = [line for line in lines("found/check.csv") if line["severity"] == "error"]
+    assert (line["kind"], line["file"]) == ("unreadable", "n37_*.png")
+    assert line["detail"] == "n37_car.png: it holds 0, 1, 2: a mask of one class holds 0 and one other value"
+
+
+def test_a_missing_mask_is_an_error_and_stays_one(segtrain: Run, capsys: Says):
+    one_bit_beside()
+    Path("data/n37_mask.png").unlink()
+    for _ in range(2):
+        assert segtrain("check", "data.root=data", "write=true", "out=found") == 2
+        said = capsys.readouterr().out
+        assert "n37.jpg: has no mask" in said
+        assert [(row["kind"], row["file"]) for row in lines("found/check.csv")] == [("no mask", "n37.jpg")]
+    assert "splits.csv is not written while files have no partner" in said
+    assert not Path("data/splits.csv").exists()
+    assert segtrain("train", "data.root=data", *SMALL) == 2
+    assert "n37.jpg has no mask" in capsys.readouterr().err
+    assert segtrain("check", "data.root=data", "data.on_bad=skip", "write=true", "out=found") == 0
+    assert len(lines("data/splits.csv")) == 23
+
+
+def test_a_chart_among_the_masks_is_left_aside_and_named(segtrain: Run, capsys: Says):
+    black_and_white()
+    photo("data/masks/train/mask_statistics.png", 1)
+    with Image.open("data/masks/train/mask_statistics.png") as picture:
+        save("data/masks/train/mask_statistics.png", picture.resize((300, 200)))
+    assert segtrain("check", "data.root=data", "out=found") == 0
+    assert [(row["severity"], row["kind"], row["file"]) for row in lines("found/check.csv")] == [
+        ("warning", "stray", "masks/train/mask_statistics.png")
+    ]
+    assert segtrain("check", "data.root=data", "write=true", "out=found") == 0
+    capsys.readouterr()
+    assert segtrain("train", "data.root=data", *SMALL) == 0
+    said = "left aside: data/masks/train/mask_statistics.png: among the masks, but it differs from all of them"
+    assert said in capsys.readouterr().out
 
 
 def test_a_group_stays_in_one_split(segtrain: Run):

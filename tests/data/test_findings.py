@@ -13,6 +13,7 @@ from segtrain.data.files.masks import MaskFile
 from segtrain.data.files.pair import Pair
 from segtrain.data.findings import Finding, find
 from segtrain.data.layouts.reading import Reading
+from segtrain.data.survey.facts import MaskFacts
 from segtrain.data.survey.survey import survey
 
 TABLE = ClassTable.from_spec({"ignore": 255, "classes": [{"name": "ground"}, {"name": "house"}]})
@@ -29,6 +30,7 @@ class Folder:
 
     def __init__(self, root: Path) -> None:
         self.root, self.splits = root, {}
+        self.facts: dict[str, MaskFacts] = {}  # of masks, in place of those that are read
         for split, seeds in {"train": range(6), "val": range(6, 9), "test": range(9, 12)}.items():
             self.splits[split] = [self.pair(f"{split}_{chr(97 + seed)}", scene(seed)) for seed in seeds]
 
@@ -45,6 +47,7 @@ class Folder:
     ) -> list[Finding]:
         pairs = [pair for split in self.splits.values() for pair in split]
         facts = survey(pairs, max_pixels=10_000_000, workers=0, cache=None)
+        facts.masks.update(self.facts)
         return find(Reading("home", self.splits, list(images), list(masks)), facts, table)
 
     def kinds(self, **options: Any) -> list[tuple[str, str, str]]:
@@ -196,6 +199,24 @@ def test_an_image_of_another_depth_is_a_warning(folder: Folder):
 def test_a_mask_stored_otherwise_is_a_warning(folder: Folder):
     save(mask_of({}).astype(np.uint16), folder.splits["train"][2].mask.path)
     assert folder.kinds() == [("warning", "bit depth", "train_c_mask.png")]
+
+
+def test_classes_that_overlap_are_one_warning(folder: Folder):
+    for pair, pixels in zip(folder.splits["train"], (0, 70, 12), strict=False):
+        facts = MaskFacts(48, 64, 1, 8, counts={0: 3072}, overlap=pixels)
+        folder.facts[pair.mask.name] = facts
+    (found,) = [each for each in folder.find(table=None) if each.kind == "classes overlap"]
+    assert found.file == folder.splits["train"][1].mask.name
+    assert found.detail.startswith(
+        "70 pixels belong to several classes, and likewise in 1 more images: the smaller one"
+    )
+
+
+def test_pictures_among_the_masks_are_warnings(folder: Folder):
+    reading = Reading("home", folder.splits, [], [], strays=[folder.root / "legend.png"])
+    facts = survey(reading.pairs, max_pixels=10_000_000, workers=0, cache=None)
+    (found,) = [each for each in find(reading, facts, TABLE) if each.kind == "stray"]
+    assert (found.severity, found.file) == ("warning", str(folder.root / "legend.png"))
 
 
 def test_a_class_that_a_split_lacks_is_a_warning(folder: Folder):

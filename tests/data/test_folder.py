@@ -387,3 +387,68 @@ def test_a_folder_is_listed_once(folder: Callable[..., Path], monkeypatch: pytes
     before_training(data)
     assert len(data.source("train")) == 3
     assert len(walks) == len(data.folder.tree.folders)  # each folder once
+
+
+# --- a mask for each class --------------------------------------------------------------------------------------------
+
+
+def by_class(root: Path, *words: str) -> Path:
+    """Stripes of two columns, from the left on, for the classes in this order."""
+    for i in range(4):
+        split = ("train", "val")[i % 2]
+        for kind in (root / "images" / split, *(root / "masks" / word / split for word in words)):
+            kind.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (i, 0, 0)).save(root / f"images/{split}/{i}.png")
+        for number, word in enumerate(words):
+            mask = np.zeros((8, 8), np.uint8)
+            mask[:, 2 * number : 2 * number + 2] = 255
+            Image.fromarray(mask).save(root / f"masks/{word}/{split}/{i}.png")
+    return root
+
+
+def first_row(root: Path, **changes: Any) -> list[str]:
+    """The names of the classes in a row of a mask."""
+    data = opened(root, **changes)
+    row = data.source("train").read(0)[1][0].tolist()
+    return [data.classes.names[index] if index < len(data.classes.names) else "void" for index in row]
+
+
+STRIPES = ["road", "road", "car", "car", "background", "background", "background", "background"]
+
+
+def test_the_names_of_folders_are_those_of_the_classes(tmp_path: Path):
+    root = by_class(tmp_path, "road", "car")
+    assert opened(root).classes.names == ("background", "car", "road")
+    assert first_row(root) == STRIPES
+
+
+@pytest.mark.parametrize("order", [("background", "road", "car"), ("car", "road", "background")])
+def test_a_table_in_another_order_has_the_values_of_its_names(tmp_path: Path, order: tuple[str, ...]):
+    root = by_class(tmp_path, "road", "car")
+    classes = {"classes": [{"name": name, "values": [i]} for i, name in enumerate(order)]}
+    if order[0] == "car":
+        classes["classes"][0]["values"], classes["classes"][2]["values"] = [2], [0]
+    assert first_row(root, classes=classes) == STRIPES
+
+
+def test_a_table_stays_right_when_a_class_is_added(tmp_path: Path):
+    root = by_class(tmp_path, "road", "car")
+    names = ("background", "car", "road", "bike")
+    (root / "classes.yaml").write_text("classes:\n" + "".join(f"- {{name: {name}}}\n" for name in names))
+    assert first_row(root) == STRIPES
+    by_class(root, "road", "car", "bike")  # whose value is before those of the others
+    assert first_row(root) == [*STRIPES[:4], "bike", "bike", "background", "background"]
+    (root / "classes.yaml").write_text("classes:\n" + "".join(f"- {{name: {name}}}\n" for name in names[:3]))
+    with pytest.raises(UserError, match=r"no class 'bike', for which there are masks, and other values .* for 'car'"):
+        opened(root)
+
+
+def test_a_class_may_have_another_name_under_its_value(tmp_path: Path):
+    root = by_class(tmp_path, "road", "car")
+    classes = {"classes": [{"name": "background"}, {"name": "vehicle"}, {"name": "street"}]}
+    assert first_row(root, classes=classes)[:4] == ["street", "street", "vehicle", "vehicle"]
+
+
+def test_void_has_a_mask_of_its_own(tmp_path: Path):
+    root = by_class(tmp_path, "road", "void", "car")
+    assert first_row(root) == [*STRIPES[:2], "void", "void", "car", "car", "background", "background"]

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from ...errors import UserError
-from ..color import Coding
+from ..color import Coding, pack
 from . import tiff
 from .arrays import is_array, mask_in
 from .images import MAX_PIXELS, displayed_size, how_stored, loaded, low_bytes, opened, refusals
@@ -106,6 +106,12 @@ def read_mask(path: Path, max_pixels: int = MAX_PIXELS, coding: Coding = None) -
         if image.mode == "RGB":
             return grey_values(mask) if coding == "values" else mask
         return as_values(mask, stretch)
+
+
+def different_numbers(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """The different values in a mask file, or its colours as 24-bit numbers, sorted; UserError as in `read_mask`."""
+    mask = read_mask(path, max_pixels)
+    return np.unique(pack(mask, np.uint32) if mask.ndim == 3 else mask)
 
 
 def in_coding(mask: np.ndarray, coding: Coding) -> np.ndarray:

@@ -9,12 +9,14 @@ from typing import NamedTuple
 from ...errors import UserError
 from ..files.polygons import Order
 from . import folders, lists, published, written
+from .class_masks import class_masks
 from .coco import coco_json
 from .contents import hold_the_same
 from .labelme import labelme
 from .no_masks import no_masks_text
-from .ranking import LOOSE, best_first, equals, rank
-from .reading import Reading
+from .ranking import LOOSE, NAMED, best_first, equals, rank
+from .reading import Reading, files_read
+from .strays import without_strays
 from .tree import Tree
 from .words import is_second
 from .yolo import yolo
@@ -31,6 +33,7 @@ LAYOUTS: dict[str, Callable[[Tree], list[Reading]]] = {
     "csv": lists.csv_table,
     "listed": written.listed,
     "coco_json": coco_json,
+    "class_masks": class_masks,
     "flat": folders.flat,
     "repeated": folders.repeated,
     "objects": folders.objects,
@@ -62,9 +65,9 @@ class OpenFolder(NamedTuple):
 
     def not_used(self) -> list[str]:
         """The pictures of which the reading says nothing, as paths below the root."""
-        named = {*self.reading.images, *self.reading.masks, *self.reading.unlabelled}
+        named: set[Path] = {*self.reading.images, *self.reading.masks, *self.reading.unlabelled, *self.reading.strays}
         for pair in (*self.reading.pairs, *self.reading.unlisted):
-            named |= {pair.image, pair.mask.path}  # the path of a mask may be a folder, with all that lies in it
+            named |= {pair.image, pair.mask.path, *files_read(pair.mask)}
         path = self.tree.path
         return [name for name in self.tree.pictures if not {path(name), path(posixpath.dirname(name))} & named]
 
@@ -87,9 +90,11 @@ def open_folder(
         tree = Tree(root, outside=outside, order=order, arrays=True)
         readings = best_first(all_readings(tree, layout))
     readings = best_first(written.decided(tree, readings, typed=layout is not None))
+    readings = [reading for reading in readings if reading.content != "differs" or reading.kind == layout]
     if not readings:
         raise FileNotFoundError(no_masks_text(tree))
-    return OpenFolder(tree, chosen(root, readings, layout, ties=ties), readings)
+    reading = without_strays(chosen(root, readings, layout, ties=ties))
+    return OpenFolder(tree, reading, readings)
 
 
 def drawn_for_people(reading: Reading) -> bool:
@@ -113,7 +118,7 @@ def all_readings(tree: Tree, wanted: str | None = None) -> list[Reading]:
         for reading in whole_or_none(tree, layout) if given_up else layout(tree):
             files = files_of(reading)
             key = (name == "splits_csv", files)
-            if files and (key not in readings or rank(reading) < rank(readings[key])):
+            if files and (key not in readings or tells_more(reading, readings[key])):
                 readings[key] = reading
     return list(readings.values())
 
@@ -124,6 +129,12 @@ def whole_or_none(tree: Tree, layout: Callable[[Tree], list[Reading]]) -> list[R
         return layout(tree)
     except UserError:
         return []
+
+
+def tells_more(reading: Reading, other: Reading) -> bool:
+    """Whether a reading says more about the same pairs than one of an earlier layout: names that fit anywhere do not
+    replace what folders tell, which knows the files without a partner."""
+    return reading.kind not in NAMED and rank(reading) < rank(other)
 
 
 def files_of(reading: Reading) -> frozenset[tuple[str, str, str]]:

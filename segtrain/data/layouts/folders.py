@@ -69,15 +69,27 @@ def repeated(tree: Tree) -> list[Reading]:
 def objects(tree: Tree) -> list[Reading]:
     """PARENT/images/x + PARENT/masks/*, one image and a mask for each object in it, which become one mask"""
     pairs: Pairs = []
+    images_alone: list[tuple[str, Placed]] = []  # with the folder that their parents lie in
+    masks_alone: list[tuple[str, Placed]] = []
     number = 0
     for parent in tree.children:
         images = list(chain.from_iterable(map(tree.below, tree.named_after("image", parent))))
-        mask_folders = tree.named_after("mask", parent)
-        if len(images) == len(mask_folders) == 1 and tree.below(mask_folders[0]):
-            image = Placed(images[0], *without_split(tree.parts_of_folder(parent)), "")
-            pairs.append((image, image._replace(path=mask_folders[0])))
-            number += len(tree.below(mask_folders[0]))
-    return [as_reading(tree, "objects", Match(pairs, [], []))] if number > len(pairs) else []
+        masks = list(chain.from_iterable(map(tree.below, tree.named_after("mask", parent))))
+        home, place = posixpath.dirname(parent), without_split(tree.parts_of_folder(parent))
+        if len(images) == len(tree.named_after("mask", parent)) == 1 and masks:
+            image = Placed(images[0], *place, "")
+            pairs.append((image, image._replace(path=tree.named_after("mask", parent)[0])))
+            number += len(masks)
+        elif len(images) == 1 and not masks:
+            images_alone.append((home, Placed(images[0], *place, "")))
+        elif masks and not images:
+            masks_alone.append((home, Placed(masks[0], *place, "")))
+    if number <= len(pairs):
+        return []
+    homes = {posixpath.dirname(posixpath.dirname(mask.path)) for _, mask in pairs}
+    without_mask = [image for home, image in images_alone if home in homes]
+    without_image = [mask for home, mask in masks_alone if home in homes]
+    return [as_reading(tree, "objects", Match(pairs, without_mask, without_image))]
 
 
 def beside(tree: Tree) -> list[Reading]:

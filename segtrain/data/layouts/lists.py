@@ -13,7 +13,7 @@ from pathlib import Path
 from ...errors import UserError
 from ..files.arrays import SUFFIXES as ARRAYS
 from ..files.images import SUFFIXES as PICTURES
-from . import coco, labelme, yolo
+from . import class_masks, coco, labelme, yolo
 from .pairing import bare, folders_of, stem_of, suffix_of
 from .reading import Reading, Row, from_rows, mostly_found, numbered
 from .tree import Tree, beside_root, composed
@@ -35,7 +35,7 @@ def splits_csv(tree: Tree) -> list[Reading]:
             if not any(row.image for row in rows):
                 raise UserError(none_found(rows))
             reading = from_rows(tree, "splits_csv", rows)
-            for shapes in (yolo, labelme, coco):
+            for shapes in (yolo, labelme, coco, class_masks):
                 reading = shapes.painted(tree, reading)
             return [reading._replace(written=True)]
     return []
@@ -214,7 +214,8 @@ def parse_table(tree: Tree, text: str, path: str, *, united: bool = False) -> li
         image_path = picture(tree, folder, fields[image], "image")
         mask_path = picture(tree, folder, fields[mask], "mask")
         if united:
-            mask_path = tree.find_folder(fields[mask], folder) or mask_path or shapes_file(fields[mask])
+            pattern = fields[mask].strip() if "*" in fields[mask] else ""  # a mask for each class
+            mask_path = tree.find_folder(fields[mask], folder) or mask_path or pattern or shapes_file(fields[mask])
         where = f"{posixpath.basename(path)}, line {number}"
         rows.append(Row(image_path, mask_path, row_split, fields[image].strip(), where, fields[mask].strip()))
     return rows

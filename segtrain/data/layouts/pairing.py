@@ -13,6 +13,7 @@ from .tree import Tree
 from .words import Role, file_role, parse_name, split_named
 
 MAX_VARIANTS = 16
+USUAL = 0.8  # share of the names that makes a rule of theirs
 LOSSLESS = {".png", ".bmp", ".gif", ".tif", ".tiff", ".npy", ".npz"}
 IMAGE_LIKE = (".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".ppm", ".pgm", ".png", ".gif", ".npy", ".npz")
 MARK = re.compile(r"[\W_]+")  # what stands between the words of a name
@@ -171,12 +172,21 @@ def single(pictures: Iterable[Placed], key: Key) -> dict[Hashable, Placed]:
 
 
 def distinct(pictures: Sequence[Placed]) -> Key:
-    """A key: the name without what all names of its split begin and end with: 21_training -> 21, t007 -> 007."""
+    """A key: the name without what all usual names of its split begin and end with: 21_training -> 21, t007 -> 007."""
     stems: dict[str, list[str]] = defaultdict(list)
     for picture in pictures:
         stems[picture.split].append(picture.stem)
-    keys = {split: without(shared_affix(names)) for split, names in stems.items()}
+    keys = {split: without(shared_affix(usual_names(names))) for split, names in stems.items()}
     return lambda picture: keys[picture.split](picture)
+
+
+def usual_names(names: Sequence[str]) -> Sequence[str]:
+    """The names that differ in their numbers alone, if those are nearly all: what else lies among them is no rule."""
+    shapes = [re.sub(r"\d+", "0", name) for name in names]
+    for shape, number in Counter(shapes).most_common(1):
+        if number >= USUAL * len(names):
+            return [name for name, other in zip(names, shapes, strict=True) if other == shape]
+    return names
 
 
 def shared_affix(names: Sequence[str]) -> tuple[str, str]:
@@ -303,18 +313,39 @@ def by_variant(images: list[Placed], masks: list[Placed]) -> list[Match]:
 
 def by_endings(pictures: Sequence[Placed]) -> list[Match]:
     """Matches of masks that are named like their image with an ending behind it, x_1stHO.png and x_2ndHO.png for x.jpg:
-    one for each ending that at least half of the images with such masks have."""
+    one for each ending that at least half of the images with such masks have. What lies among the images without a
+    mask, or among the masks with the ending but without an image, is left over."""
     endings: dict[str, Pairs] = {}
     for ending, pairs in pairs_by_ending(pictures).items():
         numbers = Counter(images_of(pairs))
         endings[ending] = [(image, mask) for image, mask in pairs if numbers[image] == 1]
     labelled = set[Placed]().union(*map(images_of, endings.values()))
     usual = {ending: pairs for ending, pairs in endings.items() if 0 < len(labelled) <= 2 * len(pairs)}
+    paired = set[Placed]().union(*(chain(*pairs) for pairs in endings.values()))
+    others = [picture for picture in pictures if picture not in paired]
+    masks_alone = {ending: with_ending(others, ending, pairs) for ending, pairs in usual.items()}
+    without_mask = among(set(others).difference(*masks_alone.values()), labelled)
     matches: list[Match] = []
     for ending, pairs in sorted(usual.items()):
         variant = ending if len(usual) > 1 else ""
-        matches.append(Match(pairs, sorted(labelled.difference(images_of(pairs))), [], variant))
+        images = sorted(labelled.difference(images_of(pairs)) | without_mask)
+        matches.append(Match(pairs, images, sorted(masks_alone[ending]), variant))
     return matches
+
+
+def with_ending(pictures: Iterable[Placed], ending: str, pairs: Pairs) -> set[Placed]:
+    """The pictures beside the masks of these pairs that are named with their ending too."""
+    return {mask for mask in among(pictures, [mask for _, mask in pairs]) if mask.stem.endswith(ending)}
+
+
+def among(pictures: Iterable[Placed], known: Iterable[Placed]) -> set[Placed]:
+    """The pictures that lie in a folder with known ones and have their suffix."""
+    places = {place_of(picture) for picture in known}
+    return {picture for picture in pictures if place_of(picture) in places}
+
+
+def place_of(picture: Placed) -> tuple[str, str]:
+    return posixpath.dirname(picture.path), suffix_of(picture.path)
 
 
 def pairs_by_ending(pictures: Sequence[Placed]) -> dict[str, Pairs]:

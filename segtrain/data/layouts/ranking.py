@@ -11,17 +11,20 @@ from .reading import Reading
 from .words import is_second
 
 LOOSE = ("by_stem", "by_ending")
+NAMED = ("one_folder", *LOOSE)  # layouts that the names of files tell
 SAMPLES = 4  # masks that are looked at
 MANY = 256  # more numbers than these are no classes
 
 
 def rank(reading: Reading) -> tuple[int, ...]:
     """Lower is better: the most pairs, then the fewest files left over; what is drawn for people, and what no folder
-    tells, comes last. What is sure comes before all if it leaves nothing over, and what a person wrote before that."""
+    tells, comes last. What is sure comes before all if it leaves nothing over, or if the masks bear it
+    out; what a person wrote comes before that."""
     left = len(reading.images) + len(reading.masks)
     return (
         reading.kind != "splits_csv",
         not reading.written,
+        not (reading.content == "fits" or (reading.sure and not left)),
         not reading.sure or left > 0,
         -len(reading.pairs),
         left,
@@ -46,8 +49,8 @@ def drawn(reading: Reading) -> bool:
 
 
 def best_first(readings: Sequence[Reading]) -> list[Reading]:
-    """The readings by rank; those that are as good as the first one, by what their masks hold."""
-    ordered = sorted(readings, key=rank)
+    """The readings by rank; those that are as good as the first one, by what their masks hold; what is unclear last."""
+    ordered = sorted(readings, key=lambda reading: (reading.content == "unclear", rank(reading)))
     first = [reading for reading in ordered if as_good(reading, ordered[0])]
     others = [reading for reading in ordered if reading not in first]
     if len(first) > 1:
@@ -57,12 +60,17 @@ def best_first(readings: Sequence[Reading]) -> list[Reading]:
 
 def equals(readings: Sequence[Reading]) -> list[Reading]:
     """The first, of all as `best_first` orders them, and those between which and this one nothing decides."""
-    best = readings[0]
-    equal = [reading for reading in readings if as_good(reading, best) or as_good(best, reading)]
-    if len(equal) < 2:
-        return equal
-    least = muddle(best)
-    return [reading for reading in equal if muddle(reading) == least]
+    unclear = [reading for reading in readings if reading.content == "unclear"]
+    others = [reading for reading in readings if reading.content != "unclear"]
+    if not others:
+        return unclear
+    best = others[0]
+    equal = [reading for reading in others if as_good(reading, best) or as_good(best, reading)]
+    if len(equal) > 1:
+        least = muddle(best)
+        equal = [reading for reading in equal if muddle(reading) == least]
+    is_settled = best.kind == "splits_csv" or (best.sure and not best.images and not best.masks)
+    return equal if is_settled else equal + unclear
 
 
 def as_good(other: Reading, best: Reading) -> bool:
@@ -70,7 +78,7 @@ def as_good(other: Reading, best: Reading) -> bool:
     if rank(other) == rank(best):
         return True
     variants = other.kind == best.kind and ":" in other.layout and ":" in best.layout
-    return variants and rank(other)[7:] == rank(best)[7:] and learned(other) == learned(best)
+    return variants and rank(other)[8:] == rank(best)[8:] and learned(other) == learned(best)
 
 
 def learned(reading: Reading) -> set[object]:

@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from ..files.by_class import ClassMask
 from ..files.masks import Mask, MaskFile
 from ..files.pair import Pair
 from ..files.united import UnitedMask
@@ -17,6 +18,7 @@ from .tree import Tree
 from .words import SPLITS, parse_name, split_among, split_named, tokens
 
 ORDER = (*SPLITS, "trainval", "")
+Content = Literal["", "fits", "unclear", "differs"]
 
 
 class Reading(NamedTuple):
@@ -27,6 +29,8 @@ class Reading(NamedTuple):
         splits: The pairs by train, val, test or trainval; by "" where the layout has no splits.
         images: Images that have no mask in this reading; a file among them that is not there stands in a list.
         masks: Masks that have no image in this reading.
+        content: What a few masks say of a layout that has to look at them.
+        strays: Pictures among the masks that are none; left out.
         unlabelled: Images of a test or val split that has no masks at all, as benchmarks publish it; left out.
         classes: The content of a `classes.yaml`, where the layout itself knows it.
         sure: Whether the layout was made for data like these, or a list tells most of what is there.
@@ -47,6 +51,8 @@ class Reading(NamedTuple):
     missing: Mapping[Path, str] = MappingProxyType({})
     unlisted: Sequence[Pair] = ()
     notes: Sequence[str] = ()
+    strays: Sequence[Path] = ()
+    content: Content = ""
 
     @property
     def kind(self) -> str:
@@ -116,6 +122,13 @@ def mask_at(tree: Tree, path: str) -> Mask:
     """The mask in a file, which need not be there if a list names it, or in all files of a folder together."""
     files = tree.below(path) if path not in tree.known else []
     return UnitedMask(tree.path(path), tuple(map(tree.path, files))) if files else MaskFile(tree.path(path))
+
+
+def files_read(mask: Mask) -> list[Path]:
+    """The files that a mask is read from."""
+    if isinstance(mask, ClassMask):
+        return [file for file, _ in mask.files]
+    return list(mask.files) if isinstance(mask, UnitedMask) else [mask.path]
 
 
 def mask_files(reading: Reading) -> set[Path]:

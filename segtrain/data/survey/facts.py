@@ -56,6 +56,7 @@ class MaskFacts(FileFacts):
         counts: Value, palette index or 24-bit colour -> pixels, for up to `MAX_VALUES` or `MAX_COLOURS` of them.
         solid: The pixels among them that equal their neighbours to the right, below and across, or nearly if `lossy`.
         whole: How many of the numbers have all their pixels in one connected piece; 0 for few numbers, and if `lossy`.
+        overlap: Pixels that masks of several classes claim, where each class has its own.
     """
 
     lossy: bool = False
@@ -63,6 +64,7 @@ class MaskFacts(FileFacts):
     counts: Mapping[int, int] = field(default_factory=dict)
     solid: Mapping[int, int] = field(default_factory=dict)
     whole: int = 0
+    overlap: int = 0
 
     @property
     def rest(self) -> int:

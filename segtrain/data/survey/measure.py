@@ -12,6 +12,7 @@ from PIL import Image
 from ...errors import UserError
 from ..color import pack
 from ..files.arrays import is_array
+from ..files.by_class import ClassMask
 from ..files.images import (
     FLOAT,
     Picture,
@@ -75,12 +76,17 @@ def examine_mask(pair: Pair, max_pixels: int) -> MaskFacts:
                     facts.update(header_facts(image, path), lossy=is_lossy(image, path))
             facts.update(number_facts(path, max_pixels, loose=facts["lossy"]))
         else:
-            values = pair.mask.read(max_pixels, None)
+            values, facts["overlap"] = painted(pair.mask, max_pixels)
             facts.update(height=values.shape[0], width=values.shape[1], channels=1, bits=8 * values.itemsize)
             facts.update(mode="painted", format="painted", **counted(values, MAX_VALUES))
     except (UserError, OSError) as error:
         facts["problem"] = problem(error, path)
     return MaskFacts(**facts)
+
+
+def painted(mask: Mask, max_pixels: int) -> tuple[np.ndarray, int]:
+    """The values of a mask that is no file of its own, and the pixels that several classes claim."""
+    return mask.painted(max_pixels) if isinstance(mask, ClassMask) else (mask.read(max_pixels, None), 0)
 
 
 def problem(error: Exception, path: Path) -> str:

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..files.by_class import ClassMask
 from ..files.images import Header
 from ..files.pair import Pair
 from .facts import ImageFacts, MaskFacts
@@ -144,8 +145,13 @@ class Memory:
 def files_of(pair: Pair) -> tuple[tuple[str, list[Path]], tuple[str, list[Path]]]:
     """(name in the memory, files) of the image and of the mask."""
     image, mask = pair.image.absolute(), pair.mask.path.absolute()
-    files = list(mask.iterdir()) if mask.is_dir() else [mask]
-    return (f"image {image}", [image]), (f"mask {mask} {pair.mask.name}", files)
+    name, files = f"mask {mask} {pair.mask.name}", [mask]
+    if isinstance(pair.mask, ClassMask):  # what is painted depends on the values of the classes too
+        files = [file for file, _ in pair.mask.files]
+        name += " " + " ".join(f"{file.name}={value}" for file, value in pair.mask.files)
+    elif mask.is_dir():
+        files = list(mask.iterdir())
+    return (f"image {image}", [image]), (name, files)
 
 
 def both_files_of(pair: Pair) -> tuple[str, list[Path]]:

@@ -323,6 +323,58 @@ def test_what_is_left_over_is_named(tmp_path: Path):
     assert reading.masks == [tmp_path / "masks/8.png", tmp_path / "masks/train/6.png"]
 
 
+RULES = {
+    "a word": ("images/{}.jpg", "masks/{}_mask.png"),
+    "a folder called 2GT": ("1images/{}.jpg", "2GT/{}_GT.jpg"),
+    "an ending of no list": ("images/{}.jpg", "masks/{}_P.png"),
+    "one folder": ("{}.jpg", "{}_mask.png"),
+    "one folder, an ending of no list": ("{}.jpg", "{}_1stHO.png"),
+    "one folder, one suffix": ("{}.png", "{}_1stHO.png"),
+    "folders of any name": ("here/{}.jpg", "there/{}_1stHO.png"),
+    "splits": ("train/images/{}.jpg", "train/masks/{}_mask.png"),
+    "a beginning": ("images/sat-{}.jpg", "masks/{}.png"),
+    "what differs": ("images/{}_training.tif", "1st_manual/{}_manual1.gif"),
+}
+
+
+@pytest.mark.parametrize(("image", "mask"), RULES.values(), ids=RULES)
+@pytest.mark.parametrize("lacking", [1, 3])
+def test_where_most_names_follow_a_rule_the_others_are_named(tmp_path: Path, image: str, mask: str, lacking: int):
+    names = [f"{i:02d}" for i in range(10, 42)]
+    tree(tmp_path, *map(image.format, names[lacking:]), *map(mask.format, names[:-lacking]))
+    reading = best(tmp_path)
+    assert len(reading.pairs) == 32 - 2 * lacking
+    assert [path.relative_to(tmp_path).as_posix() for path in reading.images] == list(
+        map(image.format, names[-lacking:])
+    )
+    assert [path.relative_to(tmp_path).as_posix() for path in reading.masks] == list(map(mask.format, names[:lacking]))
+
+
+@pytest.mark.parametrize("place", ["images", "masks"])
+def test_a_picture_that_follows_no_rule_is_named(tmp_path: Path, place: str):
+    reading = best(tree(tmp_path, "images/{1..9}.jpg", "masks/{1..9}_mask.png", f"{place}/notes.png"))
+    assert [*reading.images, *reading.masks] == [tmp_path / place / "notes.png"]
+
+
+def test_pictures_in_a_folder_of_their_own_need_no_masks(tmp_path: Path):
+    tree(tmp_path, "images/{1..9}.jpg", "masks/{1..9}_1stHO.png", "unlabelled/{20..29}.jpg")
+    assert best(tmp_path).images == []
+    tree(tmp_path / "b", "{1..9}.jpg", "{1..9}_1stHO.png", "unlabelled/{20..29}.jpg")
+    assert best(tmp_path / "b").images == []
+
+
+def test_a_folder_without_masks_or_image_among_those_of_objects_is_named(tmp_path: Path):
+    tree(tmp_path, "train/{1..4}/images/x{1,2,3,4}.png")
+    for i in (1, 2, 3, 4):
+        for j in {1, 2, 3, 4} - {i}:
+            (tmp_path / f"train/{i}/images/x{j}.png").unlink()
+    tree(tmp_path, "train/{1,2,3,5}/masks/{a,b}.png", "test/9/images/x.png")
+    reading = best(tmp_path)
+    assert (reading.layout, len(reading.pairs)) == ("objects", 3)
+    assert reading.images == [tmp_path / "train/4/images/x4.png"]
+    assert reading.masks == [tmp_path / "train/5/masks/a.png"]
+
+
 def test_two_images_of_one_name_are_no_pair(tmp_path: Path):
     tree(tmp_path, "images/{1.jpg,1.png,2.png}", "masks/{1..2}.png")
     reading = best(tmp_path)

@@ -31,6 +31,7 @@ from segtrain.data.layouts.pairing import (
     stem_of,
     suffix_of,
     told_apart,
+    usual_names,
     without,
 )
 from segtrain.data.layouts.tree import Tree
@@ -207,6 +208,19 @@ def test_a_key_without_an_affix():
 def test_a_name_without_what_all_of_its_split_have(stems: list[str], keys: list[str]):
     pictures = several(*(f"{stem}.png" for stem in stems))
     assert [key[2] for key in map(distinct(pictures), pictures) if isinstance(key, tuple)] == keys
+
+
+@pytest.mark.parametrize(
+    ("names", "usual"),
+    [
+        (["21_a", "22_a", "23_a", "24_a", "chart"], 4),
+        (["21_a", "22_a", "23_a", "chart"], 4),  # three of four are no rule
+        (["x", "y"], 2),
+        ([], 0),
+    ],
+)
+def test_names_beside_a_rule_tell_nothing_of_it(names: list[str], usual: int):
+    assert usual_names(names) == names[:usual]
 
 
 def test_each_split_has_a_start_and_an_end_of_its_own():
@@ -425,6 +439,18 @@ def test_two_masks_of_one_ending_are_no_choice_for_an_image():
 def test_what_is_no_ending_of_an_image(mask: str):
     """A number, no mark between, an image that is not there."""
     assert by_endings(several("1.jpg", "2.jpg", mask)) == []
+
+
+def test_what_lies_among_images_or_masks_without_a_partner_is_left_over():
+    pictures = several("1.jpg", "2.jpg", "3.jpg", "m/1_P.png", "m/2_P.png", "m/4_P.png", "else/5.jpg", "6.png")
+    (found,) = by_endings(pictures)
+    assert (len(found.pairs), left(found)) == (2, (["3.jpg"], ["m/4_P.png"]))
+
+
+def test_of_two_endings_each_has_the_masks_without_an_image_that_are_its_own():
+    pictures = several("1.jpg", "2.jpg", "3.jpg", "1_A.png", "2_A.png", "1_B.png", "2_B.png", "9_A.png")
+    one, two = by_endings(pictures)
+    assert (left(one), left(two)) == ((["3.jpg"], ["9_A.png"]), (["3.jpg"], []))
 
 
 def test_endings_count_among_equal_splits_alone():

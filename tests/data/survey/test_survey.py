@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from segtrain.data.color import Coding
+from segtrain.data.files.by_class import ClassMask
 from segtrain.data.files.images import read_image
 from segtrain.data.files.masks import MaskFile
 from segtrain.data.files.pair import Pair
@@ -274,6 +275,25 @@ def test_masks_that_are_painted_are_known_by_their_file_and_name(tmp_path: Path)
     for _ in range(2):
         found = survey(pairs, max_pixels=LIMIT, workers=0, cache=cache)
         assert [found.mask(pair).counts for pair in pairs] == [{0: 20}, {1: 20}]
+
+
+def test_masks_for_each_class_are_known_by_their_files_and_values(tmp_path: Path):
+    image = saved(tmp_path / "x.jpg", RNG.integers(0, 256, (4, 5, 3), np.uint8))
+    car, road = np.eye(4, 5, dtype=np.uint8) * 255, np.tri(4, 5, dtype=np.uint8) * 255  # 4 pixels in 10
+    files = saved(tmp_path / "x_car.png", car), saved(tmp_path / "x_road.png", road)
+    memory = tmp_path / "facts"
+
+    def facts(*values: int) -> MaskFacts:
+        mask = ClassMask(tmp_path / "x_*.png", tuple(zip(files, values, strict=True)))
+        pair = Pair("x", image, mask)
+        return survey([pair], max_pixels=LIMIT, workers=0, cache=memory).mask(pair)
+
+    assert (facts(1, 2).counts, facts(1, 2).overlap, facts(1, 2).problem) == ({0: 10, 2: 6, 1: 4}, 4, "")
+    assert facts(2, 7).counts == {0: 10, 7: 6, 2: 4}
+    saved(files[0], np.zeros((4, 5), np.uint8))
+    assert (facts(1, 2).counts, facts(1, 2).overlap) == ({0: 10, 2: 10}, 0)
+    files[0].unlink()
+    assert "x_car.png: there is no such file" in facts(1, 2).problem
 
 
 def test_numbers_in_one_piece_are_counted_where_there_are_many(tmp_path: Path):
