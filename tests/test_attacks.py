@@ -685,6 +685,24 @@ def test_a_pattern_in_stored_settings_is_what_is_refused(place: Place, capsys: p
     assert "takes too long to find" in error
 
 
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
+def test_a_stored_limit_on_pixels_does_not_raise_that_of_the_user(
+    place: Place, command: str, capsys: pytest.CaptureFixture[str]
+):
+    settings = record_of(place)["settings"]
+    folder = data_folder(place.here / "data")
+    (folder / "images/val/1.png").write_bytes(png(100_000))
+    data = {"_target_": "segtrain.data.FolderData", "root": "data", "classes": record_of(place)["classes"]}
+    data |= {"crop": [32, 32], "batch_size": 2, "workers": 0, "max_pixels": 10**15}
+    file = described(place, settings={**settings, "data": data})
+    images = ["images=data/images/val/1.png"] if command == "predict" else []
+    with place.watched():
+        status = place.cli(command, f"checkpoint={file}", "trainer.accelerator=cpu", *images)
+    error = capsys.readouterr().err
+    refused(error, status)
+    assert "10000000000 pixels, more than data.max_pixels=500000000" in error
+
+
 @pytest.mark.parametrize("part", ["data", "model", "loss", "optimizer", "schedule", "augment", "trainer"])
 def test_resume_builds_shipped_parts_and_nothing_else(place: Place, part: str, capsys: pytest.CaptureFixture[str]):
     record, spec = record_of(place), {"_target_": "os.system", "command": f"touch {place.ran}"}

@@ -10,6 +10,7 @@ from .. import disk
 from ..build import Trust, build_part, from_stored
 from ..data import DataModule
 from ..data.batches.statistics import measure
+from ..data.files.images import MAX_PIXELS
 from ..data.files.pictures import Pictures, Span
 from ..errors import UserError
 from ..machine import device, processes
@@ -32,6 +33,7 @@ class Elsewhere:
 
     root: str | None
     workers: int | None
+    max_pixels: int | None
 
 
 def evaluate(
@@ -90,6 +92,8 @@ def stored_data(trained: Opened, elsewhere: Elsewhere, trust: Trust) -> DataModu
     record = trained.record
     stored = with_root(record.settings, beginnings(trained.folder, record.cwd))
     settings = {**stored["data"], **typed}
+    if "max_pixels" in settings:
+        settings["max_pixels"] = record.max_pixels(elsewhere.max_pixels, MAX_PIXELS)
     if "channels" in settings:
         settings["channels"] = record.channels  # of grey images in another folder too
     with data_of_a_run(settings):

@@ -3,6 +3,7 @@
 import io
 from collections import Counter
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,8 +49,22 @@ class Predicted(NamedTuple):
     remark: str  # by what the image differs from those of the training, if a network may take it for something else
 
 
+@dataclass
+class Limits:
+    """Settings in place of the run's own, where not `None`."""
+
+    max_pixels: int | None
+
+
 def predict(
-    *, run: str | None, checkpoint: str | None, images: str, out: str | None, trainer: Computing, allow: list[str]
+    *,
+    run: str | None,
+    checkpoint: str | None,
+    images: str,
+    out: str | None,
+    data: Limits,
+    trainer: Computing,
+    allow: list[str],
 ) -> None:
     """Write masks/NAME.png (class indices, with the class colours as palette) and overlays/NAME.png for each image.
 
@@ -70,10 +85,11 @@ def predict(
     target, home = trained.folder / "predict", trained.folder
     if out:
         target = home = Path(out)
+    max_pixels = trained.record.max_pixels(data.max_pixels, MAX_PIXELS)
     failed, strange = [], 0
     for name, path in track(sources.files.items(), "predicting", console=console, disable=not console.is_terminal):
         try:
-            result = computed(network, trained, path)
+            result = computed(network, trained, path, max_pixels)
         except (UserError, OSError) as error:
             if len(sources.files) == 1:
                 raise
@@ -90,9 +106,8 @@ def predict(
     conclude(sources, failed, target)
 
 
-def computed(network: nn.Module, trained: Opened, path: Path) -> Predicted:
+def computed(network: nn.Module, trained: Opened, path: Path, max_pixels: int) -> Predicted:
     """An image and its mask; pixels without data are void."""
-    max_pixels = trained.record.settings["data"].get("max_pixels", MAX_PIXELS)
     head = header(path, max_pixels)
     image = read_picture(path, max_pixels, channels=trained.record.channels, bits=head.depth)
     known = Pictures.stored(trained.record.pictures)

@@ -38,6 +38,14 @@ class Record:
     pictures: dict[str, Any] | None = None  # fields of `Pictures`: what the images were like; older versions noted none
     cwd: str = ""  # the folder that a relative path in the settings starts from; older versions did not note it
 
+    def max_pixels(self, typed: int | None, usual: int) -> int:
+        """The most pixels of an image that is read: what was typed, or else what was stored, which may be anyone's and
+        only lowers the usual limit."""
+        if typed is not None:
+            return typed
+        stored = self.settings["data"].get("max_pixels", usual)
+        return min(stored, usual) if type(stored) is int and stored > 0 else usual
+
     def to_json(self) -> str:
         return json.dumps(asdict(self))
 

@@ -121,3 +121,22 @@ def test_only_networks_that_take_pretrained_weights_lose_them() -> None:
     resnet = {"_target_": "segtrain.models.resnet", "layers": 50, "weights": "IMAGENET1K_V2"}
     mine = {"_target_": "my.Network", "encoders": [resnet], "fusion": {"weights": [1, 2]}, "weights": "mine"}
     assert without_pretrained(mine) == {**mine, "encoders": [{**resnet, "weights": None}]}
+
+
+@pytest.mark.parametrize(
+    ("stored", "typed", "expected"),
+    [
+        (None, None, 500),
+        (300, None, 300),
+        (10**12, None, 500),
+        (10**12, 10**10, 10**10),
+        ("x", None, 500),
+        (0, None, 500),
+    ],
+)
+def test_a_stored_limit_on_pixels_lowers_the_usual_one_and_never_raises_it(
+    stored: Any, typed: int | None, expected: int
+) -> None:
+    data = {**SETTINGS["data"]} if stored is None else {**SETTINGS["data"], "max_pixels": stored}
+    record = Record.from_json(changed(settings={**SETTINGS, "data": data}))
+    assert record.max_pixels(typed, 500) == expected
