@@ -9,15 +9,17 @@ def initialize(module: nn.Module) -> None:
 
     Convolutions are Kaiming normal over the fan-out (He et al. 2015, https://arxiv.org/abs/1502.01852), as in
     torchvision's ResNet. Transposed convolutions are bilinear interpolation. Batch norm is the identity, but for the
-    last one of a `Bottleneck` with `zero_init`, whose weight is zero. `Score` layers are small, so that training
-    starts at equal class probabilities. The biases of all these are zero. Layers of any other kind start as torch
-    starts them. Buffers, such as the mean and std of `FCN`, stay, except for the statistics of batch norms.
+    last one of a `Bottleneck` with `zero_init`, whose weight is zero. `Score` layers are normal with the deviation of
+    torch's own start, 1 / sqrt(3 fan-in): scores are small at first whatever the number of channels, and features are
+    trained from the first step on. The biases of all these are zero. Layers of any other kind start as torch starts
+    them. Buffers, such as the mean and std of `FCN`, stay, except for the statistics of batch norms.
     """
     for layer in module.modules():
         if isinstance(layer, nn.ConvTranspose2d):
             bilinear_(layer.weight)
         elif isinstance(layer, nn.Conv2d) and getattr(layer, "scores", False):
-            nn.init.normal_(layer.weight, std=0.01)
+            fan_in = layer.weight[0].numel()
+            nn.init.normal_(layer.weight, std=(3 * fan_in) ** -0.5)  # a smaller one holds up rare classes
         elif isinstance(layer, nn.Conv2d):
             kaiming_(layer.weight, layer.groups)
         elif isinstance(layer, nn.BatchNorm2d):
