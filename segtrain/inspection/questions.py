@@ -5,7 +5,7 @@ from typing import Any
 
 from ..data.folder import AUTO
 from ..report.screen import COMMAND
-from ..text import counted
+from ..text import counted, enumerated
 from .description import typed_table
 from .exchanged import command_to_exchange
 from .inspect import Inspection
@@ -51,10 +51,8 @@ def ways_text(ways: Sequence[Held]) -> str:
     """Ways to read a folder beside one another, with what each of them holds."""
     rows = []
     for way in ways:
-        names = [f"{name} {percent(share)}" for name, share in way.shares[:CLASSES_HELD]]
-        if len(way.shares) > CLASSES_HELD:
-            names.append(f"{len(way.shares) - CLASSES_HELD} more")
-        held = ", ".join(names) or "no classes can be proposed"
+        names = [f"{name} {percent(share)}" for name, share in way.shares]
+        held = enumerated(names, CLASSES_HELD) or "no classes can be proposed"
         pairs = counted(len(way.reading.pairs), "pair")
         rows.append(f"  {word('data.layout', way.reading.layout)}: {pairs}, with masks such as {way.example}")
         rows.append(f"    {way.kind}; {counted(len(way.shares), 'class')} in {counted(way.masks, 'mask')}: {held}")

@@ -23,9 +23,12 @@ from ..machine import device as machine
 from ..machine import processes
 from ..report.screen import say
 from ..runs.record import Record, Settings, without_pretrained
+from ..text import enumerated
 from .learner import Learner
 from .transfer import take_over
 from .trial import refuse_batch, refuse_crop, try_network, try_optimizer
+
+NAMES = 6  # of classes, in a message
 
 
 @dataclass
@@ -254,9 +257,8 @@ def loss_spec(loss: Spec, data: DataModule, before: Record | None) -> Spec:
         with from_user():
             result["weights"] = class_weights(data.class_pixels, weights)
     elif weights is not None and len(weights) != len(data.classes):
-        names = ", ".join(data.classes.names[:6])
-        more = ", ..." if len(data.classes) > 6 else ""
-        reason = f"{len(weights)} numbers, but the data have {len(data.classes)} classes ({names}{more})"
+        names = enumerated(data.classes.names, NAMES)
+        reason = f"{len(weights)} numbers, but the data have {len(data.classes)} classes ({names})"
         raise UserError(f"loss.weights has {reason}: give one per class, or null")
     return result
 

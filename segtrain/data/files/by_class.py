@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...errors import UserError
+from ...text import enumerated
 from ..color import Coding, hex_of, pack
 from .images import displayed_size
 from .masks import read_mask
@@ -98,9 +99,8 @@ def marked_pixels(file: Path, max_pixels: int) -> np.ndarray:
     grey = grey_of(mask)
     if len(numbers) > FEW and grey is not None and is_two_sided(grey):
         return grey >= MIDDLE
-    shown = ", ".join(hex_of(code) if mask.ndim == 3 else str(code) for code in numbers[:SHOWN].tolist())
-    more = ", ..." if len(numbers) > SHOWN else ""
-    raise UserError(f"{file}: it holds {shown}{more}: a mask of one class holds 0 and one other value")
+    shown = enumerated([hex_of(code) if mask.ndim == 3 else str(code) for code in numbers.tolist()], SHOWN)
+    raise UserError(f"{file}: it holds {shown}: a mask of one class holds 0 and one other value")
 
 
 def grey_of(mask: np.ndarray) -> np.ndarray | None:

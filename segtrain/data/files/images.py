@@ -16,6 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from ...errors import UserError
+from ...text import counted
 from . import tiff
 from .arrays import array_header, array_size, image_in, is_array
 from .pictures import Kind
@@ -290,7 +291,7 @@ def with_channels(pixels: np.ndarray, channels: int, path: Path | str) -> np.nda
         return (luma if pixels.dtype.kind == "f" else luma.round()).astype(pixels.dtype)
     if own > channels:
         return np.ascontiguousarray(pixels[..., :channels])
-    raise UserError(f"{path}: {own} channel{'s' * (own > 1)}, where data.channels={channels} are expected")
+    raise UserError(f"{path}: {counted(own, 'channel')}, where data.channels={channels} are expected")
 
 
 def loaded(image: Any, shrink: int = 1, raw_mode: str | None = None) -> Image.Image:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import UserError
+from ...text import enumerated
 from ..files.images import SUFFIXES
 from ..files.pair import Pair
 from .lists import SPLIT_COLUMNS, lists_of_splits, none_found, picture, row_of_line, rows_of_list, text_of
@@ -283,7 +284,7 @@ def applied(tree: Tree, lists: Written, reading: Reading) -> Reading:
         written=True,
         missing=decision.missing,
         unlisted=unlisted,
-        notes=[*reading.notes, f"splits by {files_text(lists.files)}", *moved_text(decision.moved)],
+        notes=[*reading.notes, f"splits by {enumerated(lists.files, FILES_SHOWN)}", *moved_text(decision.moved)],
     )
 
 
@@ -364,12 +365,6 @@ def with_unique_names(tree: Tree, pairs: Iterable[Pair]) -> list[Pair]:
         name = path.relative_to(tree.root).as_posix() if path.is_relative_to(tree.root) else str(path)
         renamed.append(pair._replace(name=name))
     return renamed
-
-
-def files_text(files: Sequence[str]) -> str:
-    """The first few lists by name, and how many more there are."""
-    more = f" and {len(files) - FILES_SHOWN} more" if len(files) > FILES_SHOWN else ""
-    return ", ".join(files[:FILES_SHOWN]) + more
 
 
 def moved_text(moved: Sequence[Row]) -> list[str]:
