@@ -7,6 +7,7 @@ from pathlib import Path
 from ..data.files.masks import MaskFile
 from ..data.files.pair import Pair
 from ..data.findings import Finding
+from ..data.layouts.reading import spread
 from ..data.layouts.tree import below
 from ..data.survey.facts import MaskFacts
 from ..data.survey.measure import examine_mask
@@ -22,8 +23,7 @@ LOOK = "the masks look like photos, and the images like masks"
 
 def are_exchanged(pairs: Sequence[Pair], facts: Survey, max_pixels: int) -> bool:
     """Whether most masks vary as photos do, while their images hold few numbers, as masks do."""
-    some = pairs[:: max(1, len(pairs) // SAMPLES)][:SAMPLES]
-    some = [pair for pair in some if isinstance(pair.mask, MaskFile) and not facts.mask(pair).problem]
+    some = [pair for pair in spread(pairs, SAMPLES) if isinstance(pair.mask, MaskFile) and not facts.mask(pair).problem]
     photos = [pair for pair in some if is_varied(facts.mask(pair))]
     if len(photos) < MOSTLY * len(some) or not photos:
         return False

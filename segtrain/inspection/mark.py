@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from ..data.layouts.reading import spread
 from ..data.layouts.tree import below
 
 MAX_BYTES = 100_000_000
@@ -43,8 +44,7 @@ def is_own(path: Path) -> bool:
 
 def line_of_masks(root: Path, masks: Sequence[Path]) -> str:
     """The line of a class table that says for which masks it was made."""
-    some = masks[:: max(1, len(masks) // EXAMPLES)][:EXAMPLES]
-    return MASKS + ", ".join(below(root, mask) for mask in some)
+    return MASKS + ", ".join(below(root, mask) for mask in spread(masks, EXAMPLES))
 
 
 def examples(path: Path) -> list[str]:

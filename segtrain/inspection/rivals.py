@@ -7,7 +7,7 @@ from typing import NamedTuple
 from ..data.classes import ClassTable
 from ..data.layouts.choice import OpenFolder
 from ..data.layouts.contents import rivals
-from ..data.layouts.reading import Reading
+from ..data.layouts.reading import Reading, spread
 from ..data.layouts.tree import below, beside_root
 from ..data.proposal.proposal import propose
 from ..data.survey.memory import remembered
@@ -56,7 +56,7 @@ def is_described(folder: OpenFolder) -> bool:
 
 def held_by(reading: Reading, root: Path, max_pixels: int) -> Held:
     """What a few masks of a reading hold."""
-    pairs = reading.pairs[:: max(1, len(reading.pairs) // SAMPLES)][:SAMPLES]
+    pairs = spread(reading.pairs, SAMPLES)
     masks = survey(pairs, max_pixels=max_pixels, workers=0, cache=remembered()).usable_masks(pairs)
     example, proposal = below(root, pairs[0].mask.path), propose(masks)
     spec = proposal.spec or (proposal.choices[-1].spec if proposal.choices else None)

@@ -12,7 +12,7 @@ from ..data.files.pair import Pair
 from ..data.findings import Finding
 from ..data.folder import AUTO, unpaired
 from ..data.layouts.choice import OpenFolder
-from ..data.layouts.reading import Reading
+from ..data.layouts.reading import Reading, spread
 from ..data.layouts.splits import made_of
 from ..data.layouts.tree import below, beside_root
 from ..data.survey.headers import read_headers
@@ -138,6 +138,6 @@ def seconds_to_read(pairs: Sequence[Pair], max_pixels: int) -> float:
     if len(todo) <= TRIAL:
         return 0.0
     start = time.perf_counter()
-    survey(todo[:: len(todo) // TRIAL][:TRIAL], max_pixels=max_pixels, workers=0, cache=remembered())
+    survey(spread(todo, TRIAL), max_pixels=max_pixels, workers=0, cache=remembered())
     per_pair = (time.perf_counter() - start) / TRIAL
     return per_pair * len(todo) / max(readers(), 1)

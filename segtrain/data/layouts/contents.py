@@ -10,7 +10,7 @@ from ..files.images import MAX_PIXELS
 from ..files.masks import Mask, MaskFile
 from .pairing import suffix_of
 from .ranking import drawn, learned, muddle
-from .reading import Reading
+from .reading import Reading, spread
 
 SAMPLES = 4  # masks that are compared
 UNUSABLE = 3  # from this `muddle` on masks hold no classes
@@ -58,7 +58,7 @@ def is_rival(other: Reading, taken: Reading) -> bool:
 def are_spoilt(reading: Reading) -> bool:
     """Whether masks hold too many colours because they were compressed with loss, and not because they are photos: most
     pixels are of few colours all the same."""
-    some = [pair.mask for pair in reading.pairs[:: max(1, len(reading.pairs) // SAMPLES)][:SAMPLES]]
+    some = [pair.mask for pair in spread(reading.pairs, SAMPLES)]
     try:
         return all(is_lossy(mask) and evenness(numbers(mask)) <= FLAT for mask in some)
     except (UserError, OSError):
@@ -75,7 +75,7 @@ def hold_the_same(first: Reading, second: Reading) -> bool:
     """Whether the masks of both say the same, in whatever numbers or colours: a copy, or a coloured version."""
     masks = {pair.image: pair.mask for pair in second.pairs}
     both = [(pair.mask, masks[pair.image]) for pair in first.pairs if pair.image in masks]
-    some = both[:: max(1, len(both) // SAMPLES)][:SAMPLES]
+    some = spread(both, SAMPLES)
     try:
         codes = [(numbers(one), numbers(other)) for one, other in some]
     except (UserError, OSError):

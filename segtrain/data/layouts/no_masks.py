@@ -8,10 +8,12 @@ from pathlib import Path
 
 from ...disk import PACKED
 from .pairing import folders_of, stem_of
+from .reading import spread
 from .tree import Tree
 from .words import file_role, innermost_role, parse_name
 
 SHOWN = 4  # folders, and kinds of files
+LOOKS = 8  # files of a kind that are looked into
 LOOKED_AT = 1 << 20  # bytes of a file that are searched for the words of a format
 AS_PNG = "save images and masks as PNG or TIFF"
 NOT_READ = {  # suffixes -> what they are, and the way on
@@ -127,18 +129,13 @@ def hint(tree: Tree, kind: str, paths: Sequence[str]) -> str:
     patterns = [(re.compile(pattern), text) for suffix, pattern, text in WRITTEN if suffix == kind]
     if not patterns:
         return ""
-    contents = [beginning(tree.path(path)) for path in some(paths)]
+    contents = [beginning(tree.path(path)) for path in spread(paths, LOOKS)]
     if kind == ".json" and (coco := next(filter(is_coco, contents), b"")):
         return coco_text(coco)
     for pattern, text in patterns:
         if any(map(pattern.search, contents)):
             return text
     return ""
-
-
-def some(paths: Sequence[str]) -> Sequence[str]:
-    """A few of the files, from all over."""
-    return paths[:: max(1, len(paths) // SHOWN)][: 2 * SHOWN]
 
 
 def beginning(path: Path) -> bytes:

@@ -7,9 +7,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
-from ..files.by_class import ClassMask
 from ..files.masks import Mask, MaskFile
 from ..files.pair import Pair
 from ..files.united import UnitedMask
@@ -17,6 +16,7 @@ from .pairing import Match, Pairs, Placed, bare, images_of
 from .tree import Tree
 from .words import SPLITS, parse_name, split_among, split_named, tokens
 
+T = TypeVar("T")
 ORDER = (*SPLITS, "trainval", "")
 Content = Literal["", "fits", "unclear", "differs"]
 
@@ -124,11 +124,10 @@ def mask_at(tree: Tree, path: str) -> Mask:
     return UnitedMask(tree.path(path), tuple(map(tree.path, files))) if files else MaskFile(tree.path(path))
 
 
-def files_read(mask: Mask) -> list[Path]:
-    """The files that a mask is read from."""
-    if isinstance(mask, ClassMask):
-        return [file for file, _ in mask.files]
-    return list(mask.files) if isinstance(mask, UnitedMask) else [mask.path]
+def spread(items: Sequence[T], most: int) -> list[T]:
+    """Up to `most` of many, from all over."""
+    number = min(most, len(items))
+    return [items[i * len(items) // number] for i in range(number)]
 
 
 def mask_files(reading: Reading) -> set[Path]:

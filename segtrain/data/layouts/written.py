@@ -16,8 +16,8 @@ from ...text import enumerated
 from ..files.images import SUFFIXES
 from ..files.pair import Pair
 from .lists import SPLIT_COLUMNS, lists_of_splits, none_found, picture, row_of_line, rows_of_list, text_of
-from .pairing import stem_of, suffix_of
-from .reading import Reading, Row, from_rows, in_order, mask_at
+from .pairing import shape_of, stem_of, suffix_of
+from .reading import Reading, Row, from_rows, in_order, mask_at, spread
 from .tree import Tree
 from .words import SPLIT_WORDS
 
@@ -160,8 +160,7 @@ def is_list(tree: Tree, path: str, text: str, *, several: bool) -> bool:
 def some_lines(text: str) -> list[str]:
     """Lines, up to `SAMPLE`, that are neither blank nor comments."""
     lines = [line.strip() for line in text.splitlines()]
-    lines = [line for line in lines if line and not line.startswith("#")]
-    return lines[:: max(1, len(lines) // SAMPLE)][:SAMPLE]
+    return spread([line for line in lines if line and not line.startswith("#")], SAMPLE)
 
 
 def holds_measures(line: str) -> bool:
@@ -182,8 +181,8 @@ def are_names(text: str) -> bool:
 
 def called_alike(tree: Tree, lines: Sequence[str]) -> bool:
     """Whether most of these names differ from those of pictures in their numbers alone."""
-    shapes = {re.sub(r"\d+", "0", stem_of(path)) for path in tree.pictures}
-    alike = [line for line in lines if re.sub(r"\d+", "0", posixpath.basename(line)) in shapes - {"0"}]
+    shapes = {shape_of(stem_of(path)) for path in tree.pictures} - {"0"}
+    alike = [line for line in lines if shape_of(posixpath.basename(line)) in shapes]
     return len(lines) > 1 and 2 * len(alike) > len(lines)
 
 

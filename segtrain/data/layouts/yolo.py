@@ -14,7 +14,7 @@ from ...text import UNPRINTABLE, parse_yaml
 from ..files.pair import Pair
 from ..files.yolo import BOX, YoloMask, text_of
 from .pairing import Placed, folders_of, stem_of
-from .reading import Reading, in_order, mask_files, numbered, telling_folders, unique_names, with_masks
+from .reading import Reading, in_order, mask_files, numbered, spread, telling_folders, unique_names, with_masks
 from .tree import Tree
 from .words import SPLIT_WORDS, split_told
 
@@ -232,7 +232,7 @@ def holds_polygons(tree: Tree, splits: Splits) -> bool:
     labels: list[str] = []
     for images in splits.values():
         labels += [label for label in map(label_of, images) if label in tree.known]
-    for label in labels[:: max(1, len(labels) // SAMPLES)]:
+    for label in spread(labels, SAMPLES):
         with suppress(UserError, OSError):
             if any(len(line.split()) > BOX + 1 for line in text_of(tree.path(label))[:LOOKED_AT].splitlines()):
                 return True
