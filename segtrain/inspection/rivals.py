@@ -8,7 +8,7 @@ from ..data.classes import ClassTable
 from ..data.layouts.choice import OpenFolder
 from ..data.layouts.contents import rivals
 from ..data.layouts.reading import Reading, spread
-from ..data.layouts.tree import below, beside_root
+from ..data.layouts.tree import below, description_in
 from ..data.proposal.proposal import propose
 from ..data.survey.memory import remembered
 from ..data.survey.survey import survey
@@ -48,10 +48,8 @@ def rivals_of(folder: OpenFolder, layout: str | None) -> Rivals:
 def is_described(folder: OpenFolder) -> bool:
     """Whether `check` proposed the class table of the folder for the masks of the reading."""
     masks = {pair.mask.path for pair in folder.reading.pairs}
-    for path in (folder.root / "classes.yaml", beside_root(folder.root) / "classes.yaml"):
-        if path.is_file():
-            return any(folder.root / name in masks for name in examples(path))
-    return False
+    path = description_in(folder.root, "classes.yaml")
+    return path is not None and any(folder.root / name in masks for name in examples(path))
 
 
 def held_by(reading: Reading, root: Path, max_pixels: int) -> Held:

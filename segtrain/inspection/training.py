@@ -14,7 +14,7 @@ from ..data.folder import AUTO, unpaired
 from ..data.layouts.choice import OpenFolder
 from ..data.layouts.reading import Reading, spread
 from ..data.layouts.splits import made_of
-from ..data.layouts.tree import below, beside_root
+from ..data.layouts.tree import below, description_in
 from ..data.survey.headers import read_headers
 from ..data.survey.memory import remembered
 from ..data.survey.survey import readers, survey, unknown
@@ -90,14 +90,15 @@ def refuse_doubt(folder: OpenFolder, typed: Mapping[str, Any], max_pixels: int) 
     if typed.get("classes"):
         return
     masks = [pair.mask.path for pair in taken.pairs]
-    for path in (root / "classes.yaml", beside_root(root) / "classes.yaml"):
-        if others := made_for_others(path, root, masks):
-            command = f"{COMMAND} check {word('data.root', root)} {word('data.layout', taken.layout)} write=true"
-            raise UserError(
-                f"{path} was proposed for other masks, such as {others[0]}, and these are such as "
-                f"{below(root, masks[0])}: {command} proposes one for them (if this one is right for them too, remove "
-                f"its line '{MASKS.strip()} ...')"
-            )
+    path = description_in(root, "classes.yaml")
+    others = made_for_others(path, root, masks) if path else []
+    if others:
+        command = f"{COMMAND} check {word('data.root', root)} {word('data.layout', taken.layout)} write=true"
+        raise UserError(
+            f"{path} was proposed for other masks, such as {others[0]}, and these are such as {below(root, masks[0])}: "
+            f"{command} proposes one for them (if this one is right for them too, remove its line "
+            f"'{MASKS.strip()} ...')"
+        )
 
 
 def needs_survey(data: FolderData) -> bool:

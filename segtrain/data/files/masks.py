@@ -110,8 +110,12 @@ def read_mask(path: Path, max_pixels: int = MAX_PIXELS, coding: Coding = None) -
 
 def different_numbers(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """The different values in a mask file, or its colours as 24-bit numbers, sorted; UserError as in `read_mask`."""
-    mask = read_mask(path, max_pixels)
-    return np.unique(pack(mask, np.uint32) if mask.ndim == 3 else mask)
+    return np.unique(codes_of(read_mask(path, max_pixels)))
+
+
+def codes_of(mask: np.ndarray) -> np.ndarray:
+    """(H, W): the values of a mask, or its colours as 24-bit numbers."""
+    return pack(mask, np.uint32) if mask.ndim == 3 else mask
 
 
 def in_coding(mask: np.ndarray, coding: Coding) -> np.ndarray:

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...errors import UserError
-from ..color import pack
 from ..files.images import MAX_PIXELS
-from ..files.masks import Mask, MaskFile
+from ..files.masks import Mask, MaskFile, codes_of
 from .pairing import suffix_of
 from .ranking import drawn, learned, muddle
 from .reading import Reading, spread
@@ -60,15 +59,21 @@ def are_spoilt(reading: Reading) -> bool:
     pixels are of few colours all the same."""
     some = [pair.mask for pair in spread(reading.pairs, SAMPLES)]
     try:
-        return all(is_lossy(mask) and evenness(numbers(mask)) <= FLAT for mask in some)
+        return all(is_lossy(mask) and is_flat(numbers(mask)) for mask in some)
     except (UserError, OSError):
         return False
 
 
-def evenness(codes: np.ndarray) -> float:
-    """How many equally frequent numbers are as mixed as these: few for classes, hundreds for photos."""
+def is_flat(codes: np.ndarray) -> bool:
+    """Whether most pixels are of few numbers."""
     _, pixels = np.unique(codes, return_counts=True)
-    return 1 / float(((pixels / codes.size) ** 2).sum())
+    return evenness(pixels, codes.size) <= FLAT
+
+
+def evenness(pixels: np.ndarray, total: int) -> float:
+    """How many equally frequent numbers are as mixed as those with so many `pixels` each, of a `total`: few for
+    classes, hundreds for photos."""
+    return 1 / max(float(((pixels / total) ** 2).sum()), 1e-9)
 
 
 def hold_the_same(first: Reading, second: Reading) -> bool:
@@ -93,8 +98,7 @@ def hold_the_same(first: Reading, second: Reading) -> bool:
 
 def numbers(mask: Mask) -> np.ndarray:
     """(H, W) values, or colours as 24-bit numbers."""
-    stored = mask.read(MAX_PIXELS, None)
-    return pack(stored) if stored.ndim == 3 else stored.astype(np.intp)
+    return codes_of(mask.read(MAX_PIXELS, None)).astype(np.intp)
 
 
 def is_lossy(mask: Mask) -> bool:

@@ -212,6 +212,12 @@ def beside_root(root: Path) -> Path:
     return root.resolve().with_name(f"{root.resolve().name}.segtrain")
 
 
+def description_in(root: Path, name: str) -> Path | None:
+    """The file of this name in a data folder, or else in the one beside it; `None` where there is none."""
+    paths = root / name, beside_root(root) / name
+    return next(filter(Path.is_file, paths), None)
+
+
 def below(root: Path, path: Path) -> str:
     """A path as it is seen from the data folder."""
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)

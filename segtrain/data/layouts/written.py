@@ -1,7 +1,6 @@
 """Splits that a person wrote down in lists, train.txt, val.txt and test.txt, or in a table: they decide, whatever
 folders say."""
 
-import csv
 import posixpath
 import re
 from collections import Counter, defaultdict
@@ -15,7 +14,7 @@ from ...errors import UserError
 from ...text import enumerated
 from ..files.images import SUFFIXES
 from ..files.pair import Pair
-from .lists import SPLIT_COLUMNS, lists_of_splits, none_found, picture, row_of_line, rows_of_list, text_of
+from .lists import SPLIT_COLUMNS, cells_of, lists_of_splits, none_found, picture, row_of_line, rows_of_list, text_of
 from .pairing import shape_of, stem_of, suffix_of
 from .reading import Reading, Row, from_rows, in_order, mask_at, spread
 from .tree import Tree
@@ -216,13 +215,9 @@ def tables(tree: Tree) -> list[Written]:
 
 
 def rows_of_table(tree: Tree, path: str) -> list[Row]:
-    """A row for each line of a table that says splits; none if it says none, or does not name images."""
-    text = text_of(tree.path(path))
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
-    try:
-        header, *content = csv.reader(text.splitlines(), delimiter=delimiter, strict=True)
-    except (ValueError, csv.Error):
-        return []
+    """A row for each line of a table that says splits; none if it says none, or does not name images. UserError for
+    what is no table."""
+    header, *content = cells_of(text_of(tree.path(path)), path)
     content = [fields for fields in content if len(fields) == len(header)]
     columns = [i for i, name in enumerate(header) if name.strip().lower() in SPLIT_COLUMNS]
     columns = [i for i in columns if all(fields[i].strip().lower() in SPLIT_WORDS for fields in content)]
