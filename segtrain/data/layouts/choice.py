@@ -117,9 +117,8 @@ def all_readings(tree: Tree, wanted: str | None = None) -> list[Reading]:
             continue
         given_up = name == "splits_csv" and kind not in ("", name)
         for reading in whole_or_none(tree, layout) if given_up else layout(tree):
-            files = pairs_told(reading)
-            key = (name == "splits_csv", files)
-            if files and (key not in readings or tells_more(reading, readings[key])):
+            key = (name == "splits_csv", reading.told)
+            if reading.pairs and (key not in readings or tells_more(reading, readings[key])):
                 readings[key] = reading
     return list(readings.values())
 
@@ -136,14 +135,6 @@ def tells_more(reading: Reading, other: Reading) -> bool:
     """Whether a reading says more about the same pairs than one of an earlier layout: names that fit anywhere do not
     replace what folders tell, which knows the files without a partner."""
     return reading.kind not in NAMED and rank(reading) < rank(other)
-
-
-def pairs_told(reading: Reading) -> frozenset[tuple[str, str, str]]:
-    """(split, image, mask) of each pair."""
-    files: set[tuple[str, str, str]] = set()
-    for split, pairs in reading.splits.items():
-        files.update((split, str(pair.image), pair.mask.name) for pair in pairs)
-    return frozenset(files)
 
 
 def chosen(root: Path, readings: Sequence[Reading], layout: str | None, *, ties: bool) -> Reading:

@@ -17,7 +17,7 @@ from ..files.pair import Pair
 from .lists import SPLIT_COLUMNS, cells_of, lists_of_splits, none_found, picture, row_of_line, rows_of_list, text_of
 from .pairing import shape_of, stem_of, suffix_of
 from .reading import Reading, Row, from_rows, in_order, mask_at, spread
-from .tree import Tree
+from .tree import Tree, below
 from .words import SPLIT_WORDS
 
 FILES_SHOWN = 3
@@ -77,13 +77,10 @@ def differing(readings: Iterable[Reading]) -> list[Reading]:
     kept: dict[frozenset[tuple[str, Path, str]], Reading] = {}
     taken: Counter[str] = Counter()
     for reading in readings:
-        files: set[tuple[str, Path, str]] = set()
-        for split, pairs in reading.splits.items():
-            files.update((split, pair.image, pair.mask.name) for pair in pairs)
-        if frozenset(files) not in kept:
+        if reading.told not in kept:
             number = taken[reading.layout]
             taken[reading.layout] += 1
-            kept[frozenset(files)] = reading._replace(layout=f"{reading.layout}:{number}") if number else reading
+            kept[reading.told] = reading._replace(layout=f"{reading.layout}:{number}") if number else reading
     return list(kept.values())
 
 
@@ -301,9 +298,9 @@ def decide(tree: Tree, rows: Iterable[Row], reading: Reading) -> Decision:
         elif row.image:
             decision.alone.append((row.split, path))
             if row.mask_text:
-                decision.missing[path] = f"has no mask: {row.where} names {row.mask_text}, which is not there"
+                decision.missing[path] = row.no_mask
         else:
-            decision.missing[tree.path(row.text)] = f"is in {row.where}, but there is no such image"
+            decision.missing[tree.path(row.text)] = row.no_image
     return decision
 
 
@@ -353,12 +350,7 @@ def with_unique_names(tree: Tree, pairs: Iterable[Pair]) -> list[Pair]:
     pairs = list(pairs)
     if len({pair.name for pair in pairs}) == len(pairs):
         return pairs
-    renamed: list[Pair] = []
-    for pair in pairs:
-        path = pair.image.with_suffix("")
-        name = path.relative_to(tree.root).as_posix() if path.is_relative_to(tree.root) else str(path)
-        renamed.append(pair._replace(name=name))
-    return renamed
+    return [pair._replace(name=below(tree.root, pair.image.with_suffix(""))) for pair in pairs]
 
 
 def moved_text(moved: Sequence[Row]) -> list[str]:
