@@ -37,6 +37,12 @@ def enumerated(texts: Sequence[str], most: int) -> str:
     return ", ".join(texts[:most]) + (f" and {more} more" if more > 0 else "")
 
 
+def refuse_unprintable(path: object) -> None:
+    """Raises UserError for a path that would not be printed as it is."""
+    if UNPRINTABLE.search(str(path)):
+        raise UserError(f"{str(path)!r}: the name holds control or invalid characters: rename it")
+
+
 def plain_cell(value: Any) -> Any:
     """What is written into a cell of a CSV file: a text that a spreadsheet would take for a formula gets a mark before
     it by which it stays a text; numbers stay as they are."""

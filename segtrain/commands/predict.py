@@ -30,7 +30,7 @@ from ..report.pictures import overlay_with_legend
 from ..report.screen import console, say
 from ..runs.folder import checkpoint_file
 from ..runs.trained import Opened, opened
-from ..text import UNPRINTABLE
+from ..text import counted, refuse_unprintable
 
 
 class Images(NamedTuple):
@@ -131,8 +131,8 @@ def conclude(sources: Images, failed: list[str], target: Path) -> None:
     total = len(sources.files)
     done = total - len(failed)
     if done:
-        count = f"{done} of {total}" if failed else f"{total}"
-        say(f"{count} images: masks in {target / 'masks'}, overlays in {target / 'overlays'}")
+        count = f"{done} of {counted(total, 'image')}" if failed else counted(total, "image")
+        say(f"{count}: masks in {target / 'masks'}, overlays in {target / 'overlays'}")
     if sources.others:
         kinds = Counter(path.suffix or "without suffix" for path in sources.others).most_common()
         names = ", ".join(f"{number} {kind}" for kind, number in kinds)
@@ -178,8 +178,7 @@ def by_name(files: Iterable[Path], folder: Path, images: str) -> dict[str, Path]
     """Name below the folder that all have in common, without suffix -> image file."""
     found: dict[str, Path] = {}
     for file in files:
-        if UNPRINTABLE.search(str(file)):
-            raise UserError(f"{str(file)!r}: the name holds control or invalid characters: rename it")
+        refuse_unprintable(file)
         below = file.relative_to(folder)
         if ".." in below.parts:
             raise UserError(f"images={images}: with '..' after a wildcard, {file} would be written somewhere else")

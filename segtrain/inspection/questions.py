@@ -36,8 +36,12 @@ def question_text(data: Mapping[str, Any], inspection: Inspection, ways: Sequenc
 
 def command_with(data: Mapping[str, Any], *keys: str) -> str:
     """The command that checks a folder, with the settings of these names that were typed."""
-    words = [word(f"data.{key}", data[key]) for key in keys if data.get(key) not in (None, AUTO)]
-    return " ".join([COMMAND, "check", *words])
+    return " ".join([COMMAND, "check", *typed_words(data, *keys)])
+
+
+def typed_words(data: Mapping[str, Any], *keys: str) -> list[str]:
+    """The settings of data of these names, as they are typed, if they are not the usual ones."""
+    return [word(f"data.{key}", data[key]) for key in keys if data.get(key) not in (None, AUTO)]
 
 
 def exchanged_text(inspection: Inspection, check_it: str) -> str:

@@ -1,6 +1,7 @@
 """Several ways to read a folder: what each of them holds, for a person to choose."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,6 +51,12 @@ def is_described(folder: OpenFolder) -> bool:
     masks = {pair.mask.path for pair in folder.reading.pairs}
     path = description_in(folder.root, "classes.yaml")
     return path is not None and any(folder.root / name in masks for name in examples(path))
+
+
+def ways_of(folder: OpenFolder, different: Sequence[Reading], max_pixels: int) -> list[Held]:
+    """What the reading of a folder holds, and what the `different` ones do; nothing where there are none."""
+    readings = (folder.reading, *different) if different else ()
+    return [held_by(reading, folder.root, max_pixels) for reading in readings]
 
 
 def held_by(reading: Reading, root: Path, max_pixels: int) -> Held:

@@ -24,7 +24,7 @@ from ..text import counted
 from .inspect import inspect
 from .mark import MASKS, made_for_others
 from .questions import ways_text
-from .rivals import held_by, rivals_of
+from .rivals import rivals_of, ways_of
 from .text import ALONE, alpha_text, findings_text, left_out, word
 
 PATIENCE = 60  # seconds that a training waits for the full check
@@ -81,7 +81,7 @@ def refuse_doubt(folder: OpenFolder, typed: Mapping[str, Any], max_pixels: int) 
     same, different = rivals_of(folder, typed.get("layout"))
     root, taken = folder.root, folder.reading
     if different:
-        ways = [held_by(reading, root, max_pixels) for reading in (taken, *different)]
+        ways = ways_of(folder, different, max_pixels)
         say(ways_text(ways))
         names = " or ".join(word("data.layout", way.reading.layout) for way in ways)
         raise UserError(f"{root} holds {len(ways)} kinds of masks for the same images: type {names}")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...disk import PACKED
+from ...text import counted
 from .pairing import folders_of, stem_of
 from .reading import spread
 from .tree import Tree
@@ -30,7 +31,9 @@ NOT_READ = {  # suffixes -> what they are, and the way on
     ".npy .npz": "arrays are read in folders called images and masks, or with names such as x_mask.npy",
     " ".join(PACKED): "unpack them",
 }
-KNOWN = {suffix: text for suffixes, text in NOT_READ.items() for suffix in suffixes.split()}
+KNOWN: dict[str, str] = {}
+for suffixes, text in NOT_READ.items():
+    KNOWN.update(dict.fromkeys(suffixes.split(), text))
 DOUBLE = (".nii.gz",)
 BOXES = "boxes, which are no masks: draw polygons or masks, or make masks from the boxes with a tool such as SAM"
 EXPORT = "is not read: export COCO JSON, or masks as PNG"
@@ -84,10 +87,11 @@ def pictures_text(tree: Tree) -> str:
         roles = innermost_role(folders_of(path)), file_role(stem_of(path))[0]
         (masks if "mask" in roles else images).append(path)
     if not images or not masks:
-        return f"{len(tree.pictures)} pictures ({places(tree.pictures)}), such as {tree.pictures[0]}"
+        return f"{counted(len(tree.pictures), 'picture')} ({places(tree.pictures)}), such as {tree.pictures[0]}"
     return (
-        f"{len(images)} images ({places(images)}) such as {images[0]} and {len(masks)} masks ({places(masks)}) such as "
-        f"{masks[0]}, whose names do not match: an image and its mask share their name, but for a word such as _mask"
+        f"{counted(len(images), 'image')} ({places(images)}) such as {images[0]} and {counted(len(masks), 'mask')} "
+        f"({places(masks)}) such as {masks[0]}, whose names do not match: an image and its mask share their name, but "
+        "for a word such as _mask"
     )
 
 

@@ -11,7 +11,7 @@ from unicodedata import normalize
 
 from ...disk import no_folder
 from ...errors import UserError
-from ...text import UNPRINTABLE
+from ...text import UNPRINTABLE, refuse_unprintable
 from ..files.arrays import SUFFIXES as ARRAYS
 from ..files.images import SUFFIXES
 from ..files.polygons import Order
@@ -56,7 +56,7 @@ class Tree:
         self.folders.sort()
         for path in self.pictures:
             if UNPRINTABLE.search(path):
-                raise UserError(f"{str(root / path)!r}: the name holds control or invalid characters: rename it")
+                refuse_unprintable(root / path)
 
     @cached_property
     def pictures(self) -> list[str]:
