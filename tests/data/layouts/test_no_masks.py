@@ -36,7 +36,7 @@ def test_annotations_are_named_with_the_way_on(grow: Grow, path: str, text: str,
     tree = grow(*(["images/train/1.jpg"] if with_images else []), "README.md", **{path: text})
     message = no_masks_text(tree)
     assert said in message
-    assert ("no image has a mask: 1 pictures" if with_images else "no images found, but ") in message
+    assert ("no image has a mask: 1 picture" if with_images else "no images found, but ") in message
     assert "\n" not in message
 
 
