@@ -56,12 +56,10 @@ def check(*, name: str, data: dict[str, Any], write: bool, out: str | None) -> i
     target = Path(out or ".").expanduser()
     provide(data)
     folder = opened(data)
-    refuse_among_images(target, folder.reading)
-    refuse_to_replace(target)
+    refuse_target(target, folder.reading)
     rivals = rivals_of(folder, data["layout"])
     say(text.layout_text(folder, rivals.same))
-    if name == "folder" and (public := recognised(folder)):
-        say(f"this looks like a public data set: data={public} in place of data=folder knows its classes")
+    say_public(name, folder)
     max_pixels = data.get("max_pixels", MAX_PIXELS)
     inspection = inspect(folder, data.get("classes"), group_pattern(data.get("group")), max_pixels)
     has_classes = name == "folder" and bool(data.get("classes"))  # those of a public data set need no file
@@ -92,16 +90,19 @@ def opened(data: Settings) -> OpenFolder:
     return open_root(root, data["layout"], data.get("origin"), outside=outside, order=order, ties=True)
 
 
-def refuse_among_images(target: Path, reading: Reading) -> None:
-    """Raises UserError for a folder of the images: the picture written there would be taken for one of them."""
+def say_public(name: str, folder: OpenFolder) -> None:
+    """Say which data set a folder of one's own is, if it is a public one."""
+    if name == "folder" and (public := recognised(folder)):
+        say(f"this looks like a public data set: data={public} in place of data=folder knows its classes")
+
+
+def refuse_target(target: Path, reading: Reading) -> None:
+    """Raises UserError for a folder of the images, since the picture written there would be taken for one of them; and
+    where a file of another kind has the name of one that would be written."""
     images = {pair.image.parent.resolve() for pair in reading.pairs}
     masks = {pair.mask.path.parent.resolve() for pair in reading.pairs}
     if target.resolve() in images | masks:
         raise UserError(f"{target.resolve()} holds the images: type out=FOLDER, so that check.png is not among them")
-
-
-def refuse_to_replace(target: Path) -> None:
-    """Raises UserError where a file of another kind has the name of one that would be written."""
     table, picture = target / "check.csv", target / "check.png"
     own = table.is_file() and text_of(table).startswith(",".join(Finding._fields))
     if (table.exists() or picture.exists()) and not own:

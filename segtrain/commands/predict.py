@@ -74,14 +74,8 @@ def predict(
     sources = find_images(images)
     device.quiet()
     file = checkpoint_file(run, checkpoint)
-    kind = device.device_type(trainer.accelerator)
     trained = opened(file, Trust(allow))
-    precision, note = device.typed_or_stored(trainer.precision, kind, trained.record.precision)
-    if note:
-        say(note)
-    fabric = Fabric(accelerator=kind, devices=trainer.devices, precision=precision)  # pyright: ignore[reportArgumentType]
-    device.keep_depth(fabric._precision)
-    network = fabric.setup_module(trained.network.to(device.dtype_of_weights(precision)))
+    network = on_device(trained, trainer)
     target, home = trained.folder / "predict", trained.folder
     if out:
         target = home = Path(out)
@@ -104,6 +98,17 @@ def predict(
     if strange > 1:
         say(f"{strange} images are not like those of the training; the first one is named above")
     conclude(sources, failed, target)
+
+
+def on_device(trained: Opened, trainer: Computing) -> nn.Module:
+    """The network on the device that it computes on, in the precision that was typed, or that its training had."""
+    kind = device.device_type(trainer.accelerator)
+    precision, note = device.typed_or_stored(trainer.precision, kind, trained.record.precision)
+    if note:
+        say(note)
+    fabric = Fabric(accelerator=kind, devices=trainer.devices, precision=precision)  # pyright: ignore[reportArgumentType]
+    device.keep_depth(fabric._precision)
+    return fabric.setup_module(trained.network.to(device.dtype_of_weights(precision)))
 
 
 def computed(network: nn.Module, trained: Opened, path: Path, max_pixels: int) -> Predicted:

@@ -179,10 +179,7 @@ def assemble(
     train = train_settings(settings["train"])
     engine = settings["trainer"]
     device, count = processes.count(engine)
-    if before and engine["precision"] == "auto":
-        precision, reason = before.precision, "as before"
-    else:
-        precision, reason = machine.resolve(engine["precision"], device)
+    precision, reason = precision_of(engine["precision"], device, before)
     refuse_splits(data)
     refuse_batch(data, engine["accumulate_grad_batches"], count)
     refuse_crop(data)
@@ -211,6 +208,13 @@ def assemble(
     if init is not None:
         take_over(init, network, record, data.classes.names, trust)
     return Parts(settings, train, trust, device, count, precision, reason, data, record, learner, steps)
+
+
+def precision_of(typed: str, device: str, before: Record | None) -> tuple[str, str]:
+    """The precision, and why it is this one; on resume, `auto` is what it was `before`."""
+    if before and typed == "auto":
+        return before.precision, "as before"
+    return machine.resolve(typed, device)
 
 
 def network_spec(model: Spec, data: DataModule, trust: Trust | None, before: Record | None) -> Spec:
