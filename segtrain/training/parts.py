@@ -210,7 +210,7 @@ def assemble(
     return Parts(settings, train, trust, device, count, precision, reason, data, record, learner, steps)
 
 
-def precision_of(typed: str, device: str, before: Record | None) -> tuple[str, str]:
+def precision_of(typed: Any, device: str, before: Record | None) -> tuple[str, str]:
     """The precision, and why it is this one; on resume, `auto` is what it was `before`."""
     if before and typed == "auto":
         return before.precision, "as before"
