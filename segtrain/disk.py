@@ -2,6 +2,7 @@
 
 import os
 import unicodedata
+from collections.abc import Iterable
 from contextlib import suppress
 from difflib import get_close_matches
 from itertools import count
@@ -109,7 +110,11 @@ def no_folder(root: Path) -> str:
         return f"this is a file: {unpack}name the folder"
     reason = f"there is no such folder (seen from {Path.cwd()})"
     if root.parent.is_dir():
-        siblings = [path.name for path in root.parent.iterdir() if path.is_dir()]
-        for name in get_close_matches(root.name, siblings, n=1):
-            reason += f"; did you mean {root.parent / name}?"
+        reason += near_name(root, (path for path in root.parent.iterdir() if path.is_dir()))
     return reason
+
+
+def near_name(path: Path, others: Iterable[Path]) -> str:
+    """The end of a sentence about a path that is not there: what may have been meant among others in its folder."""
+    near = get_close_matches(path.name, [other.name for other in others], n=1)
+    return "".join(f"; did you mean {path.with_name(name)}?" for name in near)

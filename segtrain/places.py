@@ -3,12 +3,11 @@
 import glob
 from collections import Counter
 from collections.abc import Mapping
-from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from .disk import no_folder
+from .disk import near_name, no_folder
 from .runs.folder import checkpoint_file, checkpoint_of
 from .runs.resume import resumable
 
@@ -77,9 +76,7 @@ def no_image(images: str) -> str:
     elif first != Path(images):
         reason = f"{first}: {no_folder(first)}"
     else:
-        near = get_close_matches(first.name, [path.name for path in folder.iterdir()], n=1)
-        reason = f"there is nothing of that name (seen from {Path.cwd()})"
-        reason += "".join(f"; did you mean {folder / name}?" for name in near)
+        reason = f"there is nothing of that name (seen from {Path.cwd()}){near_name(first, folder.iterdir())}"
     return f"images={images}: no image found: {reason}; expected an image, a folder or a glob like 'a/*.jpg'"
 
 

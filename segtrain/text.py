@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -29,6 +29,18 @@ def counted(number: int, noun: str) -> str:
     if number == 1:
         return f"1 {noun}"
     return f"{number} {noun}{'es' if noun.endswith(('s', 'x')) else 's'}"
+
+
+def enumerated(texts: Sequence[str], most: int) -> str:
+    """The first few of several texts, up to `most`, and how many there are besides: a, b and 3 more"""
+    more = len(texts) - most
+    return ", ".join(texts[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def refuse_unprintable(path: object) -> None:
+    """Raises UserError for a path that would not be printed as it is."""
+    if UNPRINTABLE.search(str(path)):
+        raise UserError(f"{str(path)!r}: the name holds control or invalid characters: rename it")
 
 
 def plain_cell(value: Any) -> Any:

@@ -7,7 +7,7 @@ import pytest
 
 from segtrain import text
 from segtrain.errors import UserError
-from segtrain.text import Pattern, counted, plain_cell
+from segtrain.text import Pattern, counted, enumerated, plain_cell
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@a", "\ta", "\r=a", " =a", "＝1"])  # noqa: RUF001
@@ -23,6 +23,12 @@ def test_all_else_stays(value: Any):
 def test_one_is_singular():
     nouns = [counted(1, "image"), counted(2, "image"), counted(0, "class"), counted(3, "class"), counted(2, "box")]
     assert nouns == ["1 image", "2 images", "0 classes", "3 classes", "2 boxes"]
+
+
+def test_of_many_the_first_are_named():
+    assert enumerated(["a", "b", "c", "d"], 2) == "a, b and 2 more"
+    assert enumerated(["a", "b"], 2) == "a, b"
+    assert enumerated([], 2) == ""
 
 
 def test_a_pattern_finds_what_the_standard_library_finds():

@@ -16,7 +16,7 @@ from ..data.classes import ClassTable
 from ..data.files.images import MAX_PIXELS
 from ..data.files.pair import Pair
 from ..data.findings import Finding
-from ..data.folder import AUTO, group_pattern, open_root
+from ..data.folder import group_pattern, open_root
 from ..data.layouts.choice import OpenFolder, chosen
 from ..data.layouts.reading import Reading
 from ..data.public import provide, recognised
@@ -28,8 +28,8 @@ from ..inspection.counts import Counts, count
 from ..inspection.description import description, not_own, typed_table, write_description
 from ..inspection.inspect import Inspection, inspect
 from ..inspection.mark import text_of
-from ..inspection.questions import question_text
-from ..inspection.rivals import held_by, rivals_of
+from ..inspection.questions import question_text, typed_words
+from ..inspection.rivals import rivals_of, ways_of
 from ..inspection.text import word
 from ..losses import class_weights
 from ..report.pictures import samples
@@ -56,12 +56,10 @@ def check(*, name: str, data: dict[str, Any], write: bool, out: str | None) -> i
     target = Path(out or ".").expanduser()
     provide(data)
     folder = opened(data)
-    refuse_among_images(target, folder.reading)
-    refuse_to_replace(target)
+    refuse_target(target, folder.reading)
     rivals = rivals_of(folder, data["layout"])
     say(text.layout_text(folder, rivals.same))
-    if name == "folder" and (public := recognised(folder)):
-        say(f"this looks like a public data set: data={public} in place of data=folder knows its classes")
+    say_public(name, folder)
     max_pixels = data.get("max_pixels", MAX_PIXELS)
     inspection = inspect(folder, data.get("classes"), group_pattern(data.get("group")), max_pixels)
     has_classes = name == "folder" and bool(data.get("classes"))  # those of a public data set need no file
@@ -70,9 +68,7 @@ def check(*, name: str, data: dict[str, Any], write: bool, out: str | None) -> i
         inspection = inspection._replace(described=inspection.described._replace(settled=False))
     explain(inspection, data)
     say(f"\nwritten: {', '.join(map(str, write_files(target, inspection)))}")
-    ways = []
-    if rivals.different:
-        ways = [held_by(reading, folder.root, max_pixels) for reading in (folder.reading, *rivals.different)]
+    ways = ways_of(folder, rivals.different, max_pixels)
     if question := question_text(data, inspection, ways):
         say(question)
         return 2
@@ -94,16 +90,19 @@ def opened(data: Settings) -> OpenFolder:
     return open_root(root, data["layout"], data.get("origin"), outside=outside, order=order, ties=True)
 
 
-def refuse_among_images(target: Path, reading: Reading) -> None:
-    """Raises UserError for a folder of the images: the picture written there would be taken for one of them."""
+def say_public(name: str, folder: OpenFolder) -> None:
+    """Say which data set a folder of one's own is, if it is a public one."""
+    if name == "folder" and (public := recognised(folder)):
+        say(f"this looks like a public data set: data={public} in place of data=folder knows its classes")
+
+
+def refuse_target(target: Path, reading: Reading) -> None:
+    """Raises UserError for a folder of the images, since the picture written there would be taken for one of them; and
+    where a file of another kind has the name of one that would be written."""
     images = {pair.image.parent.resolve() for pair in reading.pairs}
     masks = {pair.mask.path.parent.resolve() for pair in reading.pairs}
     if target.resolve() in images | masks:
         raise UserError(f"{target.resolve()} holds the images: type out=FOLDER, so that check.png is not among them")
-
-
-def refuse_to_replace(target: Path) -> None:
-    """Raises UserError where a file of another kind has the name of one that would be written."""
     table, picture = target / "check.csv", target / "check.png"
     own = table.is_file() and text_of(table).startswith(",".join(Finding._fields))
     if (table.exists() or picture.exists()) and not own:
@@ -127,8 +126,7 @@ def explain(inspection: Inspection, data: Settings) -> None:
 def without_guess(inspection: Inspection, files: dict[str, str], data: Settings) -> dict[str, str]:
     """The files to be written: no list of splits that would leave out files without a partner, unless a layout was
     typed, or `on_bad=skip`."""
-    alone = [finding for finding in inspection.errors if finding.kind in text.ALONE]
-    if "splits.csv" not in files or not alone or data["layout"] or data.get("on_bad") == "skip":
+    if "splits.csv" not in files or not alone_in(inspection) or data["layout"] or data.get("on_bad") == "skip":
         return files
     say("splits.csv is not written while files have no partner: mend them, or leave them out by data.on_bad=skip")
     return {name: content for name, content in files.items() if name != "splits.csv"}
@@ -213,8 +211,8 @@ def statistics(images: Sequence[ImageFacts]) -> tuple[str, str]:
 
 def crop_of(inspection: Inspection) -> list[int]:
     """Height and width of crops that suit the training images."""
-    pairs = inspection.splits.get("train") or inspection.folder.reading.pairs
-    return fitting_crop([(image.height, image.width) for image in inspection.survey.usable_images(pairs)])
+    images = inspection.survey.usable_images(text.trained_pairs(inspection))
+    return fitting_crop([(image.height, image.width) for image in images])
 
 
 def fitting(data: Settings, inspection: Inspection) -> list[str]:
@@ -289,10 +287,9 @@ def next_text(name: str, data: Settings, inspection: Inspection, missing: Collec
     if inspection.table is None:
         return "\n".join([*lines, "next: write a classes.yaml for these masks, as docs/data.md shows"])
     if not {"train", "val"} <= inspection.splits.keys():
-        return "\n".join(
-            [*lines, "next: add images with masks: a training needs some to train and some to validate on"]
-        )
-    typed = [word(f"data.{key}", data[key]) for key in ("layout", "group") if data.get(key) not in (None, AUTO)]
+        need = "a training needs some to train and some to validate on"
+        return "\n".join([*lines, f"next: add images with masks: {need}"])
+    typed = typed_words(data, "layout", "group")
     if name == "folder" and data.get("classes"):
         typed.append(word("data.classes", typed_table(data["classes"])))
     nothing_to_train = inspection.folder.reading.splits.keys() == {"test"}  # until the proposed splits are written

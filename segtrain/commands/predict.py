@@ -30,7 +30,7 @@ from ..report.pictures import overlay_with_legend
 from ..report.screen import console, say
 from ..runs.folder import checkpoint_file
 from ..runs.trained import Opened, opened
-from ..text import UNPRINTABLE
+from ..text import counted, refuse_unprintable
 
 
 class Images(NamedTuple):
@@ -74,14 +74,8 @@ def predict(
     sources = find_images(images)
     device.quiet()
     file = checkpoint_file(run, checkpoint)
-    kind = device.device_type(trainer.accelerator)
     trained = opened(file, Trust(allow))
-    precision, note = device.typed_or_stored(trainer.precision, kind, trained.record.precision)
-    if note:
-        say(note)
-    fabric = Fabric(accelerator=kind, devices=trainer.devices, precision=precision)  # pyright: ignore[reportArgumentType]
-    device.keep_depth(fabric._precision)
-    network = fabric.setup_module(trained.network.to(device.dtype_of_weights(precision)))
+    network = on_device(trained, trainer)
     target, home = trained.folder / "predict", trained.folder
     if out:
         target = home = Path(out)
@@ -104,6 +98,17 @@ def predict(
     if strange > 1:
         say(f"{strange} images are not like those of the training; the first one is named above")
     conclude(sources, failed, target)
+
+
+def on_device(trained: Opened, trainer: Computing) -> nn.Module:
+    """The network on the device that it computes on, in the precision that was typed, or that its training had."""
+    kind = device.device_type(trainer.accelerator)
+    precision, note = device.typed_or_stored(trainer.precision, kind, trained.record.precision)
+    if note:
+        say(note)
+    fabric = Fabric(accelerator=kind, devices=trainer.devices, precision=precision)  # pyright: ignore[reportArgumentType]
+    device.keep_depth(fabric._precision)
+    return fabric.setup_module(trained.network.to(device.dtype_of_weights(precision)))
 
 
 def computed(network: nn.Module, trained: Opened, path: Path, max_pixels: int) -> Predicted:
@@ -131,8 +136,8 @@ def conclude(sources: Images, failed: list[str], target: Path) -> None:
     total = len(sources.files)
     done = total - len(failed)
     if done:
-        count = f"{done} of {total}" if failed else f"{total}"
-        say(f"{count} images: masks in {target / 'masks'}, overlays in {target / 'overlays'}")
+        count = f"{done} of {counted(total, 'image')}" if failed else counted(total, "image")
+        say(f"{count}: masks in {target / 'masks'}, overlays in {target / 'overlays'}")
     if sources.others:
         kinds = Counter(path.suffix or "without suffix" for path in sources.others).most_common()
         names = ", ".join(f"{number} {kind}" for kind, number in kinds)
@@ -178,8 +183,7 @@ def by_name(files: Iterable[Path], folder: Path, images: str) -> dict[str, Path]
     """Name below the folder that all have in common, without suffix -> image file."""
     found: dict[str, Path] = {}
     for file in files:
-        if UNPRINTABLE.search(str(file)):
-            raise UserError(f"{str(file)!r}: the name holds control or invalid characters: rename it")
+        refuse_unprintable(file)
         below = file.relative_to(folder)
         if ".." in below.parts:
             raise UserError(f"images={images}: with '..' after a wildcard, {file} would be written somewhere else")

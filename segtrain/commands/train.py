@@ -78,7 +78,7 @@ def without_floor(train: TrainSettings, typed: list[str]) -> TrainSettings:
 
 def start(settings: Settings, run_dir: str | None, init: str | None, typed: list[str]) -> int:
     """Train from the beginning, in a new run folder."""
-    parts = prepare(settings, trust=None, init=init, shrink=not types_batch(typed))
+    parts = prepare(settings, trust=None, init=init, shrink="data.batch_size" not in typed_keys(typed))
     if not parts.main:
         return fit(parts, None)
     folder = runs.create(settings["name"], run_dir)
@@ -130,11 +130,6 @@ def start_again(folder: Path, composed: Settings, typed: list[str], trust: Trust
         parts = prepare(settings, trust, init=init)
     note_skipped(parts, folder)
     return fit(parts, folder if parts.main else None)
-
-
-def types_batch(typed: Sequence[str]) -> bool:
-    """Whether a person chose the size of the batch."""
-    return any(word.lstrip("+").startswith("data.batch_size=") for word in typed)
 
 
 def prepare(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UserError
-from ..text import INVISIBLE, UNPRINTABLE, parse_yaml, refuse_bomb
+from ..text import INVISIBLE, UNPRINTABLE, enumerated, parse_yaml, refuse_bomb
 from .color import Coding, Color, color_of, number_of, pack, unpack
 
 UNLISTED = -1  # in the look-up tables: no class owns this value
@@ -150,7 +150,7 @@ class ClassTable:
         kind, key, write = ("colours", "colors", _color_text) if colors else ("values", "values", str)
         counts = Counter(codes.ravel().tolist()).most_common(5)
         shown = ", ".join(f"{write(code)} ({pixels} pixels)" for code, pixels in counts)
-        listed = ", ".join(self.names[:6]) + (", ..." if len(self) > 6 else "")
+        listed = enumerated(self.names, 6)
         entry = f"{key}: [{write(counts[0][0])}]"
         raise UserError(f"{kind} {shown} belong to none of the {len(self)} classes ({listed}): {self.advice(entry)}")
 

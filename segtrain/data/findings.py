@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from ..text import counted, enumerated
 from .classes import ClassTable
 from .color import Coding, hex_of
 from .files.images import TRANSPOSED
@@ -18,6 +19,7 @@ from .survey.survey import Survey, readers, survey
 from .survey.tally import in_coding, shows_colours, tally
 
 STRAY = "a picture without an image, of another size and kind than all masks: left aside"
+SHOWN = 5  # values or colours in a message
 FEW = 3  # masks of one value; more of them are pictures without anything to find, and no news
 
 
@@ -137,12 +139,11 @@ def covers(table: ClassTable) -> bool:
 
 def unowned_text(mask: MaskFacts, unowned: Mapping[int, int], total: int, table: ClassTable) -> str:
     """What belongs to no class, `total` pixels: the values or colours with the most of them, and how many others."""
-    most = sorted(unowned, key=lambda code: -unowned[code])[:5]
+    most = sorted(unowned, key=lambda code: -unowned[code])
     text = f"{total} pixels belong to no class"
     if most:
-        text += ": " + ", ".join(f"{code_text(code, mask, table.coding)} ({unowned[code]})" for code in most)
-    if len(unowned) > len(most):
-        text += f" and {len(unowned) - len(most)} more"
+        codes = [f"{code_text(code, mask, table.coding)} ({unowned[code]})" for code in most]
+        text += f": {enumerated(codes, SHOWN)}"
     if mask.lossy:
         text += f": {mask.format} has changed the numbers, save the mask as PNG"
     return text
@@ -161,8 +162,8 @@ def odd_images(samples: Sequence[Sample]) -> Iterator[Finding]:
     kinds = {str(sample.pair.image): (sample.image.channels, max(sample.image.bits, 8)) for sample in samples}
     for file, (channels, bits), (most_channels, most_bits) in odd(kinds):
         if channels != most_channels:
-            unit = "channels" if channels > 1 else "channel"
-            yield Finding("warning", "channels", file, f"{channels} {unit}, most images have {most_channels}")
+            text = f"{counted(channels, 'channel')}, most images have {most_channels}"
+            yield Finding("warning", "channels", file, text)
         if bits != most_bits:
             yield Finding("warning", "bit depth", file, f"{bits} bits a channel, most images have {most_bits}")
 
@@ -182,7 +183,7 @@ def overlaps(masks: Mapping[str, MaskFacts]) -> Iterator[Finding]:
     pixels = {file: facts.overlap for file, facts in masks.items() if facts.overlap}
     if pixels:
         most = max(pixels, key=lambda file: pixels[file])
-        others = f", and likewise in {len(pixels) - 1} more images" if len(pixels) > 1 else ""
+        others = f", and likewise in {counted(len(pixels) - 1, 'more image')}" if len(pixels) > 1 else ""
         detail = f"{pixels[most]} pixels belong to several classes{others}: the smaller one in an image is on top"
         yield Finding("warning", "classes overlap", most, detail)
 

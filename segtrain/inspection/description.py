@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ def path_cell(path: str) -> str:
 
 def not_own(root: Path, names: Iterable[str]) -> list[Path]:
     """The files of these names, in the data folder or beside it, that are not as `check` wrote them."""
-    paths = [folder / name for folder in (root, beside_root(root)) for name in names]
+    paths = [folder / name for folder, name in product((root, beside_root(root)), names)]
     return [path for path in paths if path.exists() and not is_own(path)]
 
 

@@ -4,9 +4,13 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from ..data.files.masks import MaskFile
 from ..data.files.pair import Pair
 from ..data.findings import Finding
+from ..data.layouts.contents import FLAT, evenness
+from ..data.layouts.reading import spread
 from ..data.layouts.tree import below
 from ..data.survey.facts import MaskFacts
 from ..data.survey.measure import examine_mask
@@ -15,15 +19,14 @@ from ..data.survey.survey import Survey
 SAMPLES = 8  # pairs that are looked at
 MOSTLY = 0.75  # of these
 FEW, MANY = 40, 64  # numbers in a mask of classes, and from which on they are those of a photo
-FLAT, VARIED = 12, 30  # the same, for numbers as frequent as all of them would be if they were equally frequent
+VARIED = 30  # `evenness` from which on numbers are those of a photo; up to FLAT they may be those of classes
 
 LOOK = "the masks look like photos, and the images like masks"
 
 
 def are_exchanged(pairs: Sequence[Pair], facts: Survey, max_pixels: int) -> bool:
     """Whether most masks vary as photos do, while their images hold few numbers, as masks do."""
-    some = pairs[:: max(1, len(pairs) // SAMPLES)][:SAMPLES]
-    some = [pair for pair in some if isinstance(pair.mask, MaskFile) and not facts.mask(pair).problem]
+    some = [pair for pair in spread(pairs, SAMPLES) if isinstance(pair.mask, MaskFile) and not facts.mask(pair).problem]
     photos = [pair for pair in some if is_varied(facts.mask(pair))]
     if len(photos) < MOSTLY * len(some) or not photos:
         return False
@@ -43,15 +46,14 @@ def is_flat(image: MaskFacts, mask: MaskFacts) -> bool:
     """Whether an image may be a mask, and is far more like one than its mask."""
     if image.problem or not image.counts:
         return False
-    own, others = evenness(image), evenness(mask)
+    own, others = mixture(image), mixture(mask)
     few = not image.lossy and not image.rest and len(image.counts) <= FEW
     return own < others and (few or (own <= FLAT and others >= VARIED))
 
 
-def evenness(mask: MaskFacts) -> float:
-    """How many equally frequent numbers are as mixed as those in a mask: few for classes, hundreds for photos."""
-    total = mask.height * mask.width
-    return 1 / max(sum((pixels / total) ** 2 for pixels in mask.counts.values()), 1e-9)
+def mixture(mask: MaskFacts) -> float:
+    """`evenness` of the numbers in a mask."""
+    return evenness(np.array([*mask.counts.values()]), mask.height * mask.width)
 
 
 def exchanged(pairs: Sequence[Pair], root: Path) -> Finding:

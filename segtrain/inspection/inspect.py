@@ -13,7 +13,7 @@ from ..data.findings import Finding, find
 from ..data.folder import AUTO, Wish, class_table, split_up, unpaired
 from ..data.layouts.choice import OpenFolder
 from ..data.layouts.reading import Reading
-from ..data.layouts.tree import beside_root
+from ..data.layouts.tree import description_in
 from ..data.proposal.class_files import read_class_file
 from ..data.proposal.levels import Histogram
 from ..data.proposal.proposal import propose
@@ -117,8 +117,7 @@ def source_of(folder: OpenFolder, classes: Mapping[str, Any] | None, stale: Path
     """Where the table of classes stands that a training finds."""
     if classes:
         return "the settings"
-    places = (folder.root, beside_root(folder.root))
-    if not stale and any((place / "classes.yaml").is_file() for place in places):
+    if not stale and description_in(folder.root, "classes.yaml"):
         return "classes.yaml"
     return folder.reading.layout
 
@@ -158,14 +157,14 @@ def named_classes(folder: OpenFolder, classes: Mapping[str, Any] | None, stale: 
 
 def stale_table(folder: OpenFolder, masks: Sequence[MaskFacts]) -> Path | None:
     """The class table of a folder, if `check` proposed it for other masks than those of the reading."""
-    for path in (folder.root / "classes.yaml", beside_root(folder.root) / "classes.yaml"):
-        if path.is_file():
-            if examples(path):
-                is_stale = bool(made_for_others(path, folder.root, [pair.mask.path for pair in folder.reading.pairs]))
-            else:
-                is_stale = text_of(path).startswith(PROPOSED) and not fits(path, masks)
-            return path if is_stale else None
-    return None
+    path = description_in(folder.root, "classes.yaml")
+    if path is None:
+        return None
+    if examples(path):
+        is_stale = bool(made_for_others(path, folder.root, [pair.mask.path for pair in folder.reading.pairs]))
+    else:
+        is_stale = text_of(path).startswith(PROPOSED) and not fits(path, masks)
+    return path if is_stale else None
 
 
 def fits(path: Path, masks: Sequence[MaskFacts]) -> bool:

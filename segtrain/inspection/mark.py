@@ -6,7 +6,10 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from ..data.files.documents import text_in
+from ..data.layouts.reading import spread
 from ..data.layouts.tree import below
+from ..errors import UserError
 
 MAX_BYTES = 100_000_000
 BLANK = f"check {'0' * 16}"  # where the mark will stand
@@ -28,9 +31,8 @@ def digest(text: str) -> str:
 
 def text_of(path: Path) -> str:
     """The content of a text file; empty for all else."""
-    with suppress(OSError, UnicodeDecodeError):
-        if path.is_file() and path.stat().st_size <= MAX_BYTES:
-            return path.read_text(encoding="utf-8-sig")
+    with suppress(OSError, UserError):
+        return text_in(path, MAX_BYTES)
     return ""
 
 
@@ -43,8 +45,7 @@ def is_own(path: Path) -> bool:
 
 def line_of_masks(root: Path, masks: Sequence[Path]) -> str:
     """The line of a class table that says for which masks it was made."""
-    some = masks[:: max(1, len(masks) // EXAMPLES)][:EXAMPLES]
-    return MASKS + ", ".join(below(root, mask) for mask in some)
+    return MASKS + ", ".join(below(root, mask) for mask in spread(masks, EXAMPLES))
 
 
 def examples(path: Path) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from ..data.folder import AUTO
 from ..report.screen import COMMAND
-from ..text import counted
+from ..text import counted, enumerated
 from .description import typed_table
 from .exchanged import command_to_exchange
 from .inspect import Inspection
@@ -36,8 +36,12 @@ def question_text(data: Mapping[str, Any], inspection: Inspection, ways: Sequenc
 
 def command_with(data: Mapping[str, Any], *keys: str) -> str:
     """The command that checks a folder, with the settings of these names that were typed."""
-    words = [word(f"data.{key}", data[key]) for key in keys if data.get(key) not in (None, AUTO)]
-    return " ".join([COMMAND, "check", *words])
+    return " ".join([COMMAND, "check", *typed_words(data, *keys)])
+
+
+def typed_words(data: Mapping[str, Any], *keys: str) -> list[str]:
+    """The settings of data of these names, as they are typed, if they are not the usual ones."""
+    return [word(f"data.{key}", data[key]) for key in keys if data.get(key) not in (None, AUTO)]
 
 
 def exchanged_text(inspection: Inspection, check_it: str) -> str:
@@ -51,10 +55,8 @@ def ways_text(ways: Sequence[Held]) -> str:
     """Ways to read a folder beside one another, with what each of them holds."""
     rows = []
     for way in ways:
-        names = [f"{name} {percent(share)}" for name, share in way.shares[:CLASSES_HELD]]
-        if len(way.shares) > CLASSES_HELD:
-            names.append(f"{len(way.shares) - CLASSES_HELD} more")
-        held = ", ".join(names) or "no classes can be proposed"
+        names = [f"{name} {percent(share)}" for name, share in way.shares]
+        held = enumerated(names, CLASSES_HELD) or "no classes can be proposed"
         pairs = counted(len(way.reading.pairs), "pair")
         rows.append(f"  {word('data.layout', way.reading.layout)}: {pairs}, with masks such as {way.example}")
         rows.append(f"    {way.kind}; {counted(len(way.shares), 'class')} in {counted(way.masks, 'mask')}: {held}")

@@ -1,14 +1,15 @@
 """Several ways to read a folder: what each of them holds, for a person to choose."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ..data.classes import ClassTable
 from ..data.layouts.choice import OpenFolder
 from ..data.layouts.contents import rivals
-from ..data.layouts.reading import Reading
-from ..data.layouts.tree import below, beside_root
+from ..data.layouts.reading import Reading, spread
+from ..data.layouts.tree import below, description_in
 from ..data.proposal.proposal import propose
 from ..data.survey.memory import remembered
 from ..data.survey.survey import survey
@@ -48,15 +49,19 @@ def rivals_of(folder: OpenFolder, layout: str | None) -> Rivals:
 def is_described(folder: OpenFolder) -> bool:
     """Whether `check` proposed the class table of the folder for the masks of the reading."""
     masks = {pair.mask.path for pair in folder.reading.pairs}
-    for path in (folder.root / "classes.yaml", beside_root(folder.root) / "classes.yaml"):
-        if path.is_file():
-            return any(folder.root / name in masks for name in examples(path))
-    return False
+    path = description_in(folder.root, "classes.yaml")
+    return path is not None and any(folder.root / name in masks for name in examples(path))
+
+
+def ways_of(folder: OpenFolder, different: Sequence[Reading], max_pixels: int) -> list[Held]:
+    """What the reading of a folder holds, and what the `different` ones do; nothing where there are none."""
+    readings = (folder.reading, *different) if different else ()
+    return [held_by(reading, folder.root, max_pixels) for reading in readings]
 
 
 def held_by(reading: Reading, root: Path, max_pixels: int) -> Held:
     """What a few masks of a reading hold."""
-    pairs = reading.pairs[:: max(1, len(reading.pairs) // SAMPLES)][:SAMPLES]
+    pairs = spread(reading.pairs, SAMPLES)
     masks = survey(pairs, max_pixels=max_pixels, workers=0, cache=remembered()).usable_masks(pairs)
     example, proposal = below(root, pairs[0].mask.path), propose(masks)
     spec = proposal.spec or (proposal.choices[-1].spec if proposal.choices else None)

@@ -12,9 +12,9 @@ from ..data.files.pair import Pair
 from ..data.findings import Finding
 from ..data.folder import AUTO, unpaired
 from ..data.layouts.choice import OpenFolder
-from ..data.layouts.reading import Reading
+from ..data.layouts.reading import Reading, spread
 from ..data.layouts.splits import made_of
-from ..data.layouts.tree import below, beside_root
+from ..data.layouts.tree import below, description_in
 from ..data.survey.headers import read_headers
 from ..data.survey.memory import remembered
 from ..data.survey.survey import readers, survey, unknown
@@ -24,7 +24,7 @@ from ..text import counted
 from .inspect import inspect
 from .mark import MASKS, made_for_others
 from .questions import ways_text
-from .rivals import held_by, rivals_of
+from .rivals import rivals_of, ways_of
 from .text import ALONE, alpha_text, findings_text, left_out, word
 
 PATIENCE = 60  # seconds that a training waits for the full check
@@ -81,7 +81,7 @@ def refuse_doubt(folder: OpenFolder, typed: Mapping[str, Any], max_pixels: int) 
     same, different = rivals_of(folder, typed.get("layout"))
     root, taken = folder.root, folder.reading
     if different:
-        ways = [held_by(reading, root, max_pixels) for reading in (taken, *different)]
+        ways = ways_of(folder, different, max_pixels)
         say(ways_text(ways))
         names = " or ".join(word("data.layout", way.reading.layout) for way in ways)
         raise UserError(f"{root} holds {len(ways)} kinds of masks for the same images: type {names}")
@@ -90,14 +90,15 @@ def refuse_doubt(folder: OpenFolder, typed: Mapping[str, Any], max_pixels: int) 
     if typed.get("classes"):
         return
     masks = [pair.mask.path for pair in taken.pairs]
-    for path in (root / "classes.yaml", beside_root(root) / "classes.yaml"):
-        if others := made_for_others(path, root, masks):
-            command = f"{COMMAND} check {word('data.root', root)} {word('data.layout', taken.layout)} write=true"
-            raise UserError(
-                f"{path} was proposed for other masks, such as {others[0]}, and these are such as "
-                f"{below(root, masks[0])}: {command} proposes one for them (if this one is right for them too, remove "
-                f"its line '{MASKS.strip()} ...')"
-            )
+    path = description_in(root, "classes.yaml")
+    others = made_for_others(path, root, masks) if path else []
+    if others:
+        command = f"{COMMAND} check {word('data.root', root)} {word('data.layout', taken.layout)} write=true"
+        raise UserError(
+            f"{path} was proposed for other masks, such as {others[0]}, and these are such as {below(root, masks[0])}: "
+            f"{command} proposes one for them (if this one is right for them too, remove its line "
+            f"'{MASKS.strip()} ...')"
+        )
 
 
 def needs_survey(data: FolderData) -> bool:
@@ -138,6 +139,6 @@ def seconds_to_read(pairs: Sequence[Pair], max_pixels: int) -> float:
     if len(todo) <= TRIAL:
         return 0.0
     start = time.perf_counter()
-    survey(todo[:: len(todo) // TRIAL][:TRIAL], max_pixels=max_pixels, workers=0, cache=remembered())
+    survey(spread(todo, TRIAL), max_pixels=max_pixels, workers=0, cache=remembered())
     per_pair = (time.perf_counter() - start) / TRIAL
     return per_pair * len(todo) / max(readers(), 1)

@@ -20,7 +20,7 @@ from ..machine.signals import Stopped
 from ..report.screen import COMMAND, log_to, say, tensorboard
 from ..runs.folder import write_environment
 from ..runs.restore import read_checkpoint, weights_of
-from ..text import counted
+from ..text import counted, enumerated
 from .callbacks import Curves, Doubts, MetricsTable, Mosaic, ProgressBar, ScoringBar, TensorBoard, tags
 from .checkpoint import Checkpoint
 from .learner import Diverged
@@ -29,7 +29,7 @@ from .scoring import report_score, score_split, silent_trainer
 from .verdict import Verdict, next_command, remedies
 
 MOSAIC_IMAGES = 4
-PAIRS = 6  # of classes that are said
+PAIRS, NAMES = 6, 8  # of classes, and of images in a batch, that are said
 
 
 def fit(parts: Parts, folder: Path | None, checkpoint: Path | None = None, first_step: int | None = None) -> int:
@@ -166,9 +166,7 @@ def opening(parts: Parts, folder: Path, *, resumed: bool) -> list[str]:
 def paired(data: DataModule) -> str:
     """The classes that are one another's other side, in words."""
     names = data.classes.names
-    pairs = [f"{names[one]} and {names[two]}" for one, two in data.flip_pairs[:PAIRS]]
-    more = len(data.flip_pairs) - PAIRS
-    return ", ".join(pairs) + (f", and {more} pairs more" if more > 0 else "")
+    return enumerated([f"{names[one]} and {names[two]}" for one, two in data.flip_pairs], PAIRS)
 
 
 def headline(parts: Parts, folder: Path, *, resumed: bool) -> str:
@@ -197,11 +195,9 @@ def made_up(parts: Parts) -> str:
 
 def circumstances(parts: Parts, step: int) -> str:
     """What was computed in a step whose loss is not finite, and what to try."""
-    names = parts.data.names_in_batch(step)
-    shown = ", ".join(names[:8])
-    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    names = enumerated(parts.data.names_in_batch(step), NAMES)
     rate = parts.settings["optimizer"].get("lr")
     return (
-        f"images {shown}{more}; optimizer.lr={rate}, {parts.precision}; no checkpoint from after it was written; "
+        f"images {names}; optimizer.lr={rate}, {parts.precision}; no checkpoint from after it was written; "
         "try a lower optimizer.lr, trainer.gradient_clip_val=1 or trainer.precision=32-true"
     )

@@ -23,9 +23,12 @@ from ..machine import device as machine
 from ..machine import processes
 from ..report.screen import say
 from ..runs.record import Record, Settings, without_pretrained
+from ..text import enumerated
 from .learner import Learner
 from .transfer import take_over
 from .trial import refuse_batch, refuse_crop, try_network, try_optimizer
+
+NAMES = 6  # of classes, in a message
 
 
 @dataclass
@@ -176,10 +179,7 @@ def assemble(
     train = train_settings(settings["train"])
     engine = settings["trainer"]
     device, count = processes.count(engine)
-    if before and engine["precision"] == "auto":
-        precision, reason = before.precision, "as before"
-    else:
-        precision, reason = machine.resolve(engine["precision"], device)
+    precision, reason = precision_of(engine["precision"], device, before)
     refuse_splits(data)
     refuse_batch(data, engine["accumulate_grad_batches"], count)
     refuse_crop(data)
@@ -208,6 +208,13 @@ def assemble(
     if init is not None:
         take_over(init, network, record, data.classes.names, trust)
     return Parts(settings, train, trust, device, count, precision, reason, data, record, learner, steps)
+
+
+def precision_of(typed: Any, device: str, before: Record | None) -> tuple[str, str]:
+    """The precision, and why it is this one; on resume, `auto` is what it was `before`."""
+    if before and typed == "auto":
+        return before.precision, "as before"
+    return machine.resolve(typed, device)
 
 
 def network_spec(model: Spec, data: DataModule, trust: Trust | None, before: Record | None) -> Spec:
@@ -254,9 +261,8 @@ def loss_spec(loss: Spec, data: DataModule, before: Record | None) -> Spec:
         with from_user():
             result["weights"] = class_weights(data.class_pixels, weights)
     elif weights is not None and len(weights) != len(data.classes):
-        names = ", ".join(data.classes.names[:6])
-        more = ", ..." if len(data.classes) > 6 else ""
-        reason = f"{len(weights)} numbers, but the data have {len(data.classes)} classes ({names}{more})"
+        names = enumerated(data.classes.names, NAMES)
+        reason = f"{len(weights)} numbers, but the data have {len(data.classes)} classes ({names})"
         raise UserError(f"loss.weights has {reason}: give one per class, or null")
     return result
 

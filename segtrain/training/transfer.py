@@ -17,6 +17,7 @@ from ..report.screen import say
 from ..runs.folder import checkpoint_of, followed
 from ..runs.record import Record, without_pretrained
 from ..runs.restore import RECORD, read_checkpoint, weights_of
+from ..text import enumerated
 
 COUNTS = ("num_classes", "classes", "num_labels", "n_classes")  # settings of networks: how many classes they score
 SHOWN = 6  # names in a line
@@ -157,7 +158,7 @@ def places(tensor: Tensor, axes: Sequence[int], rows: Sequence[int]) -> tuple[Te
 
 def told(change: Change, same: Mapping[int, int]) -> str:
     """What is said of classes that are not those of the checkpoint."""
-    there = f"there: {shown(change.other)}"
+    there = f"there: {enumerated(change.other, SHOWN)}"
     if not change.axes:
         return f"the classes are others ({there}), and what scores them is not known: it is taken over as it stands"
     if not same:
@@ -166,9 +167,5 @@ def told(change: Change, same: Mapping[int, int]) -> str:
     if not new:
         return f"the classes stand in other places there, and are taken over by name ({there})"
     kept = [change.own[index] for index in same]
-    return f"of the classes, {shown(kept)} are taken over by name; what scores {shown(new)} begins anew ({there})"
-
-
-def shown(names: Sequence[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+    same_text, new_text = enumerated(kept, SHOWN), enumerated(new, SHOWN)
+    return f"of the classes, {same_text} are taken over by name; what scores {new_text} begins anew ({there})"

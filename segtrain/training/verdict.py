@@ -8,6 +8,8 @@ from torch import Tensor
 
 from ..metrics import class_iou, constant_answers, mean_iou
 from ..runs.record import Record
+from ..runs.resume import typed_keys
+from ..text import enumerated
 
 HANDFUL = 30  # pixels; what says less of a class is no evidence
 HARDLY = 0.01  # share of a class's pixels that must be found for it to count as found
@@ -86,10 +88,9 @@ def judge(matrix: Tensor, names: Sequence[str]) -> Verdict:
 def listed(shares: Mapping[str, float]) -> str:
     """Names with their share of the pixels, the largest first."""
     largest = sorted(shares.items(), key=lambda item: -item[1])
-    words = [f"{name} ({100 * share:.2g} %)" for name, share in largest[:SHOWN]]
+    words = [f"{name} ({100 * share:.2g} %)" for name, share in largest]
     words[0] = words[0].replace(" %)", " % of the pixels)")
-    more = f" and {len(largest) - SHOWN} more" if len(largest) > SHOWN else ""
-    return ", ".join(words) + more
+    return enumerated(words, SHOWN)
 
 
 def remedies(verdict: Verdict, record: Record, steps: int | None) -> list[tuple[str, str]]:
@@ -118,5 +119,5 @@ def next_command(typed: Sequence[str], words: str) -> str:
     replaced = {word.partition("=")[0] for word in shlex.split(words)} | {"run_dir", "resume"}
     if "train.steps" in replaced:
         replaced.add("train.epochs")
-    kept = [word for word in typed if word.lstrip("+~").partition("=")[0] not in replaced]
+    kept = [word for word, key in zip(typed, typed_keys(typed), strict=True) if key not in replaced]
     return shlex.join(["train", *kept, *shlex.split(words)])

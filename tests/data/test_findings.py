@@ -207,9 +207,7 @@ def test_classes_that_overlap_are_one_warning(folder: Folder):
         folder.facts[pair.mask.name] = facts
     (found,) = [each for each in folder.find(table=None) if each.kind == "classes overlap"]
     assert found.file == folder.splits["train"][1].mask.name
-    assert found.detail.startswith(
-        "70 pixels belong to several classes, and likewise in 1 more images: the smaller one"
-    )
+    assert found.detail.startswith("70 pixels belong to several classes, and likewise in 1 more image: the smaller one")
 
 
 def test_pictures_among_the_masks_are_warnings(folder: Folder):

@@ -3,14 +3,17 @@
 import re
 import unicodedata
 from collections.abc import Sequence
+from itertools import chain
 
 from torch import Tensor
 
 from ...errors import UserError
+from ...text import enumerated
 
 Pairs = Sequence[Sequence[str | int]]  # of classes, by name or by index
 
 OTHER_SIDE = {"left": "right", "right": "left", "l": "r", "r": "l", "lh": "rh", "rh": "lh"}  # lh: left hemisphere
+SHOWN = 8  # names in a message
 PLACES = set("lrcmsudtbfb")  # letters that say where: left, centre, middle, straight, up, top, front ...
 CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 ATTACHED = re.compile(r"^(left|right)|(left|right)$")  # to another word, as in lefteye
@@ -34,7 +37,7 @@ def flip_pairs(wanted: Pairs | None, names: Sequence[str]) -> list[tuple[int, in
             raise UserError(f"augment.flip_pairs: {reason}: expected two in each, such as [[left_eye,right_eye]]")
         one, two = (index_of(item, names) for item in pair)
         pairs.append((one, two))
-    flat = [index for pair in pairs for index in pair]
+    flat = list(chain.from_iterable(pairs))
     for index in flat:
         if flat.count(index) > 1:
             raise UserError(f"augment.flip_pairs: {names[index]} is named twice: a class has one other side")
@@ -47,7 +50,7 @@ def index_of(item: str | int, names: Sequence[str]) -> int:
         return names.index(str(item))
     if isinstance(item, int) and 0 <= item < len(names):
         return item
-    known = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    known = enumerated(names, SHOWN)
     raise UserError(f"augment.flip_pairs: there is no class {item}: expected names or numbers of {known}")
 
 

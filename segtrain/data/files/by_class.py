@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ...errors import UserError
-from ..color import Coding, hex_of, pack
+from ...text import enumerated
+from ..color import Coding, hex_of
 from .images import displayed_size
-from .masks import read_mask
+from .masks import codes_of, read_mask
 
 DARK, MIDDLE, BRIGHT = 64, 128, 192  # what JPEG and soft edges leave of black and white, and the cut between them
 THIN = 0.15  # share of flat places among greys from which these are no edges and no noise
@@ -91,16 +92,15 @@ def marked_pixels(file: Path, max_pixels: int) -> np.ndarray:
     """(H, W) bool: what is not 0, or not black, in the mask of one class; from 128 on where JPEG or soft edges added
     greys. UserError for a file that holds several values or colours, so that it is no mask of one class."""
     mask = read_mask(file, max_pixels)
-    codes = pack(mask, np.uint32) if mask.ndim == 3 else mask
+    codes = codes_of(mask)
     numbers = np.unique(codes)
     if np.count_nonzero(numbers) <= 1:
         return codes != 0
     grey = grey_of(mask)
     if len(numbers) > FEW and grey is not None and is_two_sided(grey):
         return grey >= MIDDLE
-    shown = ", ".join(hex_of(code) if mask.ndim == 3 else str(code) for code in numbers[:SHOWN].tolist())
-    more = ", ..." if len(numbers) > SHOWN else ""
-    raise UserError(f"{file}: it holds {shown}{more}: a mask of one class holds 0 and one other value")
+    shown = enumerated([hex_of(code) if mask.ndim == 3 else str(code) for code in numbers.tolist()], SHOWN)
+    raise UserError(f"{file}: it holds {shown}: a mask of one class holds 0 and one other value")
 
 
 def grey_of(mask: np.ndarray) -> np.ndarray | None:

@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import UserError
-from .polygons import NoShape, Polygon, Shape, fill, ring_of
-
-__all__ = ["RunLengths", "decode", "fill", "shape_of", "unpacked"]
+from .polygons import NoShape, Polygon, Shape, ring_of
 
 
 @dataclass(frozen=True, eq=False)

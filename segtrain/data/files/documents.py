@@ -1,6 +1,7 @@
-"""JSON files of annotations: searched for the words of a format, and parsed."""
+"""Text files that anyone may have written: read up to a limit; JSON among them searched for words, and parsed."""
 
 import json
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,25 @@ def holds(path: Path, words: Iterable[bytes]) -> bool:
             wanted = {word for word in wanted if word not in before + piece}
             before = piece[-LONGEST:]
     return not wanted
+
+
+def text_in(path: Path, most: int) -> str:
+    """The text of a file of up to `most` bytes, in UTF-8, or in UTF-16 with a mark at its start.
+
+    Raises:
+        UserError: For everything else, in a sentence without the path.
+    """
+    if not path.is_file():  # opening a pipe would wait for ever
+        raise UserError("expected a file, or a link to one")
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise UserError(f"more than {most} bytes")
+    encoding = "utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError:
+        raise UserError("it is no UTF-8 text") from None
 
 
 def parsed_json(path: Path) -> Any:

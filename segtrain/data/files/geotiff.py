@@ -13,7 +13,6 @@ SCALE, TIE_POINTS, MATRIX, POLYNOMIALS = 33550, 33922, 34264, 50844
 GEO_KEYS, GEO_DOUBLES, GEO_TEXTS = 34735, 34736, 34737
 PLACES = {SCALE, TIE_POINTS, MATRIX, POLYNOMIALS, GEO_KEYS}
 COPIED = sorted(PLACES | {GEO_DOUBLES, GEO_TEXTS})
-NODATA = 42113  # a number as text, as GDAL writes it: pixels of this value were not seen
 ASCII = 2  # the type of a text in TIFF
 MAX_WORLD = 10_000  # bytes of a world file, which holds six numbers
 
@@ -31,8 +30,8 @@ class Place(NamedTuple):
             tags.tagtype[tag] = self.tags.tagtype[tag]
             tags[tag] = self.tags[tag]
         if self.nodata is not None:
-            tags.tagtype[NODATA] = ASCII
-            tags[NODATA] = str(nodata)
+            tags.tagtype[tiff.NODATA] = ASCII
+            tags[tiff.NODATA] = str(nodata)
         return tags
 
 
@@ -51,7 +50,7 @@ def place_of(path: Path) -> Place | None:
         if tag in first:
             tags.tagtype[tag] = first.tagtype[tag]
             tags[tag] = first[tag]
-    return Place(tags, number(first.get(NODATA)))
+    return Place(tags, number(first.get(tiff.NODATA)))
 
 
 def number(text: object) -> float | None:

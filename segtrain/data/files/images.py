@@ -16,6 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from ...errors import UserError
+from ...text import counted
 from . import tiff
 from .arrays import array_header, array_size, image_in, is_array
 from .pictures import Kind
@@ -35,7 +36,6 @@ TURNS = {  # EXIF orientation -> how to turn what is stored; from 5 on, height a
     8: Image.Transpose.ROTATE_90,
 }
 TRANSPOSED = frozenset({5, 6, 7, 8})
-TILE_WIDTH, TILE_HEIGHT = 322, 323  # tags of a TIFF
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F"})  # besides those of 16 bits
 LUMA = np.array([0.299, 0.587, 0.114])  # of ITU-R BT.601, as Pillow has it
 WITH_ALPHA = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
@@ -290,7 +290,7 @@ def with_channels(pixels: np.ndarray, channels: int, path: Path | str) -> np.nda
         return (luma if pixels.dtype.kind == "f" else luma.round()).astype(pixels.dtype)
     if own > channels:
         return np.ascontiguousarray(pixels[..., :channels])
-    raise UserError(f"{path}: {own} channel{'s' * (own > 1)}, where data.channels={channels} are expected")
+    raise UserError(f"{path}: {counted(own, 'channel')}, where data.channels={channels} are expected")
 
 
 def loaded(image: Any, shrink: int = 1, raw_mode: str | None = None) -> Image.Image:
@@ -380,15 +380,20 @@ def refusals(path: Path, max_pixels: int) -> Iterator[None]:
 def refuse_tile(image: Image.Image, max_pixels: int) -> None:
     """Raises Pillow's error for a TIFF whose tiles are too large: they may be larger than it, and are decoded whole."""
     tags = getattr(image, "tag_v2", {})
-    width, height = tags.get(TILE_WIDTH), tags.get(TILE_HEIGHT)
+    width, height = tags.get(tiff.TILE_WIDTH), tags.get(tiff.TILE_HEIGHT)
     if isinstance(width, int) and isinstance(height, int) and width * height > max_pixels:
         raise Image.DecompressionBombError(f"a tile of {width * height} pixels")
 
 
+def refuse_large(page: tiff.Page, max_pixels: int) -> None:
+    """Raises Pillow's error for a TIFF beyond Pillow of which an image or a tile has more than `max_pixels`."""
+    if page.largest > max_pixels:
+        raise Image.DecompressionBombError(f"{page.largest} pixels")
+
+
 def refuse_page(page: tiff.Page, max_pixels: int) -> None:
     """Raises an error for a TIFF beyond Pillow that cannot be read, or has more than `max_pixels`."""
-    if page.height * page.width > max_pixels:
-        raise Image.DecompressionBombError(f"{page.height * page.width} pixels")
+    refuse_large(page, max_pixels)
     in_colours = page.height * page.width * page.channels // 3
     if in_colours > max_pixels:
         raise Unfit(

@@ -12,9 +12,8 @@ from ...errors import UserError
 from ..color import Coding, pack
 from . import tiff
 from .arrays import is_array, mask_in
-from .images import MAX_PIXELS, displayed_size, how_stored, loaded, low_bytes, opened, refusals
+from .images import MAX_PIXELS, displayed_size, how_stored, loaded, low_bytes, opened, refusals, refuse_large
 from .tiff import Unfit
-from .wide import read_wide, wide_page
 
 GREY_ENOUGH = 8  # between the channels of a pixel, which JPEG does not keep equal
 IN_COLOURS = ("RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "LAB", "HSV")  # Pillow's modes that are read as RGB
@@ -68,6 +67,16 @@ def is_beyond_pillow(path: Path) -> bool:
     return is_array(path) or wide_page(path) is not None
 
 
+def wide_page(path: Path) -> tiff.Page | None:
+    """What a TIFF of one channel holds, if its numbers are of a type that Pillow does not read: 64 bits, fractions of
+    16, or 32 without a sign and with the highest byte first; `None` for all other files."""
+    page = tiff.page_in(path)
+    if page is None or page.paged or page.channels != 1 or page.kind is None:
+        return None
+    is_wide = page.bits == 64 or (page.bits, page.kind) == (16, "float")
+    return page if is_wide or (page.big_endian and (page.bits, page.kind) == (32, "unsigned")) else None
+
+
 def mask_size(path: Path, max_pixels: int) -> tuple[int, int]:
     """(height, width) from the header alone."""
     page = wide_page(path)
@@ -90,7 +99,10 @@ def read_mask(path: Path, max_pixels: int = MAX_PIXELS, coding: Coding = None) -
             return in_coding(mask_in(path, max_pixels), coding)
     if wide := wide_page(path):
         with refusals(path, max_pixels):
-            return in_coding(read_wide(path, wide, max_pixels), coding)
+            refuse_large(wide, max_pixels)
+            if not tiff.has_tifffile():
+                raise Unfit(f"numbers of {wide.bits} bits: {tiff.NEEDED}")
+            return in_coding(tiff.read(path, wide)[..., 0], coding)
     if page := tiff.beyond_pillow(path):
         raise UserError(f"{path}: {page.what}: a mask has one page of values, palette indices or 8-bit colours")
     with opened(path, max_pixels) as image:
@@ -110,8 +122,12 @@ def read_mask(path: Path, max_pixels: int = MAX_PIXELS, coding: Coding = None) -
 
 def different_numbers(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """The different values in a mask file, or its colours as 24-bit numbers, sorted; UserError as in `read_mask`."""
-    mask = read_mask(path, max_pixels)
-    return np.unique(pack(mask, np.uint32) if mask.ndim == 3 else mask)
+    return np.unique(codes_of(read_mask(path, max_pixels)))
+
+
+def codes_of(mask: np.ndarray) -> np.ndarray:
+    """(H, W): the values of a mask, or its colours as 24-bit numbers."""
+    return pack(mask, np.uint32) if mask.ndim == 3 else mask
 
 
 def in_coding(mask: np.ndarray, coding: Coding) -> np.ndarray:

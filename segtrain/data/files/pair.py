@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import UserError
+from .by_class import ClassMask
 from .images import Header, header, turned_text
 from .masks import Mask
+from .united import UnitedMask
 
 
 class Pair(NamedTuple):
@@ -14,6 +16,13 @@ class Pair(NamedTuple):
     name: str  # the path of the image below the folder of all images, without the suffix
     image: Path
     mask: Mask
+
+
+def files_of(mask: Mask) -> list[Path]:
+    """The files that a mask is read from; a text file of polygons among them need not be there."""
+    if isinstance(mask, ClassMask):
+        return [file for file, _ in mask.files]
+    return list(mask.files) if isinstance(mask, UnitedMask) else [mask.path]
 
 
 def checked_header(pair: Pair, max_pixels: int) -> Header:

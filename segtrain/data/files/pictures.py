@@ -6,6 +6,8 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
+from ...text import counted
+
 Kind = Literal["unsigned", "signed", "float"]
 DEPTHS = {"unsigned": (8, 16, 32), "signed": (8, 16, 32), "float": (16, 32, 64)}  # bits of the numbers that are read
 TAIL = 0.005  # share of an image's pixels that lie below its low, and share of those above its high
@@ -147,8 +149,7 @@ class Pictures:
         if channels == self.channels or (channels, len(self.low)) == (1, 3):
             return ""
         use = "they become grey" if len(self.low) == 1 and channels == 3 else f"the first {len(self.low)} are used"
-        plural = "s" if channels > 1 else ""
-        return f"{channels} channel{plural}, where the training's pictures have {self.channels}: {use}"
+        return f"{counted(channels, 'channel')}, where the training's pictures have {self.channels}: {use}"
 
 
 def peak(span: Span, whole: Span) -> float:

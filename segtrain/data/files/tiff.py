@@ -21,11 +21,13 @@ from .pictures import Kind
 MAGIC = {b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"}  # the last two: BigTIFF
 REDUCED, WIDTH, HEIGHT, BITS, PHOTOMETRIC, SAMPLES = 254, 256, 257, 258, 262, 277
 ORIENTATION, PLANAR, EXTRA, FORMAT, NODATA = 274, 284, 338, 339, 42113
+TILE_WIDTH, TILE_HEIGHT = 322, 323
 KINDS: dict[int, Kind] = {1: "unsigned", 2: "signed", 3: "float", 4: "unsigned"}  # sample formats; 4 is undefined
 DEFAULTS = {SAMPLES: 1, BITS: (1,), PHOTOMETRIC: None, EXTRA: ()}
 GREYS, RGB = (0, 1), 2  # photometric interpretations
 ALPHA = (1, 2)  # extra samples; 0 is unspecified: a channel as any other
 MAX_CHANNELS = 1024
+NEEDED = "reading these needs tifffile: pip install 'segtrain[tiff]'"
 
 
 class Unfit(UserError):
@@ -44,6 +46,8 @@ class Page(NamedTuple):
     kind: Kind | None = "unsigned"  # of its numbers; `None` for complex ones
     nodata: str = ""  # the number that stands for no data, as GDAL writes it; nothing if there is none
     alpha: bool = False  # whether there are channels that are marked as alpha
+    largest: int = 0  # pixels of it, or of one of its tiles, which may be larger
+    big_endian: bool = False
     problem: str = ""  # why neither Pillow nor `read` take it, if they do not
 
     @property
@@ -129,6 +133,9 @@ def page_of(pages: Sequence[ImageFileDirectory_v2]) -> Page | None:
     if kind == RGB and samples == 4 and not extra:
         alpha = 1  # as Pillow takes it
     height, width, channels = first[HEIGHT], first[WIDTH], samples - alpha
+    if not isinstance(height, int) or not isinstance(width, int):
+        return None
+    tile = first.get(TILE_HEIGHT, 1) * first.get(TILE_WIDTH, 1)
     alike = [page for page in pages if (page.get(HEIGHT), page.get(WIDTH)) == (height, width)]
     paged = len([page for page in alike if not page.get(REDUCED, 0)]) == len(pages) > 1  # no thumbnails
     apart = first.get(PLANAR, 1) == 2 and samples > 1 and max(bits) > 8  # which Pillow reads as something else
@@ -142,6 +149,8 @@ def page_of(pages: Sequence[ImageFileDirectory_v2]) -> Page | None:
         kind=KINDS.get(max(first.get(FORMAT, (1,)))),
         nodata=str(first.get(NODATA, "")).strip("\0 "),
         alpha=alpha > 0,
+        largest=max(height * width, tile),
+        big_endian=first._endian == ">",
     )
     return page if page.is_for_pillow else page._replace(problem=problem(page, first, samples))
 
@@ -157,9 +166,13 @@ def problem(page: Page, tags: ImageFileDirectory_v2, samples: int) -> str:
         return f"orientation {tags[ORIENTATION]}: expected 1, upright, for {page.what}"
     if page.channels > MAX_CHANNELS:
         return f"{page.what}: up to {MAX_CHANNELS} are read"
-    if importlib.util.find_spec("tifffile") is None:
-        return f"{page.what} of {page.bits} bits: reading these needs tifffile: pip install 'segtrain[tiff]'"
+    if not has_tifffile():
+        return f"{page.what} of {page.bits} bits: {NEEDED}"
     return ""
+
+
+def has_tifffile() -> bool:
+    return importlib.util.find_spec("tifffile") is not None
 
 
 def read(path: Path, page: Page, *, whole: bool = False) -> np.ndarray:

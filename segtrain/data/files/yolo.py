@@ -9,6 +9,7 @@ import numpy as np
 
 from ...errors import UserError
 from ..color import Coding
+from .documents import text_in
 from .images import displayed_size
 from .polygons import MAX_OBJECTS, Drawn, Order, Polygon, painted
 
@@ -48,18 +49,8 @@ class YoloMask:
 
 def text_of(path: Path) -> str:
     """The text of a file; nothing where there is none."""
-    if not path.exists() and not path.is_symlink():
-        return ""
-    if not path.is_file():  # opening a pipe would wait for ever
-        raise UserError("expected a file, or a link to one")
-    with path.open("rb") as file:
-        content = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise UserError(f"more than {MAX_BYTES} bytes")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise UserError("no polygons: it is no UTF-8 text") from None
+    is_there = path.exists() or path.is_symlink()
+    return text_in(path, MAX_BYTES) if is_there else ""
 
 
 def polygons_in(text: str, classes: int) -> Iterator[tuple[int, np.ndarray]]:

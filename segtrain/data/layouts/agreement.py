@@ -12,7 +12,7 @@ from ...errors import UserError
 from ..files.by_class import marked_pixels
 from ..files.images import MAX_PIXELS
 from ..files.masks import different_numbers
-from .reading import Content
+from .reading import Content, spread
 
 LOOKS = 4  # images that are looked at for each class
 ALIKE = 0.5  # intersection over union from which two masks may mean the same
@@ -85,7 +85,7 @@ def is_alike(both: int, one: int, other: int) -> bool | None:
 def hold_classes(masks: Sequence[Path]) -> bool:
     """Whether masks hold more than two values, by a few of them."""
     numbers: set[int] = set()
-    for path in masks[:: max(1, len(masks) // LOOKS)]:
+    for path in spread(masks, LOOKS):
         with suppress(UserError, OSError):
             numbers.update(different_numbers(path).tolist())
     return len(numbers) > 2

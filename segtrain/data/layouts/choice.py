@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import UserError
+from ..files.pair import files_of
 from ..files.polygons import Order
 from . import folders, lists, published, written
 from .class_masks import class_masks
@@ -15,7 +16,7 @@ from .contents import hold_the_same
 from .labelme import labelme
 from .no_masks import no_masks_text
 from .ranking import LOOSE, NAMED, best_first, equals, rank
-from .reading import Reading, files_read
+from .reading import Reading
 from .strays import without_strays
 from .tree import Tree
 from .words import is_second
@@ -67,7 +68,7 @@ class OpenFolder(NamedTuple):
         """The pictures of which the reading says nothing, as paths below the root."""
         named: set[Path] = {*self.reading.images, *self.reading.masks, *self.reading.unlabelled, *self.reading.strays}
         for pair in (*self.reading.pairs, *self.reading.unlisted):
-            named |= {pair.image, pair.mask.path, *files_read(pair.mask)}
+            named |= {pair.image, pair.mask.path, *files_of(pair.mask)}
         path = self.tree.path
         return [name for name in self.tree.pictures if not {path(name), path(posixpath.dirname(name))} & named]
 
@@ -116,9 +117,8 @@ def all_readings(tree: Tree, wanted: str | None = None) -> list[Reading]:
             continue
         given_up = name == "splits_csv" and kind not in ("", name)
         for reading in whole_or_none(tree, layout) if given_up else layout(tree):
-            files = files_of(reading)
-            key = (name == "splits_csv", files)
-            if files and (key not in readings or tells_more(reading, readings[key])):
+            key = (name == "splits_csv", reading.told)
+            if reading.pairs and (key not in readings or tells_more(reading, readings[key])):
                 readings[key] = reading
     return list(readings.values())
 
@@ -135,14 +135,6 @@ def tells_more(reading: Reading, other: Reading) -> bool:
     """Whether a reading says more about the same pairs than one of an earlier layout: names that fit anywhere do not
     replace what folders tell, which knows the files without a partner."""
     return reading.kind not in NAMED and rank(reading) < rank(other)
-
-
-def files_of(reading: Reading) -> frozenset[tuple[str, str, str]]:
-    """(split, image, mask) of each pair."""
-    files: set[tuple[str, str, str]] = set()
-    for split, pairs in reading.splits.items():
-        files.update((split, str(pair.image), pair.mask.name) for pair in pairs)
-    return frozenset(files)
 
 
 def chosen(root: Path, readings: Sequence[Reading], layout: str | None, *, ties: bool) -> Reading:

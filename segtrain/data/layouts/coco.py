@@ -12,10 +12,9 @@ from urllib.parse import unquote
 from ...errors import UserError
 from ..files.coco import shape_of
 from ..files.documents import holds, parsed_json
-from ..files.pair import Pair
 from ..files.polygons import Drawn, PaintedMask
 from .pairing import Placed, folders_of, stem_of
-from .reading import Reading, in_order, mask_files, numbered, telling_folders, unique_names, with_masks
+from .reading import Reading, as_placed, in_order, mask_files, numbered, with_masks, with_names
 from .tree import Tree, composed
 from .words import parse_name, split_named
 
@@ -65,13 +64,8 @@ def from_files(tree: Tree, paths: Sequence[str]) -> Reading:
             notes.count_moved(entry, image)
             drawn = objects.get(id_text(entry.get("id")), [])
             mask = PaintedMask(tree.path(path), tree.path(image), stated_size(entry), drawn, tree.order)
-            splits[split].append((Placed(image, split, telling_folders(tree, image), ""), mask))
-    pairs: dict[str, list[Pair]] = {}
-    for split, entries in splits.items():
-        unique = unique_names([image for image, _ in entries])
-        pairs[split] = []
-        for name, (image, mask) in zip(unique, entries, strict=True):
-            pairs[split].append(Pair(tree.as_stored(image.path, name), mask.image, mask))
+            splits[split].append((as_placed(tree, image, split), mask))
+    pairs = {split: with_names(tree, *zip(*entries, strict=True)) for split, entries in splits.items()}
     return Reading("coco_json", in_order(pairs), missing, [], categories.table(), notes=notes.sentences())
 
 

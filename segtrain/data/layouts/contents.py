@@ -5,12 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...errors import UserError
-from ..color import pack
 from ..files.images import MAX_PIXELS
-from ..files.masks import Mask, MaskFile
+from ..files.masks import Mask, MaskFile, codes_of
 from .pairing import suffix_of
 from .ranking import drawn, learned, muddle
-from .reading import Reading
+from .reading import Reading, spread
 
 SAMPLES = 4  # masks that are compared
 UNUSABLE = 3  # from this `muddle` on masks hold no classes
@@ -58,24 +57,30 @@ def is_rival(other: Reading, taken: Reading) -> bool:
 def are_spoilt(reading: Reading) -> bool:
     """Whether masks hold too many colours because they were compressed with loss, and not because they are photos: most
     pixels are of few colours all the same."""
-    some = [pair.mask for pair in reading.pairs[:: max(1, len(reading.pairs) // SAMPLES)][:SAMPLES]]
+    some = [pair.mask for pair in spread(reading.pairs, SAMPLES)]
     try:
-        return all(is_lossy(mask) and evenness(numbers(mask)) <= FLAT for mask in some)
+        return all(is_lossy(mask) and is_flat(numbers(mask)) for mask in some)
     except (UserError, OSError):
         return False
 
 
-def evenness(codes: np.ndarray) -> float:
-    """How many equally frequent numbers are as mixed as these: few for classes, hundreds for photos."""
+def is_flat(codes: np.ndarray) -> bool:
+    """Whether most pixels are of few numbers."""
     _, pixels = np.unique(codes, return_counts=True)
-    return 1 / float(((pixels / codes.size) ** 2).sum())
+    return evenness(pixels, codes.size) <= FLAT
+
+
+def evenness(pixels: np.ndarray, total: int) -> float:
+    """How many equally frequent numbers are as mixed as those with so many `pixels` each, of a `total`: few for
+    classes, hundreds for photos."""
+    return 1 / max(float(((pixels / total) ** 2).sum()), 1e-9)
 
 
 def hold_the_same(first: Reading, second: Reading) -> bool:
     """Whether the masks of both say the same, in whatever numbers or colours: a copy, or a coloured version."""
     masks = {pair.image: pair.mask for pair in second.pairs}
     both = [(pair.mask, masks[pair.image]) for pair in first.pairs if pair.image in masks]
-    some = both[:: max(1, len(both) // SAMPLES)][:SAMPLES]
+    some = spread(both, SAMPLES)
     try:
         codes = [(numbers(one), numbers(other)) for one, other in some]
     except (UserError, OSError):
@@ -93,8 +98,7 @@ def hold_the_same(first: Reading, second: Reading) -> bool:
 
 def numbers(mask: Mask) -> np.ndarray:
     """(H, W) values, or colours as 24-bit numbers."""
-    stored = mask.read(MAX_PIXELS, None)
-    return pack(stored) if stored.ndim == 3 else stored.astype(np.intp)
+    return codes_of(mask.read(MAX_PIXELS, None)).astype(np.intp)
 
 
 def is_lossy(mask: Mask) -> bool:

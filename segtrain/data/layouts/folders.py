@@ -9,7 +9,7 @@ from pathlib import Path
 from .pairing import Match, Pairs, Placed, Spot, by_affix, by_endings, by_suffix, by_variant, matches, spots, told_apart
 from .reading import Reading, as_reading
 from .tree import Tree
-from .words import Role, innermost_role, parse_name, split_named, split_told
+from .words import Role, first_split, innermost_role, parse_name, split_named
 
 Place = tuple[str, tuple[str, ...]]  # split, folders shared with the partner
 
@@ -165,7 +165,7 @@ def sides_of(tree: Tree) -> tuple[list[Placed], list[Placed]]:
     sides: dict[Role, list[Placed]] = {"image": [], "mask": []}
     for path in tree.pictures:
         parts = tree.parts(path)
-        inner_split = next(filter(None, map(split_told, reversed(parts))), "")  # TrainVal_images/train_images is train
+        inner_split = first_split(reversed(parts))  # TrainVal_images/train_images is train
         role, placed = by_affix(path, inner_split, ())
         if innermost_role(parts) == "mask":
             role = "mask"

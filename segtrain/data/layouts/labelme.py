@@ -2,7 +2,7 @@
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ from ..files.labelme import Annotated, read_labelme
 from ..files.pair import Pair
 from ..files.polygons import Drawn, PaintedMask
 from .pairing import Placed, stem_of
-from .reading import Reading, in_order, mask_files, telling_folders, unique_names, with_masks
+from .reading import Reading, as_placed, in_order, mask_files, with_masks, with_names
 from .tree import Tree, composed
-from .words import split_told
+from .words import first_split, split_told
 
 MARKS = (b'"shapes"', b'"imagePath"')  # words of the format
 BACKGROUND = ("_background_", "background")  # labels of what is as if it were not drawn
@@ -57,15 +57,12 @@ def from_files(tree: Tree, paths: Sequence[str]) -> Reading:
             images[image] = path
     splits: dict[str, list[Placed]] = defaultdict(list)
     for image in images:
-        split = next(filter(None, map(split_told, tree.parts(image))), "")
-        splits[split].append(Placed(image, split, telling_folders(tree, image), ""))
+        split = first_split(tree.parts(image))
+        splits[split].append(as_placed(tree, image, split))
     pairs: dict[str, list[Pair]] = {}
     for split, placed in splits.items():
-        pairs[split] = []
-        for name, picture in zip(unique_names(placed), placed, strict=True):
-            path = images[picture.path]
-            mask = mask_of(tree, path, picture.path, annotated[path], values)
-            pairs[split].append(Pair(tree.as_stored(picture.path, name), mask.image, mask))
+        masks = [mask_of(tree, images[image.path], image.path, annotated, values) for image in placed]
+        pairs[split] = with_names(tree, placed, masks)
     folders = {posixpath.dirname(image) for image in images}
     left = [path for path in tree.pictures if posixpath.dirname(path) in folders and path not in images]
     return Reading("labelme", in_order(pairs), [tree.path(path) for path in left], alone, classes)
@@ -80,8 +77,11 @@ def class_values(labels: set[str]) -> tuple[dict[str, int], dict[str, Any]]:
     return values, {"ignore": ignore, "classes": [{"name": name} for name in ("background", *names)]}
 
 
-def mask_of(tree: Tree, path: str, image: str, content: Annotated, values: dict[str, int]) -> PaintedMask:
+def mask_of(
+    tree: Tree, path: str, image: str, annotated: Mapping[str, Annotated], values: Mapping[str, int]
+) -> PaintedMask:
     """The mask of an image; a later object is painted over the earlier ones, as LabelMe does it."""
+    content = annotated[path]
     objects = [Drawn(values[label], shape) for label, shape in content.objects]
     return PaintedMask(tree.path(path), tree.path(image), content.stated_size, objects, "file")
 

@@ -3,7 +3,6 @@
 import csv
 import posixpath
 import re
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -12,11 +11,12 @@ from pathlib import Path
 
 from ...errors import UserError
 from ..files.arrays import SUFFIXES as ARRAYS
+from ..files.documents import text_in
 from ..files.images import SUFFIXES as PICTURES
 from . import class_masks, coco, labelme, yolo
 from .pairing import bare, folders_of, stem_of, suffix_of
 from .reading import Reading, Row, from_rows, mostly_found, numbered
-from .tree import Tree, beside_root, composed
+from .tree import Tree, composed, description_in
 from .words import SPLIT_WORDS, SPLITS, YEAR, Role, file_role, innermost_role, parse_name
 
 SUFFIXES = PICTURES | ARRAYS
@@ -27,18 +27,18 @@ SPLIT_COLUMNS = {"split", "subset", "set", "partition", "phase", "usage"}
 
 def splits_csv(tree: Tree) -> list[Reading]:
     """splits.csv in the folder, or in FOLDER.segtrain beside it, with the columns image, mask and split"""
-    for path in (tree.root / "splits.csv", beside_root(tree.root) / "splits.csv"):
-        if path.is_file():
-            rows = parse_table(tree, text_of(path), str(path), united=True)
-            if not rows:
-                raise UserError(f"{path}: a list without images: fill it, or move it away")
-            if not any(row.image for row in rows):
-                raise UserError(none_found(rows))
-            reading = from_rows(tree, "splits_csv", rows)
-            for shapes in (yolo, labelme, coco, class_masks):
-                reading = shapes.painted(tree, reading)
-            return [reading._replace(written=True)]
-    return []
+    path = description_in(tree.root, "splits.csv")
+    if path is None:
+        return []
+    rows = parse_table(tree, text_of(path), str(path), united=True)
+    if not rows:
+        raise UserError(f"{path}: a list without images: fill it, or move it away")
+    if not any(row.image for row in rows):
+        raise UserError(none_found(rows))
+    reading = from_rows(tree, "splits_csv", rows)
+    for shapes in (yolo, labelme, coco, class_masks):
+        reading = shapes.painted(tree, reading)
+    return [reading._replace(written=True)]
 
 
 def none_found(rows: Sequence[Row]) -> str:
@@ -72,17 +72,10 @@ def as_decided(reading: Reading, tree: Tree) -> Reading:
 
 def text_of(path: Path) -> str:
     """The text of a list or table; UserError for what is no text, or too much of it."""
-    if not path.is_file():  # opening a pipe would wait for ever
-        raise UserError(f"{path}: expected a file, or a link to one")
-    with path.open("rb") as file:
-        content = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise UserError(f"{path}: a list of more than {MAX_BYTES} bytes is not read")
-    encoding = "utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
     try:
-        return content.decode(encoding)
-    except UnicodeDecodeError:
-        raise UserError(f"{path}: not a list: it is no UTF-8 text") from None
+        return text_in(path, MAX_BYTES)
+    except UserError as error:
+        raise UserError(f"{path}: not a list: {error}") from None
 
 
 def lists_of_splits(tree: Tree) -> dict[str, dict[str, str]]:
@@ -196,11 +189,7 @@ def by_name(tree: Tree) -> dict[tuple[Role, str], list[str]]:
 
 def parse_table(tree: Tree, text: str, path: str, *, united: bool = False) -> list[Row]:
     """The rows of a table; with `united` a folder may stand for the mask that all files in it are together."""
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
-    try:
-        header, *content = csv.reader(text.splitlines(), delimiter=delimiter, strict=True)
-    except (ValueError, csv.Error) as error:  # the first for an empty table
-        raise UserError(f"{path}: not a table of images and masks: {error}") from None
+    header, *content = cells_of(text, path)
     image = column(tree, "image", header, content[:20], path)
     mask = column(tree, "mask", header, content[:20], path)
     split = next((i for i, name in enumerate(header) if name.strip().lower() in SPLIT_COLUMNS), None)
@@ -219,6 +208,18 @@ def parse_table(tree: Tree, text: str, path: str, *, united: bool = False) -> li
         where = f"{posixpath.basename(path)}, line {number}"
         rows.append(Row(image_path, mask_path, row_split, fields[image].strip(), where, fields[mask].strip()))
     return rows
+
+
+def cells_of(text: str, path: str) -> list[list[str]]:
+    """The lines of a table, at least a header, in cells; commas, semicolons or tabs stand between these."""
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    try:
+        lines = list(csv.reader(text.splitlines(), delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        raise UserError(f"{path}: not a table of images and masks: {error}") from None
+    if not lines:
+        raise UserError(f"{path}: not a table of images and masks: it is empty")
+    return lines
 
 
 def shapes_file(entry: str) -> str:

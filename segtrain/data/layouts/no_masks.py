@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...disk import PACKED
+from ...text import counted
 from .pairing import folders_of, stem_of
+from .reading import spread
 from .tree import Tree
 from .words import file_role, innermost_role, parse_name
 
 SHOWN = 4  # folders, and kinds of files
+LOOKS = 8  # files of a kind that are looked into
 LOOKED_AT = 1 << 20  # bytes of a file that are searched for the words of a format
 AS_PNG = "save images and masks as PNG or TIFF"
 NOT_READ = {  # suffixes -> what they are, and the way on
@@ -28,7 +31,9 @@ NOT_READ = {  # suffixes -> what they are, and the way on
     ".npy .npz": "arrays are read in folders called images and masks, or with names such as x_mask.npy",
     " ".join(PACKED): "unpack them",
 }
-KNOWN = {suffix: text for suffixes, text in NOT_READ.items() for suffix in suffixes.split()}
+KNOWN: dict[str, str] = {}
+for suffixes, text in NOT_READ.items():
+    KNOWN.update(dict.fromkeys(suffixes.split(), text))
 DOUBLE = (".nii.gz",)
 BOXES = "boxes, which are no masks: draw polygons or masks, or make masks from the boxes with a tool such as SAM"
 EXPORT = "is not read: export COCO JSON, or masks as PNG"
@@ -82,10 +87,11 @@ def pictures_text(tree: Tree) -> str:
         roles = innermost_role(folders_of(path)), file_role(stem_of(path))[0]
         (masks if "mask" in roles else images).append(path)
     if not images or not masks:
-        return f"{len(tree.pictures)} pictures ({places(tree.pictures)}), such as {tree.pictures[0]}"
+        return f"{counted(len(tree.pictures), 'picture')} ({places(tree.pictures)}), such as {tree.pictures[0]}"
     return (
-        f"{len(images)} images ({places(images)}) such as {images[0]} and {len(masks)} masks ({places(masks)}) such as "
-        f"{masks[0]}, whose names do not match: an image and its mask share their name, but for a word such as _mask"
+        f"{counted(len(images), 'image')} ({places(images)}) such as {images[0]} and {counted(len(masks), 'mask')} "
+        f"({places(masks)}) such as {masks[0]}, whose names do not match: an image and its mask share their name, but "
+        "for a word such as _mask"
     )
 
 
@@ -127,18 +133,13 @@ def hint(tree: Tree, kind: str, paths: Sequence[str]) -> str:
     patterns = [(re.compile(pattern), text) for suffix, pattern, text in WRITTEN if suffix == kind]
     if not patterns:
         return ""
-    contents = [beginning(tree.path(path)) for path in some(paths)]
+    contents = [beginning(tree.path(path)) for path in spread(paths, LOOKS)]
     if kind == ".json" and (coco := next(filter(is_coco, contents), b"")):
         return coco_text(coco)
     for pattern, text in patterns:
         if any(map(pattern.search, contents)):
             return text
     return ""
-
-
-def some(paths: Sequence[str]) -> Sequence[str]:
-    """A few of the files, from all over."""
-    return paths[:: max(1, len(paths) // SHOWN)][: 2 * SHOWN]
 
 
 def beginning(path: Path) -> bytes:

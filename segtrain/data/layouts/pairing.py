@@ -75,6 +75,11 @@ def folders_of(path: str) -> tuple[str, ...]:
     return tuple(path.split("/")[:-1])
 
 
+def shape_of(name: str) -> str:
+    """A name without what its numbers are, which tells a series of names: p_07 and p_31 are p_0."""
+    return re.sub(r"\d+", "0", name)
+
+
 def bare(stem: str) -> str:
     """A file's name without the word that says image or mask: x_mask -> x, img_7 -> 7."""
     return file_role(stem)[1]
@@ -182,7 +187,7 @@ def distinct(pictures: Sequence[Placed]) -> Key:
 
 def usual_names(names: Sequence[str]) -> Sequence[str]:
     """The names that differ in their numbers alone, if those are nearly all: what else lies among them is no rule."""
-    shapes = [re.sub(r"\d+", "0", name) for name in names]
+    shapes = list(map(shape_of, names))
     for shape, number in Counter(shapes).most_common(1):
         if number >= USUAL * len(names):
             return [name for name, other in zip(names, shapes, strict=True) if other == shape]

@@ -7,7 +7,7 @@ from ..files.images import MAX_PIXELS
 from ..files.pair import Pair
 from ..survey.facts import MaskFacts
 from ..survey.survey import survey
-from .reading import Reading
+from .reading import Reading, spread
 from .words import is_second
 
 LOOSE = ("by_stem", "by_ending")
@@ -93,8 +93,7 @@ def learned(reading: Reading) -> set[object]:
 def muddle(reading: Reading) -> int:
     """How far the masks are, by a few of them, from one number for each class: 0 for values or a palette, 1 for
     colours, 2 for what was compressed with loss, 3 for one number alone or for more than there are classes."""
-    pairs = reading.pairs
-    some = pairs[:: max(1, len(pairs) // SAMPLES)][:SAMPLES]
+    some = spread(reading.pairs, SAMPLES)
     masks = survey(some, max_pixels=MAX_PIXELS, workers=0, cache=None).masks.values()
     numbers = set[int]().union(*(mask.counts for mask in masks))
     return max(map(disorder, masks)) if len(numbers) > 1 else 3

@@ -7,9 +7,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
-from ..files.by_class import ClassMask
 from ..files.masks import Mask, MaskFile
 from ..files.pair import Pair
 from ..files.united import UnitedMask
@@ -17,6 +16,7 @@ from .pairing import Match, Pairs, Placed, bare, images_of
 from .tree import Tree
 from .words import SPLITS, parse_name, split_among, split_named, tokens
 
+T = TypeVar("T")
 ORDER = (*SPLITS, "trainval", "")
 Content = Literal["", "fits", "unclear", "differs"]
 
@@ -63,6 +63,14 @@ class Reading(NamedTuple):
     def pairs(self) -> list[Pair]:
         return list(chain.from_iterable(self.splits.values()))
 
+    @property
+    def told(self) -> frozenset[tuple[str, Path, str]]:
+        """(split, image, mask) of each pair, by which two readings are the same."""
+        told: set[tuple[str, Path, str]] = set()
+        for split, pairs in self.splits.items():
+            told.update((split, pair.image, pair.mask.name) for pair in pairs)
+        return frozenset(told)
+
 
 class Row(NamedTuple):
     """A line of a list: paths below the root, empty where there is no such file; the split; the entry as written.
@@ -78,6 +86,16 @@ class Row(NamedTuple):
     text: str
     where: str = ""
     mask_text: str = ""
+
+    @property
+    def no_image(self) -> str:
+        """What is said of an image that is not there."""
+        return f"is in {self.where or 'a list'}, but there is no such image"
+
+    @property
+    def no_mask(self) -> str:
+        """What is said of an image whose mask is not there."""
+        return f"has no mask: {self.where} names {self.mask_text}, which is not there"
 
 
 def as_reading(
@@ -112,10 +130,23 @@ def paths_of(tree: Tree, pictures: Iterable[Placed]) -> list[Path]:
 def named_pairs(tree: Tree, pairs: Pairs) -> dict[str, list[Pair]]:
     """Split -> pairs with names: the folders shared by image and mask and the image's own, if that tells all apart."""
     splits: dict[str, list[Pair]] = defaultdict(list)
-    for name, (image, mask) in zip(unique_names(images_of(pairs)), pairs, strict=True):
-        name = tree.as_stored(image.path, name)
-        splits[image.split].append(Pair(name, tree.path(image.path), mask_at(tree, mask.path)))
+    named = with_names(tree, images_of(pairs), [mask_at(tree, mask.path) for _, mask in pairs])
+    for (image, _), pair in zip(pairs, named, strict=True):
+        splits[image.split].append(pair)
     return in_order(splits)
+
+
+def with_names(tree: Tree, images: Sequence[Placed], masks: Iterable[Mask]) -> list[Pair]:
+    """Pairs of images and their masks, under names that tell them apart."""
+    pairs: list[Pair] = []
+    for name, image, mask in zip(unique_names(images), images, masks, strict=True):
+        pairs.append(Pair(tree.as_stored(image.path, name), tree.path(image.path), mask))
+    return pairs
+
+
+def as_placed(tree: Tree, path: str, split: str) -> Placed:
+    """An image of a split, with the folders that are a part of its name."""
+    return Placed(path, split, telling_folders(tree, path), "")
 
 
 def mask_at(tree: Tree, path: str) -> Mask:
@@ -124,11 +155,10 @@ def mask_at(tree: Tree, path: str) -> Mask:
     return UnitedMask(tree.path(path), tuple(map(tree.path, files))) if files else MaskFile(tree.path(path))
 
 
-def files_read(mask: Mask) -> list[Path]:
-    """The files that a mask is read from."""
-    if isinstance(mask, ClassMask):
-        return [file for file, _ in mask.files]
-    return list(mask.files) if isinstance(mask, UnitedMask) else [mask.path]
+def spread(items: Sequence[T], most: int) -> list[T]:
+    """Up to `most` of many, from all over."""
+    number = min(most, len(items))
+    return [items[i * len(items) // number] for i in range(number)]
 
 
 def mask_files(reading: Reading) -> set[Path]:
@@ -211,15 +241,15 @@ def from_rows(tree: Tree, layout: str, rows: Iterable[Row]) -> Reading:
     alone: list[Placed] = []
     missing: dict[Path, str] = {}
     for row in rows:
-        image = Placed(row.image, row.split, telling_folders(tree, row.image), "")
+        image = as_placed(tree, row.image, row.split)
         if not row.image:
-            missing[tree.path(row.text)] = f"is in {row.where or 'a list'}, but there is no such image"
+            missing[tree.path(row.text)] = row.no_image
         elif row.mask:
             pairs[row.split, row.image] = image, image._replace(path=row.mask)
         else:
             alone.append(image)
             if row.mask_text:
-                missing[tree.path(row.image)] = f"has no mask: {row.where} names {row.mask_text}, which is not there"
+                missing[tree.path(row.image)] = row.no_mask
     absent = [path for path in missing if path not in {tree.path(image.path) for image in alone}]
     return as_reading(tree, layout, Match(list(pairs.values()), alone, []), absent)._replace(missing=missing)
 

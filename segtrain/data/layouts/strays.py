@@ -1,6 +1,5 @@
 """Pictures among the masks that are none: a chart, a legend, a list of thumbnails."""
 
-import re
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -8,8 +7,9 @@ from typing import NamedTuple
 from ...errors import UserError
 from ..files.images import MAX_PIXELS, opened, shown_size
 from ..files.masks import different_numbers
-from .pairing import stem_of
-from .reading import Reading, files_read
+from ..files.pair import files_of
+from .pairing import shape_of, stem_of
+from .reading import Reading, spread
 from .words import listed, tokens
 
 FEW = 3  # strays, or a tenth of the pairs; more are masks that lost their images
@@ -35,12 +35,12 @@ def without_strays(reading: Reading) -> Reading:
     from all masks in size and in kind. What cannot be read, or is like the masks, stays a mask without an image."""
     if not 0 < len(reading.masks) <= max(FEW, len(reading.pairs) // 10):
         return reading
-    masks = list(chain.from_iterable(files_read(pair.mask) for pair in reading.pairs))
-    some = masks[:: max(1, len(masks) // LOOKED_AT)]
-    kinds = set(filter(None, map(kind_of, some)))
-    names = {shape(mask) for mask in masks}
-    most = max(map(numbers_in, masks[:: max(1, len(masks) // DECODED)]))
-    strays = [path for path in reading.masks if shape(path) not in names and is_stray(path, kinds, most)]
+    masks = list(chain.from_iterable(files_of(pair.mask) for pair in reading.pairs))
+    kinds = set(filter(None, map(kind_of, spread(masks, LOOKED_AT))))
+    names = {shape_of(stem_of(mask.name)) for mask in masks}
+    most = max(map(numbers_in, spread(masks, DECODED)))
+    odd = [path for path in reading.masks if shape_of(stem_of(path.name)) not in names]
+    strays = [path for path in odd if is_stray(path, kinds, most)]
     masks_alone = [path for path in reading.masks if path not in strays]
     return reading._replace(masks=masks_alone, strays=strays)
 
@@ -71,8 +71,3 @@ def numbers_in(path: Path) -> int:
         return len(different_numbers(path))
     except (UserError, OSError):
         return 1
-
-
-def shape(path: Path) -> str:
-    """The name of a file without what its numbers are, so that it tells a series of names: p_07 and p_31."""
-    return re.sub(r"\d+", "0", stem_of(path.name))

@@ -11,7 +11,7 @@ from unicodedata import normalize
 
 from ...disk import no_folder
 from ...errors import UserError
-from ...text import UNPRINTABLE
+from ...text import UNPRINTABLE, refuse_unprintable
 from ..files.arrays import SUFFIXES as ARRAYS
 from ..files.images import SUFFIXES
 from ..files.polygons import Order
@@ -56,7 +56,7 @@ class Tree:
         self.folders.sort()
         for path in self.pictures:
             if UNPRINTABLE.search(path):
-                raise UserError(f"{str(root / path)!r}: the name holds control or invalid characters: rename it")
+                refuse_unprintable(root / path)
 
     @cached_property
     def pictures(self) -> list[str]:
@@ -210,6 +210,12 @@ def leads_up(link: Path) -> bool:
 def beside_root(root: Path) -> Path:
     """The place for the description of a data folder that cannot be written to: data/set -> data/set.segtrain"""
     return root.resolve().with_name(f"{root.resolve().name}.segtrain")
+
+
+def description_in(root: Path, name: str) -> Path | None:
+    """The file of this name in a data folder, or else in the one beside it; `None` where there is none."""
+    paths = root / name, beside_root(root) / name
+    return next(filter(Path.is_file, paths), None)
 
 
 def below(root: Path, path: Path) -> str:

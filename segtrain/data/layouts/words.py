@@ -136,6 +136,11 @@ def split_told(name: str) -> str:
     return words.split if all(map(YEAR.fullmatch, words.rest)) else ""
 
 
+def first_split(names: Iterable[str]) -> str:
+    """The split that the first of these names to tell one tells."""
+    return next(filter(None, map(split_told, names)), "")
+
+
 @lru_cache(maxsize=1 << 18)
 def file_role(stem: str) -> tuple[Role, str]:
     """Image or mask by the last or the first word of a file's name, and the name without it: `x_mask`, `gt-x`,

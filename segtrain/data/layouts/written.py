@@ -1,7 +1,6 @@
 """Splits that a person wrote down in lists, train.txt, val.txt and test.txt, or in a table: they decide, whatever
 folders say."""
 
-import csv
 import posixpath
 import re
 from collections import Counter, defaultdict
@@ -12,12 +11,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import UserError
+from ...text import enumerated
 from ..files.images import SUFFIXES
 from ..files.pair import Pair
-from .lists import SPLIT_COLUMNS, lists_of_splits, none_found, picture, row_of_line, rows_of_list, text_of
-from .pairing import stem_of, suffix_of
-from .reading import Reading, Row, from_rows, in_order, mask_at
-from .tree import Tree
+from .lists import SPLIT_COLUMNS, cells_of, lists_of_splits, none_found, picture, row_of_line, rows_of_list, text_of
+from .pairing import shape_of, stem_of, suffix_of
+from .reading import Reading, Row, from_rows, in_order, mask_at, spread
+from .tree import Tree, below
 from .words import SPLIT_WORDS
 
 FILES_SHOWN = 3
@@ -77,13 +77,10 @@ def differing(readings: Iterable[Reading]) -> list[Reading]:
     kept: dict[frozenset[tuple[str, Path, str]], Reading] = {}
     taken: Counter[str] = Counter()
     for reading in readings:
-        files: set[tuple[str, Path, str]] = set()
-        for split, pairs in reading.splits.items():
-            files.update((split, pair.image, pair.mask.name) for pair in pairs)
-        if frozenset(files) not in kept:
+        if reading.told not in kept:
             number = taken[reading.layout]
             taken[reading.layout] += 1
-            kept[frozenset(files)] = reading._replace(layout=f"{reading.layout}:{number}") if number else reading
+            kept[reading.told] = reading._replace(layout=f"{reading.layout}:{number}") if number else reading
     return list(kept.values())
 
 
@@ -159,8 +156,7 @@ def is_list(tree: Tree, path: str, text: str, *, several: bool) -> bool:
 def some_lines(text: str) -> list[str]:
     """Lines, up to `SAMPLE`, that are neither blank nor comments."""
     lines = [line.strip() for line in text.splitlines()]
-    lines = [line for line in lines if line and not line.startswith("#")]
-    return lines[:: max(1, len(lines) // SAMPLE)][:SAMPLE]
+    return spread([line for line in lines if line and not line.startswith("#")], SAMPLE)
 
 
 def holds_measures(line: str) -> bool:
@@ -181,8 +177,8 @@ def are_names(text: str) -> bool:
 
 def called_alike(tree: Tree, lines: Sequence[str]) -> bool:
     """Whether most of these names differ from those of pictures in their numbers alone."""
-    shapes = {re.sub(r"\d+", "0", stem_of(path)) for path in tree.pictures}
-    alike = [line for line in lines if re.sub(r"\d+", "0", posixpath.basename(line)) in shapes - {"0"}]
+    shapes = {shape_of(stem_of(path)) for path in tree.pictures} - {"0"}
+    alike = [line for line in lines if shape_of(posixpath.basename(line)) in shapes]
     return len(lines) > 1 and 2 * len(alike) > len(lines)
 
 
@@ -216,13 +212,9 @@ def tables(tree: Tree) -> list[Written]:
 
 
 def rows_of_table(tree: Tree, path: str) -> list[Row]:
-    """A row for each line of a table that says splits; none if it says none, or does not name images."""
-    text = text_of(tree.path(path))
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
-    try:
-        header, *content = csv.reader(text.splitlines(), delimiter=delimiter, strict=True)
-    except (ValueError, csv.Error):
-        return []
+    """A row for each line of a table that says splits; none if it says none, or does not name images. UserError for
+    what is no table."""
+    header, *content = cells_of(text_of(tree.path(path)), path)
     content = [fields for fields in content if len(fields) == len(header)]
     columns = [i for i, name in enumerate(header) if name.strip().lower() in SPLIT_COLUMNS]
     columns = [i for i in columns if all(fields[i].strip().lower() in SPLIT_WORDS for fields in content)]
@@ -283,7 +275,7 @@ def applied(tree: Tree, lists: Written, reading: Reading) -> Reading:
         written=True,
         missing=decision.missing,
         unlisted=unlisted,
-        notes=[*reading.notes, f"splits by {files_text(lists.files)}", *moved_text(decision.moved)],
+        notes=[*reading.notes, f"splits by {enumerated(lists.files, FILES_SHOWN)}", *moved_text(decision.moved)],
     )
 
 
@@ -306,9 +298,9 @@ def decide(tree: Tree, rows: Iterable[Row], reading: Reading) -> Decision:
         elif row.image:
             decision.alone.append((row.split, path))
             if row.mask_text:
-                decision.missing[path] = f"has no mask: {row.where} names {row.mask_text}, which is not there"
+                decision.missing[path] = row.no_mask
         else:
-            decision.missing[tree.path(row.text)] = f"is in {row.where}, but there is no such image"
+            decision.missing[tree.path(row.text)] = row.no_image
     return decision
 
 
@@ -358,18 +350,7 @@ def with_unique_names(tree: Tree, pairs: Iterable[Pair]) -> list[Pair]:
     pairs = list(pairs)
     if len({pair.name for pair in pairs}) == len(pairs):
         return pairs
-    renamed: list[Pair] = []
-    for pair in pairs:
-        path = pair.image.with_suffix("")
-        name = path.relative_to(tree.root).as_posix() if path.is_relative_to(tree.root) else str(path)
-        renamed.append(pair._replace(name=name))
-    return renamed
-
-
-def files_text(files: Sequence[str]) -> str:
-    """The first few lists by name, and how many more there are."""
-    more = f" and {len(files) - FILES_SHOWN} more" if len(files) > FILES_SHOWN else ""
-    return ", ".join(files[:FILES_SHOWN]) + more
+    return [pair._replace(name=below(tree.root, pair.image.with_suffix(""))) for pair in pairs]
 
 
 def moved_text(moved: Sequence[Row]) -> list[str]:

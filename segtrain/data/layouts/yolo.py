@@ -13,10 +13,10 @@ from ...errors import UserError
 from ...text import UNPRINTABLE, parse_yaml
 from ..files.pair import Pair
 from ..files.yolo import BOX, YoloMask, text_of
-from .pairing import Placed, folders_of, stem_of
-from .reading import Reading, in_order, mask_files, numbered, telling_folders, unique_names, with_masks
+from .pairing import folders_of, stem_of
+from .reading import Reading, as_placed, in_order, mask_files, numbered, spread, with_masks, with_names
 from .tree import Tree
-from .words import SPLIT_WORDS, split_told
+from .words import SPLIT_WORDS, first_split, split_told
 
 MAX_BYTES, MAX_DEPTH = 100_000, 10  # of a YAML file; lists and mappings in one another
 MAX_FILES = 10  # YAML files that are parsed, and lists of names
@@ -96,7 +96,7 @@ def from_table(tree: Tree, path: str, table: Table) -> Reading | None:
         splits = images_by_folder(tree, posixpath.dirname(path))
     if not holds_polygons(tree, splits):
         return None
-    pairs: dict[str, list[Pair]] = defaultdict(list)
+    pairs: dict[str, list[Pair]] = {}
     left, unlabelled, empty = list(missing), [], []
     for split, images in splits.items():
         labelled = [image for image in images if label_of(image) in tree.known]
@@ -104,10 +104,9 @@ def from_table(tree: Tree, path: str, table: Table) -> Reading | None:
             (unlabelled if split in ("val", "test") else left).extend(map(tree.path, images))
             continue
         empty += [image for image in images if is_empty(tree, label_of(image))]
-        placed = [Placed(image, split, telling_folders(tree, image), "") for image in images]
-        for name, image in zip(unique_names(placed), images, strict=True):
-            mask = YoloMask(tree.path(label_of(image)), tree.path(image), len(names), tree.order)
-            pairs[split].append(Pair(tree.as_stored(image, name), tree.path(image), mask))
+        placed = [as_placed(tree, image, split) for image in images]
+        masks = (YoloMask(tree.path(label_of(image)), tree.path(image), len(names), tree.order) for image in images)
+        pairs[split] = with_names(tree, placed, masks)
     notes = []
     if empty:
         number = f"{len(empty)} of {sum(map(len, splits.values()))} images have"
@@ -207,12 +206,8 @@ def images_by_folder(tree: Tree, top: str) -> Splits:
     folders = {posixpath.dirname(image) for image in pictures if IMAGES in f"/{image}"} if homes else set()
     for image in pictures:
         if posixpath.dirname(image) in homes | folders:
-            splits[split_of_folders(tree, image)].append(image)
+            splits[first_split(tree.parts(image))].append(image)
     return splits
-
-
-def split_of_folders(tree: Tree, image: str) -> str:
-    return next(filter(None, map(split_told, tree.parts(image))), "")
 
 
 def label_of(image: str) -> str:
@@ -232,7 +227,7 @@ def holds_polygons(tree: Tree, splits: Splits) -> bool:
     labels: list[str] = []
     for images in splits.values():
         labels += [label for label in map(label_of, images) if label in tree.known]
-    for label in labels[:: max(1, len(labels) // SAMPLES)]:
+    for label in spread(labels, SAMPLES):
         with suppress(UserError, OSError):
             if any(len(line.split()) > BOX + 1 for line in text_of(tree.path(label))[:LOOKED_AT].splitlines()):
                 return True

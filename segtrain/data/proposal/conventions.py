@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from ...text import enumerated
 from ..survey.facts import MaskFacts
 from ..survey.tally import in_coding
 from .levels import INDICES
-from .matching import first
+from .matching import MOST
 from .table import Choice, table, two_classes
 
 MANY = 3  # more values beyond class indices than that, none beside another, are classes in masks of one class each
@@ -41,7 +42,7 @@ def question(kinds: Sequence[Sequence[int]], masks: Sequence[MaskFacts]) -> str:
     parts = []
     for values in kinds:
         number = sum(not in_coding(facts, "values")[0].keys().isdisjoint(values) for facts in masks)
-        what = f"the value {values[0]}" if len(values) == 1 else f"the values {first([*map(str, values)])}"
+        what = f"the value {values[0]}" if len(values) == 1 else f"the values {enumerated([*map(str, values)], MOST)}"
         parts.append(f"{number} of {len(masks)} masks hold {what}" if not parts else f"{number} hold {what}")
     return f"{', '.join(parts)}, and none holds both kinds: do they mean the same, written in two ways?"
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from ...text import enumerated
 from ..color import Color, hex_of, number_of
 from .class_files import Listed
 
@@ -41,24 +42,19 @@ def differences(listed: Sequence[Listed], owners: Owners, pixels: Mapping[int, i
     present = [owners[code] for code in pixels if code in owners]
     absent = [label(entry, colors) for entry in listed if entry not in present]
     if absent:
-        notes.append(f"Of the class file's {what}, these never occur in the masks: {first(absent)}.")
+        notes.append(f"Of the class file's {what}, these never occur in the masks: {enumerated(absent, MOST)}.")
     unlisted = []
     for code, number in sorted(pixels.items(), key=lambda item: -item[1]):
         if code not in owners:
             share = 100 * number / sum(pixels.values())
             unlisted.append(f"{hex_of(code) if colors else code} ({number} pixels, {share:.2f} %)")
     if unlisted:
-        notes.append(f"These {what} occur, and the class file does not list them: {first(unlisted)}.")
+        notes.append(f"These {what} occur, and the class file does not list them: {enumerated(unlisted, MOST)}.")
     return notes
 
 
 def label(entry: Listed, colors: bool) -> str:
     return f"{entry.name} {hex_of(number_of(entry.color))}" if colors and entry.color else entry.name
-
-
-def first(texts: Sequence[str]) -> str:
-    more = len(texts) - MOST
-    return ", ".join(texts[:MOST]) + (f" and {more} more" if more > 0 else "")
 
 
 def is_void(name: str) -> bool:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from ...errors import UserError
 from ..color import pack
+from ..files import tiff
 from ..files.arrays import is_array
 from ..files.by_class import ClassMask
 from ..files.images import (
@@ -34,7 +35,7 @@ MAX_VALUES, MAX_COLOURS = 1024, 256  # different ones of a mask that are counted
 CROWD = 8  # numbers in a mask from which on they may be those of objects
 LOOK = 16  # rows and columns of the thumbnail that two images are compared by
 LOOSE = 8  # how much JPEG may let neighbours differ that were equal
-BITS, COMPRESSION = 258, 259  # tags of a TIFF
+COMPRESSION = 259  # tag of a TIFF
 DEPTHS = {"1": 1, "I;16": 16, "I;16B": 16, "I;16L": 16, "I": 32, "F": 32}  # of Pillow's modes; 8 for all others
 
 
@@ -125,7 +126,7 @@ def bits_of(image: Image.Image, path: Path) -> int:
         with path.open("rb") as file:
             return file.read(25)[24]
     if image.format == "TIFF":
-        bits = getattr(image, "tag_v2", {}).get(BITS, 1)
+        bits = getattr(image, "tag_v2", {}).get(tiff.BITS, 1)
         return int(np.max(bits))
     return DEPTHS.get(image.mode, 8)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..files.by_class import ClassMask
 from ..files.images import Header
-from ..files.pair import Pair
+from ..files.pair import Pair, files_of
 from .facts import ImageFacts, MaskFacts
 
 COMMIT = 0.5  # seconds after which what was read is safe, and another process may write
@@ -78,7 +78,7 @@ class Memory:
         """Of each pair what is known of image and mask, if neither file has changed."""
         files: list[tuple[str, list[Path]]] = []
         for pair in pairs:
-            files.extend(files_of(pair))
+            files.extend(named_files(pair))
         contents = self._recall("facts", files)
         both: list[tuple[ImageFacts, MaskFacts] | None] = []
         for image, mask in zip(contents[::2], contents[1::2], strict=True):
@@ -123,7 +123,7 @@ class Memory:
         """Note both, unless one of them has a problem."""
         if image.problem or mask.problem:
             return
-        for (name, files), facts in zip(files_of(pair), (image, mask), strict=True):
+        for (name, files), facts in zip(named_files(pair), (image, mask), strict=True):
             self._keep("facts", name, files, json.dumps(asdict(facts), default=bytes.hex))
 
     def keep_header(self, pair: Pair, header: Header) -> None:
@@ -142,21 +142,18 @@ class Memory:
             self.table = None
 
 
-def files_of(pair: Pair) -> tuple[tuple[str, list[Path]], tuple[str, list[Path]]]:
+def named_files(pair: Pair) -> tuple[tuple[str, list[Path]], tuple[str, list[Path]]]:
     """(name in the memory, files) of the image and of the mask."""
     image, mask = pair.image.absolute(), pair.mask.path.absolute()
-    name, files = f"mask {mask} {pair.mask.name}", [mask]
+    name = f"mask {mask} {pair.mask.name}"
     if isinstance(pair.mask, ClassMask):  # what is painted depends on the values of the classes too
-        files = [file for file, _ in pair.mask.files]
         name += " " + " ".join(f"{file.name}={value}" for file, value in pair.mask.files)
-    elif mask.is_dir():
-        files = list(mask.iterdir())
-    return (f"image {image}", [image]), (name, files)
+    return (f"image {image}", [image]), (name, files_of(pair.mask))
 
 
 def both_files_of(pair: Pair) -> tuple[str, list[Path]]:
     """(name in the memory, files) of a pair's header."""
-    (image, images), (mask, masks) = files_of(pair)
+    (image, images), (mask, masks) = named_files(pair)
     return f"{image} {mask}", images + masks
 
 

@@ -173,3 +173,15 @@ def test_complex_numbers_are_refused_by_their_name(tmp_path: Path):
     tifffile.imwrite(tmp_path / "x.tif", np.ones((4, 4), np.complex64))
     with pytest.raises(ValueError, match=r"x\.tif: numbers of 64 bits, complex: images have 8, 16 or 32 bits"):
         header(tmp_path / "x.tif")
+
+
+@needs_tifffile
+def test_a_tile_that_is_larger_than_its_image_counts_whole(tmp_path: Path):
+    import tifffile
+
+    path = tmp_path / "x.tif"
+    tifffile.imwrite(
+        path, np.zeros((5, 7, 5), np.uint8), photometric="minisblack", tile=(4096, 4096), compression="zlib"
+    )
+    with pytest.raises(ValueError, match=r"x\.tif: 16777216 pixels, more than data\.max_pixels=1000"):
+        read_image(path, 1000, channels=5)

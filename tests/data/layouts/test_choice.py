@@ -531,7 +531,7 @@ def test_a_list_that_never_ends_is_not_read(tmp_path: Path, monkeypatch: pytest.
     assert best(root).layout == "flat"
     (root / "splits.csv").unlink()
     write(root / "splits.csv", "x" * 2000)
-    with pytest.raises(ValueError, match=r"splits\.csv: a list of more than 1000 bytes is not read"):
+    with pytest.raises(ValueError, match=r"splits\.csv: not a list: more than 1000 bytes"):
         readings(root)
 
 

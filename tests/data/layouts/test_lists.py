@@ -57,7 +57,7 @@ def test_a_list_may_be_long_but_not_endless(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "train.txt").write_text("1234")
     assert text_of(tmp_path / "train.txt") == "1234"
     (tmp_path / "train.txt").write_text("12345")
-    with pytest.raises(UserError, match="a list of more than 4 bytes is not read"):
+    with pytest.raises(UserError, match="not a list: more than 4 bytes"):
         text_of(tmp_path / "train.txt")
 
 

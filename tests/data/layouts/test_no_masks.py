@@ -36,14 +36,14 @@ def test_annotations_are_named_with_the_way_on(grow: Grow, path: str, text: str,
     tree = grow(*(["images/train/1.jpg"] if with_images else []), "README.md", **{path: text})
     message = no_masks_text(tree)
     assert said in message
-    assert ("no image has a mask: 1 pictures" if with_images else "no images found, but ") in message
+    assert ("no image has a mask: 1 picture" if with_images else "no images found, but ") in message
     assert "\n" not in message
 
 
 def test_one_name_of_each_side_is_shown_where_the_names_do_not_match(grow: Grow):
     tree = grow("train/images/61148fa0-a.jpg", "train/masks/task-100-by-1.png", "val/masks/task-2.png")
     message = no_masks_text(tree)
-    assert "1 images (1 in train/images) such as train/images/61148fa0-a.jpg" in message
+    assert "1 image (1 in train/images) such as train/images/61148fa0-a.jpg" in message
     assert "2 masks (1 in train/masks, 1 in val/masks) such as train/masks/task-100-by-1.png" in message
     assert "whose names do not match" in message
     assert "splits.csv with the header image,mask,split" in message

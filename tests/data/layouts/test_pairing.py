@@ -26,6 +26,7 @@ from segtrain.data.layouts.pairing import (
     names_beside,
     paired,
     rival_names,
+    shape_of,
     single,
     spots,
     stem_of,
@@ -495,3 +496,7 @@ def test_pictures_of_a_third_suffix_are_left_over():
     found = by_suffix(several("1.jpg", "1.png", "1.gif", "2.jpg", "3.png"))
     assert pairs(found) == [("1.jpg", "1.png")]
     assert left(found) == (["2.jpg", "1.gif"], ["3.png"])
+
+
+def test_names_that_differ_in_their_numbers_are_of_one_shape():
+    assert shape_of("p_07") == shape_of("p_311") == "p_0"

@@ -17,6 +17,7 @@ from segtrain.data.layouts.reading import (
     from_rows,
     in_order,
     mask_at,
+    spread,
     unique_names,
     with_named_splits,
 )
@@ -257,3 +258,9 @@ def test_an_image_of_a_test_split_without_masks_is_left_out_of_a_list(grow: Grow
     rows = [Row("images/1.jpg", "masks/1.png", "train", "1"), Row("images/2.jpg", "", "test", "2")]
     reading = from_rows(tree, "listed", rows)
     assert (below(tree, reading.unlabelled), reading.images) == (["images/2.jpg"], [])
+
+
+def test_a_few_of_many_are_from_all_over():
+    assert spread(range(7), 4) == [0, 1, 3, 5]
+    assert spread("ab", 4) == ["a", "b"]
+    assert spread([], 4) == []

@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from segtrain.data.layouts.choice import open_folder
-from segtrain.data.layouts.strays import shape
 
 RNG = np.random.default_rng(0)
 PHOTO = RNG.integers(0, 256, (30, 50, 3), np.uint8)
@@ -79,7 +78,3 @@ def test_many_strays_are_masks_without_images(tmp_path: Path):
     assert open_folder(tmp_path).reading.masks == others
     others.pop().unlink()
     assert open_folder(tmp_path).reading.strays == others
-
-
-def test_names_that_differ_in_their_numbers_are_of_one_shape():
-    assert shape(Path("a/p_07.png")) == shape(Path("b/p_311.jpg")) == "p_0"
