@@ -35,7 +35,8 @@ def rank(reading: Reading) -> tuple[int, ...]:
 
 def alike(pair: Pair) -> bool:
     """Whether image and mask have one name."""
-    return pair.image.stem == pair.mask.path.stem
+    image, mask = pair.image.name, pair.mask.path.name
+    return image == mask or pair.image.stem == pair.mask.path.stem
 
 
 def drawn(reading: Reading) -> bool:
@@ -48,6 +49,8 @@ def drawn(reading: Reading) -> bool:
 def best_first(readings: Sequence[Reading]) -> list[Reading]:
     """The readings by rank; those that are as good as the first one, by what their masks hold."""
     ordered = sorted(readings, key=rank)
+    if len(ordered) < 2:
+        return ordered
     first = [reading for reading in ordered if as_good(reading, ordered[0])]
     others = [reading for reading in ordered if reading not in first]
     if len(first) > 1:
@@ -58,6 +61,8 @@ def best_first(readings: Sequence[Reading]) -> list[Reading]:
 def equals(readings: Sequence[Reading]) -> list[Reading]:
     """The first, of all as `best_first` orders them, and those between which and this one nothing decides."""
     best = readings[0]
+    if len(readings) == 1:
+        return [best]
     equal = [reading for reading in readings if as_good(reading, best) or as_good(best, reading)]
     if len(equal) < 2:
         return equal
