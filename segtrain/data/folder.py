@@ -2,10 +2,13 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Literal
+
+import numpy as np
 
 from ..errors import UserError
 from ..text import Pattern
@@ -23,7 +26,7 @@ from .layouts.reading import Reading
 from .layouts.splits import made_of, with_splits
 from .layouts.tree import beside_root
 from .layouts.words import parse_name, split_named
-from .survey.headers import read_headers
+from .survey.headers import Problem, read_headers
 from .survey.memory import remembered
 from .survey.related import together
 from .survey.survey import Survey, readers, survey
@@ -79,6 +82,7 @@ class FolderData(DataModule):
         self.wanted_channels, self.cache = channels, cache
         self.folder = open_root(Path(root), layout, origin, outside=outside, order=order)
         self.skipped: list[Finding] = []
+        self._headers: dict[int, Header | Problem] = {}
         table = class_table(self.folder, classes)
         super().__init__(table, crop=crop, batch_size=batch_size, workers=workers, augment=augment, seed=seed)
 
@@ -98,6 +102,7 @@ class FolderData(DataModule):
             if pairs:
                 headers = self.headers(pairs)
                 sources[split] = FolderSource(pairs, self.classes, self.max_pixels, self.wanted_channels, headers)
+        self._headers.clear()
         refuse_overlap(splits)
         agree(sources.values(), self.wanted_channels)
         if self.cache == "ram":
@@ -105,10 +110,23 @@ class FolderData(DataModule):
                 sources[split].keep()
         return sources
 
+    def read_headers(
+        self, pairs: Sequence[Pair], advance: Callable[[int], None] = lambda pairs: None
+    ) -> list[Header | Problem]:
+        """The header of each image, or why it does not do; none is read again before the splits are open."""
+        new = [pair for pair in pairs if id(pair) not in self._headers]
+        advance(len(pairs) - len(new))
+        if new:
+            results = read_headers(
+                new, max_pixels=self.max_pixels, workers=readers(), cache=remembered(), advance=advance
+            )
+            self._headers.update(zip(map(id, new), results, strict=True))
+        return [self._headers[id(pair)] for pair in pairs]
+
     def headers(self, pairs: Sequence[Pair]) -> list[Header]:
         """Raises the error of the first pair that does not do."""
         headers: list[Header] = []
-        for result in read_headers(pairs, max_pixels=self.max_pixels, workers=readers(), cache=remembered()):
+        for result in self.read_headers(pairs):
             if isinstance(result, Exception):
                 raise result
             headers.append(result)
@@ -187,7 +205,7 @@ def without(splits: Mapping[str, Sequence[Pair]], bad: set[str]) -> dict[str, li
 
 def refuse_empty(reading: Reading) -> None:
     """Raises UserError for a folder of a split without files, beside one with images."""
-    for folder in sorted({pair.image.parent for pair in reading.pairs}):
+    for folder in sorted(map(Path, {os.path.dirname(pair.image) for pair in reading.pairs})):
         if not split_named(folder.name):
             continue
         for beside in sorted(folder.parent.iterdir()):
@@ -197,6 +215,8 @@ def refuse_empty(reading: Reading) -> None:
 
 def unpaired(reading: Reading) -> list[tuple[Path, str]]:
     """(file, reason) of each file without its partner."""
+    if not reading.images and not reading.masks:
+        return []
     images = [*reading.images, *(pair.image for pair in reading.pairs)]
     top = os.path.commonpath([image.parent for image in images] or [""])
     names: dict[tuple[Path, str], list[str]] = defaultdict(list)
@@ -242,6 +262,8 @@ def group_pattern(group: str | None) -> Wish:
 
 def refuse_overlap(splits: Mapping[str, Sequence[Pair]]) -> None:
     """Raises UserError for one file in two splits, be it by a link: what was trained on would score the network."""
+    if len(splits) < 2 or not any_twice(chain.from_iterable(splits.values())):
+        return
     owners: dict[tuple[int, int], tuple[str, Path]] = {}
     for split, pairs in splits.items():
         for pair in pairs:
@@ -251,6 +273,12 @@ def refuse_overlap(splits: Mapping[str, Sequence[Pair]]) -> None:
                 raise UserError(f"{other} stands in {owner} and in {split}: leave it in one of them")
             if owner != split:
                 raise UserError(f"{pair.image} is the same file as {other}: leave it in one split, {owner} or {split}")
+
+
+def any_twice(pairs: Iterable[Pair]) -> bool:
+    """Whether two of the images may be one file; this takes up little memory."""
+    numbers = np.fromiter((os.stat(pair.image).st_ino for pair in pairs), np.uint64)
+    return len(np.unique(numbers)) < len(numbers)
 
 
 def class_table(folder: OpenFolder, spec: Mapping[str, Any] | None) -> ClassTable:

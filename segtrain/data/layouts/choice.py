@@ -90,8 +90,8 @@ def open_folder(
 
 @contextmanager
 def many_objects() -> Iterator[None]:
-    """Without the search for circles of objects, which takes a third of the time where millions are made that stay; what
-    was noted of names and files meanwhile is let go at the end."""
+    """Without the search for circles of objects, which takes a third of the time where millions are made that stay;
+    what was noted of names and files meanwhile is let go at the end."""
     was_on = gc.isenabled()
     gc.disable()
     try:
