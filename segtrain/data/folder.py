@@ -3,18 +3,21 @@
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from ..errors import UserError
 from ..text import Pattern
 from . import public
 from .batches.augment import Augment
 from .batches.module import DataModule
+from .batches.packed import packed
 from .batches.source import FolderSource, agree
 from .classes import SETTINGS, ClassTable
 from .files.images import MAX_PIXELS, Header
@@ -27,11 +30,14 @@ from .layouts.splits import made_of, with_splits
 from .layouts.tree import beside_root
 from .layouts.words import parse_name, split_named
 from .survey.headers import Problem, read_headers
-from .survey.memory import remembered
+from .survey.memory import Memory, remembered
 from .survey.related import together
 from .survey.survey import Survey, readers, survey
+from .survey.tally import tally
+from .workers import give_back_memory
 
 AUTO: Final = "auto"
+MANY = 20_000  # images; of more, those that belong together are not sought, since all would have to be read first
 Wish = Pattern | Literal["auto"] | None  # what images are kept together by
 
 
@@ -45,7 +51,8 @@ class FolderData(DataModule):
         layout: A name in `LAYOUTS`, and after a colon which of its folders where several would do.
         group: Of data without splits, images in whose names it matches the same text (its first group if it has one)
             come into one split, so that sequences stay together; `auto` finds images that belong together, for which
-            all files are read, unless what they hold is remembered; `None` splits by name alone.
+            all files are read, unless what they hold is remembered; `None`, and `auto` for more than `MANY` images,
+            splits by name alone.
         on_bad: `skip` lists in `skipped` what is left out; all files are read first.
         channels: Grey is repeated for 3; of images with more channels, the first are taken.
         origin: A name in `ORIGINS`.
@@ -105,10 +112,31 @@ class FolderData(DataModule):
         self._headers.clear()
         refuse_overlap(splits)
         agree(sources.values(), self.wanted_channels)
+        self.let_go(sources)
         if self.cache == "ram":
             for split in {"train", "val"} & sources.keys():
                 sources[split].keep()
         return sources
+
+    def let_go(self, sources: Mapping[str, FolderSource]) -> None:
+        """Keep of a large folder what a training needs, in little memory."""
+        reading = self.folder.reading
+        if len(self.folder.tree.files) <= MANY:
+            return
+        splits: dict[str, Any] = {}
+        for split, pairs in reading.splits.items():
+            is_whole = made_of(reading.splits) is None and split in sources and len(sources[split]) == len(pairs)
+            splits[split] = sources[split].pairs if is_whole else packed(pairs)
+        self.folder = self.folder._replace(reading=reading._replace(splits=splits), readings=[])
+        self.folder.tree.let_go()
+        give_back_memory()
+
+    @cached_property
+    def class_pixels(self) -> Tensor:
+        """As in `DataModule`; where all masks were read for a check before, they are not read again."""
+        source = self.splits.get("train")
+        counts = counted_before(source, self.classes) if isinstance(source, FolderSource) else None
+        return super().class_pixels if counts is None else counts
 
     def read_headers(
         self, pairs: Sequence[Pair], advance: Callable[[int], None] = lambda pairs: None
@@ -141,19 +169,29 @@ def surveyed(pairs: Sequence[Pair], max_pixels: int) -> Survey:
 def split_up(reading: Reading, group: Wish, facts: Callable[[], Survey]) -> tuple[dict[str, list[Pair]], str]:
     """Train, val and test, for `check` and `train` alike, and a sentence on how they were made, if the data lack some.
 
-    With `auto`, what belongs together decides; `facts` are asked for only where that is needed.
+    With `auto`, what belongs together decides, but for very many images; `facts` are asked for only where needed.
     """
     whole = made_of(reading.splits)
     if whole is None:
         return with_splits(reading.splits), ""
     kinds: Sequence[str] = ()
     by = group if group != AUTO else None
-    if group == AUTO:
+    if looks_decide(reading, group):
         found = together(reading.splits[whole], facts())
         by, kinds = found.names, found.kinds
     splits = with_splits(reading.splits, by)
     is_cut = isinstance(by, Mapping) and spread(splits, by)
-    return splits, split_text(whole, splits, kinds, is_cut=is_cut)
+    how = split_text(whole, splits, kinds, is_cut=is_cut)
+    if group == AUTO and not looks_decide(reading, group):
+        how += f" (images that belong together are not sought among more than {MANY})"
+    return splits, how
+
+
+def looks_decide(reading: Reading, group: Wish) -> bool:
+    """Whether what images hold decides in which split they are, so that all must be read first. It depends on their
+    number alone, so that `check` and `train` agree."""
+    whole = made_of(reading.splits)
+    return group == AUTO and whole is not None and len(reading.splits[whole]) <= MANY
 
 
 def spread(splits: Mapping[str, Sequence[Pair]], names: Mapping[Path, str]) -> bool:
@@ -273,6 +311,22 @@ def refuse_overlap(splits: Mapping[str, Sequence[Pair]]) -> None:
                 raise UserError(f"{other} stands in {owner} and in {split}: leave it in one of them")
             if owner != split:
                 raise UserError(f"{pair.image} is the same file as {other}: leave it in one split, {owner} or {split}")
+
+
+def counted_before(source: FolderSource, table: ClassTable) -> Tensor | None:
+    """Pixels of each class in the masks of a split by what is remembered of them; `None` if that does not tell."""
+    if any(header.has_gaps for header in source.headers):  # there, an image decides too
+        return None
+    with Memory(remembered()) as memory:
+        known = memory.facts(source.pairs)
+    counts = np.zeros(len(table), np.int64)
+    for both in known:
+        share = tally(both[1], table) if both else None
+        if share is None or share.unowned or share.rest:
+            return None
+        for index, number in share.classes.items():
+            counts[index] += number
+    return torch.from_numpy(counts)
 
 
 def any_twice(pairs: Iterable[Pair]) -> bool:

@@ -10,9 +10,8 @@ from typing import Any, NoReturn
 from ..data import ClassTable, DataModule, FolderData
 from ..data.files.pair import Pair
 from ..data.findings import Finding
-from ..data.folder import AUTO, unpaired
+from ..data.folder import looks_decide, split_up, surveyed, unpaired
 from ..data.layouts.choice import OpenFolder
-from ..data.layouts.splits import made_of
 from ..data.layouts.tree import below, beside_root
 from ..data.survey.memory import remembered
 from ..data.survey.survey import readers, survey, unknown
@@ -55,6 +54,9 @@ def before_training(data: DataModule, typed: Mapping[str, Any] | None = None, *,
     seconds = seconds_to_read(pairs, data.max_pixels)
     if seconds > PATIENCE and not skip and not needs_survey(data):
         errors = header_errors(data)
+        _, how = split_up(folder.reading, data.group, partial(surveyed, pairs, data.max_pixels))
+        if how:
+            say(how)
         say(
             f"each file is checked as it is read: all {len(pairs)} pairs at once would take about "
             f"{seconds / 60:.0f} minutes; {command} does that, and is remembered"
@@ -100,7 +102,7 @@ def refuse_doubt(folder: OpenFolder, typed: Mapping[str, Any], max_pixels: int) 
 
 def needs_survey(data: FolderData) -> bool:
     """Whether all files have to be read to say which image is in which split."""
-    return data.group == AUTO and made_of(data.folder.reading.splits) is not None
+    return looks_decide(data.folder.reading, data.group)
 
 
 def refuse(root: Path, errors: Sequence[Finding], classes: ClassTable) -> NoReturn:
