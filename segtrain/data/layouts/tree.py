@@ -4,7 +4,7 @@ import os
 import posixpath
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from unicodedata import normalize
@@ -110,13 +110,7 @@ class Tree:
 
     @cached_property
     def _parts(self) -> dict[str, tuple[str, ...]]:
-        parts: dict[str, tuple[str, ...]] = {"": ()}
-        for folder in self.folders:  # sorted: each comes after the one that it lies in
-            names = self.children.get(folder, ())
-            splits = splits_beside(names)
-            for name in names:
-                parts[posixpath.join(folder, name)] = (*parts[folder], splits.get(name, name))
-        return parts
+        return parts_of_all(self.folders, self.children)
 
     def parts(self, path: str) -> tuple[str, ...]:
         """The folders of a file; `uavid_train`, which stands beside `uavid_val`, is called `train`."""
@@ -176,6 +170,17 @@ class Tree:
                 return end
             end = end.partition("/")[2]
         return None
+
+
+def parts_of_all(folders: Sequence[str], children: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Folder -> its name and those of all that it lies in; those that differ in a split's word are called after it."""
+    parts: dict[str, tuple[str, ...]] = {"": ()}
+    for folder in folders:  # sorted: each comes after the one that it lies in
+        names = children.get(folder, ())
+        splits = splits_beside(names)
+        for name in names:
+            parts[posixpath.join(folder, name)] = (*parts[folder], splits.get(name, name))
+    return parts
 
 
 def has_role(path: str) -> bool:
