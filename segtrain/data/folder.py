@@ -2,16 +2,22 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
 
 from ..errors import UserError
 from ..text import Pattern
 from . import public
 from .batches.augment import Augment
 from .batches.module import DataModule
+from .batches.packed import packed
 from .batches.source import FolderSource, agree
 from .classes import SETTINGS, ClassTable
 from .files.by_class import ClassMask
@@ -24,12 +30,15 @@ from .layouts.reading import Reading
 from .layouts.splits import made_of, with_splits
 from .layouts.tree import beside_root
 from .layouts.words import parse_name, split_named
-from .survey.headers import read_headers
-from .survey.memory import remembered
+from .survey.headers import Problem, read_headers
+from .survey.memory import Memory, remembered
 from .survey.related import together
 from .survey.survey import Survey, readers, survey
+from .survey.tally import tally
+from .workers import give_back_memory
 
 AUTO: Final = "auto"
+MANY = 20_000  # images; of more, those that belong together are not sought, since all would have to be read first
 Wish = Pattern | Literal["auto"] | None  # what images are kept together by
 
 
@@ -43,7 +52,8 @@ class FolderData(DataModule):
         layout: A name in `LAYOUTS`, and after a colon which of its folders where several would do.
         group: Of data without splits, images in whose names it matches the same text (its first group if it has one)
             come into one split, so that sequences stay together; `auto` finds images that belong together, for which
-            all files are read, unless what they hold is remembered; `None` splits by name alone.
+            all files are read, unless what they hold is remembered; `None`, and `auto` for more than `MANY` images,
+            splits by name alone.
         on_bad: `skip` lists in `skipped` what is left out; all files are read first.
         channels: Grey is repeated for 3; of images with more channels, the first are taken.
         origin: A name in `ORIGINS`.
@@ -80,6 +90,7 @@ class FolderData(DataModule):
         self.wanted_channels, self.cache = channels, cache
         self.folder = open_root(Path(root), layout, origin, outside=outside, order=order)
         self.skipped: list[Finding] = []
+        self._headers: dict[int, Header | Problem] = {}
         table = class_table(self.folder, classes)
         super().__init__(table, crop=crop, batch_size=batch_size, workers=workers, augment=augment, seed=seed)
 
@@ -99,17 +110,52 @@ class FolderData(DataModule):
             if pairs:
                 headers = self.headers(pairs)
                 sources[split] = FolderSource(pairs, self.classes, self.max_pixels, self.wanted_channels, headers)
+        self._headers.clear()
         refuse_overlap(splits)
         agree(sources.values(), self.wanted_channels)
+        self.let_go(sources)
         if self.cache == "ram":
             for split in {"train", "val"} & sources.keys():
                 sources[split].keep()
         return sources
 
+    def let_go(self, sources: Mapping[str, FolderSource]) -> None:
+        """Keep of a large folder what a training needs, in little memory."""
+        reading = self.folder.reading
+        if len(self.folder.tree.files) <= MANY:
+            return
+        splits: dict[str, Any] = {}
+        for split, pairs in reading.splits.items():
+            is_whole = made_of(reading.splits) is None and split in sources and len(sources[split]) == len(pairs)
+            splits[split] = sources[split].pairs if is_whole else packed(pairs)
+        self.folder = self.folder._replace(reading=reading._replace(splits=splits), readings=[])
+        self.folder.tree.let_go()
+        give_back_memory()
+
+    @cached_property
+    def class_pixels(self) -> Tensor:
+        """As in `DataModule`; where all masks were read for a check before, they are not read again."""
+        source = self.splits.get("train")
+        counts = counted_before(source, self.classes) if isinstance(source, FolderSource) else None
+        return super().class_pixels if counts is None else counts
+
+    def read_headers(
+        self, pairs: Sequence[Pair], advance: Callable[[int], None] = lambda pairs: None
+    ) -> list[Header | Problem]:
+        """The header of each image, or why it does not do; none is read again before the splits are open."""
+        new = [pair for pair in pairs if id(pair) not in self._headers]
+        advance(len(pairs) - len(new))
+        if new:
+            results = read_headers(
+                new, max_pixels=self.max_pixels, workers=readers(), cache=remembered(), advance=advance
+            )
+            self._headers.update(zip(map(id, new), results, strict=True))
+        return [self._headers[id(pair)] for pair in pairs]
+
     def headers(self, pairs: Sequence[Pair]) -> list[Header]:
         """Raises the error of the first pair that does not do."""
         headers: list[Header] = []
-        for result in read_headers(pairs, max_pixels=self.max_pixels, workers=readers(), cache=remembered()):
+        for result in self.read_headers(pairs):
             if isinstance(result, Exception):
                 raise result
             headers.append(result)
@@ -124,19 +170,29 @@ def surveyed(pairs: Sequence[Pair], max_pixels: int) -> Survey:
 def split_up(reading: Reading, group: Wish, facts: Callable[[], Survey]) -> tuple[dict[str, list[Pair]], str]:
     """Train, val and test, for `check` and `train` alike, and a sentence on how they were made, if the data lack some.
 
-    With `auto`, what belongs together decides; `facts` are asked for only where that is needed.
+    With `auto`, what belongs together decides, but for very many images; `facts` are asked for only where needed.
     """
     whole = made_of(reading.splits)
     if whole is None:
         return with_splits(reading.splits), ""
     kinds: Sequence[str] = ()
     by = group if group != AUTO else None
-    if group == AUTO:
+    if looks_decide(reading, group):
         found = together(reading.splits[whole], facts())
         by, kinds = found.names, found.kinds
     splits = with_splits(reading.splits, by)
     is_cut = isinstance(by, Mapping) and spread(splits, by)
-    return splits, split_text(whole, splits, kinds, is_cut=is_cut)
+    how = split_text(whole, splits, kinds, is_cut=is_cut)
+    if group == AUTO and not looks_decide(reading, group):
+        how += f" (images that belong together are not sought among more than {MANY})"
+    return splits, how
+
+
+def looks_decide(reading: Reading, group: Wish) -> bool:
+    """Whether what images hold decides in which split they are, so that all must be read first. It depends on their
+    number alone, so that `check` and `train` agree."""
+    whole = made_of(reading.splits)
+    return group == AUTO and whole is not None and len(reading.splits[whole]) <= MANY
 
 
 def spread(splits: Mapping[str, Sequence[Pair]], names: Mapping[Path, str]) -> bool:
@@ -188,7 +244,7 @@ def without(splits: Mapping[str, Sequence[Pair]], bad: set[str]) -> dict[str, li
 
 def refuse_empty(reading: Reading) -> None:
     """Raises UserError for a folder of a split without files, beside one with images."""
-    for folder in sorted({pair.image.parent for pair in reading.pairs}):
+    for folder in sorted(map(Path, {os.path.dirname(pair.image) for pair in reading.pairs})):
         if not split_named(folder.name):
             continue
         for beside in sorted(folder.parent.iterdir()):
@@ -198,6 +254,8 @@ def refuse_empty(reading: Reading) -> None:
 
 def unpaired(reading: Reading) -> list[tuple[Path, str]]:
     """(file, reason) of each file without its partner."""
+    if not reading.images and not reading.masks:
+        return []
     images = [*reading.images, *(pair.image for pair in reading.pairs)]
     top = os.path.commonpath([image.parent for image in images] or [""])
     names: dict[tuple[Path, str], list[str]] = defaultdict(list)
@@ -243,6 +301,8 @@ def group_pattern(group: str | None) -> Wish:
 
 def refuse_overlap(splits: Mapping[str, Sequence[Pair]]) -> None:
     """Raises UserError for one file in two splits, be it by a link: what was trained on would score the network."""
+    if len(splits) < 2 or not any_twice(chain.from_iterable(splits.values())):
+        return
     owners: dict[tuple[int, int], tuple[str, Path]] = {}
     for split, pairs in splits.items():
         for pair in pairs:
@@ -252,6 +312,28 @@ def refuse_overlap(splits: Mapping[str, Sequence[Pair]]) -> None:
                 raise UserError(f"{other} stands in {owner} and in {split}: leave it in one of them")
             if owner != split:
                 raise UserError(f"{pair.image} is the same file as {other}: leave it in one split, {owner} or {split}")
+
+
+def counted_before(source: FolderSource, table: ClassTable) -> Tensor | None:
+    """Pixels of each class in the masks of a split by what is remembered of them; `None` if that does not tell."""
+    if any(header.has_gaps for header in source.headers):  # there, an image decides too
+        return None
+    with Memory(remembered()) as memory:
+        known = memory.facts(source.pairs)
+    counts = np.zeros(len(table), np.int64)
+    for both in known:
+        share = tally(both[1], table) if both else None
+        if share is None or share.unowned or share.rest:
+            return None
+        for index, number in share.classes.items():
+            counts[index] += number
+    return torch.from_numpy(counts)
+
+
+def any_twice(pairs: Iterable[Pair]) -> bool:
+    """Whether two of the images may be one file; this takes up little memory."""
+    numbers = np.fromiter((os.stat(pair.image).st_ino for pair in pairs), np.uint64)
+    return len(np.unique(numbers)) < len(numbers)
 
 
 def class_table(folder: OpenFolder, spec: Mapping[str, Any] | None) -> ClassTable:

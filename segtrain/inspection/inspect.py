@@ -10,7 +10,7 @@ from ..data.classes import ClassTable
 from ..data.files.by_class import ClassMask
 from ..data.files.pair import Pair
 from ..data.findings import Finding, find
-from ..data.folder import AUTO, Wish, class_table, split_up, unpaired
+from ..data.folder import Wish, class_table, looks_decide, split_up, unpaired
 from ..data.layouts.choice import OpenFolder
 from ..data.layouts.reading import Reading
 from ..data.layouts.tree import description_in
@@ -75,7 +75,7 @@ def inspect(folder: OpenFolder, classes: Mapping[str, Any] | None, group: Wish, 
     reasons = {str(path): reason for path, reason in unpaired(reading)}
     findings = []
     for finding in find(reading._replace(splits=splits), facts, table):
-        if how and group == AUTO and finding.kind in ("sequence", "overlap"):
+        if how and looks_decide(reading, group) and finding.kind in ("sequence", "overlap"):
             continue  # where a film was cut, as `how` says
         detail = reasons.get(finding.file, finding.detail)
         findings.append(finding._replace(file=inspection.short(finding.file), detail=inspection.short(detail)))

@@ -10,12 +10,10 @@ from typing import Any, NoReturn
 from ..data import ClassTable, DataModule, FolderData
 from ..data.files.pair import Pair
 from ..data.findings import Finding
-from ..data.folder import AUTO, unpaired
+from ..data.folder import looks_decide, split_up, surveyed, unpaired
 from ..data.layouts.choice import OpenFolder
-from ..data.layouts.reading import Reading, spread
-from ..data.layouts.splits import made_of
+from ..data.layouts.reading import spread
 from ..data.layouts.tree import below, description_in
-from ..data.survey.headers import read_headers
 from ..data.survey.memory import remembered
 from ..data.survey.survey import readers, survey, unknown
 from ..errors import UserError
@@ -56,7 +54,10 @@ def before_training(data: DataModule, typed: Mapping[str, Any] | None = None, *,
     pairs = folder.reading.pairs
     seconds = seconds_to_read(pairs, data.max_pixels)
     if seconds > PATIENCE and not skip and not needs_survey(data):
-        errors = header_errors(folder.reading, data.max_pixels)
+        errors = header_errors(data)
+        _, how = split_up(folder.reading, data.group, partial(surveyed, pairs, data.max_pixels))
+        if how:
+            say(how)
         say(
             f"each file is checked as it is read: all {len(pairs)} pairs at once would take about "
             f"{seconds / 60:.0f} minutes; {command} does that, and is remembered"
@@ -103,7 +104,7 @@ def refuse_doubt(folder: OpenFolder, typed: Mapping[str, Any], max_pixels: int) 
 
 def needs_survey(data: FolderData) -> bool:
     """Whether all files have to be read to say which image is in which split."""
-    return data.group == AUTO and made_of(data.folder.reading.splits) is not None
+    return looks_decide(data.folder.reading, data.group)
 
 
 def refuse(root: Path, errors: Sequence[Finding], classes: ClassTable) -> NoReturn:
@@ -120,13 +121,14 @@ def refuse(root: Path, errors: Sequence[Finding], classes: ClassTable) -> NoRetu
     )
 
 
-def header_errors(reading: Reading, max_pixels: int) -> list[Finding]:
+def header_errors(data: FolderData) -> list[Finding]:
     """What names and headers alone show."""
+    reading = data.folder.reading
     errors = [Finding("error", "no partner", str(path), reason) for path, reason in unpaired(reading)]
     pairs = reading.pairs
     with counting_bar(transient=True) as bar:
         advance = partial(bar.advance, bar.add_task("reading headers", total=len(pairs)))
-        headers = read_headers(pairs, max_pixels=max_pixels, workers=readers(), cache=remembered(), advance=advance)
+        headers = data.read_headers(pairs, advance)
     for pair, header in zip(pairs, headers, strict=True):
         if isinstance(header, Exception):
             errors.append(Finding("error", "header", str(pair.image), str(header).removeprefix(f"{pair.image}: ")))

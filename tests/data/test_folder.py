@@ -1,19 +1,25 @@
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from segtrain.data import FolderData
+from segtrain.data.batches.source import FolderSource
+from segtrain.data.batches.statistics import count_classes
 from segtrain.data.files.pair import Pair
 from segtrain.data.layouts.choice import open_folder
 from segtrain.data.layouts.splits import split_of, with_splits
 from segtrain.data.layouts.tree import walk
+from segtrain.data.survey.headers import read_headers
+from segtrain.data.survey.memory import remembered
+from segtrain.data.survey.survey import survey
 from segtrain.errors import UserError
 from segtrain.inspection import before_training
 
@@ -149,7 +155,11 @@ def test_a_split_that_is_not_there_is_named(folder: Callable[..., Path]):
 
 def test_train_without_val_gives_some_of_its_images_for_it(folder: Callable[..., Path]):
     data = opened(folder({"training": 20, "Testing": 3}))
-    assert {name: len(source) for name, source in data.splits.items()} == {"train": 19, "val": 1, "test": 3}  # 2 alone hashes into val
+    assert {name: len(source) for name, source in data.splits.items()} == {
+        "train": 19,
+        "val": 1,
+        "test": 3,
+    }  # 2 alone hashes into val
 
 
 @pytest.mark.parametrize(("name", "split"), [("validation", "val"), ("valid", "val")])
@@ -387,6 +397,63 @@ def test_a_folder_is_listed_once(folder: Callable[..., Path], monkeypatch: pytes
     before_training(data)
     assert len(data.source("train")) == 3
     assert len(walks) == len(data.folder.tree.folders)  # each folder once
+
+
+def test_headers_are_asked_for_once(folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch):
+    asked: list[int] = []
+
+    def noted(pairs: Sequence[Pair], **options: Any) -> list[Any]:
+        asked.append(len(pairs))
+        return read_headers(pairs, **options)
+
+    monkeypatch.setattr("segtrain.data.folder.read_headers", noted)
+    monkeypatch.setattr("segtrain.inspection.training.PATIENCE", -1)
+    data = FolderData(root=str(folder({"train": 9, "val": 2})), classes=None, crop=None, batch_size=1, workers=0)
+    before_training(data)
+    assert len(data.source("train")) == 9
+    assert asked == [11]
+
+
+def test_of_very_many_images_names_alone_decide_on_the_split(
+    folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr("segtrain.data.folder.MANY", 29)
+    monkeypatch.setattr("segtrain.data.folder.survey", lambda *args, **options: pytest.fail("files were read"))
+    monkeypatch.setattr("segtrain.inspection.training.PATIENCE", -1)
+    root = folder({"": 30})
+    data = FolderData(root=str(root), classes=None, group="auto", crop=None, batch_size=1, workers=0)
+    before_training(data)
+    expected = with_splits(open_folder(root).reading.splits)
+    names = {split: [pair.name for pair in pairs] for split, pairs in expected.items()}
+    assert {split: source.names for split, source in data.splits.items()} == names
+    assert "images that belong together are not sought among more than 29" in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_a_large_folder_is_let_go(folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch):
+    root = folder({"train": 5, "val": 2})
+    kept = opened(root)
+    monkeypatch.setattr("segtrain.data.folder.MANY", 3)
+    data = opened(root)
+    data.source("train")
+    assert data.folder.readings == []
+    assert "files" not in vars(data.folder.tree)
+    assert data.folder.reading.pairs == kept.folder.reading.pairs
+    assert data.folder.tree.files == kept.folder.tree.files
+    assert data.fingerprint() == kept.fingerprint()
+
+
+def test_masks_that_a_check_has_read_are_not_read_again(folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch):
+    root = folder({"train": 5, "val": 2})
+    plain = count_classes(opened(root).source("train"), opened(root).classes)
+    data = opened(root)
+    survey(data.folder.reading.pairs, max_pixels=data.max_pixels, workers=0, cache=remembered())
+    monkeypatch.setattr(FolderSource, "read_mask", lambda *args: pytest.fail("a mask was read"))
+    assert torch.equal(data.class_pixels, plain)
+
+
+def test_masks_that_were_not_read_are_counted(folder: Callable[..., Path]):
+    data = opened(folder({"train": 5, "val": 2}))
+    assert torch.equal(data.class_pixels, count_classes(data.source("train"), data.classes))
 
 
 # --- a mask for each class --------------------------------------------------------------------------------------------

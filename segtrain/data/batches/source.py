@@ -15,6 +15,7 @@ from ..files.images import FLOAT, MAX_PIXELS, Header, Picture, read_picture
 from ..files.pair import Pair, checked_header
 from ..files.pictures import Kind, stores
 from .cache import Cache
+from .packed import Pairs, Repeated, Texts, packed
 
 MAX_CHANNELS = 1024
 
@@ -73,10 +74,10 @@ class FolderSource:
         channels: int | None = None,
         headers: Sequence[Header] | None = None,
     ) -> None:
-        self.pairs, self.classes, self.max_pixels = pairs, classes, max_pixels
-        self.names = [pair.name for pair in pairs]
-        self.headers = headers or [checked_header(pair, max_pixels) for pair in pairs]
-        self.sizes = [(header.height, header.width) for header in self.headers]
+        self.pairs, self.classes, self.max_pixels = packed(pairs), classes, max_pixels
+        self.names = self.pairs.names if isinstance(self.pairs, Pairs) else Texts(pair.name for pair in pairs)
+        self.headers = Repeated(headers or [checked_header(pair, max_pixels) for pair in pairs])
+        self.sizes = Repeated((header.height, header.width) for header in self.headers)
         self.cache: Cache | None = None
         agree([self], channels)
 
@@ -144,8 +145,8 @@ def agree(sources: Iterable[FolderSource], channels: int | None) -> None:
     sources = list(sources)
     headers: list[tuple[Path, Header]] = []
     for source in sources:
-        for pair, header in zip(source.pairs, source.headers, strict=True):
-            headers.append((pair.image, header))
+        for index, header in source.headers.firsts():
+            headers.append((source.pairs[index].image, header))
     if channels is None:
         channels = common_channels(headers)
     if not 1 <= channels <= MAX_CHANNELS:

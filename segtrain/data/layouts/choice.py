@@ -1,8 +1,10 @@
 """A data folder is opened: listed once, paired by every layout that fits, and one of the readings is chosen."""
 
+import gc
 import posixpath
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,11 +17,12 @@ from .coco import coco_json
 from .contents import hold_the_same
 from .labelme import labelme
 from .no_masks import no_masks_text
+from .pairing import spots
 from .ranking import LOOSE, NAMED, best_first, equals, rank
 from .reading import Reading
 from .strays import without_strays
 from .tree import Tree
-from .words import is_second
+from .words import file_role, is_second, parse_name, split_named, tokens
 from .yolo import yolo
 
 LAYOUTS: dict[str, Callable[[Tree], list[Reading]]] = {
@@ -85,6 +88,27 @@ def open_folder(
         ties: Whether the first of several readings that are equally good is taken, rather than refused; where they
             hold the same, it is anyhow.
     """
+    with many_objects():
+        return opened(root, layout, outside=outside, order=order, ties=ties)
+
+
+@contextmanager
+def many_objects() -> Iterator[None]:
+    """Without the search for circles of objects, which takes a third of the time where millions are made that stay;
+    what was noted of names and files meanwhile is let go at the end."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        for noted in (spots, written.written, tokens, parse_name, split_named, file_role):
+            noted.cache_clear()
+        if was_on:
+            gc.enable()
+
+
+def opened(root: Path, layout: str | None, *, outside: bool, order: Order, ties: bool) -> OpenFolder:
+    """What `open_folder` returns."""
     tree = Tree(root, outside=outside, order=order)
     readings = best_first(all_readings(tree, layout))
     if tree.role_arrays and (not readings or drawn_for_people(readings[0])):

@@ -6,10 +6,24 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 
-from .pairing import Match, Pairs, Placed, Spot, by_affix, by_endings, by_suffix, by_variant, matches, spots, told_apart
+from .pairing import (
+    Match,
+    Pairs,
+    Placed,
+    Spot,
+    by_affix,
+    by_endings,
+    by_suffix,
+    by_variant,
+    matches,
+    spots,
+    stem_of,
+    suffix_of,
+    told_apart,
+)
 from .reading import Reading, as_reading
 from .tree import Tree
-from .words import Role, first_split, innermost_role, parse_name, split_named
+from .words import Role, file_role, first_split, innermost_role, parse_name, split_named
 
 Place = tuple[str, tuple[str, ...]]  # split, folders shared with the partner
 
@@ -98,6 +112,8 @@ def beside(tree: Tree) -> list[Reading]:
     for parent in tree.children:
         if tree.named_after("mask", parent) and not tree.named_after("image", parent):
             homes.add(tree.parts_of_folder(parent))
+    if not homes:
+        return []
     sides: dict[Role, list[Placed]] = {"image": [], "mask": []}
     apart: list[Path] = []
     for path in tree.pictures:
@@ -116,6 +132,8 @@ def beside(tree: Tree) -> list[Reading]:
 
 def one_folder(tree: Tree) -> list[Reading]:
     """Image and mask in one folder: x.jpg + x_mask.png, x.png + x_L.png, mask_x.png, or x.jpg + x.png"""
+    if not any(file_role(stem_of(path))[0] == "mask" for path in tree.pictures):
+        return same_stem(tree)
     sides: dict[Role, list[Placed]] = {"image": [], "mask": []}
     for path in tree.pictures:
         role, placed = by_affix(path, *without_split(tree.parts(path)))
@@ -125,6 +143,8 @@ def one_folder(tree: Tree) -> list[Reading]:
 
 def same_stem(tree: Tree) -> list[Reading]:
     """Image and mask in one folder that differ in their suffix alone."""
+    if len({suffix_of(path) for path in tree.pictures}) < 2:
+        return []
     folders: dict[str, list[Placed]] = defaultdict(list)
     for path in tree.pictures:
         folders[posixpath.dirname(path)].append(Placed(path, *without_split(tree.parts(path)), ""))
@@ -176,13 +196,20 @@ def sides_of(tree: Tree) -> tuple[list[Placed], list[Placed]]:
 def in_folders(tree: Tree, layout: str, divide: Callable[[Spot], Place | None]) -> list[Reading]:
     """The readings of a layout with folders for images and folders for masks, where `divide` has a place for them."""
     sides: dict[Role, list[Placed]] = {"image": [], "mask": []}
-    apart: dict[Role, list[Path]] = {"image": [], "mask": []}
+    apart: dict[Role, list[str]] = {"image": [], "mask": []}
+    places: dict[tuple[object, ...], Place | None] = {}  # of all pictures in a folder
     for spot in spots(tree):
-        if place := divide(spot):
+        where = spot[1:]
+        if where not in places:
+            places[where] = divide(spot)
+        if place := places[where]:
             sides[spot.role].append(Placed(spot.path, *place, spot.folder))
         else:
-            apart[spot.role].append(tree.path(spot.path))
-    return readings(tree, layout, matches(sides["image"], sides["mask"]), apart["image"], apart["mask"])
+            apart[spot.role].append(spot.path)
+    if not sides["image"] or not sides["mask"]:
+        return []
+    images, masks = (list(map(tree.path, apart[role])) for role in ("image", "mask"))
+    return readings(tree, layout, matches(sides["image"], sides["mask"]), images, masks)
 
 
 def readings(

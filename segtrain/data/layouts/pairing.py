@@ -110,6 +110,8 @@ KEYS: tuple[Key, ...] = (variant_key, name_key, bare_key, loose_key)  # a later 
 def match(images: Sequence[Placed], masks: Sequence[Placed]) -> Match:
     """Pairs of pictures that share a key which nothing else has; else by what differs in their names."""
     whole = Match([], list(images), list(masks))
+    if not images or not masks:
+        return whole
     for key in KEYS:
         found = paired(whole.images, whole.masks, key, key)
         whole = found._replace(pairs=whole.pairs + found.pairs)
@@ -205,14 +207,23 @@ def shared_affix(names: Sequence[str]) -> tuple[str, str]:
 def spots(tree: Tree) -> list[Spot]:
     """The pictures below folders that are named after images or masks and stand side by side somewhere in the tree."""
     roles = names_beside(tree)
+    of_folder: dict[str, Spot | None] = {}
     spots: list[Spot] = []
     for path in tree.pictures:
-        parts = tree.parts(path)
-        for i, part in enumerate(parts):
-            if part in roles:
-                spots.append(Spot(path, roles[part], part, parts[:i], parts[i + 1 :]))
-                break
+        folder = path.rpartition("/")[0]
+        if folder not in of_folder:
+            of_folder[folder] = spot_of_folder(tree.parts_of_folder(folder), roles)
+        if spot := of_folder[folder]:
+            spots.append(Spot(path, *spot[1:]))
     return spots
+
+
+def spot_of_folder(parts: tuple[str, ...], roles: Mapping[str, Role]) -> Spot | None:
+    """The spot of a folder that these folders lead to; `None` if none of them is named after images or masks."""
+    for i, part in enumerate(parts):
+        if part in roles:
+            return Spot("/".join(parts), roles[part], part, parts[:i], parts[i + 1 :])
+    return None
 
 
 def names_beside(tree: Tree) -> dict[str, Role]:

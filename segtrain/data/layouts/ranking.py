@@ -38,7 +38,8 @@ def rank(reading: Reading) -> tuple[int, ...]:
 
 def alike(pair: Pair) -> bool:
     """Whether image and mask have one name."""
-    return pair.image.stem == pair.mask.path.stem
+    image, mask = pair.image.name, pair.mask.path.name
+    return image == mask or pair.image.stem == pair.mask.path.stem
 
 
 def drawn(reading: Reading) -> bool:
@@ -51,6 +52,8 @@ def drawn(reading: Reading) -> bool:
 def best_first(readings: Sequence[Reading]) -> list[Reading]:
     """The readings by rank; those that are as good as the first one, by what their masks hold; what is unclear last."""
     ordered = sorted(readings, key=lambda reading: (reading.content == "unclear", rank(reading)))
+    if len(ordered) < 2:
+        return ordered
     first = [reading for reading in ordered if as_good(reading, ordered[0])]
     others = [reading for reading in ordered if reading not in first]
     if len(first) > 1:

@@ -186,9 +186,10 @@ def with_masks(reading: Reading, files: Collection[Path], stored: Reading) -> Re
 
 def with_named_splits(match: Match) -> Match:
     """A match with the splits that the names of all images begin with, if no folder tells them: train_1, testA_1."""
-    pictures = [*chain(*match.pairs), *match.images, *match.masks]
+    if any(picture.split for picture in chain(*match.pairs, match.images, match.masks)):
+        return match
     splits = {with_named_split(image).split for image in (*images_of(match.pairs), *match.images)}
-    if any(picture.split for picture in pictures) or "" in splits or not {"train", "test"} <= splits:
+    if "" in splits or not {"train", "test"} <= splits:
         return match
     images, masks = map(with_named_split, match.images), map(with_named_split, match.masks)
     pairs = [(with_named_split(image), with_named_split(mask)) for image, mask in match.pairs]

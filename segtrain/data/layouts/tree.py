@@ -4,7 +4,7 @@ import os
 import posixpath
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from unicodedata import normalize
@@ -29,8 +29,6 @@ class Tree:
     `path` leads to the file as it is stored.
 
     Attributes:
-        files: Paths of files below the root, with forward slashes, sorted.
-        known: The same in a set, which answers at once whether it has one.
         folders: Paths of folders below the root, the root itself being "".
         outside: Whether lists may name files outside the root.
         order: The order in which the objects of a COCO file are painted over one another.
@@ -42,21 +40,36 @@ class Tree:
             raise FileNotFoundError(f"data.root={root}: {no_folder(root)}")
         self.root, self.outside, self.arrays = root, outside, arrays
         self.order: Order = order
-        self.files: list[str] = []
         self.paths: dict[str, Path] = {}
         self.folders = [""]
-        for path, stored, is_folder in walk(root, "", "", 0):
-            (self.folders if is_folder else self.files).append(path)
-            if path != stored:
-                self.paths[path] = root / stored
-            if len(self.files) > MAX_FILES:
-                raise UserError(f"{root}: more than {MAX_FILES} files: name the folder of the images alone")
-        self.files.sort()
-        self.known = frozenset(self.files)
-        self.folders.sort()
         for path in self.pictures:
             if UNPRINTABLE.search(path):
                 refuse_unprintable(root / path)
+
+    @cached_property
+    def files(self) -> list[str]:
+        """Paths of files below the root, with forward slashes, sorted."""
+        files: list[str] = []
+        self.folders = [""]
+        for path, stored, is_folder in walk(self.root, "", "", 0):
+            (self.folders if is_folder else files).append(path)
+            if path != stored:
+                self.paths[path] = self.root / stored
+            if len(files) > MAX_FILES:
+                raise UserError(f"{self.root}: more than {MAX_FILES} files: name the folder of the images alone")
+        self.folders.sort()
+        return sorted(files)
+
+    @cached_property
+    def known(self) -> frozenset[str]:
+        """The files in a set, which answers at once whether it has one."""
+        return frozenset(self.files)
+
+    def let_go(self) -> None:
+        """Take up no memory for files any more; if they are asked for again, they are listed again."""
+        for name in ("files", "known", "pictures", "role_arrays"):
+            self.__dict__.pop(name, None)
+        self.paths = {}
 
     @cached_property
     def pictures(self) -> list[str]:
@@ -71,14 +84,7 @@ class Tree:
     @cached_property
     def role_arrays(self) -> list[str]:
         """NumPy's files that are images or masks by their folder or their name; others may be anything."""
-        arrays: list[str] = []
-        for path in self.files:
-            stem, suffix = posixpath.splitext(path)
-            if suffix.lower() in ARRAYS:
-                folder, _, name = stem.rpartition("/")
-                if file_role(name)[0] or innermost_role(folder.split("/")):
-                    arrays.append(path)
-        return arrays
+        return [path for path in self.files if path.lower().endswith(tuple(ARRAYS)) and has_role(path)]
 
     def below(self, folder: str) -> list[str]:
         """The pictures in a folder and in those below it."""
@@ -104,13 +110,7 @@ class Tree:
 
     @cached_property
     def _parts(self) -> dict[str, tuple[str, ...]]:
-        parts: dict[str, tuple[str, ...]] = {"": ()}
-        for folder in self.folders:  # sorted: each comes after the one that it lies in
-            names = self.children.get(folder, ())
-            splits = splits_beside(names)
-            for name in names:
-                parts[posixpath.join(folder, name)] = (*parts[folder], splits.get(name, name))
-        return parts
+        return parts_of_all(self.folders, self.children)
 
     def parts(self, path: str) -> tuple[str, ...]:
         """The folders of a file; `uavid_train`, which stands beside `uavid_val`, is called `train`."""
@@ -170,6 +170,23 @@ class Tree:
                 return end
             end = end.partition("/")[2]
         return None
+
+
+def parts_of_all(folders: Sequence[str], children: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Folder -> its name and those of all that it lies in; those that differ in a split's word are called after it."""
+    parts: dict[str, tuple[str, ...]] = {"": ()}
+    for folder in folders:  # sorted: each comes after the one that it lies in
+        names = children.get(folder, ())
+        splits = splits_beside(names)
+        for name in names:
+            parts[posixpath.join(folder, name)] = (*parts[folder], splits.get(name, name))
+    return parts
+
+
+def has_role(path: str) -> bool:
+    """Whether the name of a file, or one of its folders, says image or mask."""
+    folder, _, name = posixpath.splitext(path)[0].rpartition("/")
+    return bool(file_role(name)[0] or innermost_role(folder.split("/")))
 
 
 def walk(root: Path, below: str, stored: str, depth: int) -> Iterator[tuple[str, str, bool]]:

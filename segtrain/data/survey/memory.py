@@ -3,23 +3,28 @@
 import json
 import os
 import sqlite3
+import stat
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
+from posixpath import commonprefix
 from typing import Any
 
 from ..files.by_class import ClassMask
 from ..files.images import Header
-from ..files.pair import Pair, files_of
+from ..files.pair import Pair
 from .facts import ImageFacts, MaskFacts
 
 COMMIT = 0.5  # seconds after which what was read is safe, and another process may write
 FORMAT = 4  # of what is remembered; another number forgets it
 TABLES = ("facts", "headers")
 WAIT = 1  # seconds that another process may write
-NAMES = 900  # asked for at once; older versions of SQLite take 999
+NAMES = 900  # asked for one by one; older versions of SQLite take 999. More are sought by what they begin with
+Named = tuple[str, Sequence[str]]  # a name in the memory, and the files that it stands for
+LAST = chr(0x10FFFF)  # no name goes on with it
 
 
 def remembered() -> Path | None:
@@ -76,7 +81,7 @@ class Memory:
 
     def facts(self, pairs: Sequence[Pair]) -> list[tuple[ImageFacts, MaskFacts] | None]:
         """Of each pair what is known of image and mask, if neither file has changed."""
-        files: list[tuple[str, list[Path]]] = []
+        files: list[Named] = []
         for pair in pairs:
             files.extend(named_files(pair))
         contents = self._recall("facts", files)
@@ -91,24 +96,33 @@ class Memory:
 
     def headers(self, pairs: Sequence[Pair]) -> list[Header | None]:
         """The header of each image whose mask was found to have its size, if neither file has changed."""
+        known: dict[str | None, Header | None] = {None: None}  # many images have the same one
         headers: list[Header | None] = []
         for content in self._recall("headers", list(map(both_files_of, pairs))):
-            header = None
-            if content is not None:
-                with suppress(ValueError, TypeError):
-                    header = Header(*json.loads(content))
-            headers.append(header)
+            if content not in known:
+                known[content] = header_in(content)
+            headers.append(known[content])
         return headers
 
-    def _recall(self, table: str, files: Sequence[tuple[str, Sequence[Path]]]) -> list[str | None]:
+    def knows_facts(self, pairs: Sequence[Pair]) -> list[bool]:
+        """Of each pair whether `facts` has something to say; what that is, is not looked at."""
+        files: list[Named] = []
+        for pair in pairs:
+            files.extend(named_files(pair))
+        contents = self._recall("facts", files, what="''")
+        both = zip(contents[::2], contents[1::2], strict=True)
+        return [image is not None and mask is not None for image, mask in both]
+
+    def _recall(self, table: str, files: Sequence[Named], what: str = "content") -> list[str | None]:
         """What is kept under each name, unless the file, or a file of the pair, has changed."""
+        wanted = {name for name, _ in files}
         rows: dict[str, tuple[int, int, str]] = {}
         with suppress(sqlite3.Error):
-            for start in range(0, len(files) if self.table else 0, NAMES):
-                names = [name for name, _ in files[start : start + NAMES]]
-                marks = ", ".join("?" * len(names))
-                command = f"SELECT name, size, time, content FROM {table} WHERE name IN ({marks})"
-                rows.update((name, row) for name, *row in self.table.execute(command, names))  # type: ignore[union-attr]
+            for condition, values in conditions(wanted) if self.table else ():
+                command = f"SELECT name, size, time, {what} FROM {table} WHERE {condition}"
+                for name, *row in self.table.execute(command, values):  # type: ignore[union-attr]
+                    if name in wanted:
+                        rows[name] = tuple(row)
         contents: list[str | None] = []
         for name, places in files:
             content = None
@@ -129,7 +143,7 @@ class Memory:
     def keep_header(self, pair: Pair, header: Header) -> None:
         self._keep("headers", *both_files_of(pair), json.dumps(header))
 
-    def _keep(self, table: str, name: str, files: Sequence[Path], content: str) -> None:
+    def _keep(self, table: str, name: str, files: Sequence[str], content: str) -> None:
         if self.table is None:
             return
         try:
@@ -142,26 +156,60 @@ class Memory:
             self.table = None
 
 
-def named_files(pair: Pair) -> tuple[tuple[str, list[Path]], tuple[str, list[Path]]]:
-    """(name in the memory, files) of the image and of the mask."""
-    image, mask = pair.image.absolute(), pair.mask.path.absolute()
-    name = f"mask {mask} {pair.mask.name}"
+def named_files(pair: Pair) -> tuple[Named, Named]:
+    """(name in the memory, files or a folder of them) of the image and of the mask."""
+    image, mask = absolute(pair.image), absolute(pair.mask.path)
+    name, files = f"mask {mask} {pair.mask.name}", [mask]
     if isinstance(pair.mask, ClassMask):  # what is painted depends on the values of the classes too
         name += " " + " ".join(f"{file.name}={value}" for file, value in pair.mask.files)
-    return (f"image {image}", [image]), (name, files_of(pair.mask))
+        files = [absolute(file) for file, _ in pair.mask.files]
+    return (f"image {image}", [image]), (name, files)
 
 
-def both_files_of(pair: Pair) -> tuple[str, list[Path]]:
+def conditions(names: set[str]) -> Iterator[tuple[str, list[str]]]:
+    """Conditions, with their values, under which rows have these names: for many names of a kind, such as the images,
+    a single one, which others may fulfil too."""
+    kinds: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        kinds[name.partition(" ")[0]].append(name)
+    for some in kinds.values():
+        if len(some) <= NAMES:
+            yield f"name IN ({', '.join('?' * len(some))})", some
+        else:
+            start = commonprefix([min(some), max(some)])
+            yield "name >= ? AND name < ?", [start, start + LAST]
+
+
+def header_in(content: str | None) -> Header | None:
+    with suppress(ValueError, TypeError):
+        return Header(*json.loads(content or ""))
+    return None
+
+
+def absolute(path: Path) -> str:
+    text = str(path)
+    return text if os.path.isabs(text) else os.path.join(os.getcwd(), text)
+
+
+def both_files_of(pair: Pair) -> Named:
     """(name in the memory, files) of a pair's header."""
     (image, images), (mask, masks) = named_files(pair)
-    return f"{image} {mask}", images + masks
+    return f"{image} {mask}", [*images, *masks]
 
 
-def stamp(files: Sequence[Path]) -> tuple[int, int]:
-    """The sizes of files together, and the time of the last one; zeros where there is none."""
-    states = []
+def stamp(files: Iterable[str]) -> tuple[int, int]:
+    """The sizes of files, and of those in folders, together, and the time of the last one; zeros without any."""
+    states: list[os.stat_result] = []
+    inside: list[str] = []
     for file in files:
         with suppress(FileNotFoundError):  # an image without objects need not have a file that says so
+            state = os.stat(file)
+            if stat.S_ISDIR(state.st_mode):
+                inside += [entry.path for entry in os.scandir(file)]
+            else:
+                states.append(state)
+    for file in inside:
+        with suppress(FileNotFoundError):
             states.append(os.stat(file))
     return sum(state.st_size for state in states), max((state.st_mtime_ns for state in states), default=0)
 

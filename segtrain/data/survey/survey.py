@@ -75,7 +75,7 @@ def keep_facts(memory: Memory, pair: Pair, facts: tuple[ImageFacts, MaskFacts]) 
 def unknown(pairs: Sequence[Pair], cache: Path | None) -> list[Pair]:
     """The pairs that `survey` would have to read."""
     with Memory(cache) as memory:
-        return [pair for pair, known in zip(pairs, memory.facts(pairs), strict=True) if known is None]
+        return [pair for pair, known in zip(pairs, memory.knows_facts(pairs), strict=True) if not known]
 
 
 def readers() -> int:

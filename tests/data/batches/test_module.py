@@ -182,7 +182,7 @@ def test_the_fingerprint_tells_other_names_and_classes_apart(data: Callable[...,
     before = module.fingerprint()
     assert before == data().fingerprint()
     source = module.source("val")
-    source.names[0] = "renamed"
+    vars(source)["names"] = ["renamed", *source.names[1:]]
     assert module.fingerprint() != before
 
 

@@ -18,6 +18,7 @@ from segtrain.data.files.masks import MaskFile
 from segtrain.data.files.pair import Pair
 from segtrain.data.survey.facts import MaskFacts
 from segtrain.data.survey.measure import counted, examine_image, examine_mask
+from segtrain.data.survey.memory import Memory
 from segtrain.data.survey.survey import survey, unknown
 
 RNG = np.random.default_rng(0)
@@ -308,3 +309,16 @@ def test_numbers_in_one_piece_are_counted_where_there_are_many(tmp_path: Path):
     mask[39, 39] = mask[39, 37] = 2
     assert mask_facts(saved(tmp_path / "x.png", mask)).whole == 9
     assert mask_facts(saved(tmp_path / "x.png", np.minimum(mask, 5))).whole == 0
+
+
+def test_many_names_are_sought_in_one_query(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pairs, cache = pairs_in(tmp_path, 9), tmp_path / "facts.sqlite"
+    first = survey(pairs, max_pixels=LIMIT, workers=0, cache=cache)
+    monkeypatch.setattr("segtrain.data.survey.memory.NAMES", 3)
+    commands: list[str] = []
+    with Memory(cache) as memory:
+        assert memory.table is not None
+        memory.table.set_trace_callback(commands.append)
+        assert memory.facts(pairs[2:]) == [(first.image(pair), first.mask(pair)) for pair in pairs[2:]]
+        assert memory.knows_facts(pairs) == [True] * 9
+    assert len([command for command in commands if command.startswith("SELECT")]) == 4  # images and masks, twice
