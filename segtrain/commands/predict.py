@@ -30,7 +30,7 @@ from ..report.pictures import overlay_with_legend
 from ..report.screen import console, say
 from ..runs.folder import checkpoint_file
 from ..runs.trained import Opened, opened
-from ..text import UNPRINTABLE
+from ..text import UNPRINTABLE, counted
 
 
 class Images(NamedTuple):
@@ -131,8 +131,8 @@ def conclude(sources: Images, failed: list[str], target: Path) -> None:
     total = len(sources.files)
     done = total - len(failed)
     if done:
-        count = f"{done} of {total}" if failed else f"{total}"
-        say(f"{count} images: masks in {target / 'masks'}, overlays in {target / 'overlays'}")
+        count = f"{done} of {counted(total, 'image')}" if failed else counted(total, "image")
+        say(f"{count}: masks in {target / 'masks'}, overlays in {target / 'overlays'}")
     if sources.others:
         kinds = Counter(path.suffix or "without suffix" for path in sources.others).most_common()
         names = ", ".join(f"{number} {kind}" for kind, number in kinds)

@@ -230,7 +230,8 @@ def test_a_missing_mask_is_an_error_and_stays_one(segtrain: Run, capsys: Says):
     one_bit_beside()
     Path("data/n37_mask.png").unlink()
     assert segtrain("check", "data.root=data", "out=found") == 2
-    assert "writes classes.yaml into data" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "writes classes.yaml into data" in said
     for _ in range(2):
         assert segtrain("check", "data.root=data", "write=true", "out=found") == 2
         said = capsys.readouterr().out
