@@ -85,4 +85,6 @@ def held(folder: Path) -> str:
     files = (path for path in islice(folder.rglob("*"), LOOKED_AT) if path.is_file())
     shown = (path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts))
     kinds = Counter(path.suffix or "files without suffix" for path in shown)
-    return ", ".join(f"{number} {kind}" for kind, number in kinds.most_common(SHOWN)) or "no files but hidden ones"
+    if not kinds:
+        return "no files but hidden ones" if any(folder.iterdir()) else "nothing"
+    return ", ".join(f"{number} {kind}" for kind, number in kinds.most_common(SHOWN))

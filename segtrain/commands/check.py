@@ -76,9 +76,8 @@ def check(*, name: str, data: dict[str, Any], write: bool, out: str | None) -> i
         chosen(folder.root, folder.readings, data["layout"], ties=False)
     if not typed and len(folder.equals) > 1:  # what comes next has to say which
         data = {**data, "layout": folder.reading.layout}
-    files = description(inspection, data["layout"])
+    files = without_guess(inspection, description(inspection, data["layout"]), data)
     if write:
-        files = without_guess(inspection, files, data)
         inspection = described(inspection, files, typed=typed)
     say(next_text(name, data, inspection, [] if write else files))
     return 2 if inspection.errors else 0
@@ -140,9 +139,9 @@ def described(inspection: Inspection, files: Mapping[str, str], *, typed: bool) 
     """
     root = inspection.folder.root
     if inspection.folder.reading.kind == "splits_csv" and alone_in(inspection):
-        say("nothing is written: splits.csv names files that are not there, or that have no partner, see above")
+        say("splits.csv stays as it is, though it names files that are not there, or that have no partner, see above")
         say("  mend its lines, or type data.layout=NAME too to have another list made")
-        return inspection
+        files = {name: content for name, content in files.items() if name != "splits.csv"}
     if not typed:
         for path in not_own(root, files):
             say(f"not written: {path} is not as check left it, and stays; data.layout=NAME write=true would replace it")

@@ -229,6 +229,9 @@ def test_a_mask_of_several_values_among_those_of_classes_is_an_error(segtrain: R
 def test_a_missing_mask_is_an_error_and_stays_one(segtrain: Run, capsys: Says):
     one_bit_beside()
     Path("data/n37_mask.png").unlink()
+    assert segtrain("check", "data.root=data", "out=found") == 2
+    said = capsys.readouterr().out
+    assert "writes classes.yaml into data" in said
     for _ in range(2):
         assert segtrain("check", "data.root=data", "write=true", "out=found") == 2
         said = capsys.readouterr().out
@@ -297,6 +300,38 @@ def test_images_that_a_list_leaves_out_are_said(segtrain: Run, capsys: Says):
     assert said in capsys.readouterr().out
     assert segtrain("train", "data.root=data", *SMALL) == 0
     assert said in capsys.readouterr().out
+
+
+def test_arrays_that_a_list_leaves_out_are_said(segtrain: Run, capsys: Says):
+    for number in range(8):
+        photo(f"data/x/{number:03}.png", number)
+        Path("data/y").mkdir(exist_ok=True)
+        np.save(f"data/y/{number:03}.npy", blocks(number))
+    assert segtrain("check", "data.root=data", "write=true") == 0
+    photo("data/x/100.png", 100)
+    np.save("data/y/100.npy", blocks(100))
+    capsys.readouterr()
+    assert segtrain("check", "data.root=data") == 0
+    said = capsys.readouterr().out
+    assert "splits.csv lists 8 images, and 1 more lies in the folder, such as data/x/100.png: data.layout=flat" in said
+
+
+def test_a_list_with_a_mistyped_line_leaves_the_classes_to_be_written(segtrain: Run, capsys: Says):
+    black_and_white()
+    rows = ["image,mask,split"]
+    for number in range(12):
+        split = "train" if number < 9 else "val"
+        home = "train" if number < 12 else "val"
+        rows.append(f"images/{home}/{number:04x}.png,masks/{home}/{number:04x}.png,{split}")
+    content = "\n".join(rows).replace("images/train/0003", "images/train/OOO3")
+    Path("data/splits.csv").write_text(content)
+    assert segtrain("check", "data.root=data", "write=true", "out=found") == 2
+    said = capsys.readouterr().out
+    assert "splits.csv stays as it is, though it names files that are not there" in said
+    assert "written: data/classes.yaml" in said
+    assert Path("data/splits.csv").read_text() == content
+    assert "next: python -m segtrain train data.root=data data.on_bad=skip" in said
+    assert segtrain("train", "data.root=data", "data.on_bad=skip", *SMALL) == 0
 
 
 # --- what is said -----------------------------------------------------------------------------------------------------
@@ -725,9 +760,9 @@ def test_a_list_with_a_mistyped_name_is_not_rewritten(segtrain: Run, capsys: Say
     list_of_splits(image_10="images/10x.jpg")
     before = Path("data/splits.csv").read_bytes()
     assert segtrain("check", "data.root=data", "write=true") == 2
-    assert "nothing is written" in capsys.readouterr().out
+    assert "splits.csv stays as it is" in capsys.readouterr().out
     assert Path("data/splits.csv").read_bytes() == before
-    assert [path.name for path in Path("data").iterdir() if path.is_file()] == ["splits.csv"]
+    assert {path.name for path in Path("data").iterdir() if path.is_file()} == {"splits.csv", "classes.yaml"}
 
 
 def test_what_a_person_wrote_is_replaced_only_with_a_layout_and_a_copy(segtrain: Run, capsys: Says):

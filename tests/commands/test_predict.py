@@ -132,11 +132,12 @@ def test_the_mask_of_a_geotiff_is_a_geotiff_at_the_same_place(trained: Run):
         assert np.asarray(mask).tolist() == expected.tolist()
 
 
-def test_the_orientation_of_a_camera_is_kept(trained: Run):
+def test_the_orientation_of_a_camera_is_kept(trained: Run, capsys: pytest.CaptureFixture[str]):
     exif = Image.Exif()
     exif[0x0112] = 6
     photo("turned.jpg", (20, 30), exif=exif)
     assert trained("predict", "run=run", "images=turned.jpg") == 0
+    assert "1 image: masks in run/predict/masks" in capsys.readouterr().out
     with Image.open("run/predict/masks/turned.png") as mask:
         assert mask.size == (20, 30)
 
@@ -145,7 +146,7 @@ def test_the_orientation_of_a_camera_is_kept(trained: Run):
     ("images", "message"),
     [
         ("nothing/*.jpg", "images=nothing/*.jpg: no image found"),
-        ("empty", "images=empty: no image found"),
+        ("empty", "images=empty: no image found: it holds nothing;"),
         ("text.png", "text.png: not an image that can be read"),
         ("twins", "would both become a.png"),
     ],

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import UserError
+from ..files.arrays import SUFFIXES as ARRAYS
 from ..files.pair import files_of
 from ..files.polygons import Order
 from . import folders, lists, published, written
@@ -111,7 +112,7 @@ def opened(root: Path, layout: str | None, *, outside: bool, order: Order, ties:
     """What `open_folder` returns."""
     tree = Tree(root, outside=outside, order=order)
     readings = best_first(all_readings(tree, layout))
-    if tree.role_arrays and (not readings or drawn_for_people(readings[0])):
+    if tree.role_arrays and (not readings or drawn_for_people(readings[0]) or names_arrays(readings[0])):
         tree = Tree(root, outside=outside, order=order, arrays=True)
         readings = best_first(all_readings(tree, layout))
     readings = best_first(written.decided(tree, readings, typed=layout is not None))
@@ -125,6 +126,11 @@ def opened(root: Path, layout: str | None, *, outside: bool, order: Order, ties:
 def drawn_for_people(reading: Reading) -> bool:
     """Whether the folders of all masks say that these are pictures for people, beside which the classes may lie."""
     return all(is_second(pair.mask.path.parent.name) for pair in reading.pairs)
+
+
+def names_arrays(reading: Reading) -> bool:
+    """Whether a list names NumPy's files: others of them in the folder are then pictures too."""
+    return any({pair.image.suffix.lower(), pair.mask.path.suffix.lower()} & ARRAYS for pair in reading.pairs)
 
 
 def all_readings(tree: Tree, wanted: str | None = None) -> list[Reading]:

@@ -203,7 +203,7 @@ def images_by_folder(tree: Tree, top: str) -> Splits:
     splits: Splits = defaultdict(list)
     pictures = tree.below(top)
     homes = {posixpath.dirname(image) for image in pictures if label_of(image) in tree.known}
-    folders = {posixpath.dirname(image) for image in pictures if IMAGES in f"/{image}"} if homes else set()
+    folders = {posixpath.dirname(image) for image in pictures if IMAGES in f"/{image}".lower()} if homes else set()
     for image in pictures:
         if posixpath.dirname(image) in homes | folders:
             splits[first_split(tree.parts(image))].append(image)
@@ -211,10 +211,20 @@ def images_by_folder(tree: Tree, top: str) -> Splits:
 
 
 def label_of(image: str) -> str:
-    """The text file of an image: that of its name, with the last folder `images` called `labels`."""
-    above, found, name = f"/{image}".rpartition(IMAGES)
-    path = f"{above}{LABELS}{name}" if found else f"/{image}"
+    """The text file of an image: that of its name, with the last folder `images` called `labels` (Images: Labels)."""
+    path = f"/{image}"
+    start = path.lower().rfind(IMAGES)
+    if start >= 0:
+        end = start + len(IMAGES)
+        path = path[:start] + cased_like(path[start:end]) + path[end:]
     return posixpath.join(*folders_of(path[1:]), f"{stem_of(path)}.txt")
+
+
+def cased_like(images: str) -> str:
+    """`LABELS` in capital letters where `images`, the folder's name between slashes, has them."""
+    if images.isupper():
+        return LABELS.upper()
+    return LABELS.title() if images.istitle() else LABELS
 
 
 def is_empty(tree: Tree, path: str) -> bool:

@@ -52,6 +52,21 @@ def test_a_polygon_is_painted_with_its_class_and_the_rest_is_background(write: W
     ]
 
 
+@pytest.mark.parametrize(
+    ("images", "labels"), [("Images", "Labels"), ("IMAGES", "LABELS"), ("x/Images/Train", "x/Labels/Train")]
+)
+def test_folders_may_have_capital_letters(write: Write, images: str, labels: str):
+    texts = {"classes.txt": "cat\ndog\n"}
+    names = [f"{images}/{number}.PNG" for number in range(4)]
+    texts |= {f"{labels}/{number}.txt": LINE for number in range(3)}
+    reading = open_folder(write(*names, **texts)).reading
+    assert reading.layout == "yolo"
+    assert len(reading.pairs) == 4
+    assert reading.notes == [
+        f"1 of 4 images have no polygons, such as {images}/3.PNG: all background, as YOLO takes them"
+    ]
+
+
 def test_many_polygons_are_those_of_pillow_drawn_larger(tmp_path: Path):
     """Pillow draws an outline too, so the pixels that one touches are left out."""
     rng = np.random.default_rng(0)
