@@ -84,18 +84,21 @@ class Record:
 def with_root(settings: Settings, places: Iterable[str]) -> Settings:
     """Stored settings, in which a relative `data.root` starts from the first of these places where it leads anywhere.
 
-    If it does from none, it stays relative to the current folder.
+    If it does from none, it starts from the last one, so that an error names the folder that is gone: what lies under
+    that name in the current folder are other data.
     """
     data = settings["data"]
     root = data.get("root")
     if not isinstance(root, str):
         return settings
+    path = root
     for place in places:
         path = os.path.join(place, root)
         if os.path.exists(path):
-            is_here = os.path.realpath(path) == os.path.realpath(root)
-            return settings if is_here else {**settings, "data": {**data, "root": path}}
-    return settings
+            break
+    if "\0" in path or os.path.realpath(path) == os.path.realpath(root):
+        return settings
+    return {**settings, "data": {**data, "root": path}}
 
 
 def damaged(reason: str) -> UserError:

@@ -90,7 +90,7 @@ def test_older_records_do_not_say_where_they_began() -> None:
     [
         ("photos", "{here}/before", "{here}/before/photos"),
         ("photos", "{here}", "photos"),  # we are there
-        ("photos", "{here}/gone", "photos"),
+        ("photos", "{here}/gone", "{here}/gone/photos"),
         ("photos", "", "photos"),
         ("{here}/before/photos", "{here}/gone", "{here}/before/photos"),
         ("../photos", "{here}/before", "{here}/before/../photos"),
