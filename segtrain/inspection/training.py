@@ -27,6 +27,7 @@ from .text import ALONE, alpha_text, findings_text, left_out, word
 
 PATIENCE = 60  # seconds that a training waits for the full check
 TRIAL = 8  # pairs that are read to tell how long all will take
+SAMPLE = 512  # pairs by which is told how many are remembered
 ADVICE = {  # what to do about the errors of a kind
     "size": "a mask needs the size of its image",
     **dict.fromkeys(ALONE, "files are paired by name, without the suffix"),
@@ -136,11 +137,13 @@ def header_errors(data: FolderData) -> list[Finding]:
 
 
 def seconds_to_read(pairs: Sequence[Pair], max_pixels: int) -> float:
-    """How long the full check will take, by the time for some of the files that are not remembered."""
-    todo = unknown(pairs, remembered())
-    if len(todo) <= TRIAL:
+    """How long the full check will take, by the time for some of the files, and by how many of some are remembered."""
+    some = spread(pairs, SAMPLE)
+    todo = unknown(some, remembered())
+    if len(todo) <= TRIAL and len(some) == len(pairs):
         return 0.0
+    tried = spread(todo, TRIAL)
     start = time.perf_counter()
-    survey(spread(todo, TRIAL), max_pixels=max_pixels, workers=0, cache=remembered())
-    per_pair = (time.perf_counter() - start) / TRIAL
-    return per_pair * len(todo) / max(readers(), 1)
+    survey(tried, max_pixels=max_pixels, workers=0, cache=remembered())
+    per_pair = (time.perf_counter() - start) / max(len(tried), 1)
+    return per_pair * len(pairs) * len(todo) / max(len(some), 1) / max(readers(), 1)

@@ -19,7 +19,7 @@ from .contents import hold_the_same
 from .labelme import labelme
 from .no_masks import no_masks_text
 from .pairing import spots
-from .ranking import LOOSE, NAMED, best_first, equals, rank
+from .ranking import NAMED, best_first, equals, rank
 from .reading import Reading
 from .strays import without_strays
 from .tree import Tree
@@ -141,7 +141,7 @@ def all_readings(tree: Tree, wanted: str | None = None) -> list[Reading]:
     kind = (wanted or "").partition(":")[0]
     for name, layout in LAYOUTS.items():
         most = max((len(reading.pairs) for reading in readings.values()), default=0)
-        if name in LOOSE and 2 * most == len(tree.pictures):
+        if name in NAMED and 2 * most == len(tree.pictures):
             continue  # folders tell all
         if name in DRAWN and 4 * most >= len(tree.pictures) and name != kind:
             continue
