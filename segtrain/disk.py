@@ -55,7 +55,7 @@ def write_through(path: Path, content: bytes | memoryview) -> None:
 
 def sync(path: Path) -> None:
     """Wait until what was written into a file, by whomever, is on the disk."""
-    with open(path, "ab") as file:
+    with open(path, "r+b") as file:
         os.fsync(file.fileno())
 
 

@@ -76,3 +76,9 @@ def test_a_copy_never_replaces_an_older_one(tmp_path: Path):
         path.write_text(str(number))
         assert disk.keep_copy(path) == tmp_path / name
     assert [(tmp_path / f"splits.csv.bak{end}").read_text() for end in ("", "2", "3")] == ["0", "1", "2"]
+
+
+def test_waiting_for_a_file_makes_none(tmp_path: Path):
+    with pytest.raises(FileNotFoundError):
+        disk.sync(tmp_path / "nothing.csv")
+    assert list(tmp_path.iterdir()) == []

@@ -422,12 +422,6 @@ FOLDERS = [
     Row("a mask missing", "train", f"{IMAGE} has no mask", remove(MASK)),
     Row("an image missing", "train", f"{MASK} has no image", remove(IMAGE)),
     Row(
-        "no validation images",
-        "train",
-        "training needs train and val",
-        both("val", lambda path, _: shutil.rmtree(path)),
-    ),
-    Row(
         "no training images",
         "train",
         "training needs train and val",
@@ -622,7 +616,12 @@ FILES = [
             write("others/classes.yaml", "{ignore: 2, classes: [{name: a}, {name: b}]}")(),
         ],
     ),
-    Row("data that have moved", "evaluate run=run", "data.root=photos: there is no such folder", remove("photos")),
+    Row(
+        "data that have moved",
+        "evaluate run=run data.root=photos",
+        "data.root=photos: there is no such folder",
+        remove("photos"),
+    ),
     Row(
         "evaluate's folder is a file",
         "evaluate run=run",

@@ -81,11 +81,11 @@ class Checkpoint(CheckpointBase):
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
         """The fresh state is saved too: then a run can go on from wherever it stopped, and a disk that cannot be
         written shows before the first step."""
+        self.stop.listen()
         if trainer.world_size > 1:
             self._group = torch.distributed.new_group(backend="gloo")
         if self.batches_done == 0:
             self.save(trainer)
-        self.stop.listen()
 
     def on_train_batch_start(self, *_: Any) -> None:
         self._unsaved = False  # but begun

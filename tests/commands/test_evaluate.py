@@ -168,7 +168,6 @@ DAMAGED = {  # parts of a record, by their paths
     "settings.data.group": [-1, "("],
     "settings.data.workers": [[1], -1, "many"],
     "settings.data.root": [None, 7, ""],
-    "settings.data.max_pixels": ["x", None],
     "precision": [GONE, 7, "half"],
     "model": [GONE, {}, {"_target_": 7}],
     "classes": [GONE, 7, {"classes": 7}],
