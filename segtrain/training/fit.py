@@ -174,6 +174,8 @@ def headline(parts: Parts, folder: Path, *, resumed: bool) -> str:
     data = parts.data
     verb = "going on with" if resumed else "training"
     images = ", ".join(f"{len(source)} {split}" for split, source in data.splits.items())
+    if fold := getattr(data, "fold", None):
+        images = f"{fold}: {images}"
     millions = sum(map(Tensor.numel, parts.learner.network.parameters())) / 1e6
     height, width = data.crop
     place = f"{parts.processes} processes on {parts.device}" if parts.processes > 1 else parts.device
