@@ -81,11 +81,13 @@ DOORS = {
     "text": Door(),
     "disk": Door(),
     "build": Door(),
-    "windows": Door(),
+    "windows": Door({"models.ensemble"}),
     "inference": Door({"windows", "data.files"}),  # which reads an image that is given by its path
     "report": Door({"data.classes", "metrics"}),
     "runs": Door({"build", "data.classes"}),
-    "training": Door({"data", "losses", "metrics", "runs", "report", "machine", "build"}, lightning=True),
+    "training": Door(
+        {"data", "losses", "metrics", "models.ensemble", "runs", "report", "machine", "build"}, lightning=True
+    ),
     "inspection": Door({"data", "report"}),
     "commands": Door(),
     "commands.check": COMMAND,
