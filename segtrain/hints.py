@@ -102,9 +102,9 @@ WORDS: Mapping[str, tuple[Way, ...]] = {
     "split val_split val_size val_ratio test_size train_split split_ratio": (Way("data.root", SPLITS),),
     "fold folds kfold k_fold n_folds num_folds n_splits": (
         Way("data.folds", FOLDS),
-        Way("data.variant", "generated shapes have no folds; data.variant=1 draws other ones"),
-        Way("cross", "a run knows its fold: run=A,B,C cross=true scores each on its own val"),
+        Way("cross", "a run knows its fold, and run=A,B,C cross=true scores each on its own val"),
         Way("run", "a run knows its fold"),
+        Way("data", "generated shapes have no folds; images in a folder do (data.root=FOLDER)"),
     ),
     "accumulate grad_accum accumulation_steps gradient_accumulation_steps": (
         Way("trainer.accumulate_grad_batches", "type trainer.accumulate_grad_batches={value}"),
