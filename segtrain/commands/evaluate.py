@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
@@ -23,7 +22,17 @@ from ..runs.record import with_root
 from ..runs.trained import Opened, opened
 from ..text import counted
 from ..training.callbacks import ScoringBar
-from ..training.members import CROSS, Member, Part, crossed, ensemble, missing_text, refuse_no_folds, refuse_seen
+from ..training.members import (
+    CROSS,
+    Member,
+    Part,
+    crossed,
+    ensemble,
+    missing_text,
+    refuse_changed,
+    refuse_no_folds,
+    refuse_seen,
+)
 from ..training.parts import data_of_a_run
 from ..training.scoring import Scorer, report_score, score_split, silent_trainer
 
@@ -66,18 +75,15 @@ def evaluate(
             say_difference(first, module, "val" if cross else split)
     target = first.folder / "evaluate" / folder_name(split, len(members), data)
     disk.stay_inside(first.folder, target)
-    notes: list[dict[str, Any]] = [{"checkpoint": str(file)} for file in files]
     if cross:
         parts = [scored(*member, "val", trainer, kind, count) for member in members]
-        part = crossed(parts, module.classes.names)
         say_parts(members, parts)
-        for note, own in zip(notes, parts, strict=True):
-            note["miou"] = own.result["miou"]
+        part = crossed(parts, module.classes.names)
     else:
         trained = ensemble([member.trained for member in members])
         part = scored(trained, module, split, trainer, kind, count)
     if len(members) > 1:
-        part.result["members"] = notes
+        part.result["members"] = list(map(str, files))
     if processes.is_main(count):
         report_score(part.result, part.matrix, module, target, first.record)
 
@@ -115,11 +121,13 @@ def wanted_split(typed: str | None, members: Sequence[Member], elsewhere: Elsewh
         raise UserError(
             f"split={typed} cross=true: each run of a cross-validation is scored on its val: leave split out"
         )
+    split = "val" if cross else typed or members[0].data.final_split
+    if split == "val" and elsewhere.root is None:
+        refuse_changed(members)
     if cross:
         refuse_no_folds(members)
         return CROSS
-    split = typed or members[0].data.final_split
-    if split != "train":
+    if split != "train" and len(members) > 1:
         refuse_seen([members[0], *(member for member in members[1:] if knows(member, elsewhere))], split)
     return split
 

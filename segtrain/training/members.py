@@ -90,6 +90,16 @@ def refuse_seen(members: Sequence[Member], split: str) -> None:
             raise UserError(f"split={split} of {first.trained.folder}: {reason}: {advice}")
 
 
+def refuse_changed(members: Sequence[Member]) -> None:
+    """Raises UserError for a fold of images that are not those of its training any more: they would be shared out
+    anew, so that its val would have images that it was trained on."""
+    for trained, data in members:
+        fold = getattr(data, "fold", None)
+        if fold and data.fingerprint() != trained.record.fingerprint:
+            reason = f"the data are not those of the run (names, sizes or classes differ), so {fold} is another one now"
+            raise UserError(f"{trained.folder}: {reason}: restore them, or say where they are (data.root=FOLDER)")
+
+
 def refuse_no_folds(members: Sequence[Member]) -> None:
     """Raises UserError unless the runs are of the same images, each of which is in the val of one run at most."""
     if len(members) < 2:
@@ -116,6 +126,7 @@ def missing_text(members: Sequence[Member]) -> str:
 def crossed(parts: Sequence[Part], names: tuple[str, ...]) -> Part:
     """The score on all vals together, from the sum of their matrices: each image is scored by a network that has not
     trained on it."""
+    mious = [part.result["miou"] for part in parts]
     matrix = sum((part.matrix for part in parts[1:]), parts[0].matrix)
     totals = {
         "images": sum(part.result["images"] for part in parts),
@@ -124,4 +135,4 @@ def crossed(parts: Sequence[Part], names: tuple[str, ...]) -> Part:
         "miou": mean_iou(matrix),
         "accuracy": accuracy(matrix),
     }
-    return Part(score(totals, matrix, CROSS, names), matrix)
+    return Part({**score(totals, matrix, CROSS, names), "member_miou": mious}, matrix)

@@ -171,7 +171,7 @@ def test_two_runs_that_are_one_have_its_matrix(segtrain: Run, capsys: pytest.Cap
     assert segtrain("evaluate", "run=run,run") == 0
     assert "written: run/evaluate/test-ensemble-2/metrics.json" in capsys.readouterr().out
     alone, twice = stored("run/evaluate/test/metrics.json"), stored("run/evaluate/test-ensemble-2/metrics.json")
-    assert twice.pop("members") == [{"checkpoint": "run/checkpoints/best.ckpt"}] * 2
+    assert twice.pop("members") == ["run/checkpoints/best.ckpt"] * 2
     assert twice == alone
     assert (matrix_in("run/evaluate/test-ensemble-2") == matrix_in("run/evaluate/test")).all()
     assert segtrain("evaluate", "run=[run]") == 0
@@ -218,11 +218,15 @@ def test_a_cross_validation_is_the_sum_over_the_vals_of_its_folds(folds: Run, ca
     assert (matrix_in("0/evaluate/cross-3") == sum(matrix_in(f"{fold}/evaluate/val") for fold in "012")).all()
     scores = stored("0/evaluate/cross-3/metrics.json")
     assert scores["pixels"] == 6 * 20 * 24
-    assert [member["miou"] for member in scores["members"]] == [
-        stored(f"{fold}/evaluate/val/metrics.json")["miou"] for fold in "012"
-    ]
+    assert scores["members"] == [f"{fold}/checkpoints/best.ckpt" for fold in "012"]
+    assert scores["member_miou"] == [stored(f"{fold}/evaluate/val/metrics.json")["miou"] for fold in "012"]
     assert folds("evaluate", "run=0,2", "cross=true") == 0
     assert "2 of 6 images are in the val of none of these runs" in capsys.readouterr().out
+    for kind in ("images", "masks"):
+        shutil.copy(f"photos/{kind}/train/0.png", f"photos/{kind}/train/new.png")
+    for words in (("run=1",), ("run=0,1,2", "cross=true")):
+        assert folds("evaluate", *words) == 2
+        assert "the data are not those of the run" in capsys.readouterr().err
 
 
 @pytest.mark.slow
