@@ -81,7 +81,7 @@ class DataModule(LightningDataModule):
 
     Args:
         crop: Height and width of training crops; `None` takes what `fitting_crop` says of the training images.
-        batch_size: Images in a training step, over all processes and pieces.
+        batch_size: Images in a training step, over all processes.
         workers: Processes that read; `auto` decides by the machine. Results do not depend on it.
         augment: `None` where nothing is trained.
         seed: Decides on the order and on the augmentation.
@@ -168,8 +168,7 @@ class DataModule(LightningDataModule):
         """Endless: the learner counts the steps."""
         source = self.source("train")
         assert self.augment is not None and self.trainer is not None
-        rank, ranks, pieces = self.trainer.global_rank, self.trainer.world_size, self.trainer.accumulate_grad_batches
-        sampler = self._batches(done=self.batches_done, rank=rank, ranks=ranks, pieces=pieces)
+        sampler = self._batches(done=self.batches_done, rank=self.trainer.global_rank, ranks=self.trainer.world_size)
         void, pairs = self.classes.void, self.flip_pairs
         samples = TrainSamples(source, self.augment, self.crop, void, self.seed, self._rarity(), pairs, self.span)
         return self._loader(samples, sampler)
@@ -185,7 +184,7 @@ class DataModule(LightningDataModule):
         return EndlessBatchSampler(len(self.source("train")), self.batch_size, self.seed, **share)
 
     def names_in_batch(self, number: int) -> list[str]:
-        """The training images of a whole batch, over all processes and pieces."""
+        """The training images of a whole batch, over all processes."""
         keys = next(iter(self._batches(done=number)))
         return [self.source("train").names[key % len(self.source("train"))] for key in keys]
 

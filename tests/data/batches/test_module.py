@@ -21,7 +21,7 @@ def data(folder: Callable[..., Path]) -> Callable[..., DataModule]:
     def opened(**changes: object) -> DataModule:
         settings = {"crop": [8, 10], "batch_size": 4, "workers": 0, "augment": Augment(**AUGMENT), "seed": 0}
         module = FolderData(root=str(root), **{"classes": None} | settings | changes)
-        module.trainer = SimpleNamespace(global_rank=0, world_size=1, accumulate_grad_batches=1)
+        module.trainer = SimpleNamespace(global_rank=0, world_size=1)
         return module
 
     return opened
@@ -110,7 +110,7 @@ def test_large_jpegs_are_read_small_where_the_scale_allows(folder: Callable[...,
     batches = []
     for reads_small in (True, False):
         module = FolderData(root=str(root), classes=None, cache=cache, **options)
-        module.trainer = SimpleNamespace(global_rank=0, world_size=1, accumulate_grad_batches=1)
+        module.trainer = SimpleNamespace(global_rank=0, world_size=1)
         if not reads_small:
             source = module.source("train")
             source.read_small = lambda i, shrink, source=source: block_means(source.read(i)[0], shrink)
@@ -131,7 +131,7 @@ def test_batches_of_sixteen_bits(folder: Callable[..., Path]):
         Image.fromarray(deep).save(path)
     options = {"crop": [8, 8], "batch_size": 3, "workers": 0, "augment": Augment(**AUGMENT)}
     module = FolderData(root=str(root), classes=None, **options)
-    module.trainer = SimpleNamespace(global_rank=0, world_size=1, accumulate_grad_batches=1)
+    module.trainer = SimpleNamespace(global_rank=0, world_size=1)
     batch = next(iter(module.train_dataloader()))
     assert (batch["image"].shape, batch["image"].dtype) == ((3, 1, 8, 8), torch.uint16)
     assert batch["color"].shape == (3, 1, 2)
@@ -153,7 +153,7 @@ def test_whole_images_come_unchanged_and_once_over_all_processes(data: Callable[
     keys = []
     for rank in range(2):
         module = data()
-        module.trainer = SimpleNamespace(global_rank=rank, world_size=2, accumulate_grad_batches=1)
+        module.trainer = SimpleNamespace(global_rank=rank, world_size=2)
         for batch in module.val_dataloader():
             keys.append(int(batch["key"]))
             image, mask = module.source("val").read(keys[-1])
