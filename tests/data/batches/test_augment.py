@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from segtrain.data import Augment
-from segtrain.data.batches.augment import fitting_crop, smooth
+from segtrain.data.batches.augment import fitting_crop
+from segtrain.data.batches.window import smooth
 from segtrain.data.batches.sampler import SAMPLE, generator
 from segtrain.data.files.pictures import Span
 
