@@ -112,12 +112,13 @@ class Augment:
         `rare` is the probability of such a crop, where it is another than the augmentation's own.
         """
         turn = int(rng.integers(1, 4)) if happens(self.turns, rng) else 0
-        crop, rare = unturned(crop, turn), self.rare if rare is None else rare
+        crop = unturned(crop, turn)
         scale = self._scale(size, crop, rng)
         sides = [max(1, round(side / scale)) for side in crop]
         corner = [_place(rng, side, inside) for side, inside in zip(size, sides, strict=True)]
         flip = bool(rng.random() < self.flip)
         flip_vertical = happens(self.flip_vertical, rng)
+        rare = self.rare if rare is None else rare
         if mask is not None and rarity is not None and happens(rare, rng):
             pixel = rare_pixel(rng, mask(), rarity)
             if pixel is not None:
@@ -125,6 +126,7 @@ class Augment:
         return Window(tuple(corner), tuple(sides), flip, flip_vertical, turn)
 
     def _scale(self, size: Sequence[int], crop: Sequence[int], rng: np.random.Generator) -> float:
+        """A factor at which the crop lies inside an image of this size, where that is asked for and possible."""
         low, high = self.scale
         if self.inside:
             least = max(side / length for side, length in zip(crop, size, strict=True))

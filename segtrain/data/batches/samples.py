@@ -73,6 +73,7 @@ class TrainSamples(Dataset[dict[str, Any]]):
         return overlaid(crop, self._cut(other, self._window(other, rng)), random_box(self.crop, rng))
 
     def _with_rare_class(self, crop: Crop, index: int, rng: np.random.Generator) -> Crop:
+        """The class is drawn anew from the donor's crop, where a mirror image has given it the other side's label."""
         assert self.rarity is not None
         rarity, other = below_average(self.rarity), self._another(index, rng)
         donor = self._cut(other, self._window(other, rng, rarity, rare=1.0))
