@@ -16,15 +16,19 @@ from .window import Window, unturned
 
 WHOLE = 512 * 512  # pixels of images that are taken whole, rather than in crops
 CROP = 384  # of larger ones
+STRIDE = 32  # of most networks' coarsest feature
 
 
 def fitting_crop(sizes: Sequence[tuple[int, int]]) -> list[int]:
-    """Height and width that nearly all images of these sizes fill: all of them where images are small, else 384, in
-    steps of 8."""
+    """Height and width that nearly all images of these sizes fill: all of them where images are small, else 384.
+
+    They are multiples of a network's stride. Otherwise the network would pad each crop, so that its last rows and
+    columns, which whole images of other sizes show, would never learn.
+    """
     sides = [int(np.percentile(side, 10)) for side in zip(*sizes, strict=True)] or [CROP, CROP]
     if sides[0] * sides[1] > WHOLE:
         sides = [min(side, CROP) for side in sides]
-    return [side // 8 * 8 or side for side in sides]
+    return [side // STRIDE * STRIDE or side for side in sides]
 
 
 class Augment:
