@@ -32,7 +32,7 @@ from ..inspection.mark import text_of
 from ..inspection.questions import question_text, typed_words
 from ..inspection.rivals import rivals_of, ways_of
 from ..inspection.text import word
-from ..losses import class_weights
+from ..losses.weights import class_weights
 from ..report.pictures import samples
 from ..report.screen import COMMAND, say
 from ..text import counted

@@ -4,6 +4,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from os import SEEK_END
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any, BinaryIO
 
 import torch
@@ -12,10 +13,11 @@ from torch import Tensor
 from ..build import inside
 from ..errors import UserError
 from .folder import refuse_no_checkpoint
+from .older import bring_up_to_date
 from .pickles import refuse_pickle
 
 RECORD = "segtrain"  # our entry in Lightning's checkpoint
-VERSION = 1
+VERSION = 2
 ZIP = b"PK\3\4"  # how a zip archive with members begins
 
 
@@ -37,6 +39,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(version, int) or version > VERSION:
         raise UserError(f"{path}: written by a newer segtrain (format {version}); update segtrain")
     refuse_hollow(path, content)
+    try:
+        bring_up_to_date(content, version)
+    except (AttributeError, KeyError, RuntimeError, TypeError) as error:
+        raise UserError(f"{path}: not a readable checkpoint ({short(str(error))}): is it damaged?") from None
     return content
 
 
