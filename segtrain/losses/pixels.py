@@ -48,6 +48,7 @@ class PixelLoss(nn.Module):
         raise NotImplementedError
 
     def cross_entropy(self, logits: Tensor, mask: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
+        """That of every pixel (N, H, W) with its class's weight, 0 where it is void."""
         weights = None if self.weights is None else self.weights.to(logits.dtype)
         return F.cross_entropy(
             logits,

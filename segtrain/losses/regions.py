@@ -28,7 +28,8 @@ class RegionLoss(nn.Module):
     def count(self, mask: Tensor) -> Tensor:  # (N, H, W) -> (1,)
         return (mask != self.ignore_index).flatten(1).any(1).sum().float()[None]
 
-    def forward(self, logits: Tensor, mask: Tensor) -> Tensor:  # (N, classes, H, W), (N, H, W) -> (1,)
+    def forward(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """The sum (1,) over the images, from logits (N, classes, H, W) and masks (N, H, W)."""
         probabilities = exact(logits).softmax(1).flatten(2)
         classes = torch.arange(logits.shape[1], device=mask.device)[:, None]
         pixels = mask.flatten(1)[:, None]

@@ -14,19 +14,19 @@ class Sum(nn.Module):
     """The terms of several losses, each with a factor.
 
     Args:
-        factors: name -> factor, 0 or more, for each of the `parts`.
+        parts: name -> what makes a loss from `weights` and `ignore_index`, or from the latter alone.
+        factors: name -> factor, 0 or more, for each of the parts.
         weights: factors for classes, handed on to the parts that take them.
         ignore_index: mask value of void pixels, handed on to the parts.
-        parts: name -> what makes a loss from these two.
     """
 
     def __init__(
         self,
         *,
+        parts: Mapping[str, Callable[..., nn.Module]],
         factors: Mapping[str, float],
         weights: Weights,
         ignore_index: int | None,
-        **parts: Callable[..., nn.Module],
     ) -> None:
         super().__init__()
         if not parts or factors.keys() != parts.keys():
@@ -49,9 +49,11 @@ class Sum(nn.Module):
 def made_with(shared: Mapping[str, object], make: Callable[..., nn.Module], name: str) -> nn.Module:
     """A part of a sum, with as many of the shared settings as it takes."""
     if not callable(make) or isinstance(make, nn.Module):
-        raise ValueError(f"loss.{name}: expected what makes a loss, with _partial_: true, not a {type(make).__name__}")
+        raise ValueError(
+            f"loss.parts.{name}: expected what makes a loss, with _partial_: true, not a {type(make).__name__}"
+        )
     taken = inspect.signature(make).parameters
     part = make(**{key: value for key, value in shared.items() if key in taken})
     if not hasattr(part, "count"):
-        raise ValueError(f"loss.{name}: {type(part).__name__} is no loss of segtrain.losses")
+        raise ValueError(f"loss.parts.{name}: {type(part).__name__} is no loss of segtrain.losses")
     return part

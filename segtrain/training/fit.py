@@ -23,7 +23,7 @@ from ..runs.restore import read_checkpoint, weights_of
 from ..text import counted, enumerated
 from .callbacks import Curves, Doubts, MetricsTable, Mosaic, ProgressBar, ScoringBar, TensorBoard, tags
 from .checkpoint import Checkpoint
-from .learner import Diverged
+from .divergence import Diverged
 from .parts import Parts
 from .scoring import report_score, score_split, silent_trainer
 from .verdict import Verdict, next_command, remedies

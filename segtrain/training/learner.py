@@ -16,7 +16,6 @@ Where a validation is due, it follows: `on_validation_epoch_start`, `validation_
 `on_validation_epoch_end` of the learner, then `on_validation_end` of Mosaic, ProgressBar and Checkpoint.
 """
 
-import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -24,25 +23,16 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from ..errors import UserError
 from ..losses.contract import Loss, mean_loss
 from ..metrics import ConfusionMatrix, FirstNotFinite, MeanLoss, mean_iou
 from .average import MovingAverage
+from .divergence import refuse_not_finite
 from .scoring import Batch, Validator, confusion_of
 
 RUNNING = ("train_confusion", "train_loss")  # metrics that are not over when a checkpoint is written
-
-
-class Diverged(UserError):
-    """The loss, or a weight, was NaN or infinite, first in this `step`, counted from 0."""
-
-    def __init__(self, step: int, what: str) -> None:
-        super().__init__(f"{what} was not finite (NaN or infinite) in step {step + 1}")
-        self.step = step
 
 
 class Learner(Validator):
@@ -155,17 +145,8 @@ class Learner(Validator):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def refuse_divergence(self) -> None:
-        """Raises Diverged if the loss was ever NaN or infinite, or if a weight is. Waits for the device once."""
-        step = self.first_not_finite.step
-        if self.first_not_finite.update_called:
-            step = self.first_not_finite.compute()
-        largest = get_total_norm(self.network.parameters(), math.inf)  # not finite, if any weight is not
-        first, size = torch.stack([step.double(), largest.to(step.device).double()]).tolist()
-        if first < FirstNotFinite.NEVER:
-            raise Diverged(int(first), "the loss")
-        if not math.isfinite(size):
-            names = [name for name, weight in self.network.named_parameters() if not weight.isfinite().all()]
-            raise Diverged(max(self.trainer.global_step - 1, 0), f"the weight {names[0]}")
+        """Raises Diverged if the loss was ever NaN or infinite, or if a weight is."""
+        refuse_not_finite(self.first_not_finite, self.network, self.trainer.global_step)
 
     def on_validation_epoch_start(self) -> None:
         """Processes have each seen other images: the statistics of batch norm, in the average too, are the first's."""

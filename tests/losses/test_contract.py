@@ -18,7 +18,7 @@ Make = Callable[[list[float] | None], Any]
 
 def summed(weights: list[float] | None) -> Sum:
     parts = {"cross_entropy": partial(CrossEntropy, label_smoothing=0.1), "dice": partial(Dice, smooth=1.0)}
-    return Sum(factors={"cross_entropy": 0.5, "dice": 2.0}, weights=weights, ignore_index=VOID, **parts)
+    return Sum(factors={"cross_entropy": 0.5, "dice": 2.0}, weights=weights, ignore_index=VOID, parts=parts)
 
 
 LOSSES: dict[str, Make] = {
@@ -145,22 +145,22 @@ def test_a_sum_has_the_terms_of_its_parts_times_their_factors():
 )
 def test_a_sum_whose_factors_do_not_fit_is_refused(factors: dict[str, float], message: str):
     with pytest.raises(ValueError, match=message):
-        Sum(factors=factors, weights=None, ignore_index=None, dice=partial(Dice, smooth=1.0))
+        Sum(factors=factors, weights=None, ignore_index=None, parts={"dice": partial(Dice, smooth=1.0)})
 
 
 @pytest.mark.parametrize(
     ("part", "message"),
     [
-        (nn.CrossEntropyLoss, "loss.other: CrossEntropyLoss is no loss of segtrain.losses"),
+        (nn.CrossEntropyLoss, "loss.parts.other: CrossEntropyLoss is no loss of segtrain.losses"),
         (
             Dice(smooth=1.0, ignore_index=None),
-            "loss.other: expected what makes a loss, with _partial_: true, not a Dice",
+            "loss.parts.other: expected what makes a loss, with _partial_: true, not a Dice",
         ),
     ],
 )
 def test_a_sum_takes_what_makes_losses_alone(part: Any, message: str):
     with pytest.raises(ValueError, match=message):
-        Sum(factors={"other": 1.0}, weights=None, ignore_index=None, other=part)
+        Sum(factors={"other": 1.0}, weights=None, ignore_index=None, parts={"other": part})
 
 
 def test_torchs_own_loss_has_torchs_own_mean():

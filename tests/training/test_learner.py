@@ -12,7 +12,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader
 
 from segtrain.losses import CrossEntropy
-from segtrain.training.learner import Diverged, Learner, apply_color
+from segtrain.training.divergence import Diverged
+from segtrain.training.learner import Learner, apply_color
 from segtrain.training.schedules import poly
 
 VOID, CLASSES = 9, 3
