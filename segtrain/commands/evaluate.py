@@ -37,9 +37,19 @@ class Elsewhere:
 
 
 def evaluate(
-    *, run: str | None, checkpoint: str | None, split: str | None, data: Elsewhere, trainer: Computing, allow: list[str]
+    *,
+    run: str | None,
+    checkpoint: str | None,
+    split: str | None,
+    correction: bool,
+    data: Elsewhere,
+    trainer: Computing,
+    allow: list[str],
 ) -> None:
-    """Score a run's best checkpoint, or any checkpoint, on whole images at their own resolution."""
+    """Score a run's best checkpoint, or any checkpoint, on whole images at their own resolution.
+
+    A score without `correction` has a folder of its own.
+    """
     processes.end_with_parent()
     device.quiet()
     file = checkpoint_file(run, checkpoint)
@@ -47,13 +57,14 @@ def evaluate(
     if not processes.is_main(count):
         be_quiet()
     trust = Trust(allow)
-    trained = opened(file, trust)
+    trained = opened(file, trust, correction=correction)
     with from_stored(str(file)):
         module = stored_data(trained, data, trust)
         split = split or module.final_split
         if data.root:
             say_difference(trained, module, split)
     name = f"{disk.file_name(Path(data.root).resolve().name)}-{split}" if data.root else split
+    name += "" if correction else "-uncorrected"
     target = trained.folder / "evaluate" / name
     disk.stay_inside(trained.folder, target)
     precision, note = device.typed_or_stored(trainer.precision, kind, trained.record.precision)

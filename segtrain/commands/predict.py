@@ -62,6 +62,7 @@ def predict(
     checkpoint: str | None,
     images: str,
     out: str | None,
+    correction: bool,
     data: Limits,
     trainer: Computing,
     allow: list[str],
@@ -74,7 +75,7 @@ def predict(
     sources = find_images(images)
     device.quiet()
     file = checkpoint_file(run, checkpoint)
-    trained = opened(file, Trust(allow))
+    trained = opened(file, Trust(allow), correction=correction)
     network = on_device(trained, trainer)
     target, home = trained.folder / "predict", trained.folder
     if out:
