@@ -38,7 +38,9 @@ class Record:
     fingerprint: str  # fingerprint of the data: names, sizes, classes
     pictures: dict[str, Any] | None = None  # fields of `Pictures`: what the images were like; older versions noted none
     cwd: str = ""  # the folder that a relative path in the settings starts from; older versions did not note it
-    correction: Correction | None = None  # of the network's logits; the best checkpoint of a run that is over may have one
+    correction: Correction | None = (
+        None  # of the network's logits; the best checkpoint of a run that is over may have one
+    )
 
     def max_pixels(self, typed: int | None, usual: int) -> int:
         """The most pixels of an image that is read: what was typed, or else what was stored, which may be anyone's and

@@ -21,7 +21,11 @@ FREE = {  # settings that never change the result, so that they may always be ty
     "trainer.accelerator",
 }
 
-ADDED = {"train.min_steps", "train.correction", "augment.flip_pairs"}  # settings that runs of older versions have not, and go on without
+ADDED = {
+    "train.min_steps",
+    "train.correction",
+    "augment.flip_pairs",
+}  # settings that runs of older versions have not, and go on without
 
 
 def resumable(resume: str) -> tuple[Path, list[Path]]:
