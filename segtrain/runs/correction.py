@@ -57,9 +57,10 @@ class Correction:
     def line(self) -> str:
         """What it does, in a sentence for the end of a table."""
         change = "taken off" if self.share > 0 else "added to"
+        gain = f"mIoU {self.before:.4f} -> {self.after:.4f} out of fold"
         return (
-            f"prior correction: {abs(self.share):g} of the logarithm of {self.of} is {change} the logits, fitted on val "
-            f"(mIoU {self.before:.4f} -> {self.after:.4f} out of fold); correction=false scores without"
+            f"prior correction: {abs(self.share):g} of the logarithm of {self.of} is {change} the logits, "
+            f"fitted on val ({gain}); correction=false scores without"
         )
 
 

@@ -80,7 +80,7 @@ def test_of_equal_shares_the_least_is_chosen() -> None:
 
 
 class Biased(nn.Module):
-    """Logits that are right by a margin of 1, and then taken a share of some numbers too far: the truth is the image."""
+    """Logits that are right by a margin of 1, and then taken a share of some numbers too far. The image is the truth."""
 
     def __init__(self, logarithms: Sequence[float], share: float) -> None:
         super().__init__()
