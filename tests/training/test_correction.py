@@ -80,7 +80,7 @@ def test_of_equal_shares_the_least_is_chosen() -> None:
 
 
 class Biased(nn.Module):
-    """Logits that are right by a margin of 1, and then taken a share of some numbers too far. The image is the truth."""
+    """Logits that are right by a margin of 1, then taken a share of some numbers too far; the image is the truth."""
 
     def __init__(self, logarithms: Sequence[float], share: float) -> None:
         super().__init__()
@@ -159,6 +159,12 @@ def test_the_grid_counts_what_each_correction_by_itself_counts(precision: Any) -
 def test_few_images_are_too_few(capsys: pytest.CaptureFixture[str]) -> None:
     assert fit_correction(trainer(), Floats(), shapes(val=BLOCKS - 1), WEIGHTED) is None
     assert capsys.readouterr().out == "no prior correction: 4 images of val are too few to fit one\n"
+
+
+def test_many_classes_are_too_many(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(correction, "MOST_CLASSES", 5)
+    assert fit_correction(trainer(), Floats(), shapes(val=BLOCKS), WEIGHTED) is None
+    assert capsys.readouterr().out == "no prior correction: 6 classes are too many to fit one\n"
 
 
 def test_what_a_share_is_taken_of() -> None:
