@@ -49,7 +49,7 @@ from segtrain.cli import run
 STEPS = 12
 TINY = (
     "model=fcn_tiny model.encoder.widths=[8,8,16,16] model.encoder.depths=[1,1,1,1] model.encoder.stem_width=8 "
-    "model.widths=[8,8,8,8] data.size=[32,32] data.crop=[32,32] data.train=12 data.val=3 data.test=3 data.batch_size=4 "
+    "model.widths=[8,8,8,8] data.size=[32,32] data.crop=[32,32] data.train=12 data.val=5 data.test=3 data.batch_size=4 "
     f"data.workers=0 train.steps={STEPS} train.validate_epochs=1 train.log_steps=1 train.save_minutes=0 "
     "trainer.accelerator=cpu trainer.precision=32-true"
 )
@@ -272,6 +272,7 @@ def facts(run: Path) -> dict[str, str]:
     tree = {
         "last": {key: last[key] for key in COMPARED} | {"finished": last["segtrain"]["finished"]},
         "best": {key: best[key] for key in ("state_dict", "global_step")},
+        "correction": json.loads(best["segtrain"]["record"]).get("correction"),
         "scores": {path.parent.name: json.loads(path.read_text()) for path in run.glob("evaluate/*/metrics.json")},
         "TensorBoard": points(run),
         "metrics.csv": table(run / "metrics.csv"),

@@ -31,13 +31,9 @@ class ConfusionMatrix(Metric):
 
     def update(self, logits: Tensor, mask: Tensor) -> None:
         """Count the most likely class of logits (N, classes, H, W) against mask (N, H, W)."""
-        pairs = logits.argmax(1).add_(mask, alpha=self.num_classes)
-        pairs.masked_fill_(mask == self.void, self.num_classes**2)  # a bin for void is cheaper than selecting the rest
-        counts = torch.zeros(self.num_classes**2 + 1, dtype=torch.int64, device=pairs.device)
-        one = torch.ones((), dtype=torch.int64, device=pairs.device)
-        counts.scatter_add_(0, pairs.flatten(), one.expand(pairs.numel()))  # on a GPU, bincount would wait for it
-        self.matrix += counts[:-1].view(self.num_classes, self.num_classes)
-        self.void_pixels += counts[-1]
+        matrix, void_pixels = count_pairs(logits.argmax(1), mask, self.num_classes, self.void)
+        self.matrix += matrix
+        self.void_pixels += void_pixels
         self.images += len(mask)
         # A mean is finite only if all its terms are. The answer stays on the device, so that nothing waits for it.
         self.broken += ~logits.mean().isfinite()
@@ -54,6 +50,17 @@ class ConfusionMatrix(Metric):
                 "lower optimizer.lr, or set trainer.precision=32-true"
             )
         return self.matrix
+
+
+def count_pairs(prediction: Tensor, mask: Tensor, num_classes: int, void: int) -> tuple[Tensor, Tensor]:
+    """(pixels by truth and prediction (classes, classes), number of void pixels), int64, of two maps of classes of the
+    same shape."""
+    pairs = prediction.add(mask, alpha=num_classes)
+    pairs.masked_fill_(mask == void, num_classes**2)  # a bin for void is cheaper than selecting the rest
+    counts = torch.zeros(num_classes**2 + 1, dtype=torch.int64, device=pairs.device)
+    one = torch.ones((), dtype=torch.int64, device=pairs.device)
+    counts.scatter_add_(0, pairs.flatten(), one.expand(pairs.numel()))  # on a GPU, bincount would wait for it
+    return counts[:-1].view(num_classes, num_classes), counts[-1]
 
 
 class MeanLoss(Metric):

@@ -1,7 +1,7 @@
 """`evaluate`: score a trained network on a split."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -54,12 +54,16 @@ def evaluate(
     checkpoint: str | None,
     split: str | None,
     cross: bool,
+    correction: bool,
     data: Elsewhere,
     trainer: Computing,
     allow: list[str],
 ) -> None:
     """Score a run's best checkpoint, or any checkpoint, on whole images at their own resolution; several together by
-    the mean of their probabilities; or with `cross` the runs of all folds, each on its own val."""
+    the mean of their probabilities; or with `cross` the runs of all folds, each on its own val.
+
+    A score without `correction` has a folder of its own.
+    """
     processes.end_with_parent()
     device.quiet()
     files = checkpoint_files(run, checkpoint)
@@ -67,13 +71,13 @@ def evaluate(
     if not processes.is_main(count):
         be_quiet()
     trust = Trust(allow)
-    members = [with_data(opened(file, trust), file, data, trust) for file in files]
+    members = [with_data(opened(file, trust, correction=correction), file, data, trust) for file in files]
     first, module = members[0]
     with from_stored(str(files[0])):
         split = wanted_split(split, members, data, cross=cross)
         if data.root:
             say_difference(first, module, "val" if cross else split)
-    target = first.folder / "evaluate" / folder_name(split, len(members), data)
+    target = first.folder / "evaluate" / folder_name(split, len(members), data, correction=correction)
     disk.stay_inside(first.folder, target)
     if cross:
         parts = [scored(*member, "val", trainer, kind, count) for member in members]
@@ -82,10 +86,12 @@ def evaluate(
     else:
         trained = ensemble([member.trained for member in members])
         part = scored(trained, module, split, trainer, kind, count)
+    record = first.record
     if len(members) > 1:
         part.result["members"] = list(map(str, files))
+        record = replace(record, correction=None)  # each has its own
     if processes.is_main(count):
-        report_score(part.result, part.matrix, module, target, first.record)
+        report_score(part.result, part.matrix, module, target, record)
 
 
 def scored(trained: Opened, module: DataModule, split: str, trainer: Computing, kind: str, count: int) -> Part:
@@ -138,12 +144,14 @@ def knows(member: Member, elsewhere: Elsewhere) -> bool:
     return elsewhere.root is None or member.data.fingerprint() == member.trained.record.fingerprint
 
 
-def folder_name(split: str, members: int, elsewhere: Elsewhere) -> str:
+def folder_name(split: str, members: int, elsewhere: Elsewhere, *, correction: bool) -> str:
     """The folder for a score, below `evaluate` in the run folder."""
     names = [disk.file_name(Path(elsewhere.root).resolve().name)] if elsewhere.root else []
     names.append(split)
     if members > 1:
         names.append(f"{members}" if split == CROSS else f"ensemble-{members}")
+    if not correction:
+        names.append("uncorrected")
     return "-".join(names)
 
 

@@ -63,6 +63,7 @@ def predict(
     checkpoint: str | None,
     images: str,
     out: str | None,
+    correction: bool,
     data: Limits,
     trainer: Computing,
     allow: list[str],
@@ -76,7 +77,7 @@ def predict(
     sources = find_images(images)
     device.quiet()
     trust = Trust(allow)
-    trained = ensemble([opened(file, trust) for file in checkpoint_files(run, checkpoint)])
+    trained = ensemble([opened(file, trust, correction=correction) for file in checkpoint_files(run, checkpoint)])
     network = on_device(trained, trainer)
     target, home = trained.folder / "predict", trained.folder
     if out:

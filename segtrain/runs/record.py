@@ -9,6 +9,7 @@ from typing import Any
 
 from ..build import TARGET, Spec, is_spec, locate, parameter_names, refuse_deep
 from ..errors import UserError
+from .correction import Correction
 
 Settings = dict[str, Any]
 BUILT = ("data", "model", "loss", "optimizer", "schedule", "augment", "trainer")  # settings that are specs
@@ -37,6 +38,9 @@ class Record:
     fingerprint: str  # fingerprint of the data: names, sizes, classes
     pictures: dict[str, Any] | None = None  # fields of `Pictures`: what the images were like; older versions noted none
     cwd: str = ""  # the folder that a relative path in the settings starts from; older versions did not note it
+    correction: Correction | None = (
+        None  # of the network's logits; the best checkpoint of a run that is over may have one
+    )
 
     def max_pixels(self, typed: int | None, usual: int) -> int:
         """The most pixels of an image that is read: what was typed, or else what was stored, which may be anyone's and
@@ -78,6 +82,7 @@ class Record:
         stored.setdefault("cwd", "")
         if not isinstance(stored["cwd"], str):
             raise damaged("cwd is no path")
+        stored["correction"] = Correction.stored(stored.get("correction"))
         return cls(**{field.name: stored[field.name] for field in fields(cls)})
 
 

@@ -23,6 +23,7 @@ FREE = {  # settings that never change the result, so that they may always be ty
 
 ADDED = {  # settings that runs of older versions have not, and go on without
     "train.min_steps",
+    "train.correction",
     "data.folds",
     "data.fold",
     "augment.inside",

@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from ..build import Spec, Trust, build_part
 from ..data.classes import ClassTable
 from ..errors import UserError, from_user
+from .correction import correct
 from .folder import folder_of, followed
 from .record import Record, without_pretrained
 from .restore import RECORD, read_checkpoint, weights_of
@@ -35,25 +37,34 @@ class Opened(NamedTuple):
     classes: ClassTable
 
 
-def load(path: str | Path, allow: Collection[str] = ()) -> Trained:
+def load(path: str | Path, allow: Collection[str] = (), *, correction: bool = True) -> Trained:
     """A trained network from a run folder (its best checkpoint) or a checkpoint file.
 
-    `allow` has the `_target_` names besides segtrain's own that the file may hold.
+    `allow` has the `_target_` names besides segtrain's own that the file may hold. With `correction` the
+    network's logits are corrected if the run has a prior correction.
     """
     path = followed(Path(path))
     file = path / "checkpoints" / "best.ckpt" if path.is_dir() else path
-    trained = opened(file, Trust(allow))
+    trained = opened(file, Trust(allow), correction=correction)
     return Trained(trained.network, trained.classes, trained.record.settings)
 
 
-def opened(file: Path, trust: Trust) -> Opened:
-    """The network in a checkpoint file. Raises UserError if its parts do not belong together."""
+def opened(file: Path, trust: Trust, *, correction: bool = True) -> Opened:
+    """The network in a checkpoint file, whose logits are corrected if a prior correction is stored there.
+
+    Without `correction` they are not, and the record has none. Raises UserError if parts do not belong together.
+    """
     content = read_checkpoint(file)
     record = Record.from_json(content[RECORD].get("record"))
     network = filled_network(record.model, weights_of(content), trust)
     known = {"channels": record.channels, "pictures": record.pictures}
     network.__dict__["trained_on"] = known  # for segtrain.predict
     classes = ClassTable.from_spec(record.classes, "checkpoint")
+    if not correction:
+        record = replace(record, correction=None)
+    if record.correction:
+        record.correction.refuse_others(len(classes))
+        correct(network, record.correction)
     return Opened(folder_of(file), record, network, classes)
 
 

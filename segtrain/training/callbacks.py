@@ -309,6 +309,7 @@ class ScoringBar(Callback):
 
     def on_test_end(self, *_: Any) -> None:
         self.bar.stop()
+        self.bar.remove_task(self.task)  # another test may follow
 
     def on_exception(self, *_: Any) -> None:
         self.bar.stop()

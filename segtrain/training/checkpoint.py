@@ -15,6 +15,7 @@ import io
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from ..errors import UserError
 from ..machine.signals import Stop, Stopped
 from ..metrics import mean_iou
 from ..report.screen import say
+from ..runs.correction import Correction
 from ..runs.record import Record
 from ..runs.restore import RECORD, VERSION, read_checkpoint
 
@@ -182,6 +184,18 @@ def name_files(folder: Path, written: Path, *, best: bool) -> None:
     else:
         written.replace(last)
     disk.sync_folder(folder)
+
+
+def store_correction(file: Path, correction: Correction | None) -> None:
+    """Have the record in a checkpoint hold this prior correction, or none. The file is replaced in one go."""
+    content = read_checkpoint(file)
+    record = Record.from_json(content[RECORD]["record"])
+    if record.correction == correction:
+        return
+    content[RECORD]["record"] = replace(record, correction=correction).to_json()
+    written = io.BytesIO()
+    torch.save(content, written)
+    disk.write(file, written.getbuffer())
 
 
 def finished(trainer: Trainer) -> bool:

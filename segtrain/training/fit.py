@@ -2,6 +2,7 @@
 
 import shlex
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,11 +19,13 @@ from ..errors import UserError, from_user
 from ..machine import device
 from ..machine.signals import Stopped
 from ..report.screen import COMMAND, log_to, say, tensorboard
+from ..runs.correction import correct
 from ..runs.folder import write_environment
 from ..runs.restore import read_checkpoint, weights_of
 from ..text import counted, enumerated
 from .callbacks import Curves, Doubts, MetricsTable, Mosaic, ProgressBar, ScoringBar, TensorBoard, tags
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, store_correction
+from .correction import fit_correction
 from .divergence import Diverged
 from .parts import Parts
 from .scoring import report_score, score_split, silent_trainer
@@ -89,6 +92,11 @@ def final_score(parts: Parts, trainer: Trainer, folder: Path | None) -> Verdict 
         return None
     learner, split = parts.learner, parts.data.final_split
     learner.scored.load_state_dict(best)
+    correction = None
+    if parts.train.correction:
+        correction = fit_correction(trainer, learner.scored, parts.data, parts.record.loss)
+    if correction:
+        correct(learner.scored, correction)
     result = score_split(trainer, learner, parts.data, split)
     if split == "test" and result["miou"] is not None:
         learner.publish({"IoU/test": result["miou"]})
@@ -96,7 +104,9 @@ def final_score(parts: Parts, trainer: Trainer, folder: Path | None) -> Verdict 
             logger.save()
     if folder is None:
         return None
-    return report_score(result, learner.matrix, parts.data, folder / "evaluate" / split, parts.record, parts.steps)
+    store_correction(folder / "checkpoints" / "best.ckpt", correction)
+    record = replace(parts.record, correction=correction)
+    return report_score(result, learner.matrix, parts.data, folder / "evaluate" / split, record, parts.steps)
 
 
 def next_steps(parts: Parts, folder: Path, verdict: Verdict | None) -> list[str]:

@@ -45,6 +45,7 @@ class TrainSettings:
     auxiliary_weight: float  # factor on the loss of the auxiliary head
     compile: bool  # whether torch.compile is used
     min_steps: int | None = None  # steps that few `epochs` are made up to; runs of older versions have none
+    correction: bool = False  # whether a prior correction is fitted at the end; runs of older versions have none
 
     def __post_init__(self) -> None:
         for name in ("epochs", "steps", "validate_epochs", "log_steps"):

@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -134,12 +135,17 @@ def report_score(
     if miou is not None:
         verdict = judge(matrix, data.classes.names)
         result = {**result, "constant_miou": verdict.constant_miou, "not_found": list(verdict.not_found)}
+    if record.correction:
+        result = {**result, "correction": asdict(record.correction)}
     first, *others = write_score(folder, result, matrix)
     say(f"{split}: {counted(result['images'], 'image')}\n{table(result)}")
+    if record.correction:
+        say(record.correction.line())
     if verdict is not None:
         say_verdict(verdict, record, steps)
     if split == "val" and data.final_split == "val":
-        say("These data have no test split: val also chose the checkpoint, so this score flatters it.")
+        choices = "the checkpoint and the prior correction" if record.correction else "the checkpoint"
+        say(f"These data have no test split: val also chose {choices}, so this score flatters it.")
     say(f"written: {folder / first}, {' and '.join(others)} beside it")
     return verdict
 

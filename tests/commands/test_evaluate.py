@@ -13,7 +13,8 @@ import segtrain as api
 from segtrain.data import ShapesData
 from segtrain.machine import device
 from segtrain.models.fcn import FCN
-from segtrain.training import checkpoint
+from segtrain.runs.correction import LOSS, Correction
+from segtrain.training import checkpoint, fit
 from tests.commands.conftest import TINY
 
 Run = Callable[..., int]
@@ -80,6 +81,64 @@ def test_a_checkpoint_file_is_scored_like_its_run(segtrain: Run):
     Path("run/checkpoints/best.ckpt").rename("copied.ckpt")
     assert segtrain("evaluate", "checkpoint=copied.ckpt") == 0
     assert stored("evaluate/test/metrics.json") == stored("run/evaluate/test/metrics.json")
+
+
+TILT = Correction(0.5, LOSS, (-9.0, 0.0, 0.0, 0.0, 0.0, 9.0), 0.25, 0.5)
+
+
+def test_a_run_with_a_correction_uses_it_everywhere_unless_that_is_turned_off(
+    segtrain: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """It is so large that a network which has learned nothing finds the last class alone."""
+    monkeypatch.setattr(fit, "fit_correction", lambda *_: TILT)
+    assert segtrain("train", *TINY, "loss.weights=sqrt", "run_dir=run") == 0
+    line = "0.5 of the logarithm of loss.weights is taken off the logits"
+    assert line in capsys.readouterr().out
+    trained = stored("run/evaluate/test/metrics.json")
+    assert trained["correction"]["offsets"] == list(TILT.offsets)
+    assert trained["classes"]["cross"]["recall"] == 1
+    assert segtrain("evaluate", "run=run") == 0
+    assert line in capsys.readouterr().out
+    assert stored("run/evaluate/test/metrics.json") == trained
+
+    Path("run/checkpoints/best.ckpt").rename("copied.ckpt")  # a checkpoint is all it takes
+    assert segtrain("evaluate", "checkpoint=copied.ckpt", "split=val", "correction=false") == 0
+    assert line not in capsys.readouterr().out
+    raw = stored("evaluate/val-uncorrected/metrics.json")
+    assert "correction" not in raw
+    best = checkpoint.read_checkpoint(Path("copied.ckpt"))["callbacks"]["Checkpoint"]["best"]
+    assert raw["miou"] == best  # which chose the checkpoint, uncorrected
+
+    Image.fromarray(np.zeros((20, 24, 3), np.uint8)).save("black.png")
+    for word, name in (("correction=true", "with"), ("correction=false", "without")):
+        assert segtrain("predict", "checkpoint=copied.ckpt", "images=black.png", f"out={name}", word) == 0
+    masks = {name: np.asarray(Image.open(f"{name}/masks/black.png")) for name in ("with", "without")}
+    assert set(masks["with"].flat) == {5}
+    assert set(masks["without"].flat) != {5}
+    assert set(api.predict(api.load("copied.ckpt").network, "black.png").flatten().tolist()) == {5}
+
+
+def test_no_correction_is_fitted_where_it_is_turned_off(segtrain: Run, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(fit, "fit_correction", lambda *_: TILT)
+    assert segtrain("train", *TINY, "train.correction=false", "run_dir=run") == 0
+    assert "correction" not in stored("run/evaluate/test/metrics.json")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_a_correction_that_is_fitted_raises_the_score_on_val_and_evaluate_has_the_same(segtrain: Run, precision: str):
+    long = [word for word in TINY if not word.startswith(("train.", "data.val", "trainer.precision"))]
+    words = ["data.val=10", "train.steps=60", "optimizer.lr=0.01", "loss.weights=inverse"]
+    assert segtrain("train", *long, *words, f"trainer.precision={precision}", "run_dir=run") == 0
+    trained = stored("run/evaluate/test/metrics.json")
+    assert trained["correction"]["share"] > 0
+    assert segtrain("evaluate", "run=run") == 0
+    assert stored("run/evaluate/test/metrics.json") == trained
+    for word in ("correction=true", "correction=false"):
+        assert segtrain("evaluate", "run=run", "split=val", word) == 0
+    raw = stored("run/evaluate/val-uncorrected/metrics.json")["miou"]
+    assert raw == trained["correction"]["before"]
+    assert stored("run/evaluate/val/metrics.json")["miou"] > raw
 
 
 def write_folder(root: Path, classes: int) -> None:
@@ -264,6 +323,7 @@ DAMAGED = {  # parts of a record, by their paths
     "model": [GONE, {}, {"_target_": 7}],
     "classes": [GONE, 7, {"classes": 7}],
     "cwd": [7],
+    "correction": [7, {}, {"share": 1, "of": "loss.weights", "offsets": [0, 0, 0], "before": 0, "after": 0}],
 }
 
 

@@ -14,7 +14,8 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from segtrain.runs import trained as runs_trained
-from segtrain.training import learner
+from segtrain.runs.correction import LOSS, Correction
+from segtrain.training import fit, learner
 from tests.commands.conftest import TINY
 from tests.commands.test_evaluate import ON_FOLDERS, write_folder
 
@@ -210,6 +211,37 @@ def test_resuming_a_finished_run_says_so_and_changes_nothing(segtrain: Run, caps
     assert segtrain("train", "resume=run") == 0
     assert "run is finished: nothing is changed" in capsys.readouterr().out
     assert {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("at", ["store_correction", "report_score"])
+def test_a_run_that_is_stopped_around_its_correction_ends_as_if_it_had_not(
+    segtrain: Run, weights: Weights, monkeypatch: pytest.MonkeyPatch, at: str
+):
+    found = Correction(0.5, LOSS, (-9.0, 0.0, 0.0, 0.0, 0.0, 9.0), 0.25, 0.5)
+    monkeypatch.setattr(fit, "fit_correction", lambda *_: found)
+    segtrain("train", *TINY, "run_dir=whole")
+
+    def failing(*_: object) -> None:
+        raise Interruption
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fit, at, failing)
+        assert segtrain("train", *TINY, "run_dir=part") == 1
+    assert segtrain("train", "resume=part") == 0
+    for run in ("whole", "part"):
+        content = torch.load(f"{run}/checkpoints/best.ckpt", weights_only=True)
+        assert json.loads(content["segtrain"]["record"])["correction"]["share"] == 0.5
+    assert same(weights("whole", "best"), weights("part", "best"))
+    whole, part = (Path(f"{run}/evaluate/test/metrics.json").read_text() for run in ("whole", "part"))
+    assert whole == part
+    before = {path: path.read_bytes() for path in Path("part").rglob("*") if path.is_file()}
+    assert segtrain("train", "resume=part") == 0
+    assert {path: path.read_bytes() for path in Path("part").rglob("*") if path.is_file()} == before
+
+    monkeypatch.setattr(fit, "fit_correction", lambda *_: None)  # longer, the same network may do without
+    assert segtrain("train", "resume=part", "train.steps=9", "allow_changes=true") == 0
+    content = torch.load("part/checkpoints/best.ckpt", weights_only=True)
+    assert json.loads(content["segtrain"]["record"])["correction"] is None
 
 
 def test_init_takes_weights_over_and_names_what_does_not_fit(segtrain: Run, capsys: pytest.CaptureFixture[str]):

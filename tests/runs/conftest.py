@@ -29,7 +29,7 @@ SETTINGS = {"name": "some", "seed": 0, "train": {}, **{part: {"_target_": "some.
 def stored(tmp_path: Path) -> Callable[..., Path]:
     """Writes a checkpoint file of a fresh network; changes replace parts of its record."""
 
-    def write(model: dict = MODEL, version: int = 1, average: bool = False) -> Path:
+    def write(model: dict = MODEL, version: int = 1, average: bool = False, correction: dict | None = None) -> Path:
         torch.manual_seed(0)
         network = build.build(MODEL)
         state = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
@@ -43,6 +43,7 @@ def stored(tmp_path: Path) -> Callable[..., Path]:
             "precision": "32-true",
             "classes": CLASSES,
             "fingerprint": "",
+            "correction": correction,
         }
         content = {"state_dict": state, "segtrain": {"version": version, "record": json.dumps(record)}}
         torch.save(content, tmp_path / "some.ckpt")

@@ -1,9 +1,11 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from segtrain.runs.correction import LOSS, Correction
 from segtrain.runs.record import MOVED, Record, with_root, without_pretrained
 from tests.runs.conftest import CLASSES, MODEL, SETTINGS
 
@@ -77,6 +79,16 @@ def test_older_records_have_their_channels_in_the_encoder(noted: object, channel
     parts = json.loads(changed(model={**MODEL, "encoder": {**MODEL["encoder"], "in_channels": noted}}))
     del parts["channels"]
     assert Record.from_json(json.dumps(parts)).channels == channels
+
+
+def test_a_record_may_have_a_correction_and_older_ones_have_none() -> None:
+    corrected = replace(RECORD, correction=Correction(0.5, LOSS, (1.0, -1.0), 0.5, 0.75))
+    assert Record.from_json(corrected.to_json()) == corrected
+    parts = json.loads(RECORD.to_json())
+    del parts["correction"]
+    assert Record.from_json(json.dumps(parts)).correction is None
+    with pytest.raises(ValueError, match="the checkpoint's prior correction cannot be read"):
+        Record.from_json(changed(correction=[1.0, -1.0]))
 
 
 def test_older_records_do_not_say_where_they_began() -> None:

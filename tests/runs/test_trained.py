@@ -27,6 +27,17 @@ def test_the_average_is_preferred_since_it_was_scored(stored: Callable[..., Path
     assert all(torch.equal(averaged[name], tensor + 1) for name, tensor in plain.items())
 
 
+def test_a_stored_correction_is_applied_unless_it_is_not_wanted(stored: Callable[..., Path]):
+    correction = {"share": 0.5, "of": "loss.weights", "offsets": [3.0, -1.0], "before": 0.5, "after": 0.75}
+    image = torch.rand(1, 3, 8, 8)
+    raw = trained.load(stored()).network(image)
+    path = stored(correction=correction)
+    assert torch.equal(trained.load(path).network(image), raw + torch.tensor([3.0, -1.0])[:, None, None])
+    assert torch.equal(trained.load(path, correction=False).network(image), raw)
+    with pytest.raises(ValueError, match=r"prior correction cannot be read \(it is for 3 classes, not 2\)"):
+        trained.load(stored(correction={**correction, "offsets": [1.0, 0.0, -1.0]}))
+
+
 def test_the_note_on_the_newest_run_stands_for_it(
     stored: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
