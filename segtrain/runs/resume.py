@@ -21,7 +21,15 @@ FREE = {  # settings that never change the result, so that they may always be ty
     "trainer.accelerator",
 }
 
-ADDED = {"train.min_steps", "augment.flip_pairs"}  # settings that runs of older versions have not, and go on without
+ADDED = {  # settings that runs of older versions have not, and go on without
+    "train.min_steps",
+    "augment.flip_pairs",
+    "model.context",
+    "model.join",
+    "model.grouped",
+    "model.dropout",
+    "model.encoder.output_stride",
+}
 
 
 def resumable(resume: str) -> tuple[Path, list[Path]]:
