@@ -117,7 +117,9 @@ NETWORKS = {  # what other tools call networks, by how the word begins, and what
     r"resnet-?34": "fcn_r34",
     r"resnet-?101|deeplab\w*101": "fcn_r101",
     r"resnet-?152": "fcn_r152",
-    r"resnet|deeplab|fcn": "fcn_r50",
+    r"deeplab": "fcn_r50_atrous",
+    r"psp": "fcn_r50_pyramid",
+    r"resnet|fcn": "fcn_r50",
 }
 BY_LAST_PART = {
     "",

@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -7,7 +8,7 @@ from torch import Tensor, nn
 
 from segtrain import windows
 from segtrain.inference import predict
-from segtrain.models import FCN, Bottleneck, ConvBNReLU, Encoder
+from segtrain.models import FCN, AtrousPyramid, Bottleneck, ConvBNReLU, Encoder, PyramidPooling
 from segtrain.windows import Reach, reach_of, spans
 
 
@@ -17,14 +18,22 @@ def small(
     widths: Sequence[int] | None = (8,),
     kernel: int = 3,
     pool: bool = False,
+    output_stride: int | None = None,
+    **decoder: Any,
 ) -> FCN:
     block = partial(Bottleneck, kernel_size=kernel, expansion=2)
     strides = [2] * len(depths)
     encoder = Encoder(
-        block=block, widths=[8] * len(depths), depths=depths, strides=strides, stem_width=4, stem_pool=pool
+        block=block,
+        widths=[8] * len(depths),
+        depths=depths,
+        strides=strides,
+        output_stride=output_stride,
+        stem_width=4,
+        stem_pool=pool,
     )
     torch.manual_seed(0)
-    network = FCN(encoder=encoder, num_classes=3, skips=skips, widths=widths)
+    network = FCN(encoder=encoder, num_classes=3, skips=skips, widths=widths, **decoder)
     for parameter in network.parameters():  # so that no logit is zero because an initial value is
         nn.init.normal_(parameter, std=0.3)
     return network.eval()
@@ -36,6 +45,8 @@ NETWORKS = [
     {"skips": 0, "widths": None},
     {"kernel": 5, "skips": 2, "widths": (8, 8)},
     {"pool": True},
+    {"depths": (2, 2), "output_stride": 4},
+    {"join": "concat", "grouped": True, "dropout": 0.5},
 ]
 
 
@@ -90,6 +101,9 @@ def test_the_spans_cover_a_side_once_and_begin_on_the_grid():
 def test_a_network_that_looks_at_the_whole_image_is_computed_at_once():
     pooled = nn.Sequential(ConvBNReLU(3, 4), nn.AdaptiveAvgPool2d(1))
     assert reach_of(pooled, lambda part: pooled(part[None])[0], torch.zeros(3, 9, 9)) is None
+    for context in (PyramidPooling, AtrousPyramid):
+        network = small(context=partial(context, out_channels=8))
+        assert reach_of(network, lambda part: network(part[None])[0], torch.zeros(3, 9, 9)) is None
 
 
 class Odd(nn.Module):

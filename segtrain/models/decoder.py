@@ -31,8 +31,8 @@ class Upsample(nn.ConvTranspose2d):
 class UpsampleByChannel(Upsample):
     """An `Upsample` that gives each channel a kernel of its own: C of them, where a dense one has C x C.
 
-    It computes in float32 at least, whatever autocast or the weights say: on CPUs, torch's grouped transposed
-    convolutions are several times slower in bfloat16, and scores lose no digits.
+    It computes in float32 at least, plane by plane, whatever autocast, the weights or the order in memory say: on CPUs,
+    torch's grouped transposed convolutions are several times slower in bfloat16, and losses want planes.
     """
 
     def __init__(self, channels: int, scale: int) -> None:
@@ -41,10 +41,9 @@ class UpsampleByChannel(Upsample):
 
     def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, C, H * scale, W * scale)
         kind = torch.promote_types(x.dtype, torch.float32)
+        x, weight = x.to(kind).contiguous(), self.weight.to(kind)
         with without_autocast(x.device.type):
-            return F.conv_transpose2d(
-                x.to(kind), self.weight.to(kind), stride=self.scale, padding=self.scale // 2, groups=self.groups
-            )
+            return F.conv_transpose2d(x, weight, stride=self.scale, padding=self.scale // 2, groups=self.groups)
 
 
 def without_autocast(device: str) -> AbstractContextManager:
@@ -104,9 +103,10 @@ class Decoder(nn.Module):
     """Climbs from the coarsest feature over `skips` finer ones, then up-samples the scores to the input's size.
 
     With `widths` the decoder is U-shaped: each rung joins a 1x1 convolution of the skip to the up-sampled feature and
-    refines the result by a `ConvBNReLU` (Ronneberger et al. 2015, https://arxiv.org/abs/1505.04597, who concatenate the skip
-    itself). Without `widths` it is the ladder of Long et al. 2015 (https://arxiv.org/abs/1411.4038, fig. 3): the rungs
-    add class scores, and nothing refines them. On an encoder of stride 32, 0, 1 and 2 skips are FCN-32s, -16s and -8s.
+    refines the result by a `ConvBNReLU` (Ronneberger et al. 2015, https://arxiv.org/abs/1505.04597; they concatenate
+    the skip itself). Without `widths` it is the ladder of Long et al. 2015 (https://arxiv.org/abs/1411.4038, fig. 3):
+    the rungs add class scores, and nothing refines them. On an encoder of stride 32, 0, 1 and 2 skips are FCN-32s, -16s
+    and -8s.
 
     Args:
         channels: channels of each feature of the encoder, fine to coarse.
