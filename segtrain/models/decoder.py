@@ -31,8 +31,8 @@ class Upsample(nn.ConvTranspose2d):
 class UpsampleByChannel(Upsample):
     """An `Upsample` that gives each channel a kernel of its own: C of them, where a dense one has C x C.
 
-    It computes in float32 at least, plane by plane, whatever autocast, the weights or the order in memory say: on CPUs,
-    torch's grouped transposed convolutions are several times slower in bfloat16, and losses want planes.
+    It computes in float32 at least, and in planes, whatever autocast and the order in memory are: on CPUs, torch's
+    grouped transposed convolutions are several times slower in bfloat16, and a loss wants both in any case.
     """
 
     def __init__(self, channels: int, scale: int) -> None:
@@ -41,7 +41,8 @@ class UpsampleByChannel(Upsample):
 
     def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, C, H * scale, W * scale)
         kind = torch.promote_types(x.dtype, torch.float32)
-        x, weight = x.to(kind).contiguous(), self.weight.to(kind)
+        x = x.to(kind).contiguous()
+        weight = self.weight.to(kind, memory_format=torch.contiguous_format)
         with without_autocast(x.device.type):
             return F.conv_transpose2d(x, weight, stride=self.scale, padding=self.scale // 2, groups=self.groups)
 

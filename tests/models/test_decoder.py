@@ -77,6 +77,12 @@ def test_channel_by_channel_no_channel_sees_another():
         torch.testing.assert_close(each(x)[:, channel, None], by_hand)
 
 
+@torch.no_grad()
+def test_channel_by_channel_it_gives_planes_whatever_the_order_in_memory():
+    each = UpsampleByChannel(3, 2).to(memory_format=torch.channels_last)
+    assert each(noise(2, 3, 4, 5).contiguous(memory_format=torch.channels_last)).stride() == (240, 80, 10, 1)
+
+
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float64])
 def test_channel_by_channel_it_computes_in_float32_at_least(kind):
     each, x = UpsampleByChannel(3, 2), noise(2, 3, 4, 5)
