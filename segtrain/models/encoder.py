@@ -112,7 +112,8 @@ def dilated(
     Behind a stem of stride 4, the strides (1, 2, 2, 2) and an output stride of 8 give strides (1, 2, 1, 1) and
     dilations (1, 1, 2, 4).
     """
-    _, *totals = reached = list(accumulate([stem_stride, *strides], mul))
+    reached = list(accumulate([stem_stride, *strides], mul))
+    totals = reached[1:]  # stride at the end of each stage
     if output_stride not in reached:
         possible = ", ".join(map(str, sorted(set(reached))))
         raise ValueError(f"output_stride={output_stride}: this encoder can end at a stride of {possible}")
