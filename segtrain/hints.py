@@ -118,9 +118,13 @@ WORDS: Mapping[str, tuple[Way, ...]] = {
 }
 NETWORKS = {  # what other tools call networks, by how the word begins, and what comes nearest
     r"unet|u-net|yolo": "fcn_small, whose decoder is U-shaped,",
+    r"resnet-?18": "fcn_r18",
+    r"resnet-?34": "fcn_r34",
     r"resnet-?101|deeplab\w*101": "fcn_r101",
     r"resnet-?152": "fcn_r152",
-    r"resnet|deeplab|fcn": "fcn_r50",
+    r"deeplab": "fcn_r50_atrous",
+    r"psp": "fcn_r50_pyramid",
+    r"resnet|fcn": "fcn_r50",
 }
 BY_LAST_PART = {
     "",
@@ -142,7 +146,7 @@ def other_word(name: str, value: str, known: Collection[str], network: str) -> s
     if WEIGHTS.fullmatch(name) and "model.encoder.weights" in known:
         return f": {PRETRAINED}"
     if WEIGHTS.fullmatch(name) and "model" in known:
-        return f": {network} has no pretrained weights; model=fcn_r50, fcn_r101 and fcn_r152 take model.encoder.weights"
+        return f": {network} has no pretrained weights; model=fcn_r18, fcn_r34, fcn_r50, ... take model.encoder.weights"
     parent, _, word = name.lower().replace("-", "_").rpartition(".")
     if parent not in BY_LAST_PART:
         return ""

@@ -98,6 +98,8 @@ def is_local(module: nn.Module) -> bool:
     """Whether what a module computes of a pixel depends on the pixels around it alone, in a way that is known here."""
     if isinstance(getattr(module, "padding", 0), str):
         return False
+    if getattr(module, "whole_image", False):
+        return False
     arranges = isinstance(module, nn.Sequential | nn.ModuleList) or type(module).__module__.startswith(ROOM)
     return arranges or isinstance(module, (*CONVOLUTIONS, nn.ConvTranspose2d, *BY_PIXEL))
 

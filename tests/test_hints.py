@@ -43,7 +43,7 @@ def answer(command: str, *words: str) -> str:
         ("num_classes=3", "the classes come from the classes.yaml"),
         ("task=segment", "the command is the first word"),
         ("pretrained=true", "model=fcn_r50 model.encoder.weights=IMAGENET1K_V2"),
-        ("model.encoder.weights=IMAGENET1K_V2", "this network has no pretrained weights; model=fcn_r50, fcn_"),
+        ("model.encoder.weights=IMAGENET1K_V2", "this network has no pretrained weights; model=fcn_r18, fcn_"),
         ("val_split=0.2", "a splits.csv in the data folder"),
         ("n_folds=5", "data.folds=5 data.fold=0 shares train and val out"),
         ("steps=5", "did you mean train.steps?"),
@@ -131,7 +131,13 @@ def test_words_with_dashes_are_answered_without(words: str, said: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("yolov8n-seg", "fcn_small"), ("unet", "fcn_small"), ("resnet50", "fcn_r50"), ("resnet101", "fcn_r101")],
+    [
+        ("yolov8n-seg", "fcn_small"),
+        ("unet", "fcn_small"),
+        ("resnet50", "fcn_r50"),
+        ("resnet18", "fcn_r18"),
+        ("deeplabv3", "fcn_r50_atrous"),
+    ],
 )
 def test_networks_of_other_tools_have_something_near(name: str, said: str) -> None:
     message = config.unknown_choice(f"model/{name}", ["fcn_r50", "fcn_small"], [f"model={name}"])

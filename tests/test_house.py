@@ -379,6 +379,8 @@ CALLS = sorted(file for group in GROUPS for file in (CONF / group).glob("*.yaml"
 PASSED = {  # parameters that code passes, so that no file lists them
     "segtrain.data.FolderData": {"augment", "seed"},
     "segtrain.data.ShapesData": {"augment", "seed"},
+    "segtrain.models.AtrousPyramid": {"in_channels"},
+    "segtrain.models.PyramidPooling": {"in_channels"},
     "segtrain.models.Bottleneck": {"in_channels", "out_channels", "stride", "dilation"},
     "segtrain.training.schedules.poly": {"step", "steps"},
     "segtrain.training.schedules.cosine": {"step", "steps"},

@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -7,7 +8,7 @@ from torch import Tensor, nn
 
 from segtrain import windows
 from segtrain.inference import predict
-from segtrain.models import FCN, Bottleneck, ConvBNReLU, Encoder
+from segtrain.models import FCN, AtrousPyramid, Bottleneck, ConvBNReLU, Encoder, PyramidPooling
 from segtrain.models.ensemble import Ensemble
 from segtrain.windows import Reach, reach_of, spans
 
@@ -18,14 +19,22 @@ def small(
     widths: Sequence[int] | None = (8,),
     kernel: int = 3,
     pool: bool = False,
+    output_stride: int | None = None,
+    **decoder: Any,
 ) -> FCN:
     block = partial(Bottleneck, kernel_size=kernel, expansion=2)
     strides = [2] * len(depths)
     encoder = Encoder(
-        block=block, widths=[8] * len(depths), depths=depths, strides=strides, stem_width=4, stem_pool=pool
+        block=block,
+        widths=[8] * len(depths),
+        depths=depths,
+        strides=strides,
+        output_stride=output_stride,
+        stem_width=4,
+        stem_pool=pool,
     )
     torch.manual_seed(0)
-    network = FCN(encoder=encoder, num_classes=3, skips=skips, widths=widths)
+    network = FCN(encoder=encoder, num_classes=3, skips=skips, widths=widths, **decoder)
     for parameter in network.parameters():  # so that no logit is zero because an initial value is
         nn.init.normal_(parameter, std=0.3)
     return network.eval()
@@ -37,6 +46,8 @@ NETWORKS = [
     {"skips": 0, "widths": None},
     {"kernel": 5, "skips": 2, "widths": (8, 8)},
     {"pool": True},
+    {"depths": (2, 2), "output_stride": 4},
+    {"join": "concat", "grouped": True, "dropout": 0.5},
 ]
 
 
@@ -108,6 +119,12 @@ def test_an_ensemble_reaches_as_far_as_the_member_that_looks_farthest():
 
 def batched(network: nn.Module, image: Tensor) -> Tensor:
     return network(image[None])[0]
+
+
+@pytest.mark.parametrize("context", [PyramidPooling, AtrousPyramid])
+def test_a_context_module_looks_at_the_whole_image(context: type[nn.Module]):
+    network = small(context=partial(context, out_channels=8))
+    assert reach_of(network, lambda part: network(part[None])[0], torch.zeros(3, 9, 9)) is None
 
 
 class Odd(nn.Module):

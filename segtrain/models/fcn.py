@@ -1,13 +1,15 @@
-"""The fully convolutional network: normalise, encode, decode."""
+"""The fully convolutional network: normalise, encode, gather context, decode."""
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .blocks import ConvBNReLU
-from .decoder import Decoder, Score, Upsample
+from .context import ContextFactory
+from .decoder import Decoder, Score, upsample_scores
 
 WHITE = {torch.uint8: 255, torch.uint16: 65535}  # the largest value of a channel; 1 in floating-point images
 
@@ -17,9 +19,14 @@ class FCN(nn.Module):
 
     Args:
         encoder: any module with `.channels` and `.strides` that maps an image to features, fine to coarse.
+        context: makes a module that works on the coarsest feature before the decoder, for instance a partial of
+            `PyramidPooling`; `None` for none.
         num_classes: channels of the logits.
-        skips: number of features that the decoder adds on its way up.
+        skips: number of features that the decoder joins on its way up.
         widths: channels of the decoder after each skip, coarse to fine; `None` for the ladder of Long et al. 2015.
+        join: whether the decoder adds a skip, or concatenates it (see `Decoder`).
+        grouped: whether the scores of each class are up-sampled by themselves, in both heads (see `Decoder`).
+        dropout: probability with which training drops a channel of the features that are scored, in both heads.
         auxiliary: whether a second head, on the second coarsest feature, is trained along
             (Zhao et al. 2017, https://arxiv.org/abs/1612.01105, section 3.3).
         mean: mean of each image channel, as a fraction of white (of float images: as it is); `None` for the encoder's,
@@ -34,22 +41,33 @@ class FCN(nn.Module):
         self,
         *,
         encoder: nn.Module,
+        context: ContextFactory | None = None,
         num_classes: int,
         skips: int,
         widths: Sequence[int] | None = None,
+        join: Literal["add", "concat"] = "add",
+        grouped: bool = False,  # as records have it that do not name it
+        dropout: float = 0.0,
         auxiliary: bool = False,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
-        channels, strides = getattr(encoder, "channels", None), getattr(encoder, "strides", None)
-        if channels is None or strides is None:
-            raise ValueError(
-                f"encoder={type(encoder).__name__} lacks .channels or .strides of its features: see Encoder"
-            )
+        channels, strides = described(encoder)
         self.encoder = encoder
-        self.decoder = Decoder(channels=channels, strides=strides, num_classes=num_classes, skips=skips, widths=widths)
-        self.auxiliary = auxiliary_head(channels[-2], num_classes, strides[-2]) if auxiliary else None
+        self.context = nn.Identity() if context is None else context(channels[-1])
+        self.decoder = Decoder(
+            channels=[*channels[:-1], getattr(self.context, "out_channels", channels[-1])],
+            strides=strides,
+            num_classes=num_classes,
+            skips=skips,
+            widths=widths,
+            join=join,
+            grouped=grouped,
+            dropout=dropout,
+        )
+        head = auxiliary_head(channels[-2], num_classes, strides[-2], grouped, dropout) if auxiliary else None
+        self.auxiliary = head
         self.coarsest = strides[-1]  # a multiple of the finer ones
         mean = mean or getattr(encoder, "mean", None) or [0.5]
         std = list(std or getattr(encoder, "std", None) or [0.25])
@@ -64,11 +82,11 @@ class FCN(nn.Module):
         In training, a network with an auxiliary head returns the logits of both heads.
         """
         height, width = image.shape[-2:]
-        features = self.encoder(pad(self.normalize(image), self.coarsest))
-        logits = crop(self.decoder(features), height, width)
+        *features, coarsest = self.encoder(pad(self.normalize(image), self.coarsest))
+        logits = crop(self.decoder([*features, self.context(coarsest)]), height, width)
         if self.auxiliary is None or not self.training:
             return logits
-        return logits, crop(self.auxiliary(features[-2]), height, width)
+        return logits, crop(self.auxiliary(features[-1]), height, width)
 
     def normalize(self, image: Tensor) -> Tensor:
         """In float32 whatever the type of the weights is, of which half precision would leave 8 of 16 bits."""
@@ -96,6 +114,14 @@ class FCN(nn.Module):
         return f"mean={mean}, std={std}"
 
 
+def described(encoder: nn.Module) -> tuple[list[int], list[int]]:
+    """Channels and strides of an encoder's features, fine to coarse. Raises ValueError if it does not have them."""
+    channels, strides = getattr(encoder, "channels", None), getattr(encoder, "strides", None)
+    if channels is None or strides is None:
+        raise ValueError(f"encoder={type(encoder).__name__} lacks .channels or .strides of its features: see Encoder")
+    return list(channels), list(strides)
+
+
 def pad(image: Tensor, multiple: int) -> Tensor:
     """Repeat the last row and column until H and W are multiples of `multiple`; `crop` undoes it."""
     height, width = image.shape[-2:]
@@ -111,9 +137,11 @@ def crop(logits: Tensor, height: int, width: int) -> Tensor:
     return logits[..., :height, :width]
 
 
-def auxiliary_head(channels: int, num_classes: int, stride: int) -> nn.Sequential:
+def auxiliary_head(channels: int, num_classes: int, stride: int, grouped: bool, dropout: float) -> nn.Sequential:
     """Narrows features to a quarter of their channels, scores them, and up-samples the scores by `stride`."""
     width = max(channels // 4, num_classes)
     return nn.Sequential(
-        ConvBNReLU(channels, width), Score(width, num_classes), Upsample(num_classes, num_classes, stride)
+        ConvBNReLU(channels, width),
+        Score(width, num_classes, dropout),
+        upsample_scores(num_classes, stride, grouped),
     )

@@ -7,36 +7,48 @@ from typing import Literal
 
 from torch import Tensor
 
-from .blocks import Bottleneck
+from .blocks import BasicBlock, Bottleneck
 from .encoder import Encoder
 
-DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+BASIC = (18, 34)  # made of basic blocks, the others of bottlenecks, which are four times as wide outside
 
-# torchvision's names -> ours; the residual branch of a bottleneck is [0][0] conv1, [0][1] bn1, ... [3] bn3.
+# torchvision's names -> ours; the last convolution of a block has no ReLU, so that it and its norm lie one level higher
 NAMES = (
     (r"^conv1\.", "stem.0."),
     (r"^bn1\.", "stem.1."),
     (r"^layer(\d)\.(\d+)\.", lambda m: f"stages.{int(m[1]) - 1}.{m[2]}."),
+    (r"\.downsample\.", ".shortcut."),
+)
+NAMES_IN_BASIC_BLOCK = (
+    (r"\.conv1\.", ".residual.0.0."),
+    (r"\.bn1\.", ".residual.0.1."),
+    (r"\.conv2\.", ".residual.1."),
+    (r"\.bn2\.", ".residual.2."),
+)
+NAMES_IN_BOTTLENECK = (
     (r"\.conv([12])\.", lambda m: f".residual.{int(m[1]) - 1}.0."),
     (r"\.bn([12])\.", lambda m: f".residual.{int(m[1]) - 1}.1."),
     (r"\.conv3\.", ".residual.2."),
     (r"\.bn3\.", ".residual.3."),
-    (r"\.downsample\.", ".shortcut."),
 )
 
 
 def resnet(
     *,
-    layers: Literal[50, 101, 152],
+    layers: Literal[18, 34, 50, 101, 152],
     strides: Sequence[int] = (1, 2, 2, 2),
     dilations: Sequence[int] = (1, 1, 1, 1),
+    output_stride: int | None = None,
     weights: str | None = None,
     zero_init: bool = False,
     in_channels: int | None = None,
 ) -> Encoder:
-    """ResNet of 50, 101 or 152 layers without its classifier (He et al. 2015, https://arxiv.org/abs/1512.03385).
+    """ResNet of 18 to 152 layers without its classifier (He et al. 2015, https://arxiv.org/abs/1512.03385).
 
     Args:
+        layers: number of layers; 18 and 34 are of basic blocks, the others of bottlenecks.
+        strides, dilations, output_stride: those of the stages, as in `Encoder`.
         weights: a name of torchvision's enum, such as `IMAGENET1K_V2`, never a path; torchvision downloads the file and
             verifies it. The encoder then carries the `mean` and `std` that the weights were trained with.
         in_channels: channels of the image; `None` means 3, unless the data say otherwise.
@@ -46,15 +58,17 @@ def resnet(
             with images that are not RGB.
     """
     if layers not in DEPTHS:
-        raise ValueError(f"layers={layers}: torchvision's bottleneck ResNets have {', '.join(map(str, DEPTHS))}")
+        raise ValueError(f"layers={layers}: torchvision's ResNets have {', '.join(map(str, DEPTHS))}")
     if weights is not None and in_channels not in (None, 3):
         raise ValueError(f"weights={weights} are for RGB: take in_channels=3, not {in_channels}, or weights=null")
+    basic = layers in BASIC
     encoder = Encoder(
-        block=partial(Bottleneck, expansion=4, zero_init=zero_init),
-        widths=(256, 512, 1024, 2048),
+        block=partial(BasicBlock if basic else Bottleneck, zero_init=zero_init),
+        widths=(64, 128, 256, 512) if basic else (256, 512, 1024, 2048),
         depths=DEPTHS[layers],
         strides=strides,
         dilations=dilations,
+        output_stride=output_stride,
         stem_width=64,
         stem_kernel=7,
         stem_pool=True,
@@ -82,11 +96,13 @@ def load_pretrained(encoder: Encoder, layers: int, name: str) -> None:
 
 def from_torchvision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The state dict of a torchvision ResNet, without its classifier, under the names of `Encoder`."""
+    bottlenecks = "layer1.0.conv3.weight" in state
+    names = NAMES + (NAMES_IN_BOTTLENECK if bottlenecks else NAMES_IN_BASIC_BLOCK)
     renamed = {}
     for name, tensor in state.items():
         if name.startswith("fc."):
             continue
-        for pattern, replacement in NAMES:
+        for pattern, replacement in names:
             name = re.sub(pattern, replacement, name)
         renamed[name] = tensor
     return renamed

@@ -35,6 +35,11 @@ ADDED = {  # settings that runs of older versions have not, and go on without
     "augment.paste",
     "augment.cutmix",
     "augment.flip_pairs",
+    "model.context",
+    "model.join",
+    "model.grouped",
+    "model.dropout",
+    "model.encoder.output_stride",
 }
 
 

@@ -12,7 +12,7 @@ from segtrain.build import build
 
 CONF = Path(__file__).parents[2] / "conf" / "model"
 NAMES = sorted(path.stem for path in CONF.glob("*.yaml"))
-DEEP = {"fcn_r101", "fcn_r152"}
+DEEP = {"fcn_r101", "fcn_r152", "fcn_r50_atrous", "fcn_r50_pyramid"}
 
 
 def merged(base: dict, own: dict) -> dict:

@@ -8,13 +8,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torchvision.models.resnet import BasicBlock as TorchvisionBasicBlock
 from torchvision.models.resnet import Bottleneck as TorchvisionBottleneck
 from torchvision.ops.misc import Conv2dNormActivation
 
-from segtrain.models import Bottleneck, ConvBNReLU, ConvReLU, DepthwiseSeparableConv
+from segtrain.models import BasicBlock, Bottleneck, ConvBNReLU, ConvReLU, DepthwiseSeparableConv
 from segtrain.models.blocks import same_conv
 
-BLOCKS = [ConvReLU, ConvBNReLU, DepthwiseSeparableConv, Bottleneck]
+BLOCKS = [ConvReLU, ConvBNReLU, DepthwiseSeparableConv, BasicBlock, Bottleneck]
 
 
 def randomize(module: nn.Module, seed: int = 0) -> None:
@@ -125,6 +126,36 @@ LAYERS = {
     "downsample.0": "shortcut.0",
     "downsample.1": "shortcut.1",
 }
+LAYERS_OF_BASIC = LAYERS | {"conv2": "residual.1", "bn2": "residual.2"}
+
+
+def pairs_of(theirs: nn.Module, layers: dict[str, str]) -> dict[str, str]:
+    """Their names of tensors -> ours."""
+    return {name: f"{layers[name.rpartition('.')[0]]}.{name.rpartition('.')[2]}" for name in theirs.state_dict()}
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(
+    ("in_channels", "stride", "projected"), [(16, 1, False), (8, 1, True), (16, 2, True), (8, 2, True)]
+)
+def test_basic_block_equals_torchvisions(in_channels, stride, projected, training):
+    ours = BasicBlock(in_channels, 16, stride=stride)
+    projection = nn.Sequential(nn.Conv2d(in_channels, 16, 1, stride, bias=False), nn.BatchNorm2d(16))
+    theirs = TorchvisionBasicBlock(in_channels, 16, stride, projection if projected else None)
+    randomize(ours)
+    state, pairs = ours.state_dict(), pairs_of(theirs, LAYERS_OF_BASIC)
+    assert sorted(pairs.values()) == sorted(state)
+    theirs.load_state_dict({name: state[mine] for name, mine in pairs.items()})
+    assert_equal_results(ours.train(training), theirs.train(training), (2, in_channels, 10, 13), pairs)
+
+
+def test_basic_blocks_stride_sits_on_the_first_convolution_and_its_dilation_on_both():
+    first, second, projection = (
+        layer for layer in BasicBlock(8, 16, 5, stride=2, dilation=3).modules() if isinstance(layer, nn.Conv2d)
+    )
+    assert [conv.stride for conv in (first, second, projection)] == [(2, 2), (1, 1), (2, 2)]
+    assert [conv.dilation for conv in (first, second, projection)] == [(3, 3), (3, 3), (1, 1)]
+    assert [conv.kernel_size for conv in (first, second, projection)] == [(5, 5), (5, 5), (1, 1)]
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -137,17 +168,17 @@ def test_bottleneck_equals_torchvisions(in_channels, stride, projected, dilation
     projection = nn.Sequential(nn.Conv2d(in_channels, 32, 1, stride, bias=False), nn.BatchNorm2d(32))
     theirs = TorchvisionBottleneck(in_channels, 8, stride, projection if projected else None, dilation=dilation)
     randomize(ours)
-    state = ours.state_dict()
-    pairs = {name: f"{LAYERS[name.rpartition('.')[0]]}.{name.rpartition('.')[2]}" for name in theirs.state_dict()}
+    state, pairs = ours.state_dict(), pairs_of(theirs, LAYERS)
     assert sorted(pairs.values()) == sorted(state)
     theirs.load_state_dict({name: state[mine] for name, mine in pairs.items()})
     assert_equal_results(ours.train(training), theirs.train(training), (2, in_channels, 10, 13), pairs)
 
 
-def test_bottleneck_projects_only_where_channels_or_stride_differ():
-    assert isinstance(Bottleneck(32, 32, 7, dilation=2).shortcut, nn.Identity)
-    assert isinstance(Bottleneck(32, 32, stride=2).shortcut, nn.Sequential)
-    assert isinstance(Bottleneck(16, 32).shortcut, nn.Sequential)
+@pytest.mark.parametrize("block", [BasicBlock, Bottleneck])
+def test_a_shortcut_projects_only_where_channels_or_stride_differ(block):
+    assert isinstance(block(32, 32, 7, dilation=2).shortcut, nn.Identity)
+    assert isinstance(block(32, 32, stride=2).shortcut, nn.Sequential)
+    assert isinstance(block(16, 32).shortcut, nn.Sequential)
 
 
 @pytest.mark.parametrize("kernel", [1, 3, 5, 7])
@@ -168,17 +199,18 @@ def test_bottleneck_without_a_channel_left_is_refused_in_one_line():
         Bottleneck(3, 3)
 
 
-def test_with_zero_init_a_bottleneck_starts_as_its_shortcut_and_can_learn():
-    block = Bottleneck(8, 8, zero_init=True)
+@pytest.mark.parametrize("kind", [BasicBlock, Bottleneck])
+def test_with_zero_init_a_block_starts_as_its_shortcut_and_can_learn(kind):
+    block = kind(8, 8, zero_init=True)
     x = image(2, 8, 5, 5)
     out = block(x)
     assert torch.equal(out, x.relu())
     out.sum().backward()
     assert block.residual[-1].weight.grad.abs().sum() > 0
-    assert not torch.equal(Bottleneck(8, 8)(x), x.relu())
+    assert not torch.equal(kind(8, 8)(x), x.relu())
 
 
-@pytest.mark.parametrize("block", [ConvBNReLU, DepthwiseSeparableConv, Bottleneck])
+@pytest.mark.parametrize("block", [ConvBNReLU, DepthwiseSeparableConv, BasicBlock, Bottleneck])
 def test_no_bias_before_batch_norm(block):
     layers = [layer for layer in block(4, 8, stride=2).modules() if isinstance(layer, nn.Conv2d | nn.BatchNorm2d)]
     before = [first for first, second in pairwise(layers) if isinstance(second, nn.BatchNorm2d)]
@@ -193,6 +225,7 @@ def test_without_batch_norm_there_is_a_bias():
 @pytest.mark.parametrize(
     ("block", "shown"),
     [
+        (BasicBlock(16, 8, zero_init=True), "zero_init=True"),
         (Bottleneck(16, 8, 5, stride=2, dilation=2), "expansion=4, zero_init=False"),
         (Bottleneck(16, 8, expansion=2, zero_init=True), "expansion=2, zero_init=True"),
         (ConvBNReLU(16, 8, 5, dilation=2), "kernel_size=(5, 5), stride=(1, 1), padding=(4, 4), dilation=(2, 2)"),

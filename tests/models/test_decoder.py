@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from segtrain.models import Decoder, Upsample
+from segtrain.models import Decoder, Upsample, UpsampleByChannel
+from segtrain.models.decoder import Score
 
 SCALES = [1, 2, 3, 4, 8, 16, 32]
 CHANNELS, STRIDES = [4, 6, 8, 10, 12], [2, 4, 8, 16, 32]
@@ -55,6 +56,52 @@ def test_other_channels_start_as_a_1x1_mix_then_interpolation(scale, channels_in
 def test_size_is_exactly_scale_times_the_input(scale, height, width):
     with torch.device("meta"):
         assert Upsample(2, 3, scale)(torch.empty(1, 2, height, width)).shape == (1, 3, height * scale, width * scale)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@torch.no_grad()
+def test_channel_by_channel_it_starts_as_the_dense_one(scale):
+    x = noise(2, 3, 4, 5)
+    dense, each = Upsample(3, 3, scale), UpsampleByChannel(3, scale)
+    assert each.weight.shape == (3, 1, *dense.weight.shape[2:])
+    torch.testing.assert_close(each(x), dense(x))
+
+
+@torch.no_grad()
+def test_channel_by_channel_no_channel_sees_another():
+    each = UpsampleByChannel(3, 2)
+    torch.nn.init.normal_(each.weight)
+    x = noise(2, 3, 4, 5)
+    for channel in range(3):
+        by_hand = F.conv_transpose2d(x[:, channel, None], each.weight[channel, None], stride=2, padding=1)
+        torch.testing.assert_close(each(x)[:, channel, None], by_hand)
+
+
+@torch.no_grad()
+def test_channel_by_channel_it_gives_planes_whatever_the_order_in_memory():
+    each = UpsampleByChannel(3, 2).to(memory_format=torch.channels_last)
+    assert each(noise(2, 3, 4, 5).contiguous(memory_format=torch.channels_last)).stride() == (240, 80, 10, 1)
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float64])
+def test_channel_by_channel_it_computes_in_float32_at_least(kind):
+    each, x = UpsampleByChannel(3, 2), noise(2, 3, 4, 5)
+    exact = each(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        scores = each(x.requires_grad_())
+    assert torch.equal(scores, exact)
+    scores.sum().backward()
+    assert x.grad.dtype == each.weight.grad.dtype == torch.float32
+    of_kind = each.to(kind)(x.to(kind))
+    assert of_kind.dtype == torch.promote_types(kind, torch.float32)
+    torch.testing.assert_close(of_kind.float(), exact, rtol=0.02, atol=0.02)
+
+
+def test_groups_of_several_channels_start_as_a_mix_within_the_group():
+    up = Upsample(400, 200, 1, groups=4)
+    assert up.weight.shape == (400, 50, 1, 1)
+    assert up.weight.std().item() == pytest.approx((2 / 100) ** 0.5, rel=0.05)
+    assert torch.equal(Upsample(4, 4, 1, groups=2).weight[:, :, 0, 0], torch.eye(2).repeat(2, 1))
 
 
 def test_a_kernel_by_hand():
@@ -121,6 +168,45 @@ def test_with_widths_each_rung_upsamples_adds_the_skip_and_refines():
 
 
 @torch.no_grad()
+def test_concatenating_rungs_put_the_skip_beside_the_up_sampled_feature():
+    u = decoder(skips=2, widths=[7, 5], join="concat").eval()
+    _, _, second, first, coarsest = features()
+    for rung, skip in zip(u.rungs, [first, second], strict=True):
+        coarsest = rung.refine(torch.cat([rung.up(coarsest), rung.lateral(skip)], dim=1))
+    assert torch.equal(u(features()), u.up(u.score(coarsest)))
+    assert [rung.refine[0].weight.shape for rung in u.rungs] == [(7, 14, 3, 3), (5, 10, 3, 3)]
+    assert list(u.state_dict()) == list(decoder(skips=2, widths=[7, 5]).state_dict())
+
+
+@torch.no_grad()
+def test_of_two_equal_halves_concatenating_is_adding():
+    concat, add = decoder(skips=1, widths=[7], join="concat").eval(), decoder(skips=1, widths=[7]).eval()
+    state = concat.state_dict()
+    state["rungs.0.refine.0.weight"] = add.rungs[0].refine[0].weight.repeat(1, 2, 1, 1)
+    concat.load_state_dict(state)
+    rest = {name: tensor for name, tensor in state.items() if name != "rungs.0.refine.0.weight"}
+    add.load_state_dict(rest, strict=False)
+    torch.testing.assert_close(concat(features()), add(features()))
+
+
+def test_dropout_sets_whole_channels_to_zero_and_scales_the_others():
+    torch.manual_seed(0)
+    score = Score(1000, 1, dropout=0.25)
+    torch.nn.init.ones_(score.weight)
+    dropped = score(torch.ones(1, 1000, 2, 3))
+    assert dropped.unique().numel() == 1  # every pixel has lost the same channels
+    assert dropped.mean().item() == pytest.approx(1000, rel=0.1)
+    assert dropped.mean().item() / (1000 / 750) == pytest.approx(750, abs=60)
+    assert score.eval()(torch.ones(1, 1000, 2, 3)).unique().tolist() == [1000]
+
+
+@pytest.mark.parametrize("widths", [None, [7, 5]])
+def test_dropout_stands_before_every_score(widths):
+    scores = [layer for layer in decoder(skips=2, widths=widths, dropout=0.1).modules() if isinstance(layer, Score)]
+    assert [layer.dropout for layer in scores] == [0.1] * (3 if widths is None else 1)
+
+
+@torch.no_grad()
 def test_features_of_equal_stride_are_added_without_upsampling():
     dilated = Decoder(channels=[4, 6, 8], strides=[4, 8, 8], num_classes=3, skips=2, widths=[7, 5])
     inputs = [noise(2, 4, 16, 16), noise(2, 6, 8, 8), noise(2, 8, 8, 8)]
@@ -134,10 +220,13 @@ def test_features_of_equal_stride_are_added_without_upsampling():
         ({"skips": 5}, r"^skips=5: this encoder has 0 to 4 features to skip from$"),
         ({"skips": -1}, r"^skips=-1: this encoder has 0 to 4 features to skip from$"),
         ({"skips": 2, "widths": [7]}, r"^widths has 1 entries for skips=2: give one width per skip, or null$"),
+        ({"skips": 1, "join": "concat"}, r"^join=concat: without widths, rungs add scores: give one width per skip.*$"),
+        ({"skips": 1, "widths": [7], "join": "cat"}, r"^join=cat: expected add or concat$"),
+        ({"skips": 1, "dropout": 1.0}, r"^dropout=1\.0: expected 0 or more, and less than 1$"),
         ({"skips": 0, "widths": [7]}, r"^widths has 1 entries for skips=0: give one width per skip, or null$"),
     ],
 )
-def test_skips_and_widths_that_do_not_fit_are_refused_in_one_line(settings, message):
+def test_settings_that_do_not_fit_are_refused_in_one_line(settings, message):
     with pytest.raises(ValueError, match=message):
         decoder(**settings)
 

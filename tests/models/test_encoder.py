@@ -56,6 +56,29 @@ def test_the_first_block_of_a_stage_carries_the_stride_and_the_dilation_of_the_s
     assert encoder.strides == [2, 4, 4, 4]
 
 
+@pytest.mark.parametrize(
+    ("output_stride", "strides", "dilations", "reached"),
+    [
+        (32, [2, 2, 2, 2], [1, 1, 1, 1], [2, 4, 8, 16, 32]),
+        (16, [2, 2, 2, 1], [1, 1, 1, 2], [2, 4, 8, 16, 16]),
+        (4, [2, 1, 1, 1], [1, 2, 4, 8], [2, 4, 4, 4, 4]),
+    ],
+)
+def test_an_output_stride_is_short_for_strides_and_dilations(output_stride, strides, dilations, reached):
+    same = {"block": ConvBNReLU, "widths": [8] * 4, "depths": [2] * 4}
+    short = Encoder(**same, strides=[2, 2, 2, 2], output_stride=output_stride)
+    long = Encoder(**same, strides=strides, dilations=dilations)
+    assert repr(short) == repr(long)  # which shows every stride and dilation
+    assert short.strides == reached
+
+
+@pytest.mark.parametrize("output_stride", [0, 1, 6, 16])
+def test_an_output_stride_that_the_strides_do_not_reach_is_refused_in_one_line(output_stride):
+    message = rf"^output_stride={output_stride}: this encoder can end at a stride of 2, 4, 8$"
+    with pytest.raises(ValueError, match=message):
+        Encoder(block=ConvBNReLU, **SMALL, output_stride=output_stride)
+
+
 def test_the_stem_halves_and_its_feature_comes_before_the_pooling():
     encoder = Encoder(block=ConvBNReLU, **SMALL, stem_kernel=7, stem_pool=True, in_channels=5).eval()
     x = torch.rand(1, 5, 32, 32)

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -11,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as transforms
 
-from segtrain.models import FCN, Bottleneck, ConvBNReLU, Encoder
+from segtrain.build import build
+from segtrain.models import FCN, AtrousPyramid, Bottleneck, ConvBNReLU, Encoder, PyramidPooling
 from segtrain.models.initialize import initialize
 
 SIZES = [(1, 1), (1, 7), (33, 65), (64, 64)]
@@ -141,7 +143,7 @@ def test_fcn8s_is_scores_up_2_plus_scores_up_2_plus_scores_up_8(network):
         return F.conv2d(feature, weights[f"{name}.weight"], weights[f"{name}.bias"])
 
     def up(name: str, scores: Tensor, scale: int) -> Tensor:
-        return F.conv_transpose2d(scores, weights[f"{name}.weight"], stride=scale, padding=scale // 2)
+        return F.conv_transpose2d(scores, weights[f"{name}.weight"], stride=scale, padding=scale // 2, groups=5)
 
     x = up("rungs.0.up", score("top", coarsest), 2) + score("rungs.0.lateral", second)
     x = up("rungs.1.up", x, 2) + score("rungs.1.lateral", third)
@@ -172,6 +174,75 @@ def test_a_state_dict_restores_the_logits_and_the_normalisation():
     assert not torch.equal(other.eval()(image), trained.eval()(image))
     other.load_state_dict(torch.load(file, weights_only=True))
     assert torch.equal(other(image), trained(image))
+
+
+NEW = ("context", "join", "grouped", "dropout")  # settings that records of version 0.1 do not have
+
+
+@torch.no_grad()
+def test_the_settings_of_an_older_record_make_the_network_that_they_made(compose, network):
+    settings = {name: value for name, value in compose("fcn_tiny").items() if name not in NEW}
+    del settings["encoder"]["output_stride"]
+    older = build(settings, num_classes=5, auxiliary=True)
+    newer = network("fcn_tiny", auxiliary=True)
+    shapes = {name: tuple(tensor.shape) for name, tensor in older.state_dict().items()}
+    now = {name: tuple(tensor.shape) for name, tensor in newer.state_dict().items()}
+    assert list(shapes) == list(now)
+    assert {name: shapes[name] for name in shapes if shapes[name] != now[name]} == {
+        "decoder.up.weight": (5, 5, 4, 4),
+        "auxiliary.2.weight": (5, 5, 32, 32),
+    }
+
+
+@torch.no_grad()
+def test_up_sampling_each_class_by_itself_starts_as_the_dense_one(network):
+    each, dense = network("fcn8s").eval(), network("fcn8s", grouped=False).eval()
+    torch.testing.assert_close(each(picture(2, 3, 64, 96)), dense(picture(2, 3, 64, 96)))
+
+
+@torch.no_grad()
+def test_context_works_on_the_coarsest_feature_alone():
+    context = partial(PyramidPooling, out_channels=10, bins=[1, 2])
+    network = small(context=context).eval()
+    image = picture(2, 3, 16, 24)
+    stem, first, coarsest = network.encoder(network.normalize(image))
+    gathered = network.context(coarsest)
+    assert gathered.shape == (2, 10, 2, 3)
+    assert torch.equal(network(image), network.decoder([stem, first, gathered]))
+    plain = small().state_dict()
+    assert {name for name in network.state_dict() if not name.startswith("context.")} == set(plain)
+
+
+@torch.no_grad()
+def test_a_context_of_ones_own_may_keep_the_channels():
+    network = small(context=lambda in_channels: nn.Conv2d(in_channels, in_channels, 1)).eval()
+    assert network(picture(2, 3, 9, 15)).shape == (2, 3, 9, 15)
+
+
+@pytest.mark.parametrize("context", [PyramidPooling, AtrousPyramid])
+@pytest.mark.parametrize("size", SIZES)
+def test_a_network_with_context_trains_on_one_image_of_any_size(context, size):
+    network = small(context=partial(context, out_channels=6), auxiliary=True).train()
+    for norm in (layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)):
+        norm.eval()  # outside of the pooled branches, one pixel at stride 8 is too little for it
+    network(picture(1, 3, *size))[0].square().sum().backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
+    assert network.context.branches[-1].project[0].weight.grad is not None
+
+
+def test_dropout_is_in_training_alone_and_comes_from_torchs_random_numbers():
+    image = picture(2, 3, 16, 16)
+    network = small(dropout=0.5, auxiliary=True)
+    torch.manual_seed(1)
+    first = network(image)
+    torch.manual_seed(1)
+    again, other = network(image), network(image)
+    for head in (0, 1):
+        assert torch.equal(first[head], again[head])
+        assert not torch.equal(first[head], other[head])
+    plain = small(auxiliary=True)
+    plain.load_state_dict(network.state_dict())
+    assert torch.equal(network.eval()(image), plain.eval()(image))
 
 
 class Patches(nn.Module):

@@ -1,4 +1,4 @@
-"""ResNet-50, -101 and -152 against torchvision's, with the same weights."""
+"""ResNet-18 to -152 against torchvision's, with the same weights."""
 
 from collections import OrderedDict
 
@@ -60,7 +60,10 @@ def assert_equal_features(ours: Encoder, theirs: nn.Module, x: Tensor) -> None:
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4 * b.abs().max().item())
 
 
-@pytest.mark.parametrize(("layers", "size"), [(50, (64, 64)), (50, (33, 47)), (101, (32, 32)), (152, (32, 32))])
+@pytest.mark.parametrize(
+    ("layers", "size"),
+    [(18, (64, 64)), (34, (33, 47)), (50, (64, 64)), (50, (33, 47)), (101, (32, 32)), (152, (32, 32))],
+)
 @torch.no_grad()
 def test_features_equal_torchvisions(layers, size):
     theirs = torchvision_resnet(layers).eval()
@@ -68,10 +71,11 @@ def test_features_equal_torchvisions(layers, size):
     assert_equal_features(ours, theirs, torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0)))
 
 
+@pytest.mark.parametrize("layers", [18, 50])
 @torch.no_grad()
-def test_features_and_running_statistics_equal_torchvisions_in_training():
-    theirs = torchvision_resnet(50, double=True).train()
-    ours = loaded(50, theirs)
+def test_features_and_running_statistics_equal_torchvisions_in_training(layers):
+    theirs = torchvision_resnet(layers, double=True).train()
+    ours = loaded(layers, theirs)
     ours.load_state_dict({name: tensor.clone() for name, tensor in ours.state_dict().items()}, assign=True)  # own them
     x = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     assert_equal_features(ours.train(), theirs, x)
@@ -81,15 +85,24 @@ def test_features_and_running_statistics_equal_torchvisions_in_training():
     assert state["stem.1.num_batches_tracked"] == 8
 
 
+@pytest.mark.parametrize(
+    ("replaced", "settings", "strides"),
+    [
+        ([False, True, True], {"strides": (1, 2, 1, 1), "dilations": (1, 1, 2, 4)}, [2, 4, 8, 8, 8]),
+        ([False, True, True], {"output_stride": 8}, [2, 4, 8, 8, 8]),
+        ([False, False, True], {"output_stride": 16}, [2, 4, 8, 16, 16]),
+        ([True, True, True], {"output_stride": 4}, [2, 4, 4, 4, 4]),
+    ],
+)
 @torch.no_grad()
-def test_dilation_instead_of_stride_equals_torchvisions():
-    theirs = torchvision_resnet(50, replace_stride_with_dilation=[False, True, True]).eval()
-    ours = loaded(50, theirs, strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4)).eval()
-    assert ours.strides == [2, 4, 8, 8, 8]
+def test_dilation_instead_of_stride_equals_torchvisions(replaced, settings, strides):
+    theirs = torchvision_resnet(50, replace_stride_with_dilation=replaced).eval()
+    ours = loaded(50, theirs, **settings).eval()
+    assert ours.strides == strides
     assert_equal_features(ours, theirs, torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)))
 
 
-@pytest.mark.parametrize("layers", [50, 101, 152])
+@pytest.mark.parametrize("layers", [18, 34, 50, 101, 152])
 def test_keys_and_shapes_match_torchvisions_exactly(layers):
     with torch.device("meta"):
         theirs, ours = torchvision.models.get_model(f"resnet{layers}", weights=None), resnet(layers=layers)
@@ -98,14 +111,15 @@ def test_keys_and_shapes_match_torchvisions_exactly(layers):
     assert {k: v.shape for k, v in renamed.items()} == {k: v.shape for k, v in ours.state_dict().items()}
 
 
-@pytest.mark.parametrize("layers", [50, 101, 152])
+@pytest.mark.parametrize("layers", [18, 34, 50, 101, 152])
 def test_parameters_are_as_many_as_torchvision_publishes(layers):
     with torch.device("meta"):
         encoder = resnet(layers=layers)
-    classifier = 2048 * 1000 + 1000
-    published = get_model_weights(f"resnet{layers}").IMAGENET1K_V2.meta["num_params"]
+    classifier = encoder.channels[-1] * 1000 + 1000
+    published = get_model_weights(f"resnet{layers}").IMAGENET1K_V1.meta["num_params"]
     assert sum(p.numel() for p in encoder.parameters()) + classifier == published
-    assert (encoder.channels, encoder.strides) == ([64, 256, 512, 1024, 2048], [2, 4, 8, 16, 32])
+    channels = [64, 128, 256, 512] if layers < 50 else [256, 512, 1024, 2048]
+    assert (encoder.channels, encoder.strides) == ([64, *channels], [2, 4, 8, 16, 32])
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +166,11 @@ def test_dilated_networks_take_the_same_weights(downloads):
     ("settings", "message"),
     [
         ({"layers": 50, "weights": "IMAGENET22K"}, r"^weights=IMAGENET22K: torchvision has IMAGENET1K_V1.*resnet50$"),
-        ({"layers": 34}, r"^layers=34: torchvision's bottleneck ResNets have 50, 101, 152$"),
+        (
+            {"layers": 18, "weights": "IMAGENET1K_V2"},
+            r"^weights=IMAGENET1K_V2: torchvision has IMAGENET1K_V1.*resnet18$",
+        ),
+        ({"layers": 36}, r"^layers=36: torchvision's ResNets have 18, 34, 50, 101, 152$"),
         ({"layers": 50, "weights": "IMAGENET1K_V2", "in_channels": 4}, r"^weights=IMAGENET1K_V2 are for RGB.*$"),
     ],
 )
@@ -167,6 +185,19 @@ def test_without_weights_there_is_no_normalisation_and_no_download(downloads):
         encoder = resnet(layers=50, in_channels=4)
     assert (encoder.mean, encoder.std, downloads) == (None, None, [])
     assert encoder.stem[0].in_channels == 4
+
+
+@torch.no_grad()
+def test_a_dilated_basic_block_sees_what_a_strided_one_sees():
+    """torchvision cannot dilate ResNet-18."""
+    theirs = torchvision_resnet(18).eval()
+    strided, dilated = loaded(18, theirs).eval(), loaded(18, theirs, output_stride=16).eval()
+    x = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    assert dilated(x)[-1].shape[-2:] == (4, 4)
+    first_conv = strided.stages[3][0].residual[0], dilated.stages[3][0].residual[0]
+    feature = strided(x)[-2]
+    torch.testing.assert_close(first_conv[0](feature), first_conv[1](feature)[..., ::2, ::2])
+    assert dilated.stages[3][1].residual[1].dilation == (2, 2)
 
 
 def test_zero_init_reaches_the_last_batch_norm_of_every_bottleneck():

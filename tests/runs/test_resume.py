@@ -45,6 +45,15 @@ OLD = {**STORED, "augment": {"_target_": "x", "flip": 0.5}}
 NEW = {**composed(min_steps=500), "augment": {**OLD["augment"], "flip_pairs": None}}
 
 
+def test_an_older_network_stays_as_it_was_where_its_choice_is_typed_again():
+    older = {**STORED, "model": {"_target_": "x", "skips": 4, "encoder": {"_target_": "y"}}}
+    added = {"context": None, "join": "add", "grouped": True, "dropout": 0.0}
+    newer = {**older, "model": {**older["model"], **added, "encoder": {"_target_": "y", "output_stride": None}}}
+    assert resume.settled(older, newer, ["model=x"], allow_changes=False) == older
+    with pytest.raises(ValueError, match=r"model.grouped=True would change the result"):
+        resume.settled(older, newer, ["model.grouped=true"], allow_changes=False)
+
+
 @pytest.mark.parametrize("word", ["augment=default", "experiment=long", "train.epochs=5"])
 def test_an_older_run_goes_on_without_what_its_version_did_not_have(word: str):
     assert resume.settled(OLD, NEW, [word], allow_changes=False) == OLD
