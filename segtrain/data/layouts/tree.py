@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from unicodedata import normalize
 
@@ -40,7 +41,7 @@ class Tree:
             raise FileNotFoundError(f"data.root={root}: {no_folder(root)}")
         self.root, self.outside, self.arrays = root, outside, arrays
         self.order: Order = order
-        self.paths: dict[str, Path] = {}
+        self.paths: dict[str, Path] = {}  # of files whose names are stored otherwise
         self.folders = [""]
         for path in self.pictures:
             if UNPRINTABLE.search(path):
@@ -67,14 +68,22 @@ class Tree:
 
     def let_go(self) -> None:
         """Take up no memory for files any more; if they are asked for again, they are listed again."""
-        for name in ("files", "known", "pictures", "role_arrays"):
+        for name in ("files", "known", "by_suffix", "pictures", "by_folder", "role_arrays"):
             self.__dict__.pop(name, None)
         self.paths = {}
 
     @cached_property
+    def by_suffix(self) -> dict[str, list[str]]:
+        """What stands behind the last dot of a path, in small letters and with the dot -> the files."""
+        files: dict[str, list[str]] = defaultdict(list)
+        for path in self.files:
+            files["." + path.rpartition(".")[2].lower()].append(path)
+        return files
+
+    @cached_property
     def pictures(self) -> list[str]:
         """The files that are images or masks, by their suffix."""
-        pictures = [path for path in self.files if posixpath.splitext(path)[1].lower() in SUFFIXES]
+        pictures = sorted(chain.from_iterable(self.by_suffix.get(suffix, ()) for suffix in SUFFIXES))
         if not self.arrays:
             return pictures
         names = {posixpath.splitext(path)[0] for path in pictures}
@@ -82,9 +91,18 @@ class Tree:
         return sorted([*pictures, *arrays])
 
     @cached_property
+    def by_folder(self) -> dict[str, list[str]]:
+        """Folder -> the pictures in it, for folders with pictures."""
+        pictures: dict[str, list[str]] = defaultdict(list)
+        for path in self.pictures:
+            pictures[path.rpartition("/")[0]].append(path)
+        return pictures
+
+    @cached_property
     def role_arrays(self) -> list[str]:
         """NumPy's files that are images or masks by their folder or their name; others may be anything."""
-        return [path for path in self.files if path.lower().endswith(tuple(ARRAYS)) and has_role(path)]
+        arrays = sorted(chain.from_iterable(self.by_suffix.get(suffix, ()) for suffix in ARRAYS))
+        return list(filter(has_role, arrays))
 
     def below(self, folder: str) -> list[str]:
         """The pictures in a folder and in those below it."""
@@ -131,13 +149,23 @@ class Tree:
 
     def with_suffix(self, suffix: str) -> list[str]:
         """The files whose path ends like this, in any case."""
-        return [path for path in self.files if path.lower().endswith(suffix.lower())]
+        files = self.by_suffix.get("." + suffix.rpartition(".")[2].lower(), ())
+        return [path for path in files if path.lower().endswith(suffix.lower())]
 
     def path(self, below: str) -> Path:
-        """A path below the root as an object, which is made once, since that takes longer than pairing."""
-        if below not in self.paths:
-            self.paths[below] = self.root / below
-        return self.paths[below]
+        """A path below the root as an object."""
+        return self.paths.get(below) or self.root / below
+
+    def text(self, below: str) -> str:
+        """`str(path(below))`, in a tenth of the time for the files in this tree."""
+        if below in self.paths or below not in self.known:
+            return str(self.path(below))
+        return self._start + below.replace("/", os.sep)
+
+    @cached_property
+    def _start(self) -> str:
+        """What the texts of all paths begin with: the root and a separator, or nothing for the current folder."""
+        return str(self.root / "x").removesuffix("x")
 
     def as_stored(self, path: str, name: str) -> str:
         """A name made of parts of a path, in the form of Unicode in which the file is stored: runs know it by that."""
