@@ -50,7 +50,7 @@ LAYOUTS: dict[str, Callable[[Tree], list[Reading]]] = {
     "labelme": labelme,
 }
 BY_FOLDERS = ("home", "by_split", "split_names", "flat", "repeated")  # where each mask is a file of its own
-FURTHER = ("class_masks", "flat", "repeated", "objects", "beside")  # not tried where those pair all that there is
+FURTHER = ("class_masks", "flat", "repeated", "objects", "beside")  # not tried where one of those pairs all pictures
 DRAWN = ("yolo", "labelme")  # which are tried where no masks that lie there belong to half of the images
 
 
@@ -147,7 +147,7 @@ def all_readings(tree: Tree, wanted: str | None = None) -> list[Reading]:
         most = max((len(reading.pairs) for reading in readings.values()), default=0)
         if name in NAMED and 2 * most == len(tree.pictures):
             continue  # folders tell all
-        if name in FURTHER and any(tells_all(reading, tree) for reading in readings.values()):
+        if name in FURTHER and name != kind and any(tells_all(reading, tree) for reading in readings.values()):
             continue
         if name in DRAWN and 4 * most >= len(tree.pictures) and name != kind:
             continue
@@ -160,8 +160,15 @@ def all_readings(tree: Tree, wanted: str | None = None) -> list[Reading]:
 
 
 def tells_all(reading: Reading, tree: Tree) -> bool:
-    """Whether folders alone make all pictures into pairs."""
-    return reading.kind in BY_FOLDERS and 2 * len(reading.pairs) == len(tree.pictures)
+    """Whether folders alone make all pictures into pairs, and none lies in the folders of two splits."""
+    if reading.kind not in BY_FOLDERS or 2 * len(reading.pairs) < len(tree.pictures):
+        return False
+    return all(len(set(map(split_in, tree.parts_of_folder(folder))) - {""}) < 2 for folder in tree.by_folder)
+
+
+def split_in(folder: str) -> str:
+    """The split that the name of a folder says."""
+    return split_named(folder) or parse_name(folder).split
 
 
 def whole_or_none(tree: Tree, layout: Callable[[Tree], list[Reading]]) -> list[Reading]:

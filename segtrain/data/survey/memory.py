@@ -14,6 +14,7 @@ from typing import Any
 
 from ..files.by_class import ClassMask
 from ..files.images import Header
+from ..files.packed import Joined, PackedPairs, texts_of
 from ..files.pair import Pair
 from .facts import ImageFacts, MaskFacts
 
@@ -92,7 +93,7 @@ class Memory:
         """The header of each image whose mask was found to have its size, if neither file has changed."""
         known: dict[str | None, Header | None] = {None: None}  # many images have the same one
         headers: list[Header | None] = []
-        for content in self._recall("headers", map(both_files_of, pairs)):
+        for content in self._recall("headers", both_files(pairs)):
             if content not in known:
                 known[content] = header_in(content)
             headers.append(known[content])
@@ -106,7 +107,7 @@ class Memory:
 
     def _recall(self, table: str, files: Iterable[Named], what: str = "content") -> Iterator[str | None]:
         """What is kept under each name, unless the file, or a file of the pair, has changed. The rows are sought one by
-        one: all together would take up more memory, and hardly less time."""
+        one: all together would take up memory, and hardly less time."""
         command = f"SELECT size, time, {what} FROM {table} WHERE name = ?"
         for name, places in files:
             content = None
@@ -155,9 +156,21 @@ def header_in(content: str | None) -> Header | None:
     return None
 
 
-def absolute(path: Path) -> str:
+def absolute(path: Path | str) -> str:
     text = str(path)
     return text if os.path.isabs(text) else os.path.join(os.getcwd(), text)
+
+
+def both_files(pairs: Sequence[Pair]) -> Iterator[Named]:
+    """`both_files_of` each pair. No paths are made of packed pairs."""
+    if isinstance(pairs, Joined):
+        yield from chain.from_iterable(map(both_files, pairs.parts))
+    elif isinstance(pairs, PackedPairs):
+        for image, mask in texts_of(pairs):
+            files = [absolute(image), absolute(mask)]
+            yield f"image {files[0]} mask {files[1]} {mask}", files
+    else:
+        yield from map(both_files_of, pairs)
 
 
 def both_files_of(pair: Pair) -> Named:
