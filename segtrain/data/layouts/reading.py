@@ -16,7 +16,7 @@ from ..files.packed import Joined, PackedPairs, packed, texts_of
 from ..files.pair import Pair
 from ..files.united import UnitedMask
 from .pairing import Match, Pairs, Placed, bare, images_of
-from .tree import Tree
+from .tree import Tree, as_stored, texts
 from .words import SPLITS, parse_name, split_among, split_named, tokens
 
 T = TypeVar("T")
@@ -138,7 +138,7 @@ def named_pairs(tree: Tree, pairs: Pairs) -> dict[str, Sequence[Pair]]:
     images = images_of(pairs)
     splits: dict[str, list[tuple[str, str, str]]] = defaultdict(list)  # name, image and mask
     for name, (image, mask) in zip(unique_names(images), pairs, strict=True):
-        splits[image.split].append((tree.as_stored(image.path, name), image.path, mask.path))
+        splits[image.split].append((as_stored(tree, image.path, name), image.path, mask.path))
     return {split: pairs_at(tree, splits[split]) for split in sorted(splits, key=ORDER.index)}
 
 
@@ -148,7 +148,7 @@ def pairs_at(tree: Tree, rows: list[tuple[str, str, str]]) -> Sequence[Pair]:
     rows.sort(key=itemgetter(0))
     if all(mask in tree.known for *_, mask in rows):
         names, images, masks = zip(*rows, strict=True)
-        return PackedPairs(names, map(tree.text, images), map(tree.text, masks))
+        return PackedPairs(names, texts(tree, images), texts(tree, masks))
     return [Pair(name, tree.path(image), mask_at(tree, mask)) for name, image, mask in rows]
 
 
@@ -156,7 +156,7 @@ def with_names(tree: Tree, images: Sequence[Placed], masks: Iterable[Mask]) -> l
     """Pairs of images and their masks, under names that tell them apart."""
     pairs: list[Pair] = []
     for name, image, mask in zip(unique_names(images), images, masks, strict=True):
-        pairs.append(Pair(tree.as_stored(image.path, name), tree.path(image.path), mask))
+        pairs.append(Pair(as_stored(tree, image.path, name), tree.path(image.path), mask))
     return pairs
 
 

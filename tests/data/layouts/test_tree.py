@@ -8,7 +8,7 @@ from unicodedata import normalize
 import pytest
 
 from segtrain.data.layouts import tree as module
-from segtrain.data.layouts.tree import Tree, leads_up, no_folder, walk
+from segtrain.data.layouts.tree import Tree, leads_up, no_folder, texts, walk
 from segtrain.errors import UserError
 
 Grow = Callable[..., Tree]
@@ -53,10 +53,10 @@ def test_suffixes_are_found_in_any_case(grow: Grow):
 
 def test_a_path_is_told_as_a_text(grow: Grow, monkeypatch: pytest.MonkeyPatch):
     tree = grow("a/1.png", "a/o\u0308.png")
-    for below in ("a/1.png", "a/\u00f6.png", "a", "not/there.png", "/elsewhere/2.png"):
-        assert tree.text(below) == str(tree.path(below))
+    paths = ["a/1.png", "a/\u00f6.png", "a", "not/there.png", "/elsewhere/2.png"]
+    assert list(texts(tree, paths)) == [str(tree.path(path)) for path in paths]
     monkeypatch.chdir(tree.root)
-    assert Tree(Path()).text("a/1.png") == str(Path("a/1.png"))
+    assert list(texts(Tree(Path()), ["a/1.png"])) == [str(Path("a/1.png"))]
 
 
 def test_files_are_listed_by_their_ends_and_pictures_by_their_folder(grow: Grow):

@@ -322,6 +322,7 @@ def test_what_is_known_of_some_pairs_is_told(tmp_path: Path):
 
 def test_packed_pairs_are_remembered_under_the_same_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
+    Path("below").mkdir()
     pairs = [*pairs_in(tmp_path, 2), *pairs_in(Path("below"), 2)]
     names = list(map(both_files_of, pairs))
     assert list(both_files(pairs)) == names
