@@ -4,7 +4,7 @@ import os
 import posixpath
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -70,15 +70,12 @@ class Tree:
         """Take up no memory for files any more; if they are asked for again, they are listed again."""
         for name in ("files", "known", "by_suffix", "pictures", "by_folder", "role_arrays"):
             self.__dict__.pop(name, None)
-        self.paths = {}
+        self.paths.clear()
 
     @cached_property
     def by_suffix(self) -> dict[str, list[str]]:
         """What stands behind the last dot of a path, in small letters and with the dot -> the files."""
-        files: dict[str, list[str]] = defaultdict(list)
-        for path in self.files:
-            files["." + path.rpartition(".")[2].lower()].append(path)
-        return files
+        return grouped(self.files, lambda path: "." + path.rpartition(".")[2].lower())
 
     @cached_property
     def pictures(self) -> list[str]:
@@ -93,16 +90,13 @@ class Tree:
     @cached_property
     def by_folder(self) -> dict[str, list[str]]:
         """Folder -> the pictures in it, for folders with pictures."""
-        pictures: dict[str, list[str]] = defaultdict(list)
-        for path in self.pictures:
-            pictures[path.rpartition("/")[0]].append(path)
-        return pictures
+        return grouped(self.pictures, lambda path: path.rpartition("/")[0])
 
     @cached_property
     def role_arrays(self) -> list[str]:
         """NumPy's files that are images or masks by their folder or their name; others may be anything."""
-        arrays = sorted(chain.from_iterable(self.by_suffix.get(suffix, ()) for suffix in ARRAYS))
-        return list(filter(has_role, arrays))
+        arrays = chain.from_iterable(self.by_suffix.get(suffix, ()) for suffix in ARRAYS)
+        return sorted(filter(has_role, arrays))
 
     def below(self, folder: str) -> list[str]:
         """The pictures in a folder and in those below it."""
@@ -172,9 +166,16 @@ class Tree:
             path = Path(os.path.abspath(self.path(base) / stored))
             if path.is_file():
                 return path.as_posix()
-        is_absolute = entry.startswith("/") or entry[1:3] == ":/"
-        known = (end for end in ends(entry) if end in self.known and (is_absolute or "/" in end))
-        return next(known, None)  # a mere name would be that of any folder
+        is_absolute = entry.startswith("/") or entry[1:3] == ":/"  # of others, a mere name would be that of any folder
+        return next((end for end in ends(entry) if end in self.known and (is_absolute or "/" in end)), None)
+
+
+def grouped(paths: Iterable[str], key: Callable[[str], str]) -> dict[str, list[str]]:
+    """Key -> the paths that have it."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for path in paths:
+        groups[key(path)].append(path)
+    return groups
 
 
 def texts(tree: Tree, paths: Iterable[str]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from unicodedata import normalize
 import pytest
 
 from segtrain.data.layouts import tree as module
-from segtrain.data.layouts.tree import Tree, leads_up, no_folder, texts, walk
+from segtrain.data.layouts.tree import Tree, as_stored, leads_up, no_folder, texts, walk
 from segtrain.errors import UserError
 
 Grow = Callable[..., Tree]
@@ -184,7 +184,7 @@ def test_names_are_composed_and_lead_to_the_files_as_they_are_stored(grow: Grow,
     assert tree.path(name) == tree.root / stored
     assert tree.path(name).exists()
     assert tree.path(GREEN["NFC"]).is_dir()
-    assert tree.as_stored(name, GREEN["NFC"]) == GREEN[form]
+    assert as_stored(tree, name, GREEN["NFC"]) == GREEN[form]
     assert all(tree.find(f"{GREEN[f]}/{GREEN[f]}.png") == name for f in GREEN)
     assert all(tree.find(f"{GREEN[f]}.png", GREEN["NFC"]) == name for f in GREEN)
     assert all(tree.find_folder(GREEN[f]) == GREEN["NFC"] for f in GREEN)
