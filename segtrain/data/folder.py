@@ -2,9 +2,8 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
-from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -17,11 +16,11 @@ from ..text import Pattern
 from . import public
 from .batches.augment import Augment
 from .batches.module import DataModule
-from .batches.packed import packed
 from .batches.source import FolderSource, agree
 from .classes import SETTINGS, ClassTable
 from .files.by_class import ClassMask
 from .files.images import MAX_PIXELS, Header
+from .files.packed import Joined, texts_of
 from .files.pair import Pair
 from .files.polygons import Order
 from .findings import Finding, unusable
@@ -98,7 +97,7 @@ class FolderData(DataModule):
         self.wanted_channels, self.cache = channels, cache
         self.folder = open_root(Path(root), layout, origin, outside=outside, order=order)
         self.skipped: list[Finding] = []
-        self._headers: dict[int, Header | Problem] = {}
+        self._headers: dict[str, Header | Problem] = {}  # by image and mask
         table = class_table(self.folder, classes)
         super().__init__(table, crop=crop, batch_size=batch_size, workers=workers, augment=augment, seed=seed)
 
@@ -121,23 +120,17 @@ class FolderData(DataModule):
         self._headers.clear()
         refuse_overlap(splits)
         agree(sources.values(), self.wanted_channels)
-        self.let_go(sources)
+        self.let_go()
         if self.cache == "ram":
             for split in {"train", "val"} & sources.keys():
                 sources[split].keep()
         return sources
 
-    def let_go(self, sources: Mapping[str, FolderSource]) -> None:
+    def let_go(self) -> None:
         """Keep of a large folder what a training needs, in little memory."""
-        reading = self.folder.reading
         if len(self.folder.tree.files) <= MANY:
             return
-        is_written = made_of(reading.splits) is None and self.fold is None
-        splits: dict[str, Any] = {}
-        for split, pairs in reading.splits.items():
-            is_whole = is_written and split in sources and len(sources[split]) == len(pairs)
-            splits[split] = sources[split].pairs if is_whole else packed(pairs)
-        self.folder = self.folder._replace(reading=reading._replace(splits=splits), readings=[])
+        self.folder = self.folder._replace(readings=[])
         self.folder.tree.let_go()
         give_back_memory()
 
@@ -152,14 +145,15 @@ class FolderData(DataModule):
         self, pairs: Sequence[Pair], advance: Callable[[int], None] = lambda pairs: None
     ) -> list[Header | Problem]:
         """The header of each image, or why it does not do; none is read again before the splits are open."""
-        new = [pair for pair in pairs if id(pair) not in self._headers]
-        advance(len(pairs) - len(new))
-        if new:
+        names = [f"{image} {mask}" for image, mask in texts_of(pairs)]
+        if self._headers.keys() >= set(names):
+            advance(len(pairs))
+        else:
             results = read_headers(
-                new, max_pixels=self.max_pixels, workers=readers(), cache=remembered(), advance=advance
+                pairs, max_pixels=self.max_pixels, workers=readers(), cache=remembered(), advance=advance
             )
-            self._headers.update(zip(map(id, new), results, strict=True))
-        return [self._headers[id(pair)] for pair in pairs]
+            self._headers.update(zip(names, results, strict=True))
+        return [self._headers[name] for name in names]
 
     def headers(self, pairs: Sequence[Pair]) -> list[Header]:
         """Raises the error of the first pair that does not do."""
@@ -178,7 +172,7 @@ def surveyed(pairs: Sequence[Pair], max_pixels: int) -> Survey:
 
 def split_up(
     reading: Reading, group: Wish, facts: Callable[[], Survey], fold: Fold | None = None
-) -> tuple[dict[str, list[Pair]], str]:
+) -> tuple[dict[str, Sequence[Pair]], str]:
     """Train, val and test, for `check` and `train` alike, and a sentence on how they were made, if the data lack some,
     or for a fold.
 
@@ -205,11 +199,11 @@ def split_up(
     return splits, how
 
 
-def divided(reading: Reading, fold: Fold | None) -> list[Pair]:
+def divided(reading: Reading, fold: Fold | None) -> Sequence[Pair]:
     """The pairs that are shared out to splits; none where the data say all of them."""
     whole = made_of(reading.splits)
     parts = {whole, "train", "val"} if fold else {whole}
-    return list(chain.from_iterable(pairs for split, pairs in reading.splits.items() if split in parts))
+    return Joined(pairs for split, pairs in reading.splits.items() if split in parts)
 
 
 def looks_decide(reading: Reading, group: Wish, fold: Fold | None = None) -> bool:
@@ -280,9 +274,9 @@ def open_root(
         raise FileNotFoundError(public.absent_text(origin, root)) from None
 
 
-def without(splits: Mapping[str, Sequence[Pair]], bad: set[str]) -> dict[str, list[Pair]]:
+def without(splits: Mapping[str, Sequence[Pair]], bad: set[str]) -> dict[str, Sequence[Pair]]:
     """The pairs of which neither image nor mask is named in `bad`."""
-    good: dict[str, list[Pair]] = {}
+    good: dict[str, Sequence[Pair]] = {}
     for split, pairs in splits.items():
         good[split] = [pair for pair in pairs if str(pair.image) not in bad and pair.mask.name not in bad]
     return good
@@ -290,7 +284,7 @@ def without(splits: Mapping[str, Sequence[Pair]], bad: set[str]) -> dict[str, li
 
 def refuse_empty(reading: Reading) -> None:
     """Raises UserError for a folder of a split without files, beside one with images."""
-    for folder in sorted(map(Path, {os.path.dirname(pair.image) for pair in reading.pairs})):
+    for folder in sorted(map(Path, {os.path.dirname(image) for image, _ in texts_of(reading.pairs)})):
         if not split_named(folder.name):
             continue
         for beside in sorted(folder.parent.iterdir()):
@@ -347,7 +341,7 @@ def group_pattern(group: str | None) -> Wish:
 
 def refuse_overlap(splits: Mapping[str, Sequence[Pair]]) -> None:
     """Raises UserError for one file in two splits, be it by a link: what was trained on would score the network."""
-    if len(splits) < 2 or not any_twice(chain.from_iterable(splits.values())):
+    if len(splits) < 2 or not any_twice(Joined(splits.values())):
         return
     owners: dict[tuple[int, int], tuple[str, Path]] = {}
     for split, pairs in splits.items():
@@ -376,9 +370,9 @@ def counted_before(source: FolderSource, table: ClassTable) -> Tensor | None:
     return torch.from_numpy(counts)
 
 
-def any_twice(pairs: Iterable[Pair]) -> bool:
+def any_twice(pairs: Sequence[Pair]) -> bool:
     """Whether two of the images may be one file; this takes up little memory."""
-    numbers = np.fromiter((os.stat(pair.image).st_ino for pair in pairs), np.uint64)
+    numbers = np.fromiter((os.stat(image).st_ino for image, _ in texts_of(pairs)), np.uint64)
     return len(np.unique(numbers)) < len(numbers)
 
 

@@ -13,7 +13,7 @@ from ..data.findings import Finding, find
 from ..data.folder import Wish, class_table, looks_decide, split_up, unpaired
 from ..data.layouts.choice import OpenFolder
 from ..data.layouts.folds import Fold
-from ..data.layouts.reading import Reading
+from ..data.layouts.reading import Reading, unpacked
 from ..data.layouts.tree import description_in
 from ..data.proposal.class_files import read_class_file
 from ..data.proposal.levels import Histogram
@@ -44,7 +44,7 @@ class Inspection(NamedTuple):
     """All that is known of a folder."""
 
     folder: OpenFolder
-    splits: dict[str, list[Pair]]  # those that a training takes; where the folder has none, the proposed ones
+    splits: dict[str, Sequence[Pair]]  # those that a training takes; where the folder has none, the proposed ones
     survey: Survey
     described: Described
     table: ClassTable | None
@@ -68,7 +68,8 @@ def inspect(
     A class table in the settings, `classes`, decides; what `group` matches in a name decides on its split, or on the
     `fold` in which it is val.
     """
-    reading = folder.reading
+    reading = unpacked(folder.reading)  # since all pairs are gone through often
+    folder = folder._replace(reading=reading)
     facts = surveyed(reading.pairs, max_pixels)
     described = describe(folder, classes, facts)
     if not described.settled and are_exchanged(reading.pairs, facts, max_pixels):
@@ -179,7 +180,7 @@ def fits(path: Path, masks: Sequence[MaskFacts]) -> bool:
     return 2 * len(listed) >= len(readable)
 
 
-def proposed(reading: Reading, group: Wish, facts: Survey, fold: Fold | None) -> tuple[dict[str, list[Pair]], str]:
+def proposed(reading: Reading, group: Wish, facts: Survey, fold: Fold | None) -> tuple[dict[str, Sequence[Pair]], str]:
     """The splits that a training makes, with a sentence on how; of a test alone, on which none can train, those that
     `check` writes."""
     if reading.splits.keys() == {"test"}:

@@ -58,6 +58,6 @@ def examples(path: Path) -> list[str]:
 
 def made_for_others(path: Path, root: Path, masks: Iterable[Path]) -> list[str]:
     """The masks that a class table was made for, if these are there and none of them is among `masks`."""
-    known = set(masks)
     there = [name for name in examples(path) if (root / name).exists()]
+    known = set(masks) if there else set()
     return [] if any(root / name in known for name in there) else there

@@ -43,7 +43,7 @@ def rivals_of(folder: OpenFolder, layout: str | None) -> Rivals:
     if layout is not None:
         others = [reading for reading in others if reading.kind == layout and taken.layout != layout]
     same, different = rivals(taken, others)
-    return Rivals(same, [] if is_described(folder) else different)
+    return Rivals(same, [] if different and is_described(folder) else different)
 
 
 def is_described(folder: OpenFolder) -> bool:

@@ -91,13 +91,14 @@ def refuse_doubt(folder: OpenFolder, typed: Mapping[str, Any], max_pixels: int) 
         say(f"the masks of {reading.layout} hold the same as those of {taken.layout}, which are taken")
     if typed.get("classes"):
         return
-    masks = [pair.mask.path for pair in taken.pairs]
     path = description_in(root, "classes.yaml")
+    masks = (pair.mask.path for pair in taken.pairs)
     others = made_for_others(path, root, masks) if path else []
     if others:
         command = f"{COMMAND} check {word('data.root', root)} {word('data.layout', taken.layout)} write=true"
+        mask = below(root, taken.pairs[0].mask.path)
         raise UserError(
-            f"{path} was proposed for other masks, such as {others[0]}, and these are such as {below(root, masks[0])}: "
+            f"{path} was proposed for other masks, such as {others[0]}, and these are such as {mask}: "
             f"{command} proposes one for them (if this one is right for them too, remove its line "
             f"'{MASKS.strip()} ...')"
         )
@@ -130,9 +131,10 @@ def header_errors(data: FolderData) -> list[Finding]:
     with counting_bar(transient=True) as bar:
         advance = partial(bar.advance, bar.add_task("reading headers", total=len(pairs)))
         headers = data.read_headers(pairs, advance)
-    for pair, header in zip(pairs, headers, strict=True):
+    for index, header in enumerate(headers):
         if isinstance(header, Exception):
-            errors.append(Finding("error", "header", str(pair.image), str(header).removeprefix(f"{pair.image}: ")))
+            image = pairs[index].image
+            errors.append(Finding("error", "header", str(image), str(header).removeprefix(f"{image}: ")))
     return errors
 
 

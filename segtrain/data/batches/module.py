@@ -112,8 +112,10 @@ class DataModule(LightningDataModule):
     def fingerprint(self) -> str:
         """A hash of names, sizes and class table, by which a run can tell whether it goes on with the same data."""
         images = {split: list(zip(s.names, s.sizes, strict=True)) for split, s in self.splits.items()}
-        text = json.dumps([images, self.classes.spec], default=str, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        digest = hashlib.sha256()
+        for piece in json.JSONEncoder(default=str, sort_keys=True).iterencode([images, self.classes.spec]):
+            digest.update(piece.encode())
+        return digest.hexdigest()
 
     def train_dataloader(self) -> Loader:
         """Endless: the learner counts the steps."""

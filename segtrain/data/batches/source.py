@@ -12,10 +12,10 @@ from torch import Tensor
 from ...errors import UserError
 from ..classes import ClassTable
 from ..files.images import FLOAT, MAX_PIXELS, Header, Picture, read_picture
+from ..files.packed import PackedPairs, Repeated, Texts, packed
 from ..files.pair import Pair, checked_header
 from ..files.pictures import Kind, stores
 from .cache import Cache
-from .packed import Pairs, Repeated, Texts, packed
 
 MAX_CHANNELS = 1024
 
@@ -75,7 +75,7 @@ class FolderSource:
         headers: Sequence[Header] | None = None,
     ) -> None:
         self.pairs, self.classes, self.max_pixels = packed(pairs), classes, max_pixels
-        self.names = self.pairs.names if isinstance(self.pairs, Pairs) else Texts(pair.name for pair in pairs)
+        self.names = self.pairs.names if isinstance(self.pairs, PackedPairs) else Texts(pair.name for pair in pairs)
         self.headers = Repeated(headers or [checked_header(pair, max_pixels) for pair in pairs])
         self.sizes = Repeated((header.height, header.width) for header in self.headers)
         self.cache: Cache | None = None

@@ -49,6 +49,8 @@ LAYOUTS: dict[str, Callable[[Tree], list[Reading]]] = {
     "yolo": yolo,
     "labelme": labelme,
 }
+BY_FOLDERS = ("home", "by_split", "split_names", "flat", "repeated")  # where each mask is a file of its own
+FURTHER = ("class_masks", "flat", "repeated", "objects", "beside")  # not tried where one of those pairs all pictures
 DRAWN = ("yolo", "labelme")  # which are tried where no masks that lie there belong to half of the images
 
 
@@ -70,6 +72,8 @@ class OpenFolder(NamedTuple):
 
     def not_used(self) -> list[str]:
         """The pictures of which the reading says nothing, as paths below the root."""
+        if tells_all(self.reading, self.tree):
+            return []
         named: set[Path] = {*self.reading.images, *self.reading.masks, *self.reading.unlabelled, *self.reading.strays}
         for pair in (*self.reading.pairs, *self.reading.unlisted):
             named |= {pair.image, pair.mask.path, *files_of(pair.mask)}
@@ -143,6 +147,8 @@ def all_readings(tree: Tree, wanted: str | None = None) -> list[Reading]:
         most = max((len(reading.pairs) for reading in readings.values()), default=0)
         if name in NAMED and 2 * most == len(tree.pictures):
             continue  # folders tell all
+        if name in FURTHER and name != kind and any(tells_all(reading, tree) for reading in readings.values()):
+            continue
         if name in DRAWN and 4 * most >= len(tree.pictures) and name != kind:
             continue
         given_up = name == "splits_csv" and kind not in ("", name)
@@ -151,6 +157,18 @@ def all_readings(tree: Tree, wanted: str | None = None) -> list[Reading]:
             if reading.pairs and (key not in readings or tells_more(reading, readings[key])):
                 readings[key] = reading
     return list(readings.values())
+
+
+def tells_all(reading: Reading, tree: Tree) -> bool:
+    """Whether folders alone make all pictures into pairs, and none lies in the folders of two splits."""
+    if reading.kind not in BY_FOLDERS or 2 * len(reading.pairs) < len(tree.pictures):
+        return False
+    return all(len(set(map(split_in, tree.parts_of_folder(folder))) - {""}) < 2 for folder in tree.by_folder)
+
+
+def split_in(folder: str) -> str:
+    """The split that the name of a folder says."""
+    return split_named(folder) or parse_name(folder).split
 
 
 def whole_or_none(tree: Tree, layout: Callable[[Tree], list[Reading]]) -> list[Reading]:

@@ -108,7 +108,7 @@ def with_masks(
     reading: Reading, masks: Mapping[Path, ClassMask], classes: dict[str, Any] | None, content: Content = ""
 ) -> Reading:
     """A reading with the masks that its patterns stand for; a pattern that stands for none stays as it is."""
-    splits: dict[str, list[Pair]] = {}
+    splits: dict[str, Sequence[Pair]] = {}
     for split, pairs in reading.splits.items():
         splits[split] = [pair._replace(mask=masks.get(pair.mask.path, pair.mask)) for pair in pairs]
     return reading._replace(splits=splits, classes=classes, content=content)

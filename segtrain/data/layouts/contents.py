@@ -28,10 +28,11 @@ def rivals(taken: Reading, readings: Sequence[Reading]) -> tuple[list[Reading], 
     """
     same: list[Reading] = []
     different: list[Reading] = []
-    if taken.sure or taken.kind == "splits_csv" or not all_files(taken):
+    others = [reading for reading in readings if reading.layout != taken.layout]
+    if not others or taken.sure or taken.kind == "splits_csv" or not all_files(taken):
         return same, different
-    for other in readings:
-        if other.layout != taken.layout and is_rival(other, taken):
+    for other in others:
+        if is_rival(other, taken):
             (same if hold_the_same(taken, other) else different).append(other)
     return same, different
 

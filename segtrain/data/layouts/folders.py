@@ -197,15 +197,12 @@ def in_folders(tree: Tree, layout: str, divide: Callable[[Spot], Place | None]) 
     """The readings of a layout with folders for images and folders for masks, where `divide` has a place for them."""
     sides: dict[Role, list[Placed]] = {"image": [], "mask": []}
     apart: dict[Role, list[str]] = {"image": [], "mask": []}
-    places: dict[tuple[object, ...], Place | None] = {}  # of all pictures in a folder
     for spot in spots(tree):
-        where = spot[1:]
-        if where not in places:
-            places[where] = divide(spot)
-        if place := places[where]:
-            sides[spot.role].append(Placed(spot.path, *place, spot.folder))
+        pictures, place = tree.by_folder[spot.path], divide(spot)
+        if place:
+            sides[spot.role].extend(Placed(path, *place, spot.folder) for path in pictures)
         else:
-            apart[spot.role].append(spot.path)
+            apart[spot.role].extend(pictures)
     if not sides["image"] or not sides["mask"]:
         return []
     images, masks = (list(map(tree.path, apart[role])) for role in ("image", "mask"))

@@ -21,7 +21,8 @@ LETTER = re.compile(r"[^\W\d_]")
 
 
 class Spot(NamedTuple):
-    """A picture below a folder that is named after images or masks, with the folders above and below that one."""
+    """A folder with pictures, at or below one that is named after images or masks, with the folders above and below
+    that one."""
 
     path: str
     role: Role
@@ -172,10 +173,15 @@ def paired(images: Sequence[Placed], masks: Sequence[Placed], image_key: Key, ma
 
 def single(pictures: Iterable[Placed], key: Key) -> dict[Hashable, Placed]:
     """Key -> picture, for keys that only one picture has."""
-    groups: dict[Hashable, list[Placed]] = defaultdict(list)
+    owners: dict[Hashable, Placed] = {}
+    shared: set[Hashable] = set()
     for picture in pictures:
-        groups[key(picture)].append(picture)
-    return {name: group[0] for name, group in groups.items() if len(group) == 1}
+        name = key(picture)
+        if owners.setdefault(name, picture) is not picture:
+            shared.add(name)
+    for name in shared:
+        del owners[name]
+    return owners
 
 
 def distinct(pictures: Sequence[Placed]) -> Key:
@@ -205,24 +211,17 @@ def shared_affix(names: Sequence[str]) -> tuple[str, str]:
 
 @lru_cache(maxsize=2)
 def spots(tree: Tree) -> list[Spot]:
-    """The pictures below folders that are named after images or masks and stand side by side somewhere in the tree."""
+    """The folders with pictures, below those named after images or masks that stand side by side somewhere."""
     roles = names_beside(tree)
-    of_folder: dict[str, Spot | None] = {}
-    spots: list[Spot] = []
-    for path in tree.pictures:
-        folder = path.rpartition("/")[0]
-        if folder not in of_folder:
-            of_folder[folder] = spot_of_folder(tree.parts_of_folder(folder), roles)
-        if spot := of_folder[folder]:
-            spots.append(Spot(path, *spot[1:]))
-    return spots
+    found = (spot_of(folder, tree.parts_of_folder(folder), roles) for folder in tree.by_folder)
+    return list(filter(None, found))
 
 
-def spot_of_folder(parts: tuple[str, ...], roles: Mapping[str, Role]) -> Spot | None:
-    """The spot of a folder that these folders lead to; `None` if none of them is named after images or masks."""
+def spot_of(folder: str, parts: tuple[str, ...], roles: Mapping[str, Role]) -> Spot | None:
+    """The spot that a folder is, to which these parts lead; `None` if none of them is named after images or masks."""
     for i, part in enumerate(parts):
         if part in roles:
-            return Spot("/".join(parts), roles[part], part, parts[:i], parts[i + 1 :])
+            return Spot(folder, roles[part], part, parts[:i], parts[i + 1 :])
     return None
 
 

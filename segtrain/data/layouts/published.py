@@ -29,8 +29,8 @@ def voc_sbd(tree: Tree) -> list[Reading]:
     for rows in voc_rows(tree):
         reading = from_rows(tree, "voc_sbd", rows)._replace(sure=True, written=True)
         added = sbd_pairs(tree, masks, {stem_of(row.text) for row in rows})
-        reading.splits.setdefault("train", []).extend(added)
-        readings.append(reading)
+        train = [*reading.splits.get("train", ()), *added]
+        readings.append(reading._replace(splits={**reading.splits, "train": train}))
     return numbered(mostly_found(readings))
 
 

@@ -51,9 +51,9 @@ def drawn(reading: Reading) -> bool:
 
 def best_first(readings: Sequence[Reading]) -> list[Reading]:
     """The readings by rank; those that are as good as the first one, by what their masks hold; what is unclear last."""
+    if len(readings) < 2:  # whose rank takes a while to tell if its pairs are many
+        return list(readings)
     ordered = sorted(readings, key=lambda reading: (reading.content == "unclear", rank(reading)))
-    if len(ordered) < 2:
-        return ordered
     first = [reading for reading in ordered if as_good(reading, ordered[0])]
     others = [reading for reading in ordered if reading not in first]
     if len(first) > 1:
@@ -67,8 +67,8 @@ def equals(readings: Sequence[Reading]) -> list[Reading]:
     others = [reading for reading in readings if reading.content != "unclear"]
     if not others:
         return unclear
-    best = others[0]
-    equal = [reading for reading in others if as_good(reading, best) or as_good(best, reading)]
+    best, *others = others
+    equal = [best, *(reading for reading in others if as_good(reading, best) or as_good(best, reading))]
     if len(equal) > 1:
         least = muddle(best)
         equal = [reading for reading in equal if muddle(reading) == least]

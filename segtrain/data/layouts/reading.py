@@ -1,19 +1,22 @@
 """What a layout makes of a folder: pairs with names, by split, and what is left over."""
 
+import hashlib
 import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from ..files.masks import Mask, MaskFile
+from ..files.packed import Joined, PackedPairs, packed, texts_of
 from ..files.pair import Pair
 from ..files.united import UnitedMask
 from .pairing import Match, Pairs, Placed, bare, images_of
-from .tree import Tree
+from .tree import Tree, as_stored, texts
 from .words import SPLITS, parse_name, split_among, split_named, tokens
 
 T = TypeVar("T")
@@ -41,7 +44,7 @@ class Reading(NamedTuple):
     """
 
     layout: str
-    splits: dict[str, list[Pair]]
+    splits: dict[str, Sequence[Pair]]
     images: list[Path]
     masks: list[Path]
     classes: dict[str, Any] | None = None
@@ -60,16 +63,19 @@ class Reading(NamedTuple):
         return self.layout.partition(":")[0]
 
     @property
-    def pairs(self) -> list[Pair]:
-        return list(chain.from_iterable(self.splits.values()))
+    def pairs(self) -> Sequence[Pair]:
+        return Joined(self.splits.values())
 
     @property
-    def told(self) -> frozenset[tuple[str, Path, str]]:
-        """(split, image, mask) of each pair, by which two readings are the same."""
-        told: set[tuple[str, Path, str]] = set()
+    def told(self) -> str:
+        """A hash of split, image and mask of all pairs, by which two readings are the same."""
+        lines: set[str] = set()
         for split, pairs in self.splits.items():
-            told.update((split, pair.image, pair.mask.name) for pair in pairs)
-        return frozenset(told)
+            lines.update(f"{split}\n{image}\n{mask}\n" for image, mask in texts_of(pairs))
+        told = hashlib.blake2b()
+        for line in sorted(lines):
+            told.update(line.encode(errors="surrogateescape"))
+        return told.hexdigest()
 
 
 class Row(NamedTuple):
@@ -127,20 +133,30 @@ def paths_of(tree: Tree, pictures: Iterable[Placed]) -> list[Path]:
     return [tree.path(picture.path) for picture in pictures]
 
 
-def named_pairs(tree: Tree, pairs: Pairs) -> dict[str, list[Pair]]:
+def named_pairs(tree: Tree, pairs: Pairs) -> dict[str, Sequence[Pair]]:
     """Split -> pairs with names: the folders shared by image and mask and the image's own, if that tells all apart."""
-    splits: dict[str, list[Pair]] = defaultdict(list)
-    named = with_names(tree, images_of(pairs), [mask_at(tree, mask.path) for _, mask in pairs])
-    for (image, _), pair in zip(pairs, named, strict=True):
-        splits[image.split].append(pair)
-    return in_order(splits)
+    images = images_of(pairs)
+    splits: dict[str, list[tuple[str, str, str]]] = defaultdict(list)  # name, image and mask
+    for name, (image, mask) in zip(unique_names(images), pairs, strict=True):
+        splits[image.split].append((as_stored(tree, image.path, name), image.path, mask.path))
+    return {split: pairs_at(tree, splits[split]) for split in sorted(splits, key=ORDER.index)}
+
+
+def pairs_at(tree: Tree, rows: list[tuple[str, str, str]]) -> Sequence[Pair]:
+    """Pairs by their name, image and mask, in the order of their names; those with masks in files of their own are
+    packed at once, since a list of them would be most of the memory that opening a folder takes."""
+    rows.sort(key=itemgetter(0))
+    if all(mask in tree.known for *_, mask in rows):
+        names, images, masks = zip(*rows, strict=True)
+        return PackedPairs(names, texts(tree, images), texts(tree, masks))
+    return [Pair(name, tree.path(image), mask_at(tree, mask)) for name, image, mask in rows]
 
 
 def with_names(tree: Tree, images: Sequence[Placed], masks: Iterable[Mask]) -> list[Pair]:
     """Pairs of images and their masks, under names that tell them apart."""
     pairs: list[Pair] = []
     for name, image, mask in zip(unique_names(images), images, masks, strict=True):
-        pairs.append(Pair(tree.as_stored(image.path, name), tree.path(image.path), mask))
+        pairs.append(Pair(as_stored(tree, image.path, name), tree.path(image.path), mask))
     return pairs
 
 
@@ -170,16 +186,18 @@ def with_masks(reading: Reading, files: Collection[Path], stored: Reading) -> Re
     """The reading of a list with `files` as masks, which hold shapes: each becomes the mask that `stored`, made from
     these files, has for the image. Images that have nothing there are left over."""
     masks = {(pair.mask.path, pair.image): pair.mask for pair in stored.pairs}
-    splits: dict[str, list[Pair]] = {split: [] for split in reading.splits}
+    splits: dict[str, Sequence[Pair]] = {}
     lacking = []
     for split, pairs in reading.splits.items():
+        kept: list[Pair] = []
         for pair in pairs:
             if pair.mask.path not in files:
-                splits[split].append(pair)
+                kept.append(pair)
             elif mask := masks.get((pair.mask.path, pair.image)):
-                splits[split].append(pair._replace(mask=mask))
+                kept.append(pair._replace(mask=mask))
             else:
                 lacking.append(pair.image)
+        splits[split] = kept
     notes = [*reading.notes, *stored.notes]
     return reading._replace(splits=splits, images=reading.images + lacking, classes=stored.classes, notes=notes)
 
@@ -220,8 +238,12 @@ def beyond(pairs: Pairs, images: Sequence[Placed], masks: Sequence[Placed]) -> s
     return further
 
 
-def in_order(splits: Mapping[str, Iterable[Pair]]) -> dict[str, list[Pair]]:
-    return {split: sorted(splits[split], key=lambda pair: pair.name) for split in sorted(splits, key=ORDER.index)}
+def in_order(splits: Mapping[str, Iterable[Pair]]) -> dict[str, Sequence[Pair]]:
+    """The splits, and in each the pairs by their names."""
+    ordered: dict[str, Sequence[Pair]] = {}
+    for split in sorted(splits, key=ORDER.index):
+        ordered[split] = packed(sorted(splits[split], key=lambda pair: pair.name))
+    return ordered
 
 
 def unique_names(images: Sequence[Placed]) -> list[str]:
@@ -269,3 +291,8 @@ def numbered(readings: Sequence[Reading]) -> list[Reading]:
 def mostly_found(readings: Sequence[Reading]) -> list[Reading]:
     """The readings of lists of which at least half is there; others list something else than images."""
     return [reading for reading in readings if len(reading.pairs) > len(reading.images) + len(reading.masks)]
+
+
+def unpacked(reading: Reading) -> Reading:
+    """The reading with all pairs made once, for those who go through them often."""
+    return reading._replace(splits={split: list(pairs) for split, pairs in reading.splits.items()})

@@ -18,10 +18,10 @@ HALF = 0.5  # share of the images for training, below which groups are dealt out
 Group = Pattern | Mapping[Path, str] | None  # a pattern in the name of an image, or images with their groups
 
 
-def with_splits(splits: Mapping[str, Sequence[Pair]], group: Group = None) -> dict[str, list[Pair]]:
+def with_splits(splits: Mapping[str, Sequence[Pair]], group: Group = None) -> dict[str, Sequence[Pair]]:
     """Train, val and test as they are. What has no split is split by the hash of its name; so is trainval, or train
     where there is no val, into train and val. What `group` says of an image decides instead of its name."""
-    shares: dict[str, list[Pair]] = {split: list(pairs) for split, pairs in splits.items() if split in SPLITS}
+    shares = {split: pairs for split, pairs in splits.items() if split in SPLITS}
     whole = made_of(splits)
     if whole is not None:
         shares.pop(whole, None)

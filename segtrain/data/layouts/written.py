@@ -74,13 +74,14 @@ def decided(tree: Tree, readings: Sequence[Reading], *, typed: bool) -> list[Rea
 
 def differing(readings: Iterable[Reading]) -> list[Reading]:
     """The first of those that hold the same pairs; names that stand twice get numbers."""
-    kept: dict[frozenset[tuple[str, Path, str]], Reading] = {}
+    kept: dict[str, Reading] = {}
     taken: Counter[str] = Counter()
     for reading in readings:
-        if reading.told not in kept:
+        told = reading.told
+        if told not in kept:
             number = taken[reading.layout]
             taken[reading.layout] += 1
-            kept[reading.told] = reading._replace(layout=f"{reading.layout}:{number}") if number else reading
+            kept[told] = reading._replace(layout=f"{reading.layout}:{number}") if number else reading
     return list(kept.values())
 
 

@@ -5,16 +5,16 @@ import os
 import sqlite3
 import stat
 import time
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
-from posixpath import commonprefix
 from typing import Any
 
 from ..files.by_class import ClassMask
 from ..files.images import Header
+from ..files.packed import Joined, PackedPairs, texts_of
 from ..files.pair import Pair
 from .facts import ImageFacts, MaskFacts
 
@@ -22,9 +22,7 @@ COMMIT = 0.5  # seconds after which what was read is safe, and another process m
 FORMAT = 4  # of what is remembered; another number forgets it
 TABLES = ("facts", "headers")
 WAIT = 1  # seconds that another process may write
-NAMES = 900  # asked for one by one; older versions of SQLite take 999. More are sought by what they begin with
 Named = tuple[str, Sequence[str]]  # a name in the memory, and the files that it stands for
-LAST = chr(0x10FFFF)  # no name goes on with it
 
 
 def remembered() -> Path | None:
@@ -81,12 +79,9 @@ class Memory:
 
     def facts(self, pairs: Sequence[Pair]) -> list[tuple[ImageFacts, MaskFacts] | None]:
         """Of each pair what is known of image and mask, if neither file has changed."""
-        files: list[Named] = []
-        for pair in pairs:
-            files.extend(named_files(pair))
-        contents = self._recall("facts", files)
+        contents = self._recall("facts", chain.from_iterable(map(named_files, pairs)))
         both: list[tuple[ImageFacts, MaskFacts] | None] = []
-        for image, mask in zip(contents[::2], contents[1::2], strict=True):
+        for image, mask in zip(contents, contents, strict=True):  # in turn
             facts = None
             if image is not None and mask is not None:
                 with suppress(ValueError, TypeError, KeyError, AttributeError):
@@ -98,7 +93,7 @@ class Memory:
         """The header of each image whose mask was found to have its size, if neither file has changed."""
         known: dict[str | None, Header | None] = {None: None}  # many images have the same one
         headers: list[Header | None] = []
-        for content in self._recall("headers", list(map(both_files_of, pairs))):
+        for content in self._recall("headers", both_files(pairs)):
             if content not in known:
                 known[content] = header_in(content)
             headers.append(known[content])
@@ -106,32 +101,21 @@ class Memory:
 
     def knows_facts(self, pairs: Sequence[Pair]) -> list[bool]:
         """Of each pair whether `facts` has something to say; what that is, is not looked at."""
-        files: list[Named] = []
-        for pair in pairs:
-            files.extend(named_files(pair))
-        contents = self._recall("facts", files, what="''")
-        both = zip(contents[::2], contents[1::2], strict=True)
+        contents = self._recall("facts", chain.from_iterable(map(named_files, pairs)), what="''")
+        both = zip(contents, contents, strict=True)  # in turn
         return [image is not None and mask is not None for image, mask in both]
 
-    def _recall(self, table: str, files: Sequence[Named], what: str = "content") -> list[str | None]:
-        """What is kept under each name, unless the file, or a file of the pair, has changed."""
-        wanted = {name for name, _ in files}
-        rows: dict[str, tuple[int, int, str]] = {}
-        with suppress(sqlite3.Error):
-            for condition, values in conditions(wanted) if self.table else ():
-                command = f"SELECT name, size, time, {what} FROM {table} WHERE {condition}"
-                for name, *row in self.table.execute(command, values):  # type: ignore[union-attr]
-                    if name in wanted:
-                        rows[name] = tuple(row)
-        contents: list[str | None] = []
+    def _recall(self, table: str, files: Iterable[Named], what: str = "content") -> Iterator[str | None]:
+        """What is kept under each name, unless the file, or a file of the pair, has changed. The rows are sought one by
+        one: all together would take up memory, and hardly less time."""
+        command = f"SELECT size, time, {what} FROM {table} WHERE name = ?"
         for name, places in files:
             content = None
-            if name in rows:
-                with suppress(OSError, ValueError):
-                    size, changed, kept = rows[name]
-                    content = kept if (size, changed) == stamp(places) else None
-            contents.append(content)
-        return contents
+            if self.table is not None:
+                with suppress(sqlite3.Error, OSError, ValueError):
+                    row = self.table.execute(command, [name]).fetchone()
+                    content = row[2] if row and row[:2] == stamp(places) else None
+            yield content
 
     def keep_facts(self, pair: Pair, image: ImageFacts, mask: MaskFacts) -> None:
         """Note both, unless one of them has a problem."""
@@ -166,29 +150,27 @@ def named_files(pair: Pair) -> tuple[Named, Named]:
     return (f"image {image}", [image]), (name, files)
 
 
-def conditions(names: set[str]) -> Iterator[tuple[str, list[str]]]:
-    """Conditions, with their values, under which rows have these names: for many names of a kind, such as the images,
-    a single one, which others may fulfil too."""
-    kinds: dict[str, list[str]] = defaultdict(list)
-    for name in names:
-        kinds[name.partition(" ")[0]].append(name)
-    for some in kinds.values():
-        if len(some) <= NAMES:
-            yield f"name IN ({', '.join('?' * len(some))})", some
-        else:
-            start = commonprefix([min(some), max(some)])
-            yield "name >= ? AND name < ?", [start, start + LAST]
-
-
 def header_in(content: str | None) -> Header | None:
     with suppress(ValueError, TypeError):
         return Header(*json.loads(content or ""))
     return None
 
 
-def absolute(path: Path) -> str:
+def absolute(path: Path | str) -> str:
     text = str(path)
     return text if os.path.isabs(text) else os.path.join(os.getcwd(), text)
+
+
+def both_files(pairs: Sequence[Pair]) -> Iterator[Named]:
+    """`both_files_of` each pair. No paths are made of packed pairs."""
+    if isinstance(pairs, Joined):
+        yield from chain.from_iterable(map(both_files, pairs.parts))
+    elif isinstance(pairs, PackedPairs):
+        for image, mask in texts_of(pairs):
+            files = [absolute(image), absolute(mask)]
+            yield f"image {files[0]} mask {files[1]} {mask}", files
+    else:
+        yield from map(both_files_of, pairs)
 
 
 def both_files_of(pair: Pair) -> Named:

@@ -55,7 +55,7 @@ def read_once(
             results = wanted.recall(memory, pairs)
             todo = missing(results)
         advance(len(pairs) - len(todo))
-        fresh = read_all([pairs[index] for index in todo], wanted, workers)
+        fresh = read_all(pairs, todo, wanted, workers)
         for index, result in zip(todo, fresh, strict=True):
             wanted.keep(memory, pairs[index], result)
             results[index] = result
@@ -94,14 +94,14 @@ class Read(Dataset[T]):
         return self.wanted.read(self.pairs[index])
 
 
-def read_all(pairs: Sequence[Pair], wanted: Wanted[T], workers: int) -> Iterator[T]:
-    """What is wanted of each pair, in order."""
+def read_all(pairs: Sequence[Pair], todo: Sequence[int], wanted: Wanted[T], workers: int) -> Iterator[T]:
+    """What is wanted of the pairs at these places, in order."""
     dataset = Read(pairs, wanted)
-    few = min(wanted.few, len(pairs)) if workers > 0 else len(pairs)
-    for index in range(few):
+    few = min(wanted.few, len(todo)) if workers > 0 else len(todo)
+    for index in todo[:few]:
         yield dataset[index]
-    if few < len(pairs):
-        rest = Subset(dataset, range(few, len(pairs)))
+    if few < len(todo):
+        rest = Subset(dataset, todo[few:])
         loader = Loader(rest, batch_size=wanted.at_once, collate_fn=list, num_workers=workers)
         try:
             for batch in loader:

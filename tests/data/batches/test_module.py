@@ -1,3 +1,5 @@
+import hashlib
+import json
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -223,6 +225,9 @@ def test_the_fingerprint_tells_other_names_and_classes_apart(data: Callable[...,
     module = data()
     before = module.fingerprint()
     assert before == data().fingerprint()
+    images = {split: list(zip(source.names, source.sizes, strict=True)) for split, source in module.splits.items()}
+    text = json.dumps([images, module.classes.spec], sort_keys=True)
+    assert before == hashlib.sha256(text.encode()).hexdigest()
     source = module.source("val")
     vars(source)["names"] = ["renamed", *source.names[1:]]
     assert module.fingerprint() != before

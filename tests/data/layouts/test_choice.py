@@ -549,6 +549,19 @@ def test_a_link_is_followed_three_folders_deep(tmp_path: Path):
     assert numbers(best(tmp_path / "data")) == {"train": 3}
 
 
+@pytest.mark.parametrize("folders", [("images/train", "masks/train"), ("train/images", "train/masks"), ("img", "gt")])
+def test_nothing_further_is_tried_where_folders_pair_all_pictures(
+    tmp_path: Path, folders: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+):
+    names = [f"{folder}/{i}.png" for folder in folders for i in range(3)]
+    tree(tmp_path, *names)
+    for layout in ("repeated", "objects", "beside", "by_stem"):
+        monkeypatch.setitem(LAYOUTS, layout, lambda tree: pytest.fail("it was tried"))
+    found = open_folder(tmp_path)
+    assert len(found.readings) == 1
+    assert found.not_used() == []
+
+
 @pytest.mark.slow
 def test_ten_thousand_pairs_take_about_a_second(tmp_path: Path):
     for kind, suffix in (("images", "jpg"), ("masks", "png")):

@@ -244,11 +244,11 @@ def test_ways_of_naming_are_tried_in_order():
     assert len(list(learned(several("a.jpg"), several("b.png")))) == 1
 
 
-def test_pictures_below_named_folders_are_spots(grow: Grow):
+def test_folders_with_pictures_below_named_ones_are_spots(grow: Grow):
     tree = grow("x/images/train/1.jpg", "x/masks/train/1.png", "other/2.png", "3.png", "x/masks/note.txt")
     assert spots(tree) == [
-        Spot("x/images/train/1.jpg", "image", "images", ("x",), ("train",)),
-        Spot("x/masks/train/1.png", "mask", "masks", ("x",), ("train",)),
+        Spot("x/images/train", "image", "images", ("x",), ("train",)),
+        Spot("x/masks/train", "mask", "masks", ("x",), ("train",)),
     ]
 
 

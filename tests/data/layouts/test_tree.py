@@ -8,7 +8,7 @@ from unicodedata import normalize
 import pytest
 
 from segtrain.data.layouts import tree as module
-from segtrain.data.layouts.tree import Tree, leads_up, no_folder, walk
+from segtrain.data.layouts.tree import Tree, as_stored, leads_up, no_folder, texts, walk
 from segtrain.errors import UserError
 
 Grow = Callable[..., Tree]
@@ -51,10 +51,20 @@ def test_suffixes_are_found_in_any_case(grow: Grow):
     assert tree.with_suffix("c/Train.txt") == ["c/train.txt"]
 
 
-def test_a_path_is_one_object_however_often_it_is_asked_for(grow: Grow):
-    tree = grow("a/1.png")
-    assert tree.path("a/1.png") == tree.root / "a/1.png"
-    assert tree.path("a/1.png") is tree.path("a/1.png")
+def test_a_path_is_told_as_a_text(grow: Grow, monkeypatch: pytest.MonkeyPatch):
+    tree = grow("a/1.png", "a/o\u0308.png")
+    paths = ["a/1.png", "a/\u00f6.png", "a", "not/there.png", "/elsewhere/2.png"]
+    assert list(texts(tree, paths)) == [str(tree.path(path)) for path in paths]
+    monkeypatch.chdir(tree.root)
+    assert list(texts(Tree(Path()), ["a/1.png"])) == [str(Path("a/1.png"))]
+
+
+def test_files_are_listed_by_their_ends_and_pictures_by_their_folder(grow: Grow):
+    tree = grow("b/1.JPG", "a/1.png", "a/b/2.png", "a/list.txt", "train.TXT", "a.png/x")
+    assert tree.with_suffix(".txt") == ["a/list.txt", "train.TXT"]
+    assert tree.with_suffix("a/list.txt") == ["a/list.txt"]
+    assert tree.pictures == ["a/1.png", "a/b/2.png", "b/1.JPG"]
+    assert tree.by_folder == {"a": ["a/1.png"], "a/b": ["a/b/2.png"], "b": ["b/1.JPG"]}
 
 
 def test_folders_that_differ_in_the_split_are_called_by_it(grow: Grow):
@@ -174,7 +184,7 @@ def test_names_are_composed_and_lead_to_the_files_as_they_are_stored(grow: Grow,
     assert tree.path(name) == tree.root / stored
     assert tree.path(name).exists()
     assert tree.path(GREEN["NFC"]).is_dir()
-    assert tree.as_stored(name, GREEN["NFC"]) == GREEN[form]
+    assert as_stored(tree, name, GREEN["NFC"]) == GREEN[form]
     assert all(tree.find(f"{GREEN[f]}/{GREEN[f]}.png") == name for f in GREEN)
     assert all(tree.find(f"{GREEN[f]}.png", GREEN["NFC"]) == name for f in GREEN)
     assert all(tree.find_folder(GREEN[f]) == GREEN["NFC"] for f in GREEN)

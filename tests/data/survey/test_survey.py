@@ -15,10 +15,11 @@ from segtrain.data.color import Coding
 from segtrain.data.files.by_class import ClassMask
 from segtrain.data.files.images import read_image
 from segtrain.data.files.masks import MaskFile
+from segtrain.data.files.packed import Joined, packed
 from segtrain.data.files.pair import Pair
 from segtrain.data.survey.facts import MaskFacts
 from segtrain.data.survey.measure import counted, examine_image, examine_mask
-from segtrain.data.survey.memory import Memory
+from segtrain.data.survey.memory import Memory, both_files, both_files_of
 from segtrain.data.survey.survey import survey, unknown
 
 RNG = np.random.default_rng(0)
@@ -311,14 +312,19 @@ def test_numbers_in_one_piece_are_counted_where_there_are_many(tmp_path: Path):
     assert mask_facts(saved(tmp_path / "x.png", np.minimum(mask, 5))).whole == 0
 
 
-def test_many_names_are_sought_in_one_query(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    pairs, cache = pairs_in(tmp_path, 9), tmp_path / "facts.sqlite"
-    first = survey(pairs, max_pixels=LIMIT, workers=0, cache=cache)
-    monkeypatch.setattr("segtrain.data.survey.memory.NAMES", 3)
-    commands: list[str] = []
+def test_what_is_known_of_some_pairs_is_told(tmp_path: Path):
+    pairs, cache = pairs_in(tmp_path, 4), tmp_path / "facts.sqlite"
+    first = survey(pairs[:3], max_pixels=LIMIT, workers=0, cache=cache)
     with Memory(cache) as memory:
-        assert memory.table is not None
-        memory.table.set_trace_callback(commands.append)
-        assert memory.facts(pairs[2:]) == [(first.image(pair), first.mask(pair)) for pair in pairs[2:]]
-        assert memory.knows_facts(pairs) == [True] * 9
-    assert len([command for command in commands if command.startswith("SELECT")]) == 4  # images and masks, twice
+        assert memory.facts(pairs[2:]) == [(first.image(pairs[2]), first.mask(pairs[2])), None]
+        assert memory.knows_facts(pairs) == [True, True, True, False]
+
+
+def test_packed_pairs_are_remembered_under_the_same_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    Path("below").mkdir()
+    pairs = [*pairs_in(tmp_path, 2), *pairs_in(Path("below"), 2)]
+    names = list(map(both_files_of, pairs))
+    assert list(both_files(pairs)) == names
+    assert list(both_files(packed(pairs))) == names
+    assert list(both_files(Joined([packed(pairs[:1]), pairs[1:]]))) == names

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from segtrain.data.batches.packed import Pairs, Repeated, Texts, packed
 from segtrain.data.files.masks import MaskFile
+from segtrain.data.files.packed import Joined, PackedPairs, Repeated, Texts, packed, texts_of
 from segtrain.data.files.pair import Pair
 
 NAMES = ["a", "", "日本 = Straße", "x\udcff", "a"]
@@ -36,6 +36,21 @@ def test_pairs_are_made_when_they_are_asked_for():
     pairs = pairs_of(30)
     assert packed(pairs) == pairs
     assert packed(pairs)[29] == pairs[29]
+    assert isinstance(packed(pairs), PackedPairs)
+
+
+def test_sequences_one_behind_the_other_are_one():
+    joined = Joined([pairs_of(2), [], packed(pairs_of(3))])
+    assert joined == [*pairs_of(2), *pairs_of(3)]
+    assert (len(joined), joined[2], joined[-1]) == (5, pairs_of(1)[0], pairs_of(3)[2])
+    assert Joined([]) == []
+
+
+def test_files_are_told_as_texts():
+    pairs = pairs_of(3)
+    told = [(f"/data/images/{i}.png", f"/data/masks/{i}.png") for i in range(3)]
+    assert list(texts_of(pairs)) == list(texts_of(packed(pairs))) == told
+    assert list(texts_of(Joined([pairs, packed(pairs)]))) == [*told, *told]
 
 
 def test_masks_of_other_kinds_stay_as_they_are():
@@ -48,9 +63,9 @@ def test_masks_of_other_kinds_stay_as_they_are():
 
 def test_a_pair_takes_less_than_150_bytes():
     pairs = pairs_of(2000)
-    assert Pairs(pairs) == pairs  # paths note their text
+    assert packed(pairs) == pairs  # paths note their text
     tracemalloc.start()
-    kept = Pairs(pairs)
+    kept = packed(pairs)
     size, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(kept) == 2000

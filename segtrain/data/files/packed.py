@@ -2,14 +2,14 @@
 
 from array import array
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Generic, TypeVar, overload
 
 import numpy as np
 
-from ..files.masks import MaskFile
-from ..files.pair import Pair
+from .masks import MaskFile
+from .pair import Pair
 
 T = TypeVar("T")
 H = TypeVar("H", bound=Hashable)
@@ -82,13 +82,31 @@ class Repeated(Packed[H]):
         return list(zip(places.tolist(), self.different, strict=True))
 
 
-class Pairs(Packed[Pair]):
-    """Images with masks in files of their own."""
+class Joined(Packed[T]):
+    """Sequences one behind the other."""
 
-    def __init__(self, pairs: Sequence[Pair]) -> None:
-        self.names = Texts(pair.name for pair in pairs)
-        self.images = Texts(str(pair.image) for pair in pairs)
-        self.masks = Texts(str(pair.mask.path) for pair in pairs)
+    def __init__(self, parts: Iterable[Sequence[T]]) -> None:
+        self.parts = list(parts)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
+
+    def at(self, index: int) -> T:
+        for part in self.parts:
+            if index < len(part):
+                return part[index]
+            index -= len(part)
+        raise IndexError(index)
+
+    def __iter__(self) -> Iterator[T]:
+        return chain.from_iterable(self.parts)
+
+
+class PackedPairs(Packed[Pair]):
+    """Images with masks in files of their own, by the names of the pairs and the paths of the files."""
+
+    def __init__(self, names: Iterable[str], images: Iterable[str], masks: Iterable[str]) -> None:
+        self.names, self.images, self.masks = Texts(names), Texts(images), Texts(masks)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -96,9 +114,24 @@ class Pairs(Packed[Pair]):
     def at(self, index: int) -> Pair:
         return Pair(self.names[index], Path(self.images[index]), MaskFile(Path(self.masks[index])))
 
+    def __iter__(self) -> Iterator[Pair]:
+        for name, image, mask in zip(self.names, self.images, self.masks, strict=True):
+            yield Pair(name, Path(image), MaskFile(Path(mask)))
+
 
 def packed(pairs: Sequence[Pair]) -> Sequence[Pair]:
     """The same pairs; those with masks of other kinds stay as they are."""
     if isinstance(pairs, Packed) or any(type(pair.mask) is not MaskFile for pair in pairs):
         return pairs
-    return Pairs(pairs)
+    names = (pair.name for pair in pairs)
+    images = (str(pair.image) for pair in pairs)
+    return PackedPairs(names, images, (pair.mask.name for pair in pairs))
+
+
+def texts_of(pairs: Sequence[Pair]) -> Iterator[tuple[str, str]]:
+    """(path of the image, name of the mask) of each pair. No paths are made of packed pairs, which would take long."""
+    if isinstance(pairs, Joined):
+        return chain.from_iterable(map(texts_of, pairs.parts))
+    if isinstance(pairs, PackedPairs):
+        return zip(pairs.images, pairs.masks, strict=True)
+    return ((str(pair.image), pair.mask.name) for pair in pairs)
