@@ -40,7 +40,7 @@ def fold_of(folds: int | None, fold: int | None) -> Fold | None:
     return Fold(fold, folds)
 
 
-def with_fold(splits: Mapping[str, Sequence[Pair]], group: Group, fold: Fold) -> dict[str, list[Pair]]:
+def with_fold(splits: Mapping[str, Sequence[Pair]], group: Group, fold: Fold) -> dict[str, Sequence[Pair]]:
     """The splits, with train and val shared out anew: val is the part of this fold, train are all others. The test
     stays as it is. Raises UserError if there are fewer groups than folds."""
     pool = [*splits.get("train", ()), *splits.get("val", ())]
