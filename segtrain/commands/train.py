@@ -20,6 +20,7 @@ from ..runs.record import Record, Settings, with_root
 from ..runs.restore import RECORD, read_checkpoint
 from ..runs.resume import deciding, resumable, settled, typed_keys
 from ..training.checkpoint import batches_done
+from ..training.defaults import with_choices
 from ..training.fit import fit
 from ..training.parts import Parts, TrainSettings, assemble, build_data, data_of_a_run, with_filled_batch
 from ..training.trial import refuse_misfit, refuse_own
@@ -158,6 +159,8 @@ def prepare(
     inspection.before_training(data, settings["data"], is_new=before is None)
     if shrink:
         settings = with_filled_batch(settings, data)
+    if before is None:
+        settings = with_choices(settings, data)
     return assemble(settings, data, trust, before, init)
 
 

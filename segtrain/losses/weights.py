@@ -2,11 +2,14 @@
 
 from torch import Tensor
 
+RAREST = 0.001  # share of the pixels
+
 
 def class_weights(pixels: Tensor, rule: str) -> list[float]:
     """Weights (classes,) of a rule, from the number of pixels (classes,) of each class.
 
-    `inverse` is 1 / frequency and `sqrt` is 1 / sqrt(frequency), both scaled to a mean of 1 over the pixels.
+    `inverse` is 1 / frequency and `sqrt` is 1 / sqrt(frequency), both scaled to a mean of 1 over the pixels. `auto` is
+    `sqrt`, but takes no class for rarer than `RAREST`, so that a handful of pixels cannot shake a training.
     `median_frequency` is median frequency / frequency (Eigen and Fergus 2015, https://arxiv.org/abs/1411.4734, section
     6.3.2), which differs from `inverse` in its scale alone. A class without pixels gets the largest weight of all.
 
@@ -18,7 +21,12 @@ def class_weights(pixels: Tensor, rule: str) -> list[float]:
     frequency = pixels.double() / pixels.sum()
     seen = frequency > 0
     median = frequency[seen].median()
-    rules = {"inverse": frequency**-1, "sqrt": frequency**-0.5, "median_frequency": median / frequency}
+    rules = {
+        "auto": frequency.clamp(min=RAREST) ** -0.5,
+        "inverse": frequency**-1,
+        "sqrt": frequency**-0.5,
+        "median_frequency": median / frequency,
+    }
     if rule not in rules:
         raise ValueError(f"loss.weights={rule}: expected null, {', '.join(rules)}, or one number per class")
     weights = rules[rule]

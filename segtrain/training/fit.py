@@ -26,6 +26,7 @@ from ..text import counted, enumerated
 from .callbacks import Curves, Doubts, MetricsTable, Mosaic, ProgressBar, ScoringBar, TensorBoard, tags
 from .checkpoint import Checkpoint, store_correction
 from .correction import fit_correction
+from .defaults import AUTO, Facts
 from .divergence import Diverged
 from .parts import Parts
 from .scoring import report_score, score_split, silent_trainer
@@ -175,7 +176,19 @@ def opening(parts: Parts, folder: Path, *, resumed: bool) -> list[str]:
         )
     if data.flip_pairs and parts.settings["augment"].get("flip_pairs", ()) is None:
         lines.append(f"a flip exchanges {paired(data)} (augment.flip_pairs=[] turns that off)")
+    if not resumed and parts.settings["loss"].get("weights") == AUTO:
+        lines.append(chosen(parts))
     return [*lines, f"watch it: {tensorboard()} --logdir {shlex.quote(str(folder))}"]
+
+
+def chosen(parts: Parts) -> str:
+    """What was chosen by facts of the data, and by which."""
+    weights = parts.record.loss["weights"] or [1.0]
+    weighed = f"classes weigh {min(weights):.2g} to {max(weights):.2g} in the loss"
+    return (
+        f"{Facts.of(parts.data)}: {counted(parts.steps, 'step')}, {weighed} "
+        "(train.steps=N, loss.weights=null and loss=cross_entropy choose otherwise)"
+    )
 
 
 def paired(data: DataModule) -> str:

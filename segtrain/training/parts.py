@@ -25,6 +25,7 @@ from ..machine import processes
 from ..report.screen import say
 from ..runs.record import Record, Settings, without_pretrained
 from ..text import enumerated
+from .defaults import AUTO
 from .learner import Learner
 from .transfer import take_over
 from .trial import refuse_batch, refuse_crop, try_network, try_optimizer
@@ -44,7 +45,7 @@ class TrainSettings:
     ema: float | None  # decay of the moving average of the weights
     auxiliary_weight: float  # factor on the loss of the auxiliary head
     compile: bool  # whether torch.compile is used
-    min_steps: int | None = None  # steps that few `epochs` are made up to; runs of older versions have none
+    min_steps: int | str | None = None  # steps that few `epochs` are made up to, or `auto`; older runs have none
     correction: bool = False  # whether a prior correction is fitted at the end; runs of older versions have none
 
     def __post_init__(self) -> None:
@@ -54,6 +55,10 @@ class TrainSettings:
                 raise UserError(f"train.{name}={value}: expected a number above 0")
         for name in ("save_minutes", "auxiliary_weight", "min_steps"):
             value = getattr(self, name)
+            if name == "min_steps" and value == AUTO:
+                continue
+            if isinstance(value, str):
+                raise UserError(f"train.{name}={value}: expected a number, null or {AUTO}")
             if value is not None and not 0 <= value < math.inf:
                 raise UserError(f"train.{name}={value}: expected 0 or more")
         if self.ema is not None and not 0 <= self.ema < 1:
@@ -61,7 +66,12 @@ class TrainSettings:
 
     def total_steps(self, images: int, batch_size: int) -> int:
         """Steps of the whole training."""
-        return self.steps or max(self.epoch_steps(images, batch_size), self.min_steps or 0)
+        return self.steps or max(self.epoch_steps(images, batch_size), self.floor)
+
+    @property
+    def floor(self) -> int:
+        """Steps that few epochs are made up to, once that is no longer `auto`."""
+        return self.min_steps if isinstance(self.min_steps, int) else 0
 
     def epoch_steps(self, images: int, batch_size: int) -> int:
         """Steps of so many `epochs`."""
@@ -71,7 +81,7 @@ class TrainSettings:
         """Steps between two validations: as many validations where `min_steps` makes the epochs up as without."""
         stretch = 1.0
         if self.steps is None:
-            stretch = max(1.0, (self.min_steps or 0) * batch_size / (self.epochs * images))
+            stretch = max(1.0, self.floor * batch_size / (self.epochs * images))
         return max(1, round(stretch * self.validate_epochs * images / batch_size))
 
 
@@ -256,7 +266,9 @@ def loss_spec(loss: Spec, data: DataModule, before: Record | None) -> Spec:
     weights = loss.get("weights")
     if isinstance(weights, str):
         with from_user():
-            result["weights"] = class_weights(data.class_pixels, weights)
+            pixels = data.some_class_pixels if weights == AUTO else data.class_pixels
+            is_void = weights == AUTO and not pixels.any()  # of the masks that were looked at
+            result["weights"] = None if is_void else class_weights(pixels, weights)
     elif weights is not None and len(weights) != len(data.classes):
         names = enumerated(data.classes.names, NAMES)
         reason = f"{len(weights)} numbers, but the data have {len(data.classes)} classes ({names})"

@@ -21,5 +21,5 @@ def test_a_class_without_pixels_weighs_as_much_as_the_rarest():
 
 
 def test_an_unknown_rule_is_refused():
-    with pytest.raises(ValueError, match=r"loss.weights=rare: expected null, inverse, sqrt, median_frequency"):
+    with pytest.raises(ValueError, match=r"loss.weights=rare: expected null, auto, inverse, sqrt"):
         class_weights(torch.tensor([1, 2]), "rare")

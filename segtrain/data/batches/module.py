@@ -22,7 +22,7 @@ from .sampler import EndlessBatchSampler, Share
 from .samples import TrainSamples, WholeSamples
 from .sides import flip_pairs
 from .source import Source
-from .statistics import Statistics, count_classes, measure
+from .statistics import IMAGES, Statistics, count_classes, measure
 
 MAX_WORKERS = max(32, 4 * (os.cpu_count() or 1))  # more start no faster, and a stranger's settings may ask for any
 
@@ -54,14 +54,7 @@ class DataModule(LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if crop is not None and (len(crop) != 2 or min(crop) < 1):
-            raise UserError(f"data.crop={list(crop)}: expected height and width in pixels, such as [384, 384]")
-        if batch_size < 1:
-            raise UserError(f"data.batch_size={batch_size}: expected 1 or more")
-        if not 0 <= seed < 1 << 63:
-            raise UserError(f"seed={seed}: expected 0 or more, up to {(1 << 63) - 1}")
-        if workers != "auto" and not 0 <= workers <= MAX_WORKERS:
-            raise UserError(f"data.workers={workers}: expected 0 to {MAX_WORKERS}, or auto")
+        refuse_impossible(crop, batch_size, workers, seed)
         self.classes, self.wanted_crop, self.batch_size = classes, crop, batch_size
         self.workers = default_workers() if workers == "auto" else int(workers)
         self.augment, self.seed, self.batches_done = augment, seed, 0
@@ -176,6 +169,23 @@ class DataModule(LightningDataModule):
     def class_pixels(self) -> Tensor:
         """Pixels of each class in the training masks, (classes,) int64; the masks are read once for this."""
         return count_classes(self.source("train"), self.classes)
+
+    @cached_property
+    def some_class_pixels(self) -> Tensor:
+        """The same of up to 200 training masks, which are quick to read."""
+        return count_classes(self.source("train"), self.classes, IMAGES)
+
+
+def refuse_impossible(crop: Sequence[int] | None, batch_size: int, workers: int | Literal["auto"], seed: int) -> None:
+    """Raises UserError for settings that no data could have."""
+    if crop is not None and (len(crop) != 2 or min(crop) < 1):
+        raise UserError(f"data.crop={list(crop)}: expected height and width in pixels, such as [384, 384]")
+    if batch_size < 1:
+        raise UserError(f"data.batch_size={batch_size}: expected 1 or more")
+    if not 0 <= seed < 1 << 63:
+        raise UserError(f"seed={seed}: expected 0 or more, up to {(1 << 63) - 1}")
+    if workers != "auto" and not 0 <= workers <= MAX_WORKERS:
+        raise UserError(f"data.workers={workers}: expected 0 to {MAX_WORKERS}, or auto")
 
 
 def default_workers() -> int:

@@ -28,8 +28,8 @@ def measure(source: Source, images: int = IMAGES) -> Statistics:
     """Statistics over evenly spaced images, without pixels that hold no data."""
     pixels, total, squares = 0, torch.zeros(()), torch.zeros(())
     spans = []
-    for index in np.unique(np.linspace(0, len(source) - 1, images).astype(int)):
-        numbers = source.read_picture(int(index)).values()
+    for index in evenly_spaced(source, images):
+        numbers = source.read_picture(index).values()
         spans.append(filled(numbers))
         values = torch.from_numpy(numbers)
         pixels, total, squares = pixels + values.shape[1], total + values.sum(1), squares + (values**2).sum(1)
@@ -39,10 +39,15 @@ def measure(source: Source, images: int = IMAGES) -> Statistics:
     return Statistics(mean.tolist(), std.tolist(), Pictures.of(*source.stored, spans))
 
 
-def count_classes(source: Source, classes: ClassTable) -> Tensor:
-    """Pixels of each class in all masks, (classes,) int64."""
+def evenly_spaced(source: Source, images: int) -> list[int]:
+    """The indices of so many images, or of all if there are fewer."""
+    return np.unique(np.linspace(0, len(source) - 1, images).astype(int)).tolist()
+
+
+def count_classes(source: Source, classes: ClassTable, images: int | None = None) -> Tensor:
+    """Pixels of each class in all masks, or in so many of them, (classes,) int64."""
     counts = np.zeros(len(classes), np.int64)
-    for index in range(len(source)):
+    for index in range(len(source)) if images is None else evenly_spaced(source, images):
         values = source.read_mask(index).numpy().ravel()
         counts += np.bincount(values, minlength=classes.void + 1)[: len(classes)]  # void is above all classes
     return torch.from_numpy(counts)
