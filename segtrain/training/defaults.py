@@ -52,6 +52,9 @@ def least_steps(facts: Facts) -> int:
 def with_choices(settings: Settings, data: DataModule) -> Settings:
     """The settings of a new training with a choice in place of each `auto`, but for the class weights, which are
     numbers: `parts.loss_spec` fills them in."""
-    if settings["train"]["min_steps"] != AUTO:
-        return settings
-    return {**settings, "train": {**settings["train"], "min_steps": least_steps(Facts.of(data))}}
+    train, crop = settings["train"], settings["data"].get("crop", ())
+    if train["min_steps"] == AUTO:
+        settings = {**settings, "train": {**train, "min_steps": least_steps(Facts.of(data))}}
+    if crop is None:  # another machine, on which the run goes on, may choose another one
+        settings = {**settings, "data": {**settings["data"], "crop": list(data.crop)}}
+    return settings

@@ -14,19 +14,22 @@ from .photometry import photographed, recolored, warmed, within
 from .sides import Pairs
 from .window import Window, unturned
 
-WHOLE = 512 * 512  # pixels of images that are taken whole, rather than in crops
+WHOLE = 512 * 512  # pixels of images that a GPU takes whole, rather than in crops
 CROP = 384  # of larger ones
+CROP_ON_CPU = 256  # where a step on half the pixels teaches as much (docs/experiments.md), and takes half the time
 STRIDE = 32  # of most networks' coarsest feature
 
 
 def fitting_crop(sizes: Sequence[tuple[int, int]]) -> list[int]:
-    """Height and width that nearly all images of these sizes fill: all of them where images are small, else 384.
+    """Height and width that nearly all images of these sizes fill, as far as the machine computes that many pixels.
 
     They are multiples of a network's stride. Otherwise the network would pad each crop, so that its last rows and
     columns, which whole images of other sizes show, would never learn.
     """
     sides = [int(np.percentile(side, 10)) for side in zip(*sizes, strict=True)] or [CROP, CROP]
-    if sides[0] * sides[1] > WHOLE:
+    if not torch.cuda.is_available():
+        sides = [min(side, CROP_ON_CPU) for side in sides]
+    elif sides[0] * sides[1] > WHOLE:
         sides = [min(side, CROP) for side in sides]
     return [side // STRIDE * STRIDE or side for side in sides]
 

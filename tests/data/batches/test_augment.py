@@ -306,18 +306,23 @@ def test_an_impossible_blur_is_refused(blur: float):
 
 
 @pytest.mark.parametrize(
-    ("sizes", "crop"),
+    ("sizes", "on_gpu", "on_cpu"),
     [
-        ([(360, 480)] * 5, [352, 480]),
-        ([(256, 256)] * 9 + [(1024, 1024)], [256, 256]),
-        ([(2000, 3000)] * 5, [384, 384]),
-        ([(300, 2000)] * 5, [288, 384]),
-        ([(5, 7)], [5, 7]),
-        ([], [384, 384]),
+        ([(360, 480)] * 5, [352, 480], [256, 256]),
+        ([(256, 256)] * 9 + [(1024, 1024)], [256, 256], [256, 256]),
+        ([(2000, 3000)] * 5, [384, 384], [256, 256]),
+        ([(300, 2000)] * 5, [288, 384], [256, 256]),
+        ([(100, 70)] * 5, [96, 64], [96, 64]),
+        ([(5, 7)], [5, 7], [5, 7]),
+        ([], [384, 384], [256, 256]),
     ],
 )
-def test_a_crop_that_nearly_all_images_fill(sizes: list[tuple[int, int]], crop: list[int]):
-    assert fitting_crop(sizes) == crop
+def test_a_crop_that_nearly_all_images_fill(
+    monkeypatch: pytest.MonkeyPatch, sizes: list[tuple[int, int]], on_gpu: list[int], on_cpu: list[int]
+):
+    for is_available, crop in ((True, on_gpu), (False, on_cpu)):
+        monkeypatch.setattr("torch.cuda.is_available", lambda is_available=is_available: is_available)
+        assert fitting_crop(sizes) == crop
 
 
 def test_colours_of_a_narrow_range_move_within_it_as_photographs_do_within_theirs():
