@@ -1,18 +1,16 @@
 """The fully convolutional network: normalise, encode, decode."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .blocks import ConvBNReLU
 from .decoder import Decoder, Score, Upsample
+from .normalized import Normalized
 
-WHITE = {torch.uint8: 255, torch.uint16: 65535}  # the largest value of a channel; 1 in floating-point images
 
-
-class FCN(nn.Module):
+class FCN(Normalized):
     """An encoder and a decoder of transposed convolutions, for images of any size.
 
     Args:
@@ -27,9 +25,6 @@ class FCN(nn.Module):
         std: standard deviation of each image channel; `None` for the encoder's, or 0.25 if it has none.
     """
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(
         self,
         *,
@@ -41,7 +36,10 @@ class FCN(nn.Module):
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(
+            mean=mean or getattr(encoder, "mean", None),
+            std=std or getattr(encoder, "std", None),
+        )
         channels, strides = getattr(encoder, "channels", None), getattr(encoder, "strides", None)
         if channels is None or strides is None:
             raise ValueError(
@@ -51,12 +49,6 @@ class FCN(nn.Module):
         self.decoder = Decoder(channels=channels, strides=strides, num_classes=num_classes, skips=skips, widths=widths)
         self.auxiliary = auxiliary_head(channels[-2], num_classes, strides[-2]) if auxiliary else None
         self.coarsest = strides[-1]  # a multiple of the finer ones
-        mean = mean or getattr(encoder, "mean", None) or [0.5]
-        std = list(std or getattr(encoder, "std", None) or [0.25])
-        if min(std) <= 0:
-            raise ValueError(f"std={std}: expected numbers above 0")
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
-        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
 
     def forward(self, image: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Logits (N, classes, H, W) of images (N, C, H, W) of any size, in uint8, uint16, or float.
@@ -69,31 +61,6 @@ class FCN(nn.Module):
         if self.auxiliary is None or not self.training:
             return logits
         return logits, crop(self.auxiliary(features[-2]), height, width)
-
-    def normalize(self, image: Tensor) -> Tensor:
-        """In float32 whatever the type of the weights is, of which half precision would leave 8 of 16 bits."""
-        if not image.is_floating_point():
-            if image.dtype not in WHITE:
-                raise ValueError(f"an image of {image.dtype}: give torch.uint8, torch.uint16, or float in 0..1")
-            image = image.float() / WHITE[image.dtype]
-        kind = torch.promote_types(self.mean.dtype, torch.float32)
-        normal = (image.to(kind) - self.mean.to(kind)) / self.std.to(kind)
-        return normal.to(next(self.parameters()).dtype)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "FCN":
-        """Move or convert the network. Mean and std lose no digits: they stay in float32 where weights are halved."""
-        exact = {"mean": self.mean, "std": self.std}
-        super()._apply(fn, recurse)
-        for name, values in exact.items():
-            moved = self.get_buffer(name)
-            if moved.dtype.itemsize < values.dtype.itemsize:
-                setattr(self, name, values.to(moved.device))
-        return self
-
-    def extra_repr(self) -> str:
-        mean = [round(value, 4) for value in self.mean.flatten().tolist()]
-        std = [round(value, 4) for value in self.std.flatten().tolist()]
-        return f"mean={mean}, std={std}"
 
 
 def pad(image: Tensor, multiple: int) -> Tensor:
