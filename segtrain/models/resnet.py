@@ -68,7 +68,7 @@ def resnet(
 
 
 def load_pretrained(encoder: Encoder, layers: int, name: str) -> None:
-    """Fill `encoder` with torchvision's ImageNet weights `name` or those in a file, and note their mean and std on it."""
+    """Fill `encoder` with torchvision's weights `name`, or those in a file, and note their mean and std on it."""
     pretrained = torchvision_weights(f"resnet{layers}", name)
     renamed = from_torchvision(without_prefix(pretrained.weights, ["conv1.weight"]))
     encoder.load_state_dict(fitted(renamed, encoder.state_dict(), name))

@@ -1,6 +1,7 @@
 """What the features of an encoder are like: found out on torch's meta device, which computes shapes alone."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from textwrap import shorten
 from typing import NamedTuple
 
@@ -36,7 +37,7 @@ def layout(shape: Sequence[int], height: int, width: int) -> Feature:
 
 def refuse_uneven(strides: Sequence[int], name: str) -> None:
     """Raises ValueError unless each stride is a multiple of the one before, so that a decoder can climb over them."""
-    for fine, coarse in zip(strides, strides[1:], strict=False):
+    for fine, coarse in pairwise(strides):
         if coarse % fine:
             raise ValueError(f"encoder {name} has strides {list(strides)}: a decoder needs multiples of one another")
 

@@ -60,15 +60,14 @@ class SmpNetwork(Normalized):
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
     ) -> None:
-        decoders = {kind.__name__: kind for kind in library().MODEL_ARCHITECTURES_MAPPING.values()}
-        refuse_unknown("arch", arch, decoders, "segmentation_models_pytorch")
+        refuse_unknown("arch", arch, decoders(), "segmentation_models_pytorch")
         refuse_unknown_encoder(encoder.name)
         refuse_other_channels(encoder.weights, encoder.in_channels)
         if encoder.weights is not None:
             known_mean, known_std = expected_images(encoder)
             mean, std = mean or known_mean, std or known_std
         super().__init__(mean=mean, std=std)
-        self.body = built(decoders[arch], encoder, num_classes)
+        self.body = built(getattr(library(), arch), encoder, num_classes)
 
     @property
     def encoder(self) -> nn.Module:
@@ -100,11 +99,21 @@ def library() -> ModuleType:
     return segmentation_models_pytorch
 
 
+def decoders() -> list[str]:
+    """smp's networks, by the name of their decoder."""
+    return [kind.__name__ for kind in library().MODEL_ARCHITECTURES_MAPPING.values()]
+
+
+def encoders() -> list[str]:
+    """smp's own encoders; with `tu-` before them, it takes timm's too."""
+    return library().encoders.get_encoder_names()
+
+
 def refuse_unknown_encoder(name: str) -> None:
     """Raises ValueError for an encoder that neither smp nor, behind `tu-`, timm has."""
-    names = library().encoders.get_encoder_names()
+    names = encoders()
     if name.startswith(TIMM):
-        names = [TIMM + other for other in timm.library().list_models()]
+        names = [TIMM + other for other in timm.encoders()]
     refuse_unknown("encoder.name", name, names, "segmentation_models_pytorch")
 
 

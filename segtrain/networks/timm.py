@@ -39,7 +39,7 @@ class TimmEncoder(nn.Module):
     """
 
     def __init__(self, *, name: str, weights: str | None = None, in_channels: int | None = None) -> None:
-        refuse_unknown("name", name, library().list_models(), "timm")
+        refuse_unknown("name", name, encoders(), "timm")
         refuse_other_channels(weights, in_channels)
         super().__init__()
         settings, self.layouts = tried(name)
@@ -55,8 +55,7 @@ class TimmEncoder(nn.Module):
         if weights is None:
             self.body = features_only(name, in_chans=in_channels or 3, **settings)
         else:
-            self.body = pretrained(name, weights, settings)
-            self.mean, self.std = list(self.body.pretrained_cfg["mean"]), list(self.body.pretrained_cfg["std"])
+            self.body, self.mean, self.std = pretrained(name, weights, settings)
 
     def forward(self, x: Tensor) -> list[Tensor]:  # (N, C, H, W) -> [(N, channels[i], H/strides[i], W/strides[i])]
         outputs = zip(self.layouts, self.body(x), strict=True)
@@ -77,6 +76,11 @@ def library() -> ModuleType:
     except ImportError as error:
         missing("timm", error)
     return timm
+
+
+def encoders() -> list[str]:
+    """timm's names, of which nearly all are encoders."""
+    return library().list_models()
 
 
 def features_only(name: str, **settings: Any) -> nn.Module:
@@ -112,20 +116,31 @@ def without_numbers(name: str) -> tuple[Mapping[str, bool], nn.Module]:
     raise ValueError("its features cannot be asked for")
 
 
-def pretrained(name: str, weights: str, settings: Mapping[str, bool]) -> nn.Module:
-    """An encoder with timm's weights of a tag, which timm downloads, or with those in a file."""
+def pretrained(
+    name: str, weights: str, settings: Mapping[str, bool]
+) -> tuple[nn.Module, Sequence[float], Sequence[float]]:
+    """An encoder with timm's weights of a tag, which timm downloads, or with those in a file; and the mean and standard
+    deviation of each image channel that they expect: of a file, those of timm's own weights for this encoder."""
     if names_weights(weights):
-        overlay = {"state_dict": weights_of_file(name, weights)}
+        tagged, overlay = name, {"state_dict": weights_of_file(name, weights)}
         body = features_only(name, pretrained=True, pretrained_cfg_overlay=overlay, **settings)
         for part in body.modules():  # that keep what they were built from
             getattr(part, "pretrained_cfg", {}).pop("state_dict", None)
-        return body
+    else:
+        tagged = f"{name}.{known_tag(name, weights)}"
+        with downloading(weights):
+            body = features_only(tagged, pretrained=True, **settings)
+    expected = library().get_pretrained_cfg(tagged)
+    return body, list(expected.mean), list(expected.std)
+
+
+def known_tag(name: str, tag: str) -> str:
+    """A tag that timm has weights of. Raises ValueError for another one."""
     tags = tags_of(name)
-    if weights not in tags:
+    if tag not in tags:
         known = ", ".join(tags) or "none"
-        raise ValueError(f"weights={weights}: timm has {known} (or type FILE.safetensors, FILE.pth) for {name}")
-    with downloading(weights):
-        return features_only(f"{name}.{weights}", pretrained=True, **settings)
+        raise ValueError(f"weights={tag}: timm has {known} (or type FILE.safetensors, FILE.pth) for {name}")
+    return tag
 
 
 def tags_of(name: str) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torchvision import models
-from torchvision.models import get_model, get_model_builder, list_models
+from torchvision.models import get_model, get_model_builder, get_model_weights, list_models
 
 from ..models.normalized import Normalized
 from ..models.pretrained import torchvision_weights
@@ -54,18 +54,18 @@ class TorchvisionNetwork(Normalized):
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
     ) -> None:
-        refuse_unknown("name", name, list_models(module=models.segmentation), "torchvision.models.segmentation")
+        refuse_unknown("name", name, networks(), "torchvision.models.segmentation")
         refuse_other_channels(encoder.weights, encoder.in_channels)
         has_auxiliary = "aux_loss" in inspect.signature(get_model_builder(name)).parameters
         if auxiliary and not has_auxiliary:
             raise ValueError(f"auxiliary=true: {name} has no auxiliary head")
         heads = {"aux_loss": auxiliary} if has_auxiliary else {}
         body = get_model(name, weights=None, weights_backbone=None, num_classes=num_classes, **heads)
-        take_channels(body.backbone, encoder.in_channels or 3)
+        part = body.get_submodule("backbone")
+        take_channels(part, encoder.in_channels or 3)
         if encoder.weights is not None:
-            pretrained = torchvision_weights(name.split("_", 1)[1], encoder.weights)
-            own = body.backbone.state_dict()
-            body.backbone.load_state_dict(fitted(pretrained.weights, own, encoder.weights))
+            pretrained = torchvision_weights(backbone(name), encoder.weights)
+            part.load_state_dict(fitted(pretrained.weights, part.state_dict(), encoder.weights))
             mean, std = mean or pretrained.mean, std or pretrained.std
         super().__init__(mean=mean, std=std)
         self.body = body
@@ -101,7 +101,7 @@ class TorchvisionEncoder(nn.Module):
     """
 
     def __init__(self, *, name: str, weights: str | None = None, in_channels: int | None = None) -> None:
-        refuse_unknown("name", name, list_models(module=models), "torchvision.models")
+        refuse_unknown("name", name, classifiers(), "torchvision.models")
         refuse_other_channels(weights, in_channels)
         super().__init__()
         self.taken = features_of(name)
@@ -110,7 +110,7 @@ class TorchvisionEncoder(nn.Module):
         self.channels, self.strides = [feature.channels for feature in self.taken.values()], strides
         self.mean: Sequence[float] | None = None
         self.std: Sequence[float] | None = None
-        self.features = get_model(name, weights=None).features[: max(self.taken) + 1]
+        self.features = stages_of(name)[: max(self.taken) + 1]
         take_channels(self.features, in_channels or 3)
         if weights is not None:
             pretrained = torchvision_weights(name, weights)
@@ -129,13 +129,39 @@ class TorchvisionEncoder(nn.Module):
         return f"channels={self.channels}, strides={self.strides}"
 
 
+def networks() -> list[str]:
+    """torchvision's networks for segmentation."""
+    return list_models(module=models.segmentation)
+
+
+def backbone(name: str) -> str:
+    """torchvision's name of the classifier that a network for segmentation is built on."""
+    return name.partition("_")[2]
+
+
+def classifiers() -> list[str]:
+    """torchvision's classifiers, of which most are encoders too."""
+    return list_models(module=models)
+
+
+def weights_of(name: str) -> list[str]:
+    """The names of a classifier's pretrained weights."""
+    return [member.name for member in get_model_weights(name)]
+
+
+def stages_of(name: str) -> nn.Sequential:
+    """What a classifier computes one after the other, before it scores the classes."""
+    stages = getattr(get_model(name, weights=None), "features", None)
+    if not isinstance(stages, nn.Sequential):
+        raise ValueError(f"encoder {name}: torchvision does not compute it stage by stage: is it one of model=timm?")
+    return stages
+
+
 @torch.no_grad()
 def features_of(name: str) -> dict[int, Feature]:
     """Which of a classifier's stages give the features of its encoder, by their index, and what these are like."""
     with torch.device("meta"):
-        stages = getattr(get_model(name, weights=None).eval(), "features", None)
-    if not isinstance(stages, nn.Sequential):
-        raise ValueError(f"encoder {name}: torchvision does not compute its features one after the other: take model=timm")
+        stages = stages_of(name).eval()
     last: dict[int, tuple[int, Feature]] = {}
     x = image(HEIGHT, WIDTH)
     for index, stage in enumerate(stages):

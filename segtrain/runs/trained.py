@@ -17,7 +17,6 @@ from .folder import folder_of, followed
 from .record import Record, without_pretrained
 from .restore import RECORD, read_checkpoint, weights_of
 
-
 SPARE = 4  # parameters that are built for each one that stays, at most
 
 
