@@ -134,6 +134,8 @@ def other_word(name: str, value: str, known: Collection[str], network: str) -> s
 
     `known` are the settings of the command with the choices that were typed, and `network` the chosen one.
     """
+    if name == "model.encoder.name":  # what model.encoder=NAME stands for
+        return f": {network} has an encoder of its own; model=timm, smp and fcn_torchvision take model.encoder=NAME"
     if WEIGHTS.fullmatch(name) and "model.encoder.weights" in known:
         return f": {PRETRAINED}"
     if WEIGHTS.fullmatch(name) and "model" in known:

@@ -114,7 +114,7 @@ def refuse_unknown_encoder(name: str) -> None:
     names = encoders()
     if name.startswith(TIMM):
         names = [TIMM + other for other in timm.encoders()]
-    refuse_unknown("encoder.name", name, names, "segmentation_models_pytorch")
+    refuse_unknown("encoder", name, names, "segmentation_models_pytorch")
 
 
 def built(decoder: Callable[..., nn.Module], encoder: SmpEncoder, num_classes: int) -> nn.Module:

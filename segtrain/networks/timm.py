@@ -39,7 +39,7 @@ class TimmEncoder(nn.Module):
     """
 
     def __init__(self, *, name: str, weights: str | None = None, in_channels: int | None = None) -> None:
-        refuse_unknown("name", name, encoders(), "timm")
+        refuse_unknown("encoder", name, encoders(), "timm")
         refuse_other_channels(weights, in_channels)
         super().__init__()
         settings, self.layouts = tried(name)

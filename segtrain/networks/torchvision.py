@@ -101,7 +101,7 @@ class TorchvisionEncoder(nn.Module):
     """
 
     def __init__(self, *, name: str, weights: str | None = None, in_channels: int | None = None) -> None:
-        refuse_unknown("name", name, classifiers(), "torchvision.models")
+        refuse_unknown("encoder", name, classifiers(), "torchvision.models")
         refuse_other_channels(weights, in_channels)
         super().__init__()
         self.taken = features_of(name)
