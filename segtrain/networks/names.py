@@ -2,16 +2,20 @@
 
 from collections.abc import Collection
 from difflib import get_close_matches
+from reprlib import repr as short
 from typing import NoReturn
 
 from ..errors import UserError
 from ..text import enumerated
 
 SHOWN = 8  # names in a message
+LONGEST = 100  # characters of a name
 
 
 def refuse_unknown(setting: str, name: str, names: Collection[str], library: str) -> None:
     """Raises ValueError for a name that is not among those of the library, with the ones that come near."""
+    if not isinstance(name, str) or len(name) > LONGEST or not name.isprintable():  # it may be a stranger's
+        raise ValueError(f"{setting}={short(name)}: {library} has no such one")
     if name in names:
         return
     near = get_close_matches(name, names, n=3)

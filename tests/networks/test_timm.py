@@ -96,7 +96,7 @@ def test_a_file_of_the_classifier_fills_the_encoder_as_timm_does(tmp_path: Path,
 def test_a_file_of_another_network_is_refused(tmp_path: Path):
     torch.save(timm.create_model("test_convnext").state_dict(), tmp_path / "weights.pth")
     with pytest.raises(
-        ValueError, match="are not those of this encoder: it lacks conv1.*; it holds stem.0.weight.*more"
+        ValueError, match=r"are not those of this encoder: it lacks conv1.*; it holds stem.0.weight.*more"
     ):
         TimmEncoder(name="test_resnet", weights=str(tmp_path / "weights.pth"))
 

@@ -128,7 +128,7 @@ def test_an_encoder_takes_weights_from_a_file(tmp_path: Path):
     encoder = TorchvisionEncoder(name="mobilenet_v3_small", weights=str(tmp_path / "weights.pth"))
     assert all(torch.equal(t, state[name]) for name, t in encoder.state_dict().items())
     assert on_encoder(encoder).std.flatten().tolist() == pytest.approx([0.229, 0.224, 0.225])
-    with pytest.raises(ValueError, match="are not those of this encoder: it lacks .* and .* more"):
+    with pytest.raises(ValueError, match=r"are not those of this encoder: it lacks .* and .* more"):
         TorchvisionEncoder(name="mobilenet_v3_large", weights=str(tmp_path / "weights.pth"))
 
 

@@ -55,6 +55,6 @@ def test_weights_of_another_network_are_refused_with_a_few_names(changes: dict, 
 
 
 def test_a_download_that_fails_proposes_a_file():
-    with pytest.raises(ValueError, match=r"^weights=A cannot be downloaded \(OSError: no route\): type .*FILE.pth$"):
-        with downloading("A"):
-            raise OSError("no route\nto host")
+    message = r"^weights=A cannot be downloaded \(OSError: no route\): type .*FILE.pth$"
+    with pytest.raises(ValueError, match=message), downloading("A"):
+        raise OSError("no route\nto host")
