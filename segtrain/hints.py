@@ -18,7 +18,10 @@ SPLITS = (
     "splits they are split 70/15/15, and check write=true writes it down"
 )
 CLASSES = "the classes come from the classes.yaml in the data folder, which check data.root=FOLDER write=true proposes"
-PRETRAINED = "model.encoder.weights=IMAGENET1K_V2 begins with the weights of ImageNet, init=RUN with those of a run"
+PRETRAINED = (
+    "model.encoder.weights=IMAGENET1K_V2 begins with the weights of ImageNet, FILE.pth with those of a file, and "
+    "init=RUN with those of a run"
+)
 LOWER = "no part of a network is frozen here; a lower optimizer.lr changes pretrained weights less"
 DEVICES = "trainer.accelerator=cpu or gpu, and trainer.devices=2 for two of them or trainer.devices=[0] for the first"
 ONE_BY_ONE = "images are computed one by one, however many there are"
@@ -112,10 +115,13 @@ WORDS: Mapping[str, tuple[Way, ...]] = {
     ),
 }
 NETWORKS = {  # what other tools call networks, by how the word begins, and what comes nearest
-    r"unet|u-net|yolo": "fcn_small, whose decoder is U-shaped,",
-    r"resnet-?101|deeplab\w*101": "fcn_r101",
+    r"unet|u-net|yolo": "fcn_small, whose decoder is U-shaped, or model=smp model.arch=Unet",
+    r"segformer|upernet|pspnet|fpn|linknet": "model=smp with model.arch=Segformer, UPerNet, PSPNet, FPN or Linknet",
+    r"deeplab|lraspp": "model=torchvision with model.name=deeplabv3_resnet50 or lraspp_mobilenet_v3_large",
+    r"convnext|swin|efficientnet|mobilenet|vit": "model=timm or fcn_torchvision with model.encoder=NAME",
+    r"resnet-?101": "fcn_r101",
     r"resnet-?152": "fcn_r152",
-    r"resnet|deeplab|fcn": "fcn_r50",
+    r"resnet|fcn": "fcn_r50",
 }
 BY_LAST_PART = {
     "",
@@ -139,7 +145,8 @@ def other_word(name: str, value: str, known: Collection[str], network: str) -> s
     if WEIGHTS.fullmatch(name) and "model.encoder.weights" in known:
         return f": {PRETRAINED}"
     if WEIGHTS.fullmatch(name) and "model" in known:
-        return f": {network} has no pretrained weights; model=fcn_r50, fcn_r101 and fcn_r152 take model.encoder.weights"
+        others = "model=fcn_r50, fcn_r101, fcn_r152, timm, smp and torchvision"
+        return f": {network} has no pretrained weights; {others} take model.encoder.weights"
     parent, _, word = name.lower().replace("-", "_").rpartition(".")
     if parent not in BY_LAST_PART:
         return ""

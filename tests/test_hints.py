@@ -123,7 +123,15 @@ def test_words_with_dashes_are_answered_without(words: str, said: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("yolov8n-seg", "fcn_small"), ("unet", "fcn_small"), ("resnet50", "fcn_r50"), ("resnet101", "fcn_r101")],
+    [
+        ("yolov8n-seg", "fcn_small"),
+        ("unet", "fcn_small, whose decoder is U-shaped, or model=smp model.arch=Unet"),
+        ("segformer", "model=smp with model.arch=Segformer"),
+        ("deeplabv3", "model=torchvision with model.name=deeplabv3_resnet50"),
+        ("convnext_tiny", "model=timm or fcn_torchvision with model.encoder=NAME"),
+        ("resnet50", "fcn_r50"),
+        ("resnet101", "fcn_r101"),
+    ],
 )
 def test_networks_of_other_tools_have_something_near(name: str, said: str) -> None:
     message = config.unknown_choice(f"model/{name}", ["fcn_r50", "fcn_small"], [f"model={name}"])
