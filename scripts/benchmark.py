@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 
 from segtrain.build import build, conf_folder
 from segtrain.losses import CrossEntropy
+from segtrain.losses.contract import mean_loss
 
 CLASSES = 11
 VARIANTS = {  # name: (data type of autocast, memory format)
@@ -47,8 +48,8 @@ def stepper(
 
     def step() -> None:
         with torch.autocast(device, dtype=precision, enabled=precision is not None):
-            total, pixels = loss(network(image), mask)
-        (total / pixels).backward()
+            sums, counts = loss(network(image), mask), loss.count(mask)
+        mean_loss(sums, counts).backward()
         optimizer.step()
         optimizer.zero_grad()
 

@@ -21,6 +21,7 @@ from segtrain.build import build, conf_folder
 from segtrain.data.batches.sampler import SAMPLE, EndlessBatchSampler, generator
 from segtrain.disk import write_through
 from segtrain.losses import CrossEntropy
+from segtrain.losses.contract import mean_loss
 from segtrain.metrics import FirstNotFinite
 from segtrain.runs.restore import read_checkpoint
 from segtrain.training.checkpoint import Checkpoint
@@ -56,8 +57,8 @@ def step(model: torch.nn.Module, batch: int, height: int, width: int) -> Callabl
 
     def run() -> None:
         with torch.autocast("cpu", torch.bfloat16):
-            numerator, denominator = loss(model(image), mask)
-        (numerator / denominator).backward()
+            sums, counts = loss(model(image), mask), loss.count(mask)
+        mean_loss(sums, counts).backward()
         optimizer.step()
         optimizer.zero_grad()
 
@@ -68,9 +69,7 @@ def mechanism(model: torch.nn.Module, batch: int) -> dict[str, float]:
     """Seconds per step of each part."""
     keys = iter(EndlessBatchSampler(1000, batch, seed=0, done=12345))
     watch, value = FirstNotFinite(), torch.tensor(1.0)
-    trainer = SimpleNamespace(
-        global_step=1, max_steps=1000, val_check_batch=500, accumulate_grad_batches=1, world_size=1, should_stop=False
-    )
+    trainer = SimpleNamespace(global_step=1, max_steps=1000, val_check_batch=500, world_size=1, should_stop=False)
     keeper = Checkpoint(None, record=None, save_minutes=SAVE_MINUTES)  # type: ignore[arg-type]  # it saves nothing
     learner: Any = SimpleNamespace(seed=0, global_rank=0)
 

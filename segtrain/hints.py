@@ -17,6 +17,7 @@ SPLITS = (
     "a splits.csv in the data folder (image,mask,split) says which images train; without one and without folders of "
     "splits they are split 70/15/15, and check write=true writes it down"
 )
+FOLDS = "data.folds=5 data.fold=0 shares train and val out to five parts, of which the first is val"
 CLASSES = "the classes come from the classes.yaml in the data folder, which check data.root=FOLDER write=true proposes"
 PRETRAINED = (
     "model.encoder.weights=IMAGENET1K_V2 begins with the weights of ImageNet, FILE.pth with those of a file, and "
@@ -101,8 +102,12 @@ WORDS: Mapping[str, tuple[Way, ...]] = {
     "weight_decay wd": (Way("optimizer.weight_decay", "type optimizer.weight_decay={value}"),),
     "augmentation augmentations aug augs transforms": (Way("augment", "type augment=default or augment=none"),),
     "fliplr hflip horizontal_flip": (Way("augment.flip", "augment.flip={value} is the probability of a flip"),),
-    "split fold folds kfold n_folds val_split val_size val_ratio test_size train_split split_ratio": (
-        Way("data.root", SPLITS),
+    "split val_split val_size val_ratio test_size train_split split_ratio": (Way("data.root", SPLITS),),
+    "fold folds kfold k_fold n_folds num_folds n_splits": (
+        Way("data.folds", FOLDS),
+        Way("cross", "a run knows its fold, and run=A,B,C cross=true scores each on its own val"),
+        Way("run", "a run knows its fold"),
+        Way("data", "generated shapes have no folds; images in a folder do (data.root=FOLDER)"),
     ),
     "accumulate grad_accum accumulation_steps gradient_accumulation_steps": (
         Way("trainer.accumulate_grad_batches", "type trainer.accumulate_grad_batches={value}"),

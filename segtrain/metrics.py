@@ -56,26 +56,27 @@ class ConfusionMatrix(Metric):
         return self.matrix
 
 
-class Ratio(Metric):
-    """The mean loss over pixels, however they are batched: all sums of a loss over all numbers of pixels."""
+class MeanLoss(Metric):
+    """The mean loss, however the images are batched: of each term all sums over all counts, added up."""
 
     full_state_update = False
-    numerator: Tensor
-    denominator: Tensor
+    sums: Tensor
+    counts: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, terms: int) -> None:
         super().__init__()
-        for name in ("numerator", "denominator"):
+        for name in ("sums", "counts"):
             # float32 would round away what a batch adds to the sum over a large split
-            self.add_state(name, default=torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+            self.add_state(name, default=torch.zeros(terms, dtype=torch.float64), dist_reduce_fx="sum")
 
-    def update(self, numerator: Tensor, denominator: Tensor) -> None:
-        self.numerator += numerator
-        self.denominator += denominator
+    def update(self, sums: Tensor, counts: Tensor) -> None:
+        """Add the sums and the counts (terms,) of some images."""
+        self.sums += sums
+        self.counts += counts
 
     def compute(self) -> Tensor:
-        """The ratio of the sums; NaN before anything was counted."""
-        return self.numerator / self.denominator
+        """The mean; NaN before anything was counted."""
+        return (self.sums / self.counts).sum()
 
 
 class FirstNotFinite(Metric):

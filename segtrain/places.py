@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .disk import names_weights, near_name, no_folder
-from .runs.folder import checkpoint_file, checkpoint_of
+from .runs.folder import checkpoint_files, checkpoint_of
 from .runs.resume import resumable
 
 SHOWN, LOOKED_AT = 4, 10_000  # kinds of files in a message, and the paths that are looked at for it
@@ -18,7 +18,7 @@ def refuse_absent(settings: Mapping[str, Any]) -> None:
     """Raises an error for a path among the settings of any command at which there is nothing."""
     named = {name: value for name, value in settings.items() if isinstance(value, str)}
     if {"run", "checkpoint"} <= settings.keys():
-        checkpoint_file(named.get("run"), named.get("checkpoint"))
+        checkpoint_files(named.get("run"), named.get("checkpoint"))
     if "resume" in named:
         resumable(named["resume"])
     if "init" in named and not Path(named["init"]).is_file():

@@ -1,12 +1,15 @@
 """Large images, computed in overlapping windows: the same logits as of the whole image, in a fraction of its memory."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import product
+from math import lcm
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+from .models.ensemble import Ensemble
 
 WHOLE = 1 << 24  # pixels up to which an image is computed at once
 CORE = 2048  # pixels a side that a window is kept of
@@ -61,6 +64,8 @@ def reach_of(network: nn.Module, compute: Callable[[Tensor], Tensor], image: Ten
     one that averages over the whole image. The sum over all its convolutions, be they beside one another or behind one
     another, is an upper bound."""
     inner = getattr(network, "module", network)  # Fabric's wrapper leaves the network as it is
+    if isinstance(inner, Ensemble):
+        return farthest_of([reach_of(member, compute, image) for member in inner.members])
     if not all(map(is_local, inner.modules())):
         return None
     distances, scales = [0.0], [1.0]
@@ -78,6 +83,15 @@ def reach_of(network: nn.Module, compute: Callable[[Tensor], Tensor], image: Ten
         compute(image.new_zeros(len(image), SIDE, SIDE))
     grid = round(max(scales))
     return Reach(halo=-(-round(sum(distances)) // grid) * grid, grid=grid)
+
+
+def farthest_of(reaches: Sequence[Reach | None]) -> Reach | None:
+    """The reach of networks beside one another; `None` if that of one of them is not known."""
+    known = [reach for reach in reaches if reach is not None]
+    if len(known) < len(reaches):
+        return None
+    grid = lcm(*(reach.grid for reach in known))
+    return Reach(halo=-(-max(reach.halo for reach in known) // grid) * grid, grid=grid)
 
 
 def is_local(module: nn.Module) -> bool:

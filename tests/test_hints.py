@@ -44,7 +44,8 @@ def answer(command: str, *words: str) -> str:
         ("task=segment", "the command is the first word"),
         ("pretrained=true", "model=fcn_r50 model.encoder.weights=IMAGENET1K_V2"),
         ("model.encoder.weights=IMAGENET1K_V2", "this network has no pretrained weights; model=fcn_r50, fcn_"),
-        ("data.folds=5", "a splits.csv in the data folder"),
+        ("val_split=0.2", "a splits.csv in the data folder"),
+        ("n_folds=5", "data.folds=5 data.fold=0 shares train and val out"),
         ("steps=5", "did you mean train.steps?"),
         ("data.wokers=5", "did you mean data.workers?"),
     ],
@@ -54,7 +55,7 @@ def test_a_word_of_another_tool_is_translated(word: str, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["tile", "resize", "folds", "image_size", "sizes", "tests", "trains", "vals", "variants"]
+    "word", ["tile", "resize", "n_folds", "image_size", "sizes", "tests", "trains", "vals", "variants"]
 )
 def test_hints_are_of_the_data_that_are_chosen(word: str) -> None:
     said = answer("train", *FOLDER, f"data.{word}=5")
@@ -81,6 +82,13 @@ def test_what_is_not_certain_gets_no_hint(word: str) -> None:
 )
 def test_a_command_is_told_of_its_own_settings(word: str, said: str) -> None:
     assert answer("predict", word).startswith(f"unknown setting {word.partition('=')[0]}: {said}")
+
+
+def test_folds_are_of_images_in_a_folder_and_a_run_knows_its_own() -> None:
+    shapes = "generated shapes have no folds; images in a folder do (data.root=FOLDER)"
+    assert answer("train", "data.folds=5") == f"unknown setting data.folds: {shapes}"
+    assert answer("evaluate", "fold=1").startswith("unknown setting fold: a run knows its fold, and run=A,B,C")
+    assert answer("predict", "fold=1") == "unknown setting fold: a run knows its fold"
 
 
 def test_training_has_no_place_in_other_commands() -> None:

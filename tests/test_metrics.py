@@ -4,7 +4,7 @@ import pytest
 import torch
 from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
 
-from segtrain.metrics import ConfusionMatrix, Ratio, accuracy, class_iou, class_scores, mean_iou, summary
+from segtrain.metrics import ConfusionMatrix, MeanLoss, accuracy, class_iou, class_scores, mean_iou, summary
 
 VOID = 255
 
@@ -94,19 +94,19 @@ def test_scores_per_class():
     assert scores["pixels"].tolist() == [4, 6]
 
 
-def test_a_ratio_is_a_mean_over_pixels_and_undefined_without_any():
-    ratio = Ratio()
-    ratio.update(torch.tensor(3.0), torch.tensor(1.0))
-    ratio.update(torch.tensor(1.0), torch.tensor(3.0))
-    ratio.update(torch.tensor(0.0), torch.tensor(0.0))
-    assert float(ratio.compute()) == 1.0
-    ratio.reset()
-    ratio.update(torch.tensor(0.0), torch.tensor(0.0))
-    assert math.isnan(ratio.compute())
+def test_a_mean_loss_adds_up_the_means_of_its_terms_and_is_undefined_without_any():
+    mean = MeanLoss(2)
+    mean.update(torch.tensor([3.0, 0.5]), torch.tensor([1.0, 1.0]))
+    mean.update(torch.tensor([1.0, 1.5]), torch.tensor([3.0, 1.0]))
+    mean.update(torch.tensor([0.0, 0.0]), torch.tensor([0.0, 0.0]))
+    assert float(mean.compute()) == 4 / 4 + 2 / 2
+    mean.reset()
+    mean.update(torch.tensor([0.0, 0.0]), torch.tensor([0.0, 0.0]))
+    assert math.isnan(mean.compute())
 
 
-def test_a_ratio_does_not_round_small_batches_away():
-    ratio = Ratio()
-    ratio.update(torch.tensor(2.0**25), torch.tensor(1.0))
-    ratio.update(torch.tensor(1.0), torch.tensor(0.0))
-    assert float(ratio.compute()) == 2**25 + 1
+def test_a_mean_loss_does_not_round_small_batches_away():
+    mean = MeanLoss(1)
+    mean.update(torch.tensor([2.0**25]), torch.tensor([1.0]))
+    mean.update(torch.tensor([1.0]), torch.tensor([0.0]))
+    assert float(mean.compute()) == 2**25 + 1

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from segtrain import windows
 from segtrain.inference import predict
 from segtrain.models import FCN, Bottleneck, ConvBNReLU, Encoder
+from segtrain.models.ensemble import Ensemble
 from segtrain.windows import Reach, reach_of, spans
 
 
@@ -90,6 +91,23 @@ def test_the_spans_cover_a_side_once_and_begin_on_the_grid():
 def test_a_network_that_looks_at_the_whole_image_is_computed_at_once():
     pooled = nn.Sequential(ConvBNReLU(3, 4), nn.AdaptiveAvgPool2d(1))
     assert reach_of(pooled, lambda part: pooled(part[None])[0], torch.zeros(3, 9, 9)) is None
+
+
+def test_an_ensemble_reaches_as_far_as_the_member_that_looks_farthest():
+    near, far = small(depths=(1, 1)), small(depths=(1, 2, 1), skips=2, widths=(8, 8))
+    image = torch.zeros(3, 9, 9)
+    reaches = [reach_of(member, partial(batched, member), image) for member in (near, far)]
+    together = Ensemble([near, far])
+    assert reach_of(together, partial(batched, together), image) == reaches[1]
+    assert reaches[0] != reaches[1]
+    assert reaches[1] is not None
+    assert reaches[1].grid == 16
+    odd = Ensemble([near, nn.Sequential(Odd(), nn.Conv2d(3, 3, 1))])
+    assert reach_of(odd, partial(batched, odd), image) is None
+
+
+def batched(network: nn.Module, image: Tensor) -> Tensor:
+    return network(image[None])[0]
 
 
 class Odd(nn.Module):

@@ -18,6 +18,7 @@ from ..data.files.pair import Pair
 from ..data.findings import Finding
 from ..data.folder import group_pattern, open_root
 from ..data.layouts.choice import OpenFolder, chosen
+from ..data.layouts.folds import fold_of
 from ..data.layouts.reading import Reading
 from ..data.public import provide, recognised
 from ..data.survey.facts import ImageFacts
@@ -31,7 +32,7 @@ from ..inspection.mark import text_of
 from ..inspection.questions import question_text, typed_words
 from ..inspection.rivals import rivals_of, ways_of
 from ..inspection.text import word
-from ..losses import class_weights
+from ..losses.weights import class_weights
 from ..report.pictures import samples
 from ..report.screen import COMMAND, say
 from ..text import counted
@@ -53,6 +54,9 @@ def check(*, name: str, data: dict[str, Any], write: bool, out: str | None) -> i
     """
     if "root" not in data:
         raise UserError(f"data={name} is not read from files: leave it out, and type data.root=FOLDER")
+    fold = fold_of(data.get("folds"), data.get("fold"))
+    if fold and write:
+        raise UserError(f"write=true writes the splits of the data, of which {fold} is none: leave one of them out")
     target = Path(out or ".").expanduser()
     provide(data)
     folder = opened(data)
@@ -61,7 +65,7 @@ def check(*, name: str, data: dict[str, Any], write: bool, out: str | None) -> i
     say(text.layout_text(folder, rivals.same))
     say_public(name, folder)
     max_pixels = data.get("max_pixels", MAX_PIXELS)
-    inspection = inspect(folder, data.get("classes"), group_pattern(data.get("group")), max_pixels)
+    inspection = inspect(folder, data.get("classes"), group_pattern(data.get("group")), max_pixels, fold)
     has_classes = name == "folder" and bool(data.get("classes"))  # those of a public data set need no file
     typed = has_classes or data["layout"] is not None
     if has_classes:
@@ -77,6 +81,8 @@ def check(*, name: str, data: dict[str, Any], write: bool, out: str | None) -> i
     if not typed and len(folder.equals) > 1:  # what comes next has to say which
         data = {**data, "layout": folder.reading.layout}
     files = without_guess(inspection, description(inspection, data["layout"]), data)
+    if fold:  # a training makes it anew
+        files.pop("splits.csv", None)
     if write:
         inspection = described(inspection, files, typed=typed)
     say(next_text(name, data, inspection, [] if write else files))
@@ -296,7 +302,8 @@ def next_text(name: str, data: Settings, inspection: Inspection, missing: Collec
         lines.append(f"next: {' '.join([COMMAND, 'check', root, *typed, 'write=true'])}")
         lines.append(f"  writes {' and '.join(missing)} into {data['root']}")
         return "\n".join(lines)
-    words = [root, *(typed if missing else []), *fitting(data, inspection)]
+    folds = typed_words(data, "folds", "fold")
+    words = [root, *(typed if missing or folds else []), *folds, *fitting(data, inspection)]
     if name != "folder":
         words.insert(0, f"data={name}")
     if errors:

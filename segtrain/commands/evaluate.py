@@ -1,5 +1,6 @@
 """`evaluate`: score a trained network on a split."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,11 +17,22 @@ from ..errors import UserError
 from ..machine import device, processes
 from ..machine.device import Computing
 from ..report.screen import be_quiet, say
-from ..runs.folder import beginnings, checkpoint_file
+from ..runs.folder import beginnings, checkpoint_files
 from ..runs.record import with_root
 from ..runs.trained import Opened, opened
 from ..text import counted
 from ..training.callbacks import ScoringBar
+from ..training.members import (
+    CROSS,
+    Member,
+    Part,
+    crossed,
+    ensemble,
+    missing_text,
+    refuse_changed,
+    refuse_no_folds,
+    refuse_seen,
+)
 from ..training.parts import data_of_a_run
 from ..training.scoring import Scorer, report_score, score_split, silent_trainer
 
@@ -37,25 +49,47 @@ class Elsewhere:
 
 
 def evaluate(
-    *, run: str | None, checkpoint: str | None, split: str | None, data: Elsewhere, trainer: Computing, allow: list[str]
+    *,
+    run: str | None,
+    checkpoint: str | None,
+    split: str | None,
+    cross: bool,
+    data: Elsewhere,
+    trainer: Computing,
+    allow: list[str],
 ) -> None:
-    """Score a run's best checkpoint, or any checkpoint, on whole images at their own resolution."""
+    """Score a run's best checkpoint, or any checkpoint, on whole images at their own resolution; several together by
+    the mean of their probabilities; or with `cross` the runs of all folds, each on its own val."""
     processes.end_with_parent()
     device.quiet()
-    file = checkpoint_file(run, checkpoint)
+    files = checkpoint_files(run, checkpoint)
     kind, count = processes.count(asdict(trainer))
     if not processes.is_main(count):
         be_quiet()
     trust = Trust(allow)
-    trained = opened(file, trust)
-    with from_stored(str(file)):
-        module = stored_data(trained, data, trust)
-        split = split or module.final_split
+    members = [with_data(opened(file, trust), file, data, trust) for file in files]
+    first, module = members[0]
+    with from_stored(str(files[0])):
+        split = wanted_split(split, members, data, cross=cross)
         if data.root:
-            say_difference(trained, module, split)
-    name = f"{disk.file_name(Path(data.root).resolve().name)}-{split}" if data.root else split
-    target = trained.folder / "evaluate" / name
-    disk.stay_inside(trained.folder, target)
+            say_difference(first, module, "val" if cross else split)
+    target = first.folder / "evaluate" / folder_name(split, len(members), data)
+    disk.stay_inside(first.folder, target)
+    if cross:
+        parts = [scored(*member, "val", trainer, kind, count) for member in members]
+        say_parts(members, parts)
+        part = crossed(parts, module.classes.names)
+    else:
+        trained = ensemble([member.trained for member in members])
+        part = scored(trained, module, split, trainer, kind, count)
+    if len(members) > 1:
+        part.result["members"] = list(map(str, files))
+    if processes.is_main(count):
+        report_score(part.result, part.matrix, module, target, first.record)
+
+
+def scored(trained: Opened, module: DataModule, split: str, trainer: Computing, kind: str, count: int) -> Part:
+    """The score of a network in the precision that was typed, or that its training had; the same in all processes."""
     precision, note = device.typed_or_stored(trainer.precision, kind, trained.record.precision)
     if note:
         say(note)
@@ -71,9 +105,57 @@ def evaluate(
     )
     network = trained.network.to(device.dtype_of_weights(precision)).to(memory_format=torch.channels_last)
     scorer = Scorer(network, class_names=trained.classes.names, void=module.classes.void)
-    result = score_split(engine, scorer, module, split)
-    if engine.is_global_zero:
-        report_score(result, scorer.matrix, module, target, trained.record)
+    return Part(score_split(engine, scorer, module, split), scorer.matrix)
+
+
+def with_data(trained: Opened, file: Path, elsewhere: Elsewhere, trust: Trust) -> Member:
+    """A network with the data of its run."""
+    with from_stored(str(file)):
+        return Member(trained, stored_data(trained, elsewhere, trust))
+
+
+def wanted_split(typed: str | None, members: Sequence[Member], elsewhere: Elsewhere, *, cross: bool) -> str:
+    """The split on which networks are scored. Raises UserError where several would be scored on images that one of
+    them was trained on, but for `train`, and for a cross-validation of what are no folds."""
+    if cross and typed not in (None, "val"):
+        raise UserError(
+            f"split={typed} cross=true: each run of a cross-validation is scored on its val: leave split out"
+        )
+    split = "val" if cross else typed or members[0].data.final_split
+    if split == "val" and elsewhere.root is None:
+        refuse_changed(members)
+    if cross:
+        refuse_no_folds(members)
+        return CROSS
+    if split != "train" and len(members) > 1:
+        refuse_seen([members[0], *(member for member in members[1:] if knows(member, elsewhere))], split)
+    return split
+
+
+def knows(member: Member, elsewhere: Elsewhere) -> bool:
+    """Whether a network may have been trained on the data that are scored: not on those in another folder, unless the
+    run's own were moved there."""
+    return elsewhere.root is None or member.data.fingerprint() == member.trained.record.fingerprint
+
+
+def folder_name(split: str, members: int, elsewhere: Elsewhere) -> str:
+    """The folder for a score, below `evaluate` in the run folder."""
+    names = [disk.file_name(Path(elsewhere.root).resolve().name)] if elsewhere.root else []
+    names.append(split)
+    if members > 1:
+        names.append(f"{members}" if split == CROSS else f"ensemble-{members}")
+    return "-".join(names)
+
+
+def say_parts(members: Sequence[Member], parts: Sequence[Part]) -> None:
+    """Say what each run of a cross-validation has on its own val."""
+    for member, part in zip(members, parts, strict=True):
+        fold, miou = getattr(member.data, "fold", None), part.result["miou"]
+        name = f"{member.trained.folder} ({fold})" if fold else f"{member.trained.folder}"
+        say(f"{name}: {counted(part.result['images'], 'image')}, mIoU {'-' if miou is None else f'{miou:.4f}'}")
+    if text := missing_text(members):
+        say(text)
+    say("val also chose the checkpoint of each run, so this score flatters them")
 
 
 def say_difference(trained: Opened, module: DataModule, split: str) -> None:

@@ -28,9 +28,10 @@ from ..machine.device import Computing
 from ..places import matches, no_image
 from ..report.pictures import overlay_with_legend
 from ..report.screen import console, say
-from ..runs.folder import checkpoint_file
+from ..runs.folder import checkpoint_files
 from ..runs.trained import Opened, opened
 from ..text import counted, refuse_unprintable
+from ..training.members import ensemble
 
 
 class Images(NamedTuple):
@@ -69,12 +70,13 @@ def predict(
     """Write masks/NAME.png (class indices, with the class colours as palette) and overlays/NAME.png for each image.
 
     `images` is an image, a folder, or a glob, whose folders are mirrored in `out`, by default the run's `predict/`. The
-    mask of a GeoTIFF is a GeoTIFF. One of several images that cannot be read is named at the end, in an error.
+    mask of a GeoTIFF is a GeoTIFF. Several networks answer by the mean of their
+    probabilities. One of several images that cannot be read is named at the end, in an error.
     """
     sources = find_images(images)
     device.quiet()
-    file = checkpoint_file(run, checkpoint)
-    trained = opened(file, Trust(allow))
+    trust = Trust(allow)
+    trained = ensemble([opened(file, trust) for file in checkpoint_files(run, checkpoint)])
     network = on_device(trained, trainer)
     target, home = trained.folder / "predict", trained.folder
     if out:

@@ -38,7 +38,7 @@ def train(
     allow: list[str],
     data: Spec,
     model: Annotated[Spec, {"num_classes": int | None}],
-    loss: Annotated[Spec, {"weights": Sequence[float] | str | None}],
+    loss: Spec,
     optimizer: Spec,
     schedule: Spec,
     augment: Spec,

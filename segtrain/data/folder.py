@@ -26,8 +26,9 @@ from .files.pair import Pair
 from .files.polygons import Order
 from .findings import Finding, unusable
 from .layouts.choice import OpenFolder, open_folder
+from .layouts.folds import Fold, fold_of, with_fold
 from .layouts.reading import Reading
-from .layouts.splits import made_of, with_splits
+from .layouts.splits import Group, made_of, with_splits
 from .layouts.tree import beside_root
 from .layouts.words import parse_name, split_named
 from .survey.headers import Problem, read_headers
@@ -39,6 +40,7 @@ from .workers import give_back_memory
 
 AUTO: Final = "auto"
 MANY = 20_000  # images; of more, those that belong together are not sought, since all would have to be read first
+CUT = "; most images are of one such group, which is cut into consecutive parts"
 Wish = Pattern | Literal["auto"] | None  # what images are kept together by
 
 
@@ -54,6 +56,9 @@ class FolderData(DataModule):
             come into one split, so that sequences stay together; `auto` finds images that belong together, for which
             all files are read, unless what they hold is remembered; `None`, and `auto` for more than `MANY` images,
             splits by name alone.
+        folds: For cross-validation, train and val are shared out to so many parts of nearly equal size, by the same
+            groups; the test stays as it is. `None` leaves them as they are.
+        fold: The part that is val, counted from 0.
         on_bad: `skip` lists in `skipped` what is left out; all files are read first.
         channels: Grey is repeated for 3; of images with more channels, the first are taken.
         origin: A name in `ORIGINS`.
@@ -69,6 +74,8 @@ class FolderData(DataModule):
         layout: str | None = None,
         classes: Mapping[str, Any] | None,
         group: str | None = None,
+        folds: int | None = None,
+        fold: int | None = None,
         on_bad: Literal["stop", "skip"] = "stop",
         outside: bool = False,
         crop: Sequence[int] | None,
@@ -86,6 +93,7 @@ class FolderData(DataModule):
         if max_pixels < 1:
             raise UserError(f"data.max_pixels={max_pixels}: expected 1 or more")
         self.group: Wish = group_pattern(group)
+        self.fold = fold_of(folds, fold)
         self.on_bad, self.max_pixels = on_bad, max_pixels
         self.wanted_channels, self.cache = channels, cache
         self.folder = open_root(Path(root), layout, origin, outside=outside, order=order)
@@ -101,7 +109,7 @@ class FolderData(DataModule):
         alone = unpaired(reading)
         if alone and self.on_bad == "stop":
             raise FileNotFoundError(alone_text(alone))
-        splits, _ = split_up(reading, self.group, partial(surveyed, reading.pairs, self.max_pixels))
+        splits, _ = split_up(reading, self.group, partial(surveyed, reading.pairs, self.max_pixels), self.fold)
         if self.on_bad == "skip":
             self.skipped = unusable(reading, self.classes, self.max_pixels)
             splits = without(splits, {finding.file for finding in self.skipped})
@@ -124,9 +132,10 @@ class FolderData(DataModule):
         reading = self.folder.reading
         if len(self.folder.tree.files) <= MANY:
             return
+        is_written = made_of(reading.splits) is None and self.fold is None
         splits: dict[str, Any] = {}
         for split, pairs in reading.splits.items():
-            is_whole = made_of(reading.splits) is None and split in sources and len(sources[split]) == len(pairs)
+            is_whole = is_written and split in sources and len(sources[split]) == len(pairs)
             splits[split] = sources[split].pairs if is_whole else packed(pairs)
         self.folder = self.folder._replace(reading=reading._replace(splits=splits), readings=[])
         self.folder.tree.let_go()
@@ -167,32 +176,46 @@ def surveyed(pairs: Sequence[Pair], max_pixels: int) -> Survey:
     return survey(pairs, max_pixels=max_pixels, workers=readers(), cache=remembered())
 
 
-def split_up(reading: Reading, group: Wish, facts: Callable[[], Survey]) -> tuple[dict[str, list[Pair]], str]:
-    """Train, val and test, for `check` and `train` alike, and a sentence on how they were made, if the data lack some.
+def split_up(
+    reading: Reading, group: Wish, facts: Callable[[], Survey], fold: Fold | None = None
+) -> tuple[dict[str, list[Pair]], str]:
+    """Train, val and test, for `check` and `train` alike, and a sentence on how they were made, if the data lack some,
+    or for a fold.
 
     With `auto`, what belongs together decides, but for very many images; `facts` are asked for only where needed.
     """
-    whole = made_of(reading.splits)
-    if whole is None:
+    whole, pairs = made_of(reading.splits), divided(reading, fold)
+    if not pairs:
         return with_splits(reading.splits), ""
     kinds: Sequence[str] = ()
     by = group if group != AUTO else None
-    if looks_decide(reading, group):
-        found = together(reading.splits[whole], facts())
+    if looks_decide(reading, group, fold):
+        found = together(pairs, facts())
         by, kinds = found.names, found.kinds
     splits = with_splits(reading.splits, by)
+    if fold:
+        splits = with_fold(splits, by, fold)
     is_cut = isinstance(by, Mapping) and spread(splits, by)
-    how = split_text(whole, splits, kinds, is_cut=is_cut)
-    if group == AUTO and not looks_decide(reading, group):
+    if fold:
+        how = fold_text(fold, whole, splits, by, kinds, is_cut=is_cut)
+    else:
+        how = split_text(whole or "", splits, kinds, is_cut=is_cut)
+    if group == AUTO and not looks_decide(reading, group, fold):
         how += f" (images that belong together are not sought among more than {MANY})"
     return splits, how
 
 
-def looks_decide(reading: Reading, group: Wish) -> bool:
+def divided(reading: Reading, fold: Fold | None) -> list[Pair]:
+    """The pairs that are shared out to splits; none where the data say all of them."""
+    whole = made_of(reading.splits)
+    parts = {whole, "train", "val"} if fold else {whole}
+    return list(chain.from_iterable(pairs for split, pairs in reading.splits.items() if split in parts))
+
+
+def looks_decide(reading: Reading, group: Wish, fold: Fold | None = None) -> bool:
     """Whether what images hold decides in which split they are, so that all must be read first. It depends on their
     number alone, so that `check` and `train` agree."""
-    whole = made_of(reading.splits)
-    return group == AUTO and whole is not None and len(reading.splits[whole]) <= MANY
+    return group == AUTO and 0 < len(divided(reading, fold)) <= MANY
 
 
 def spread(splits: Mapping[str, Sequence[Pair]], names: Mapping[Path, str]) -> bool:
@@ -216,8 +239,31 @@ def split_text(whole: str, splits: Mapping[str, Sequence[Pair]], kinds: Sequence
     if kinds:
         how += f", but kept together: {', '.join(kinds)}"
     if is_cut:
-        how += "; most images are of one such group, which is cut into consecutive parts"
+        how += CUT
     return f"{reason}: {how}; for another split: folders train and val, splits.csv, or data.group=REGEX"
+
+
+def fold_text(
+    fold: Fold,
+    whole: str | None,
+    splits: Mapping[str, Sequence[Pair]],
+    by: Group,
+    kinds: Sequence[str],
+    *,
+    is_cut: bool,
+) -> str:
+    """How train and val of a fold were made, and the test that the data do not say."""
+    way = "by name"
+    if kinds:
+        way = f"by groups ({', '.join(kinds)})"
+    elif isinstance(by, Pattern):
+        way = "by what data.group finds in their names"
+    how = f"{fold}: {len(splits['train'])} train, {len(splits['val'])} val, {way}"
+    if is_cut:
+        how += CUT
+    if whole == "" and "test" in splits:
+        how += f"; {len(splits['test'])} others are held out as the test of all folds, as no split is written down"
+    return how
 
 
 def open_root(

@@ -12,6 +12,7 @@ from ..data.files.pair import Pair
 from ..data.findings import Finding, find
 from ..data.folder import Wish, class_table, looks_decide, split_up, unpaired
 from ..data.layouts.choice import OpenFolder
+from ..data.layouts.folds import Fold
 from ..data.layouts.reading import Reading
 from ..data.layouts.tree import description_in
 from ..data.proposal.class_files import read_class_file
@@ -59,10 +60,13 @@ class Inspection(NamedTuple):
         return text.replace(f"{self.folder.root}{os.sep}", "")
 
 
-def inspect(folder: OpenFolder, classes: Mapping[str, Any] | None, group: Wish, max_pixels: int) -> Inspection:
+def inspect(
+    folder: OpenFolder, classes: Mapping[str, Any] | None, group: Wish, max_pixels: int, fold: Fold | None = None
+) -> Inspection:
     """Read all files of a folder, with a progress bar, and say what they mean and what is wrong with them.
 
-    A class table in the settings, `classes`, decides; what `group` matches in a name decides on its split.
+    A class table in the settings, `classes`, decides; what `group` matches in a name decides on its split, or on the
+    `fold` in which it is val.
     """
     reading = folder.reading
     facts = surveyed(reading.pairs, max_pixels)
@@ -70,7 +74,7 @@ def inspect(folder: OpenFolder, classes: Mapping[str, Any] | None, group: Wish, 
     if not described.settled and are_exchanged(reading.pairs, facts, max_pixels):
         described = Described(None, "", False, "photos", [])
     table = ClassTable.from_spec(described.spec, described.source) if described.spec else None
-    splits, how = proposed(reading, group, facts)
+    splits, how = proposed(reading, group, facts, fold)
     inspection = Inspection(folder, splits, facts, described, table, [], how)
     reasons = {str(path): reason for path, reason in unpaired(reading)}
     findings = []
@@ -175,9 +179,9 @@ def fits(path: Path, masks: Sequence[MaskFacts]) -> bool:
     return 2 * len(listed) >= len(readable)
 
 
-def proposed(reading: Reading, group: Wish, facts: Survey) -> tuple[dict[str, list[Pair]], str]:
+def proposed(reading: Reading, group: Wish, facts: Survey, fold: Fold | None) -> tuple[dict[str, list[Pair]], str]:
     """The splits that a training makes, with a sentence on how; of a test alone, on which none can train, those that
     `check` writes."""
     if reading.splits.keys() == {"test"}:
         reading = reading._replace(splits={"": reading.splits["test"]})
-    return split_up(reading, group, lambda: facts)
+    return split_up(reading, group, lambda: facts, fold)

@@ -56,7 +56,7 @@ def before_training(data: DataModule, typed: Mapping[str, Any] | None = None, *,
     seconds = seconds_to_read(pairs, data.max_pixels)
     if seconds > PATIENCE and not skip and not needs_survey(data):
         errors = header_errors(data)
-        _, how = split_up(folder.reading, data.group, partial(surveyed, pairs, data.max_pixels))
+        _, how = split_up(folder.reading, data.group, partial(surveyed, pairs, data.max_pixels), data.fold)
         if how:
             say(how)
         say(
@@ -64,7 +64,7 @@ def before_training(data: DataModule, typed: Mapping[str, Any] | None = None, *,
             f"{seconds / 60:.0f} minutes; {command} does that, and is remembered"
         )
     else:
-        inspection = inspect(folder, data.classes.spec, data.group, data.max_pixels)
+        inspection = inspect(folder, data.classes.spec, data.group, data.max_pixels, data.fold)
         errors = inspection.errors
         for line in alpha_text(inspection):
             say(line)
@@ -105,7 +105,7 @@ def refuse_doubt(folder: OpenFolder, typed: Mapping[str, Any], max_pixels: int) 
 
 def needs_survey(data: FolderData) -> bool:
     """Whether all files have to be read to say which image is in which split."""
-    return looks_decide(data.folder.reading, data.group)
+    return looks_decide(data.folder.reading, data.group, data.fold)
 
 
 def refuse(root: Path, errors: Sequence[Finding], classes: ClassTable) -> NoReturn:

@@ -164,15 +164,25 @@ def find(run: str, setting: str = "run") -> Path:
     return folder
 
 
-def checkpoint_file(run: str | None, checkpoint: str | None) -> Path:
-    """The file that `run=` or `checkpoint=` names, of which exactly one is given; of a run, its best one."""
+def checkpoint_files(run: str | None, checkpoint: str | None) -> list[Path]:
+    """The file that `run=` or `checkpoint=` names, of which exactly one is given, or several files with commas between
+    their names; of a run, its best one."""
     if run is not None and checkpoint is None:
-        return checkpoint_of(run, "best", "run")
+        return [checkpoint_of(name, "best", "run") for name in several(run)]
     if run is not None or checkpoint is None:
         raise UserError("name the trained network: either run=FOLDER (or run=latest) or checkpoint=FILE")
-    file = followed(Path(checkpoint))
-    refuse_no_checkpoint(file)
-    return file
+    files = [followed(Path(name)) for name in several(checkpoint)]
+    for file in files:
+        refuse_no_checkpoint(file)
+    return files
+
+
+def several(names: str) -> list[str]:
+    """`A,B` or `[A,B]` -> A and B, unless there is something of that whole name."""
+    if os.path.exists(names):
+        return [names]
+    inside = names[1:-1] if names.startswith("[") and names.endswith("]") else names
+    return [os.path.expanduser(name.strip()) for name in inside.split(",") if name.strip()] or [names]
 
 
 def refuse_no_checkpoint(path: Path) -> None:

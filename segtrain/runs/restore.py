@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
 from torch import Tensor
@@ -9,9 +10,10 @@ from torch import Tensor
 from ..errors import UserError
 from ..weights.archive import read_archive
 from .folder import refuse_no_checkpoint
+from .older import bring_up_to_date
 
 RECORD = "segtrain"  # our entry in Lightning's checkpoint
-VERSION = 1
+VERSION = 2
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -31,6 +33,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: written by a newer segtrain (format {version}); update segtrain")
     if not all(isinstance(name, str) and isinstance(w, Tensor) for name, w in content["state_dict"].items()):
         raise UserError(f"{path}: not a readable checkpoint: its weights are not tensors with names")
+    try:
+        bring_up_to_date(content, version)
+    except (AttributeError, KeyError, RuntimeError, TypeError) as error:
+        raise UserError(f"{path}: not a readable checkpoint ({short(str(error))}): is it damaged?") from None
     return content
 
 

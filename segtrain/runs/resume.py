@@ -21,7 +21,20 @@ FREE = {  # settings that never change the result, so that they may always be ty
     "trainer.accelerator",
 }
 
-ADDED = {"train.min_steps", "augment.flip_pairs"}  # settings that runs of older versions have not, and go on without
+ADDED = {  # settings that runs of older versions have not, and go on without
+    "train.min_steps",
+    "data.folds",
+    "data.fold",
+    "augment.inside",
+    "augment.flip_vertical",
+    "augment.turns",
+    "augment.temperature",
+    "augment.blur",
+    "augment.noise",
+    "augment.paste",
+    "augment.cutmix",
+    "augment.flip_pairs",
+}
 
 
 def resumable(resume: str) -> tuple[Path, list[Path]]:

@@ -164,13 +164,13 @@ class Curves(Callback):
         self.log_steps, self.batch_size = log_steps, batch_size
 
     def _reset(self) -> None:
-        self._pieces, self._busy, self._waited, self._ended = 0, 0.0, 0.0, time.perf_counter()
+        self._steps, self._busy, self._waited, self._ended = 0, 0.0, 0.0, time.perf_counter()
 
     def on_train_start(self, *_: Any) -> None:
         self._reset()
 
     def on_validation_start(self, trainer: Trainer, pl_module: Any) -> None:
-        if self._pieces:
+        if self._steps:
             pl_module.shown.update(self._measured(trainer, pl_module))
 
     def on_validation_end(self, *_: Any) -> None:
@@ -184,9 +184,9 @@ class Curves(Callback):
         """Publish a point where one is due; the last step has one in any case."""
         self._ended = time.perf_counter()
         self._busy += self._ended - self._started
-        self._pieces += 1
-        step, steps = trainer.global_step, self._pieces // trainer.accumulate_grad_batches
-        if not steps or (step % self.log_steps and step < trainer.max_steps):
+        self._steps += 1
+        step = trainer.global_step
+        if step % self.log_steps and step < trainer.max_steps:
             return
         pl_module.publish(self._measured(trainer, pl_module))
         pl_module.train_loss.reset()
@@ -196,7 +196,7 @@ class Curves(Callback):
         """What is known of the steps since the last point; all processes take part."""
         pl_module.refuse_divergence()
         seconds = self._busy + self._waited
-        images = self._pieces // trainer.accumulate_grad_batches * self.batch_size
+        images = self._steps * self.batch_size
         return {
             "loss/train": float(pl_module.train_loss.compute()),
             "optim/lr": trainer.optimizers[0].param_groups[0]["lr"],

@@ -54,9 +54,8 @@ class Checkpoint(CheckpointBase):
     """The one owner of a run's checkpoint files: `last`, the `previous` one, and the `best` by IoU/val.
 
     Lightning runs callbacks of this kind last, so that what is saved is what all others have seen. The state is whole
-    after each step, but for two cases in which nothing is saved: while gradients of an unfinished batch wait, and while
-    a validation is due, since its scores belong to the same file as the weights. `folder` is `None` in processes that
-    do not write; `failed` says whether the last save could not be written.
+    after each step, unless a validation is due, whose scores belong to the same file as the weights. `folder` is `None`
+    in processes that do not write; `failed` says whether the last save could not be written.
     """
 
     def __init__(self, folder: Path | None, *, record: Record, save_minutes: float) -> None:
@@ -96,8 +95,7 @@ class Checkpoint(CheckpointBase):
         if finished(trainer):
             trainer.should_stop = True  # which also makes Lightning validate after the last step, whatever the interval
         validation_due = finished(trainer) or self.batches_done % int(trainer.val_check_batch or 1) == 0
-        in_pieces = self.batches_done % trainer.accumulate_grad_batches != 0
-        if not validation_due and not in_pieces:
+        if not validation_due:
             self._unsaved = True
             self._save_or_stop(trainer, due=time.monotonic() - self._saved_at > self.save_seconds)
 

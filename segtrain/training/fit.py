@@ -11,7 +11,7 @@ from lightning.pytorch.loggers import Logger
 from torch import Tensor
 
 from .. import disk
-from ..build import build_part
+from ..build import Spec, build_part
 from ..data import DataModule
 from ..data.files.pictures import Pictures
 from ..errors import UserError, from_user
@@ -23,7 +23,7 @@ from ..runs.restore import read_checkpoint, weights_of
 from ..text import counted, enumerated
 from .callbacks import Curves, Doubts, MetricsTable, Mosaic, ProgressBar, ScoringBar, TensorBoard, tags
 from .checkpoint import Checkpoint
-from .learner import Diverged
+from .divergence import Diverged
 from .parts import Parts
 from .scoring import report_score, score_split, silent_trainer
 from .verdict import Verdict, next_command, remedies
@@ -120,19 +120,24 @@ def build_trainer(parts: Parts, folder: Path | None, first_step: int | None, kee
         loggers = [TensorBoard(folder, first_step), table]
     with from_user(MisconfigurationException, ValueError):
         return silent_trainer(
-            partial(build_part, "trainer", parts.settings["trainer"], parts.trust),
+            partial(build_part, "trainer", without_step(parts.settings["trainer"]), parts.trust),
             parts.processes,
             plugins=[keeper.io],
             accelerator=parts.device,
             precision=parts.precision,
             max_steps=parts.steps,
             max_epochs=-1,
-            val_check_interval=parts.pieces * steps_between,
+            val_check_interval=steps_between,
             check_val_every_n_epoch=None,
             num_sanity_val_steps=0,
             logger=loggers,
             callbacks=[*callbacks(parts), keeper],
         )
+
+
+def without_step(settings: Spec) -> Spec:
+    """Settings for Lightning's trainer, without those of a step, which the learner takes."""
+    return {**settings, "accumulate_grad_batches": 1, "gradient_clip_val": None}
 
 
 def callbacks(parts: Parts) -> list[Callback]:
@@ -174,6 +179,8 @@ def headline(parts: Parts, folder: Path, *, resumed: bool) -> str:
     data = parts.data
     verb = "going on with" if resumed else "training"
     images = ", ".join(f"{len(source)} {split}" for split, source in data.splits.items())
+    if fold := getattr(data, "fold", None):
+        images = f"{fold}: {images}"
     millions = sum(map(Tensor.numel, parts.learner.network.parameters())) / 1e6
     height, width = data.crop
     place = f"{parts.processes} processes on {parts.device}" if parts.processes > 1 else parts.device

@@ -1,61 +1,52 @@
 """What happens in a step of training, and in a validation.
 
-The hooks of one step, in the order in which they run. Where a batch is computed in pieces, each has them all, but of
-`optimizer_step` all pieces before the last have `training_step` alone.
+The hooks of one step, in the order in which they run:
 
-    Curves.on_train_batch_start                 callbacks.py   how long the data were waited for
-    Checkpoint.on_train_batch_start             checkpoint.py  from here on the state is not whole
-    Learner.on_train_batch_start                learner.py     the random numbers of this step
-    Learner.optimizer_step                      learner.py     all of the following, then the moving average
-        Learner.training_step                   learner.py     forward pass, loss and running metrics; then backward
-        Learner.on_before_optimizer_step        learner.py     gradients of the mean over all valid pixels
-        Learner.configure_gradient_clipping     learner.py     their norm; then the optimiser takes its step
-    the schedule                                schedules.py   the learning rate of the next step
-    Curves.on_train_batch_end                   callbacks.py   a point of the curves, where one is due
-    ProgressBar.on_train_batch_end              callbacks.py
-    Checkpoint.on_train_batch_end               checkpoint.py  save or stop, unless a validation comes first
+    Curves.on_train_batch_start             callbacks.py   how long the data were waited for
+    Checkpoint.on_train_batch_start         checkpoint.py  from here on the state is not whole
+    Learner.on_train_batch_start            learner.py     the random numbers of this step
+    Learner.training_step                   learner.py     forward and backward passes, a step of the optimiser, of the
+                                                           schedule (schedules.py) and of the average (average.py)
+        Learner.on_before_optimizer_step    learner.py     the gradients are clipped
+    Curves.on_train_batch_end               callbacks.py   a point of the curves, where one is due
+    ProgressBar.on_train_batch_end          callbacks.py
+    Checkpoint.on_train_batch_end           checkpoint.py  save or stop, unless a validation comes first
 
 Where a validation is due, it follows: `on_validation_epoch_start`, `validation_step` for each image and
 `on_validation_epoch_end` of the learner, then `on_validation_end` of Mosaic, ProgressBar and Checkpoint.
 """
 
-import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from ..errors import UserError
-from ..metrics import ConfusionMatrix, FirstNotFinite, Ratio, mean_iou
+from ..losses.contract import Loss, mean_loss
+from ..metrics import ConfusionMatrix, FirstNotFinite, MeanLoss, mean_iou
 from .average import MovingAverage
+from .divergence import refuse_not_finite
 from .scoring import Batch, Validator, confusion_of
 
 RUNNING = ("train_confusion", "train_loss")  # metrics that are not over when a checkpoint is written
-
-
-class Diverged(UserError):
-    """The loss, or a weight, was NaN or infinite, first in this `step`, counted from 0."""
-
-    def __init__(self, step: int, what: str) -> None:
-        super().__init__(f"{what} was not finite (NaN or infinite) in step {step + 1}")
-        self.step = step
 
 
 class Learner(Validator):
     """Trains a network; steps, not epochs, are counted.
 
     Args:
-        loss: (logits, mask) -> (numerator, denominator), each summed over the pixels it is given.
+        loss: what is made small; `segtrain.losses.Loss` says what it maps logits and masks to.
         optimizer: parameter groups -> optimiser.
         schedule: (step, steps) -> factor on the learning rate.
         steps: Steps of the whole training.
         seed: Seed of what is random inside the network, such as dropout.
         auxiliary_weight: Factor on the loss of the network's auxiliary head, if it has one.
+        pieces: Parts that each process computes its share of a batch in, one after the other.
+        clip: Greatest norm of the gradients; `None` and 0 for no limit.
         ema: Decay of the moving average of the weights, which is then what is scored; `None` for no average.
         compile: Whether training steps use torch.compile; scores must not depend on it.
     """
@@ -64,7 +55,7 @@ class Learner(Validator):
         self,
         network: nn.Module,
         *,
-        loss: nn.Module,
+        loss: Loss,
         optimizer: Callable[[list[dict[str, Any]]], Optimizer],
         schedule: Callable[[int, int], float],
         steps: int,
@@ -73,11 +64,15 @@ class Learner(Validator):
         void: int,
         auxiliary_weight: float,
         ema: float | None,
+        pieces: int = 1,
+        clip: float | None = None,
         compile: bool = False,
     ) -> None:
         super().__init__(network, loss=loss, class_names=class_names, void=void)
+        self.automatic_optimization = False  # `training_step` is the whole step
         self.make_optimizer, self.schedule = optimizer, schedule
         self.steps, self.seed, self.auxiliary_weight = steps, seed, auxiliary_weight
+        self.pieces, self.clip = pieces, clip
 
         def forward(image: Tensor) -> Any:  # no module: a compiled one would stand in the state dict a second time
             return network(image)
@@ -85,11 +80,10 @@ class Learner(Validator):
         self.train_network = torch.compile(forward) if compile else forward
         self.average = None if ema is None else MovingAverage(network, ema)
         self.train_confusion = ConfusionMatrix(len(class_names), void)
-        self.train_loss = Ratio()
+        self.train_loss = MeanLoss(loss.terms)
         self.first_not_finite = FirstNotFinite()
         for name in RUNNING:
             getattr(self, name).persistent(True)
-        self.numerator_pixels, self.denominator = 0, torch.zeros(())
 
     @property
     def scored(self) -> nn.Module:
@@ -100,50 +94,50 @@ class Learner(Validator):
         draw = np.random.SeedSequence([self.seed, batch_idx, self.global_rank]).generate_state(1)
         torch.manual_seed(int(draw[0]))
 
-    def training_step(self, batch: Batch, _: int) -> Tensor:
-        """The loss of this piece per pixel, void or not: `on_before_optimizer_step` mends the divisor."""
+    def training_step(self, batch: Batch, _: int) -> None:
+        """A step on the mean loss over the whole batch: this process's share, in as many pieces as fit into memory."""
+        counts = self.trainer.strategy.reduce(self.loss.count(batch["mask"]), reduce_op="sum")
+        *others, last = in_pieces(batch, self.pieces)
+        with self.no_sync():
+            for piece in others:
+                self.manual_backward(self.share_of_loss(piece, counts))
+        self.manual_backward(self.share_of_loss(last, counts))
+        optimizer, schedule = self.optimizers(), self.lr_schedulers()
+        optimizer.step()  # type: ignore[union-attr]
+        optimizer.zero_grad()  # type: ignore[union-attr]
+        schedule.step()  # type: ignore[union-attr, call-arg]
+        if self.average is not None:
+            self.average.update_parameters(self.network)
+
+    def share_of_loss(self, batch: Batch, counts: Tensor) -> Tensor:
+        """What these images add to the mean loss of the whole batch, whose terms have these counts (terms,)."""
         outputs = self.train_network(apply_color(batch["image"], batch["color"], clamp="span" not in batch))
         logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
         mask = batch["mask"]
-        numerator, denominator = self.loss(logits, mask)
-        self.train_loss.update(numerator.detach(), denominator)
-        self.first_not_finite.update(numerator.detach(), self.trainer.global_step)
-        self.train_confusion.update(logits.detach(), mask)
+        sums = self.loss(logits, mask)
+        self.note(logits.detach(), mask, sums.detach())
         for head in auxiliary:
-            numerator = numerator + self.auxiliary_weight * self.loss(head, mask)[0]
-        self.numerator_pixels += mask.numel()
-        self.denominator = self.denominator.to(denominator) + denominator
-        return numerator / mask.numel()
+            sums = sums + self.auxiliary_weight * self.loss(head, mask)
+        return self.trainer.world_size * mean_loss(sums, counts)  # the mean over processes, of gradients, is their sum
+
+    def note(self, logits: Tensor, mask: Tensor, sums: Tensor) -> None:
+        """Count what the curves show; nothing waits for the device."""
+        self.train_loss.update(sums, self.loss.count(mask))
+        self.first_not_finite.update(sums.sum(), self.trainer.global_step)
+        self.train_confusion.update(logits, mask)
+
+    def no_sync(self) -> AbstractContextManager[Any]:
+        """Inside, the gradients of other processes are not waited for."""
+        return self.trainer.model.no_sync() if self.trainer.world_size > 1 else nullcontext()  # type: ignore[union-attr, operator]
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Divide by the valid pixels of the whole batch, which only now are known.
-
-        Lightning has averaged the gradients over pieces and processes, all with equally many pixels; what is left to
-        mend is one common factor: pixels / valid pixels.
-        """
-        pixels = self.numerator_pixels * self.trainer.world_size
-        valid = self.trainer.strategy.reduce(self.denominator, reduce_op="sum")
-        factor = pixels / valid.clamp(min=1)
-        for parameter in self.network.parameters():
-            if parameter.grad is not None:
-                parameter.grad.mul_(factor)
-        self.numerator_pixels, self.denominator = 0, torch.zeros_like(self.denominator)
-
-    def configure_gradient_clipping(
-        self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
-    ) -> None:
         """Clip the norm over all parameters; Lightning's own refuses fused optimisers, which are the fast ones."""
-        if not gradient_clip_val:  # None and 0: off, as Lightning has it
+        if not self.clip:
             return
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
         if scaler is not None and getattr(optimizer, "_step_supports_amp_scaling", False):
             scaler.unscale_(optimizer)  # a fused optimiser would only do it inside its step
-        nn.utils.clip_grad_norm_(self.network.parameters(), gradient_clip_val)
-
-    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        super().optimizer_step(*args, **kwargs)
-        if self.average is not None:
-            self.average.update_parameters(self.network)
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)
 
     def configure_optimizers(self) -> Any:
         optimizer = self.make_optimizer(parameter_groups(self.network))
@@ -151,17 +145,8 @@ class Learner(Validator):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def refuse_divergence(self) -> None:
-        """Raises Diverged if the loss was ever NaN or infinite, or if a weight is. Waits for the device once."""
-        step = self.first_not_finite.step
-        if self.first_not_finite.update_called:
-            step = self.first_not_finite.compute()
-        largest = get_total_norm(self.network.parameters(), math.inf)  # not finite, if any weight is not
-        first, size = torch.stack([step.double(), largest.to(step.device).double()]).tolist()
-        if first < FirstNotFinite.NEVER:
-            raise Diverged(int(first), "the loss")
-        if not math.isfinite(size):
-            names = [name for name, weight in self.network.named_parameters() if not weight.isfinite().all()]
-            raise Diverged(max(self.trainer.global_step - 1, 0), f"the weight {names[0]}")
+        """Raises Diverged if the loss was ever NaN or infinite, or if a weight is."""
+        refuse_not_finite(self.first_not_finite, self.network, self.trainer.global_step)
 
     def on_validation_epoch_start(self) -> None:
         """Processes have each seen other images: the statistics of batch norm, in the average too, are the first's."""
@@ -196,6 +181,12 @@ class Learner(Validator):
         for name, value in state.items():
             if self.global_rank and name.partition(".")[0] in RUNNING:
                 state[name] = torch.zeros_like(value)
+
+
+def in_pieces(batch: Batch, number: int) -> list[Batch]:
+    """The images of a batch in so many equal parts."""
+    parts = {name: tensor.chunk(number) for name, tensor in batch.items()}
+    return [{name: part[i] for name, part in parts.items()} for i in range(number)]
 
 
 def parameter_groups(network: nn.Module) -> list[dict[str, Any]]:

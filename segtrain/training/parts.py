@@ -18,7 +18,8 @@ from ..data import DataModule
 from ..data.files.pictures import Pictures, Span
 from ..data.public import HINT
 from ..errors import UserError, from_user
-from ..losses import class_weights
+from ..losses.contract import as_loss
+from ..losses.weights import class_weights
 from ..machine import device as machine
 from ..machine import processes
 from ..report.screen import say
@@ -104,11 +105,6 @@ class Parts:
     def main(self) -> bool:
         """Whether this process is the one that speaks and writes."""
         return processes.is_main(self.processes)
-
-    @property
-    def pieces(self) -> int:
-        """The pieces that a process computes its share of a batch in."""
-        return self.settings["trainer"]["accumulate_grad_batches"]
 
     @property
     def epoch_steps(self) -> float:
@@ -318,7 +314,7 @@ def build_learner(
         loss = build_part("loss", record.loss, trust)
     return Learner(
         network,
-        loss=loss,
+        loss=as_loss(loss, void=data.classes.void, num_classes=len(data.classes)),
         optimizer=build_part("optimizer", settings["optimizer"], trust),
         schedule=build_part("schedule", settings["schedule"], trust),
         steps=steps,
@@ -327,5 +323,7 @@ def build_learner(
         void=data.classes.void,
         auxiliary_weight=train.auxiliary_weight,
         ema=train.ema,
+        pieces=settings["trainer"]["accumulate_grad_batches"],
+        clip=settings["trainer"]["gradient_clip_val"],
         compile=train.compile,
     )

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from ..data import DataModule
 from ..errors import UserError, from_user
+from ..losses.contract import Loss
 from ..machine import device as machine
 from ..machine import processes
-from ..metrics import ConfusionMatrix, Ratio, accuracy, class_iou, mean_iou, summary
+from ..metrics import ConfusionMatrix, MeanLoss, accuracy, class_iou, mean_iou, summary
 from ..report.scores import score, table, write_score
 from ..report.screen import say
 from ..runs.record import Record
@@ -54,9 +55,9 @@ class Scorer(LightningModule):
 class Validator(Scorer):
     """Scores a network in the middle of its training too, and publishes what comes out."""
 
-    def __init__(self, network: nn.Module, *, loss: nn.Module, class_names: tuple[str, ...], void: int) -> None:
+    def __init__(self, network: nn.Module, *, loss: Loss, class_names: tuple[str, ...], void: int) -> None:
         super().__init__(network, class_names=class_names, void=void)
-        self.loss, self.val_loss = loss, Ratio()
+        self.loss, self.val_loss = loss, MeanLoss(loss.terms)
         self.shown: dict[str, float] = {}  # the last value of every tag
         self.verdict: Verdict | None = None  # on the last validation
 
@@ -68,7 +69,7 @@ class Validator(Scorer):
         """The prediction (N, H, W), for callbacks."""
         logits = self.scored(batch["image"])
         self.confusion.update(logits, batch["mask"])
-        self.val_loss.update(*self.loss(logits, batch["mask"]))
+        self.val_loss.update(self.loss(logits, batch["mask"]), self.loss.count(batch["mask"]))
         return logits.argmax(1)
 
     def on_validation_epoch_end(self) -> None:

@@ -19,6 +19,7 @@ from segtrain.data.findings import Finding
 from segtrain.inspection.text import frequent
 from segtrain.inspection.text import percent as percent_text
 from tests.commands.conftest import TINY
+from tests.commands.test_evaluate import write_folder
 
 Run = Callable[..., int]
 Says = pytest.CaptureFixture[str]
@@ -847,3 +848,17 @@ def test_many_masks_without_anything_to_find_are_one_line(segtrain: Run, capsys:
     assert said.index("warning: duplicate (1)") < said.index("warning: one value (9)")
     assert "  9 masks, such as masks/0.png: all pixels are 0; check.csv lists them" in said
     assert sum(line["kind"] == "one value" for line in lines("found/check.csv")) == 9
+
+
+def test_a_fold_is_shown_as_it_is_trained_and_is_no_split_to_be_written(
+    segtrain: Run, capsys: pytest.CaptureFixture[str]
+):
+    write_folder(Path("photos"), 2)
+    assert segtrain("check", "data.root=photos", "data.folds=3", "data.fold=1") == 0
+    out = capsys.readouterr().out
+    assert "fold 1 of 3: 4 train, 2 val, by name" in out
+    assert "next: python -m segtrain train data.root=photos data.folds=3 data.fold=1" in out
+    assert segtrain("check", "data.root=photos", "data.folds=3", "data.fold=1", "write=true") == 2
+    assert "write=true writes the splits of the data, of which fold 1 of 3 is none" in capsys.readouterr().err
+    assert segtrain("check", "data.root=photos", "data.folds=3", "data.fold=3") == 2
+    assert "data.fold=3: expected 0 to 2" in capsys.readouterr().err

@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -158,6 +159,97 @@ def test_scores_on_other_images_do_not_replace_the_runs_own(segtrain: Run, capsy
     assert "val also chose the checkpoint" in capsys.readouterr().out
     assert Path("run/evaluate/val/metrics.json").read_bytes() == before
     assert Path("run/evaluate/others-val/metrics.json").exists()
+
+
+def matrix_in(folder: str) -> np.ndarray:
+    return np.genfromtxt(f"{folder}/confusion.csv", delimiter=",", skip_header=1)[:, 1:]
+
+
+def test_two_runs_that_are_one_have_its_matrix(segtrain: Run, capsys: pytest.CaptureFixture[str]):
+    segtrain("train", *TINY, "run_dir=run")
+    capsys.readouterr()
+    assert segtrain("evaluate", "run=run,run") == 0
+    assert "written: run/evaluate/test-ensemble-2/metrics.json" in capsys.readouterr().out
+    alone, twice = stored("run/evaluate/test/metrics.json"), stored("run/evaluate/test-ensemble-2/metrics.json")
+    assert twice.pop("members") == ["run/checkpoints/best.ckpt"] * 2
+    assert twice == alone
+    assert (matrix_in("run/evaluate/test-ensemble-2") == matrix_in("run/evaluate/test")).all()
+    assert segtrain("evaluate", "run=[run]") == 0
+    assert stored("run/evaluate/test/metrics.json") == alone
+
+
+def test_an_ensemble_is_scored_by_the_mean_of_its_probabilities(segtrain: Run):
+    for seed in "01":
+        segtrain("train", *TINY, f"seed={seed}", f"run_dir=run{seed}")
+    assert segtrain("evaluate", "run=run0,run1") == 0
+    assert segtrain("evaluate", "checkpoint=run1/checkpoints/best.ckpt,run0/checkpoints/best.ckpt") == 0
+    trained, other = api.load("run0"), api.load("run1")
+    source = ShapesData(**{k: v for k, v in trained.config["data"].items() if k != "_target_"}).source("test")
+    theirs = MulticlassJaccardIndex(6, average="macro", ignore_index=trained.classes.void)
+    with torch.inference_mode():
+        for index in range(len(source)):
+            image, mask = source.read(index)
+            logits = torch.stack([network(image[None]) for network in (trained.network, other.network)])
+            theirs.update(logits.softmax(2).mean(0), mask[None].long())
+    miou = stored("run0/evaluate/test-ensemble-2/metrics.json")["miou"]
+    assert miou == pytest.approx(float(theirs.compute()), abs=1e-6)
+    assert stored("run1/evaluate/test-ensemble-2/metrics.json")["miou"] == miou
+    assert miou not in [stored(f"run{seed}/evaluate/test/metrics.json")["miou"] for seed in "01"]
+
+
+@pytest.fixture
+def folds(segtrain: Run) -> Run:
+    """Runs `0`, `1` and `2` of the three folds of a folder."""
+    write_folder(Path("photos"), 3)
+    for fold in "012":
+        words = ["data.root=photos", "data.folds=3", f"data.fold={fold}", f"run_dir={fold}"]
+        assert segtrain("train", *ON_FOLDERS, *words) == 0
+    return segtrain
+
+
+@pytest.mark.slow
+def test_a_cross_validation_is_the_sum_over_the_vals_of_its_folds(folds: Run, capsys: pytest.CaptureFixture[str]):
+    capsys.readouterr()
+    assert folds("evaluate", "run=0,1,2", "cross=true") == 0
+    out = capsys.readouterr().out
+    assert "1 (fold 1 of 3): 2 images, mIoU" in out
+    assert "cross: 6 images" in out
+    assert "val also chose the checkpoint of each run" in out
+    assert (matrix_in("0/evaluate/cross-3") == sum(matrix_in(f"{fold}/evaluate/val") for fold in "012")).all()
+    scores = stored("0/evaluate/cross-3/metrics.json")
+    assert scores["pixels"] == 6 * 20 * 24
+    assert scores["members"] == [f"{fold}/checkpoints/best.ckpt" for fold in "012"]
+    assert scores["member_miou"] == [stored(f"{fold}/evaluate/val/metrics.json")["miou"] for fold in "012"]
+    assert folds("evaluate", "run=0,2", "cross=true") == 0
+    assert "2 of 6 images are in the val of none of these runs" in capsys.readouterr().out
+    for kind in ("images", "masks"):
+        shutil.copy(f"photos/{kind}/train/0.png", f"photos/{kind}/train/new.png")
+    for words in (("run=1",), ("run=0,1,2", "cross=true")):
+        assert folds("evaluate", *words) == 2
+        assert "the data are not those of the run" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_runs_are_not_scored_together_on_what_one_was_trained_on(folds: Run, capsys: pytest.CaptureFixture[str]):
+    shutil.copytree("photos", "moved")
+    write_folder(Path("others"), 3)
+    folds("train", *ON_FOLDERS, "data.root=others", "run_dir=other")
+    folds("train", *TINY, "run_dir=shapes")
+    capsys.readouterr()
+    seen = "split=val of 0: 1 was trained on 2 of these 2 images: cross=true scores each on its own val"
+    for words, message in {
+        ("run=0,1",): seen,
+        ("run=0,1", "data.root=moved"): seen,
+        ("run=0,0", "cross=true"): "0 and 0 have images of val in common: name one run of each fold",
+        ("run=0", "cross=true"): "name the runs of all folds, such as run=A,B,C",
+        ("run=0,other", "cross=true"): "0 and other are no folds of the same images",
+        ("run=0,1,2", "cross=true", "split=train"): "split=train cross=true: each run of a cross-validation",
+        ("run=0,shapes",): "0 and shapes cannot answer together: one has the classes c0, c1, c2, the other background",
+    }.items():
+        assert folds("evaluate", *words) == 2, words
+        assert message in capsys.readouterr().err
+    assert folds("evaluate", "run=0,other") == 0
+    assert folds("evaluate", "run=0,1", "split=train") == 0
 
 
 GONE = object()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
@@ -40,6 +41,21 @@ def test_a_mask_is_what_the_network_predicts_with_the_class_palette(trained: Run
     with Image.open("run/predict/overlays/a.png") as overlay:
         assert overlay.width >= 30
         assert overlay.height > 20  # below the picture, the legend
+
+
+def test_several_networks_predict_by_the_mean_of_their_probabilities(trained: Run):
+    path = photo("new/a.png")
+    assert trained("train", *TINY, "seed=1", "run_dir=other") == 0
+    assert trained("predict", "run=run,other", f"images={path}") == 0
+    logits = []
+    for name in ("run", "other"):
+        network = api.load(name).network
+        with torch.inference_mode():
+            logits.append(network(read_image(path)[None]))
+    expected = torch.stack(logits).softmax(2).mean(0).argmax(1)[0]
+    with Image.open("run/predict/masks/a.png") as mask:
+        assert np.asarray(mask).tolist() == expected.tolist()
+    assert expected.tolist() not in [single.argmax(1)[0].tolist() for single in logits]
 
 
 def test_the_tree_of_a_folder_is_mirrored(trained: Run):

@@ -125,6 +125,34 @@ def test_a_resumed_run_ends_as_if_it_had_never_stopped(
     assert whole == part
 
 
+@pytest.mark.slow
+def test_a_fold_that_is_resumed_ends_as_if_it_had_never_stopped(
+    segtrain: Run, weights: Weights, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    write_folder(Path("photos"), 2)
+    words = [*ON_FOLDERS, "data.root=photos", "data.folds=3", "data.fold=1", "train.save_minutes=0"]
+    assert segtrain("train", *words, "run_dir=whole") == 0
+    assert "training photos-fcn_tiny: fold 1 of 3: 4 train, 2 val images" in capsys.readouterr().out
+    step = learner.Learner.optimizer_step
+
+    def failing(self: learner.Learner, *args: object, **kwargs: object) -> None:
+        if self.trainer.global_step == 5:
+            raise Interruption
+        step(self, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(learner.Learner, "optimizer_step", failing)
+        assert segtrain("train", *words, "run_dir=part") == 1
+    assert segtrain("train", "resume=part", "data.fold=2") == 2
+    assert "data.fold=2 would change the result of a run that began with data.fold=1" in capsys.readouterr().err
+    assert segtrain("train", "resume=part") == 0
+    assert "going on with photos-fcn_tiny: fold 1 of 3: 4 train, 2 val images" in capsys.readouterr().out
+    assert same(weights("whole"), weights("part"))
+    assert same(weights("whole", "best"), weights("part", "best"))
+    whole, part = (json.loads(Path(f"{run}/evaluate/val/metrics.json").read_text()) for run in ("whole", "part"))
+    assert whole == part
+
+
 def test_a_resumed_run_repeats_no_point_of_its_curves(segtrain: Run, monkeypatch: pytest.MonkeyPatch):
     words = [*TINY, "train.log_steps=1", "data.workers=0"]
     segtrain("train", *words, "run_dir=whole")

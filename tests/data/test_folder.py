@@ -519,3 +519,37 @@ def test_a_class_may_have_another_name_under_its_value(tmp_path: Path):
 def test_void_has_a_mask_of_its_own(tmp_path: Path):
     root = by_class(tmp_path, "road", "void", "car")
     assert first_row(root) == [*STRIPES[:2], "void", "void", "car", "car", "background", "background"]
+
+
+def test_a_fold_shares_out_train_and_val_and_leaves_the_test(folder: Callable[..., Path]):
+    root = folder({"train": 4, "val": 2, "test": 2})
+    whole = opened(root)
+    folds = [opened(root, folds=2, fold=number) for number in (0, 1)]
+    images = {split: {pair.image for pair in source.pairs} for split, source in whole.splits.items()}
+    vals = [{pair.image for pair in fold.splits["val"].pairs} for fold in folds]
+    assert vals[0] | vals[1] == images["train"] | images["val"]
+    assert not vals[0] & vals[1]
+    for fold in folds:
+        assert {pair.image for pair in fold.splits["test"].pairs} == images["test"]
+    assert len({data.fingerprint() for data in (whole, *folds)}) == 3
+    assert opened(root, folds=2, fold=1).fingerprint() == folds[1].fingerprint()
+
+
+def test_images_that_look_alike_are_in_one_part_though_they_were_in_train_and_in_val(folder: Callable[..., Path]):
+    root = folder({"train": 5, "val": 4})
+    for number in range(3):
+        shutil.copy(root / f"images/train/{number}.png", root / f"images/val/{number}.png")
+    for number in range(3):
+        data = opened(root, folds=3, fold=number, group="auto")
+        val = {pair.image.relative_to(root / "images").as_posix() for pair in data.splits["val"].pairs}
+        assert len(val) == 3
+        for copy in range(3):
+            assert len(val & {f"train/{copy}.png", f"val/{copy}.png"}) != 1
+
+
+def test_where_no_split_is_written_down_all_folds_have_the_test_of_the_data_without_folds(folder: Callable[..., Path]):
+    root = folder({"": 40})
+    test = [pair.image for pair in opened(root).splits["test"].pairs]
+    folds = [opened(root, folds=3, fold=number).splits for number in range(3)]
+    assert all([pair.image for pair in splits["test"].pairs] == test for splits in folds)
+    assert sum(len(splits["val"]) for splits in folds) == 40 - len(test)

@@ -144,14 +144,18 @@ def second_process(first: int) -> int:
 
 
 @pytest.mark.slow
-def test_two_processes_train_what_one_trains(train: Callable[..., subprocess.Popen[str]], tmp_path: Path):
+def test_two_processes_in_two_pieces_each_train_what_one_trains(
+    train: Callable[..., subprocess.Popen[str]], tmp_path: Path
+):
     (tmp_path / "frozen.py").write_text(FROZEN)
     (tmp_path / "conf/model").mkdir(parents=True)
     (tmp_path / "conf/model/frozen.yaml").write_text("defaults: [fcn_tiny, _self_]\n_target_: frozen.Frozen\n")
     words = [word for word in TINY if word != "model=fcn_tiny"]
     words += ["--config-dir=conf", "model=frozen", "train.ema=0.9", "optimizer=sgd", "augment=none"]
-    for run, devices in (("one", 1), ("two", 2)):
-        process = train(*words, f"run_dir={run}", f"trainer.devices={devices}")
+    words += ["loss=ce_dice"]  # terms that are counted in pixels and in images
+    for run, devices, pieces in (("one", 1, 1), ("two", 2, 2)):
+        shares = [f"trainer.devices={devices}", f"trainer.accumulate_grad_batches={pieces}"]
+        process = train(*words, *shares, f"run_dir={run}")
         assert status(process) == 0, (tmp_path / "out.txt").read_text()
     one, two = state(tmp_path / "one"), state(tmp_path / "two")
     assert not one["network.encoder.stem.1.running_mean"].any()  # batch norm did not learn

@@ -120,14 +120,28 @@ def test_missing_runs_are_named():
 def test_a_network_is_named_by_run_or_by_checkpoint():
     for run, file in ((None, None), ("a", "b")):
         with pytest.raises(ValueError, match=r"either run=FOLDER .* or checkpoint=FILE"):
-            runs.checkpoint_file(run, file)
+            runs.checkpoint_files(run, file)
     folder = runs.create("a", None)
     runs.point_latest(folder)
     with pytest.raises(FileNotFoundError, match=r"it has no best.ckpt yet"):
-        runs.checkpoint_file(str(folder), None)
+        runs.checkpoint_files(str(folder), None)
     (folder / "checkpoints").mkdir()
     (folder / "checkpoints/best.ckpt").touch()
-    assert runs.checkpoint_file("latest", None) == folder.resolve() / "checkpoints/best.ckpt"
+    best = folder.resolve() / "checkpoints/best.ckpt"
+    assert runs.checkpoint_files("latest", None) == [best]
+    assert runs.checkpoint_files(f"latest,{folder.resolve()}", None) == [best, best]
+    assert runs.checkpoint_files(None, f"[{best}, {best}]") == [best, best]
+    with pytest.raises(FileNotFoundError, match=r"run=nowhere: there is no such run folder"):
+        runs.checkpoint_files("latest,nowhere", None)
+
+
+def test_a_name_with_a_comma_is_one_name_if_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    assert runs.several("a,b") == ["a", "b"]
+    assert runs.several("[a]") == ["a"]
+    assert runs.several(",") == [","]
+    Path("a,b").mkdir()
+    assert runs.several("a,b") == ["a,b"]
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_a_point_holds_the_mean_speed_and_the_share_of_waiting(monkeypatch: pyte
     monkeypatch.setattr(callbacks.time, "perf_counter", lambda: float(next(clock)))
     published: list[dict[str, float]] = []
     optimizer = SimpleNamespace(param_groups=[{"lr": 0.1}])
-    trainer = SimpleNamespace(accumulate_grad_batches=1, max_steps=100, optimizers=[optimizer], global_step=0)
+    trainer = SimpleNamespace(max_steps=100, optimizers=[optimizer], global_step=0)
     loss = SimpleNamespace(compute=lambda: 0.5, reset=lambda: None)
     shown: dict[str, float] = {}
     learner = SimpleNamespace(publish=published.append, train_loss=loss, refuse_divergence=lambda: None, shown=shown)

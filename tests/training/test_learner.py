@@ -12,7 +12,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader
 
 from segtrain.losses import CrossEntropy
-from segtrain.training.learner import Diverged, Learner, apply_color
+from segtrain.training.divergence import Diverged
+from segtrain.training.learner import Learner, apply_color
 from segtrain.training.schedules import poly
 
 VOID, CLASSES = 9, 3
@@ -86,23 +87,17 @@ def assert_close(one: nn.Module, other: nn.Module) -> None:
         torch.testing.assert_close(a, b, msg=name)
 
 
-def pieces(batch: dict[str, torch.Tensor], number: int) -> list[dict[str, torch.Tensor]]:
-    chunks = {name: tensor.chunk(number) for name, tensor in batch.items()}
-    return [{name: chunk[i] for name, chunk in chunks.items()} for i in range(number)]
-
-
 @pytest.mark.parametrize("number", [1, 2, 4])
 def test_a_batch_in_pieces_is_divided_by_all_its_valid_pixels(number: int):
     loader = list(batches(5))
     net = network()
-    split = [piece for batch in loader for piece in pieces(batch, number)]
-    fit(learner(net), split, accumulate_grad_batches=number)
+    fit(learner(net, pieces=number), loader)
     assert_close(net, by_hand(network(), loader))
 
 
 def test_a_fused_optimiser_is_clipped_by_the_norm_of_all_gradients():
     loader, net, expected = list(batches(1)), network(), network()
-    fit(learner(net, optimizer=partial(torch.optim.SGD, lr=0.5, fused=True)), loader, gradient_clip_val=0.01)
+    fit(learner(net, optimizer=partial(torch.optim.SGD, lr=0.5, fused=True), clip=0.01), loader)
     before = [p.detach().clone() for p in expected.parameters()]
     norm = torch.cat([(p - q).flatten() for p, q in zip(net.parameters(), before, strict=True)]).norm() / 0.5
     torch.testing.assert_close(norm.detach(), torch.tensor(0.01), rtol=1e-3, atol=0)
@@ -191,9 +186,9 @@ def test_a_training_step_never_waits_for_the_device():
     waits, steps = Waits(), []
 
     class Watched(Learner):
-        def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        def training_step(self, *args: Any) -> None:
             with waits:
-                super().optimizer_step(*args, **kwargs)
+                super().training_step(*args)
             steps.append(self.trainer.global_step)
 
     fit(learner(WithAuxiliary(), Watched, ema=0.9), list(batches(3)))

@@ -1,74 +1,104 @@
-"""Random scale, crop, flip and colours of one sample, drawn from its key."""
+"""Random scale, crop, flips, turns and colours of one sample, drawn from its key."""
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
-from torchvision.transforms.v2 import InterpolationMode
-from torchvision.transforms.v2 import functional as F
 
 from ...errors import UserError
 from ..files.pictures import Span
+from .mixing import rare_pixel
+from .photometry import photographed, recolored, warmed, within
 from .sides import Pairs
+from .window import Window, unturned
 
 WHOLE = 512 * 512  # pixels of images that are taken whole, rather than in crops
 CROP = 384  # of larger ones
-# RGB -> YIQ: luma by ITU-R BT.601, and two chroma axes, whose turn is a turn of the hue
-YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
+STRIDE = 32  # of most networks' coarsest feature
 
 
 def fitting_crop(sizes: Sequence[tuple[int, int]]) -> list[int]:
-    """Height and width that nearly all images of these sizes fill: all of them where images are small, else 384, in
-    steps of 8."""
+    """Height and width that nearly all images of these sizes fill: all of them where images are small, else 384.
+
+    They are multiples of a network's stride. Otherwise the network would pad each crop, so that its last rows and
+    columns, which whole images of other sizes show, would never learn.
+    """
     sides = [int(np.percentile(side, 10)) for side in zip(*sizes, strict=True)] or [CROP, CROP]
     if sides[0] * sides[1] > WHOLE:
         sides = [min(side, CROP) for side in sides]
-    return [side // 8 * 8 or side for side in sides]
+    return [side // STRIDE * STRIDE or side for side in sides]
 
 
 class Augment:
     """Geometry on integers, and a colour matrix for the device to apply.
 
+    What a setting of 0 turns off draws nothing, so a run of a version without that setting goes on to the same bits.
+
     Args:
         scale: Range of the factor by which the image grows before it is cropped; drawn evenly on a log axis.
+        inside: Whether only those factors are drawn at which the crop lies inside the image, so that no pixel of it is
+            void for that reason. With a crop as large as the image that is 1 and above: the image is never made
+            smaller. An image that no factor makes large enough is made as large as the range allows, and lies at a
+            random place in the crop.
         flip: Probability of a horizontal flip.
+        flip_vertical: Probability of a vertical flip.
+        turns: Probability of one, two or three quarter turns, each as likely: with 0.75, four directions are. A crop
+            that is higher than wide is cut out wider than high where it is turned on its side.
         brightness: Greatest shift, as a fraction of what the images fill: black to white, or a narrower range.
         contrast: Greatest change of the factor around the middle of that.
         saturation: Greatest change of the factor around the pixel's own grey; colour images only.
         hue: Greatest turn, as a fraction of the colour circle, up to 0.5; colour images only.
+        temperature: Greatest share of red that warmer light adds, and of blue that it takes away; colder light does the
+            opposite. Colour images only.
+        blur: Greatest standard deviation, in pixels of the crop, of a normal distribution that blurs it.
+        noise: Greatest standard deviation of normal noise, as a fraction of what the images fill.
         rare: Probability of a crop around a pixel of a rare class: of the classes in the mask one is drawn, by the
             inverse of its frequency in all masks, and of its pixels one.
+        paste: Probability that pixels of a rare class are pasted, with their labels, out of a crop of another image
+            around such a pixel: all those of the class in that crop, where they lie in it. Rare are classes that fill
+            fewer pixels of the masks than an average one; of an image without any, nothing is pasted.
+        cutmix: Probability that a rectangle of half the area comes from a crop of another image.
         flip_pairs: Pairs of classes, by name or index, that a flip makes of one another, as it does a left hand and a
-            right one; `None` for those whose names say so.
+            right one; `None` for those whose names say so. A vertical flip does too, for it is a horizontal one and a
+            half turn; turns alone, and so both flips together, leave a left hand a left hand.
     """
 
     def __init__(
         self,
         *,
         scale: Sequence[float],
+        inside: bool = False,
         flip: float,
+        flip_vertical: float = 0.0,
+        turns: float = 0.0,
         brightness: float,
         contrast: float,
         saturation: float,
         hue: float,
+        temperature: float = 0.0,
+        blur: float = 0.0,
+        noise: float = 0.0,
         rare: float = 0.0,
+        paste: float = 0.0,
+        cutmix: float = 0.0,
         flip_pairs: Pairs | None = (),
     ) -> None:
         low, high = scale if len(scale) == 2 else (0.0, 0.0)
         if not 0 < low <= high < math.inf:
             raise UserError(f"augment.scale={list(scale)}: expected two factors above 0, the smaller one first")
-        shares = {"flip": flip, "brightness": brightness, "contrast": contrast, "saturation": saturation, "hue": hue}
-        shares["rare"] = rare
-        for name, share in shares.items():
-            most = 0.5 if name == "hue" else 1
-            if not 0 <= share <= most:
-                raise UserError(f"augment.{name}={share}: expected 0 to {most}")
-        self.scale, self.flip, self.rare, self.flip_pairs = (low, high), flip, rare, flip_pairs
+        refuse_outside(1, flip=flip, flip_vertical=flip_vertical, turns=turns)
+        refuse_outside(1, brightness=brightness, contrast=contrast, saturation=saturation, temperature=temperature)
+        refuse_outside(1, noise=noise, rare=rare, paste=paste, cutmix=cutmix)
+        refuse_outside(0.5, hue=hue)
+        if not 0 <= blur < math.inf:
+            raise UserError(f"augment.blur={blur}: expected pixels, 0 or more")
+        self.scale, self.inside = (low, high), inside
+        self.flip, self.flip_vertical, self.turns, self.flip_pairs = flip, flip_vertical, turns, flip_pairs
         self.brightness, self.contrast, self.saturation, self.hue = brightness, contrast, saturation, hue
+        self.temperature, self.blur, self.noise = temperature, blur, noise
+        self.rare, self.paste, self.cutmix = rare, paste, cutmix
 
     def window(
         self,
@@ -78,20 +108,34 @@ class Augment:
         rng: np.random.Generator,
         mask: Callable[[], Tensor] | None = None,
         rarity: np.ndarray | None = None,
-    ) -> "Window":
+        rare: float | None = None,
+    ) -> Window:
         """Where to crop an image of `size` (height, width); one that is smaller lies at a random place in the window.
 
-        For crops around a rare class, `mask` reads the mask (H, W), and `rarity` (classes,) is what to draw one by.
+        For crops around a rare class, `mask` reads the mask (H, W), and `rarity` (classes,) is what to draw one by;
+        `rare` is the probability of such a crop, where it is another than the augmentation's own.
         """
-        scale = math.exp(rng.uniform(math.log(self.scale[0]), math.log(self.scale[1])))
+        turn = int(rng.integers(1, 4)) if happens(self.turns, rng) else 0
+        crop = unturned(crop, turn)
+        scale = self._scale(size, crop, rng)
         sides = [max(1, round(side / scale)) for side in crop]
         corner = [_place(rng, side, inside) for side, inside in zip(size, sides, strict=True)]
         flip = bool(rng.random() < self.flip)
-        if self.rare and mask is not None and rarity is not None and rng.random() < self.rare:
-            pixel = _rare_pixel(rng, mask(), rarity)
+        flip_vertical = happens(self.flip_vertical, rng)
+        rare = self.rare if rare is None else rare
+        if mask is not None and rarity is not None and happens(rare, rng):
+            pixel = rare_pixel(rng, mask(), rarity)
             if pixel is not None:
                 corner = [_around(*axis) for axis in zip(pixel, sides, size, corner, strict=True)]
-        return Window(tuple(corner), tuple(sides), flip)
+        return Window(tuple(corner), tuple(sides), flip, flip_vertical, turn)
+
+    def _scale(self, size: Sequence[int], crop: Sequence[int], rng: np.random.Generator) -> float:
+        """A factor at which the crop lies inside an image of this size, where that is asked for and possible."""
+        low, high = self.scale
+        if self.inside:
+            least = max(side / length for side, length in zip(crop, size, strict=True))
+            low = min(max(low, least), high)
+        return math.exp(rng.uniform(math.log(low), math.log(high)))
 
     def geometry(
         self, image: Tensor, mask: Tensor, *, crop: Sequence[int], void: int, rng: np.random.Generator
@@ -108,77 +152,35 @@ class Augment:
         contrast = rng.uniform(1 - self.contrast, 1 + self.contrast)
         saturation = rng.uniform(1 - self.saturation, 1 + self.saturation)
         angle = 2 * math.pi * rng.uniform(-self.hue, self.hue)
-        matrix = np.eye(channels)
-        if channels == 3:
-            turn = np.eye(3)
-            turn[1:, 1:] = [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
-            saturate = saturation * np.eye(3) + (1 - saturation) * YIQ[:1]
-            matrix = saturate @ np.linalg.inv(YIQ) @ turn @ YIQ
+        matrix = recolored(saturation, angle) if channels == 3 else np.eye(channels)
+        if self.temperature and channels == 3:
+            matrix = matrix @ warmed(rng.uniform(-self.temperature, self.temperature))
         shift = np.full((channels, 1), 0.5 - 0.5 * contrast + brightness)
         color = np.hstack([contrast * matrix, shift])
         return torch.from_numpy((color if span is None else within(color, span)).astype(np.float32))
 
+    def camera(self, image: Tensor, rng: np.random.Generator, span: Span | None = None) -> Tensor:
+        """An image (C, H, W) that is blurred and noisy, in numbers of the same kind; `span` as for `color`.
 
-def within(color: np.ndarray, span: Span) -> np.ndarray:
-    """An affine map (C, C+1) of colours in 0..1, as one of colours in `span`: x becomes low + width * map((x - low) /
-    width)."""
-    low, width = np.array(span.low), span.width
-    matrix = width[:, None] * color[:, :-1] / width
-    return np.column_stack([matrix, low + width * color[:, -1] - matrix @ low])
-
-
-class Window(NamedTuple):
-    """A rectangle that becomes a crop."""
-
-    corner: tuple[int, ...]  # first row and column, negative where it reaches beyond the image
-    size: tuple[int, ...]  # height and width
-    flip: bool  # whether the crop is turned left to right
-    shrink: int = 1  # how many times smaller than the mask the image is that `cut` is given
-
-    def snapped(self, crop: Sequence[int], limit: Sequence[int]) -> "Window":
-        """This window for an image of (height, width) `limit` that is decoded at 1/2, 1/4 or 1/8 of its size.
-
-        That is where the image would be made smaller at least as much; then corner and size are moved to whole blocks,
-        so that image and mask are cut exactly alike.
+        What lies beyond the image counts as a part of it.
         """
-        least = min(side / out for side, out in zip(self.size, crop, strict=True))
-        shrink = next((s for s in (8, 4, 2) if s <= least and 2 * s <= min(limit)), 1)
-        corner = tuple(c // shrink * shrink for c in self.corner)
-        return Window(corner, tuple(side // shrink * shrink for side in self.size), self.flip, shrink)
-
-    def cut(
-        self, image: Tensor, mask: Tensor, *, crop: Sequence[int], void: int, low: Sequence[float] | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Crops of size `crop` of image (C, H / shrink, W / shrink) and mask (H, W), which stay aligned.
-
-        What lies beyond the image is black, or what is as `low` in its data, with `void` in the mask.
-        """
-        height, width = (side * self.shrink for side in image.shape[-2:])  # without blocks that are not whole
-        corner, size = ([place // self.shrink for place in places] for places in (self.corner, self.size))
-        image = resized_window(image, corner, size, crop, smooth, fill=0 if low is None else stored_as(low, image))
-        mask = mask[None, :height, :width]
-        mask = resized_window(mask, self.corner, self.size, crop, nearest, fill=void)[0]
-        return (image.flip(-1), mask.flip(-1)) if self.flip else (image, mask)
+        if not self.blur and not self.noise:
+            return image
+        blur = rng.uniform(0, self.blur) if self.blur else 0.0
+        noise = rng.uniform(0, self.noise) if self.noise else 0.0
+        return photographed(image, blur=blur, noise=noise, rng=rng, span=span)
 
 
-def stored_as(values: Sequence[float], image: Tensor) -> Tensor:
-    """Values (C,), fractions of white where there is one, as a pixel (C, 1, 1) of the image."""
-    numbers = torch.tensor(values, dtype=torch.float64)[:, None, None]
-    if not image.is_floating_point():
-        numbers = (numbers * torch.iinfo(image.dtype).max).round()
-    return numbers.to(image.dtype)
+def refuse_outside(most: float, **settings: float) -> None:
+    """Raises UserError for a setting that is not from 0 to `most`."""
+    for name, value in settings.items():
+        if not 0 <= value <= most:
+            raise UserError(f"augment.{name}={value}: expected 0 to {most}")
 
 
-def _rare_pixel(rng: np.random.Generator, mask: Tensor, rarity: np.ndarray) -> tuple[int, ...] | None:
-    """(row, column) of a pixel of a class that is drawn by its weight; `None` in a mask that is all void."""
-    values = mask.numpy()
-    present = np.flatnonzero(np.bincount(values.ravel(), minlength=len(rarity))[: len(rarity)])
-    weights = rarity[present]
-    if not weights.sum() > 0:
-        return None
-    chosen = rng.choice(present, p=weights / weights.sum())
-    pixels = np.flatnonzero(values == chosen)
-    return tuple(int(i) for i in np.unravel_index(pixels[rng.integers(len(pixels))], values.shape))
+def happens(probability: float, rng: np.random.Generator) -> bool:
+    """Whether it does this time; what never does draws nothing."""
+    return probability > 0 and bool(rng.random() < probability)
 
 
 def _around(middle: int, window: int, size: int, start: int) -> int:
@@ -190,53 +192,3 @@ def _place(rng: np.random.Generator, size: int, window: int) -> int:
     """First pixel of a window along one axis; negative where the window is larger than the image."""
     slack = size - window
     return int(rng.integers(0, slack + 1)) if slack >= 0 else -int(rng.integers(0, -slack + 1))
-
-
-def smooth(image: Tensor, size: list[int]) -> Tensor:
-    """An image (C, H, W) of another size, bilinear; made smaller, each pixel is a mean of all those that it covers.
-
-    torch 2.15 has a fast kernel for uint8; where the new width is 1, all its kernels are wrong or fail.
-    """
-    if image.dtype == torch.uint8 and min(*image.shape[-2:], *size) > 1:
-        return F.resize(image, size, interpolation=InterpolationMode.BILINEAR, antialias=True)
-    planes = (Image.fromarray(channel.numpy().astype(np.float32)) for channel in image)
-    resized = [np.asarray(plane.resize((size[1], size[0]), Image.Resampling.BILINEAR)) for plane in planes]
-    numbers = torch.from_numpy(np.stack(resized))
-    if image.is_floating_point():
-        return numbers.to(image.dtype)
-    return numbers.round().clamp(0, torch.iinfo(image.dtype).max).to(image.dtype)
-
-
-def nearest(mask: Tensor, size: list[int]) -> Tensor:
-    """A mask (1, H, W) of another size: every value is that of the pixel below the middle of the new one."""
-    return F.resize(mask, size, interpolation=InterpolationMode.NEAREST_EXACT)
-
-
-def resized_window(
-    image: Tensor,
-    corner: Sequence[int],
-    window: Sequence[int],
-    size: Sequence[int],
-    resize: Callable[[Tensor, list[int]], Tensor],
-    fill: int | Tensor,
-) -> Tensor:
-    """The window of image (C, H, W) at `corner`, resized to `size`; what lies beyond the image becomes `fill`.
-
-    Only pixels inside the image are resized, so that no fill is mixed into them.
-    """
-    inside, target = [], []
-    for start, length, limit, out in zip(corner, window, image.shape[-2:], size, strict=True):
-        first, last = max(start, 0), min(start + length, limit)
-        inside.append(slice(first, last))
-        begin = min(round((first - start) * out / length), out - 1)
-        target.append(slice(begin, max(begin + 1, round((last - start) * out / length))))
-    shape = [t.stop - t.start for t in target]
-    part = image[:, inside[0], inside[1]]
-    if list(part.shape[-2:]) != shape:
-        part = resize(part, shape)
-    if shape == list(size):
-        return part.contiguous()
-    canvas = image.new_empty((image.shape[0], *size))
-    canvas[:] = fill
-    canvas[:, target[0], target[1]] = part
-    return canvas

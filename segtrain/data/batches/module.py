@@ -1,10 +1,10 @@
-"""Samples and batches: what a source reads becomes what the learner is given."""
+"""Splits and their loaders: samples become the batches that the learner is given."""
 
 import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -18,62 +18,13 @@ from ..classes import ClassTable
 from ..files.pictures import Span
 from ..workers import Loader, cores
 from .augment import Augment, fitting_crop
-from .sampler import SAMPLE, EndlessBatchSampler, Share, generator
-from .sides import exchanged, flip_pairs
+from .sampler import EndlessBatchSampler, Share
+from .samples import TrainSamples, WholeSamples
+from .sides import flip_pairs
 from .source import Source
 from .statistics import Statistics, count_classes, measure
 
 MAX_WORKERS = max(32, 4 * (os.cpu_count() or 1))  # more start no faster, and a stranger's settings may ask for any
-
-
-class TrainSamples(Dataset[dict[str, Any]]):
-    """Key -> an augmented crop: {image (C, h, w), mask (h, w), key, color (C, C+1)}; of images that do not fill 0..1
-    also {span (2, C)}, the lowest and the highest values that they fill."""
-
-    def __init__(
-        self,
-        source: Source,
-        augment: Augment,
-        crop: Sequence[int],
-        void: int,
-        seed: int,
-        rarity: np.ndarray | None,
-        flip_pairs: Sequence[tuple[int, int]],
-        span: Span | None = None,
-    ) -> None:
-        self.source, self.augment, self.crop, self.void, self.seed = source, augment, tuple(crop), void, seed
-        self.rarity, self.flip_pairs, self.span = rarity, flip_pairs, span
-
-    def __getitem__(self, key: int) -> dict[str, Any]:
-        rng, index = generator(self.seed, SAMPLE, key), key % len(self.source)
-        size, read_mask = self.source.sizes[index], partial(self.source.read_mask, index)
-        window = self.augment.window(size, crop=self.crop, rng=rng, mask=read_mask, rarity=self.rarity)
-        if self.source.shrinks(index):
-            window = window.snapped(self.crop, size)
-        if window.shrink > 1:
-            image, mask = self.source.read_small(index, window.shrink), read_mask()
-        else:
-            image, mask = self.source.read(index)
-        span = self.span
-        image, mask = window.cut(image, mask, crop=self.crop, void=self.void, low=span and span.low)
-        if window.flip:
-            mask = exchanged(mask, self.flip_pairs)
-        sample = {"image": image, "mask": mask, "key": key, "color": self.augment.color(image.shape[0], rng, span)}
-        return sample if span is None else {**sample, "span": torch.tensor(span)}
-
-
-class WholeSamples(Dataset[dict[str, Any]]):
-    """Index -> the whole image with its mask: {image (C, H, W), mask (H, W), key}."""
-
-    def __init__(self, source: Source) -> None:
-        self.source = source
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        image, mask = self.source.read(index)
-        return {"image": image, "mask": mask, "key": index}
 
 
 class DataModule(LightningDataModule):
@@ -81,7 +32,7 @@ class DataModule(LightningDataModule):
 
     Args:
         crop: Height and width of training crops; `None` takes what `fitting_crop` says of the training images.
-        batch_size: Images in a training step, over all processes and pieces.
+        batch_size: Images in a training step, over all processes.
         workers: Processes that read; `auto` decides by the machine. Results do not depend on it.
         augment: `None` where nothing is trained.
         seed: Decides on the order and on the augmentation.
@@ -116,7 +67,7 @@ class DataModule(LightningDataModule):
         self.augment, self.seed, self.batches_done = augment, seed, 0
         self.span: Span | None = None
         self.flip_pairs: list[tuple[int, int]] = []
-        if augment is not None and augment.flip:
+        if augment is not None and (augment.flip or augment.flip_vertical):
             self.flip_pairs = flip_pairs(augment.flip_pairs, classes.names)
         self._loaders: list[Loader] = []
 
@@ -168,15 +119,14 @@ class DataModule(LightningDataModule):
         """Endless: the learner counts the steps."""
         source = self.source("train")
         assert self.augment is not None and self.trainer is not None
-        rank, ranks, pieces = self.trainer.global_rank, self.trainer.world_size, self.trainer.accumulate_grad_batches
-        sampler = self._batches(done=self.batches_done, rank=rank, ranks=ranks, pieces=pieces)
+        sampler = self._batches(done=self.batches_done, rank=self.trainer.global_rank, ranks=self.trainer.world_size)
         void, pairs = self.classes.void, self.flip_pairs
         samples = TrainSamples(source, self.augment, self.crop, void, self.seed, self._rarity(), pairs, self.span)
         return self._loader(samples, sampler)
 
     def _rarity(self) -> np.ndarray | None:
-        """The inverse of the pixels of each class, for crops around rare ones; 0 for a class without pixels."""
-        if self.augment is None or not self.augment.rare:
+        """The inverse of the pixels of each class, by which rare ones are drawn; 0 for a class without pixels."""
+        if self.augment is None or not (self.augment.rare or self.augment.paste):
             return None
         pixels = self.class_pixels.double().numpy()
         return np.divide(1, pixels, out=np.zeros_like(pixels), where=pixels > 0)
@@ -185,7 +135,7 @@ class DataModule(LightningDataModule):
         return EndlessBatchSampler(len(self.source("train")), self.batch_size, self.seed, **share)
 
     def names_in_batch(self, number: int) -> list[str]:
-        """The training images of a whole batch, over all processes and pieces."""
+        """The training images of a whole batch, over all processes."""
         keys = next(iter(self._batches(done=number)))
         return [self.source("train").names[key % len(self.source("train"))] for key in keys]
 

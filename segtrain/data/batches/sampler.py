@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import count
 
 import numpy as np
 from torch.utils.data import Sampler
@@ -20,35 +21,28 @@ class EndlessBatchSampler(Sampler[list[int]]):
     """Yields lists of keys; the key of a sample is epoch * length + index, so it also says which visit this is.
 
     Batch n holds the positions n * batch_size to (n + 1) * batch_size - 1 of one endless sequence of shuffled epochs,
-    whoever computes it: ranks and pieces (of gradient accumulation) share it out. Batches run across epochs, so that
+    whoever computes it: ranks share it out. Batches run across epochs, so that
     each epoch visits each sample exactly once.
 
     Args:
         length: The number of samples.
-        done: Batches that were computed before, where to start; pieces count singly.
-        pieces: Parts in which each rank computes its share.
+        done: Batches that were computed before, where to start.
     """
 
     def __init__(
-        self, length: int, batch_size: int, seed: int, *, done: int = 0, rank: int = 0, ranks: int = 1, pieces: int = 1
+        self, length: int, batch_size: int, seed: int, *, done: int = 0, rank: int = 0, ranks: int = 1
     ) -> None:
-        if batch_size % (ranks * pieces):
-            raise UserError(
-                f"data.batch_size={batch_size} cannot be shared by {ranks} processes x {pieces} pieces "
-                f"(trainer.accumulate_grad_batches): take a multiple of {ranks * pieces}"
-            )
+        if batch_size % ranks:
+            raise UserError(f"data.batch_size={batch_size} cannot be shared by {ranks} processes: take a multiple")
         self.length, self.batch_size, self.seed = length, batch_size, seed
-        self.done, self.rank, self.ranks, self.pieces = done, rank, ranks, pieces
+        self.done, self.rank, self.ranks = done, rank, ranks
         self._order = lru_cache(maxsize=2)(self._shuffled)
 
     def __iter__(self) -> Iterator[list[int]]:
-        share = self.batch_size // (self.ranks * self.pieces)
-        done = self.done
-        while True:
-            batch, piece = divmod(done, self.pieces)
-            first = batch * self.batch_size + (piece * self.ranks + self.rank) * share
+        share = self.batch_size // self.ranks
+        for batch in count(self.done):
+            first = batch * self.batch_size + self.rank * share
             yield [self._key(position) for position in range(first, first + share)]
-            done += 1
 
     def _key(self, position: int) -> int:
         epoch, place = divmod(position, self.length)

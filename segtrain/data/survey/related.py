@@ -73,8 +73,12 @@ def together(pairs: Sequence[Pair], facts: Survey) -> Groups:
     for i, sample in enumerate(samples):
         members[top(first, i)].append(sample)
     names = {pair.image: normalize("NFC", pair.name) for pair in pairs}
+    groups = Counter[str]()
     for group in members.values():
         name = min(names[sample.pair.image] for sample in group)
+        groups[name] += 1
+        if groups[name] > 1:  # images of one name, as in train and in val
+            name = f"{name} ({groups[name]})"
         names.update((sample.pair.image, name) for sample in group)
     return Groups(names, kinds)
 

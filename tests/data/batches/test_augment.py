@@ -5,12 +5,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from segtrain.data import Augment
-from segtrain.data.batches.augment import fitting_crop, smooth
+from segtrain.data.batches.augment import fitting_crop
 from segtrain.data.batches.sampler import SAMPLE, generator
+from segtrain.data.batches.window import unturned
 from segtrain.data.files.pictures import Span
+from segtrain.errors import UserError
 
 STILL = {"scale": [1.0, 1.0], "flip": 0.0, "brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0}
 VOID = 255
@@ -65,15 +66,17 @@ def places(height: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
     size=st.tuples(SIDES, SIDES),
     crop=st.tuples(st.integers(1, 50), st.integers(1, 50)),
     scale=st.tuples(st.floats(0.05, 8), st.floats(0.05, 8)).map(sorted),
-    flip=st.floats(0, 1),
+    share=st.floats(0, 1),
+    inside=st.booleans(),
     shrink=st.booleans(),
     key=st.integers(0, 10**12),
 )
 def test_image_and_mask_stay_aligned_at_any_size_and_draw(
-    size: tuple[int, int], crop: tuple[int, int], scale: list[float], flip: float, shrink: bool, key: int
+    size: tuple[int, int], crop: tuple[int, int], scale: list[float], share: float, inside: bool, shrink: bool, key: int
 ):
     image, where = places(*size)
-    augment = Augment(**STILL | {"scale": scale, "flip": flip})
+    orientations = {"flip": share, "flip_vertical": share, "turns": share}
+    augment = Augment(**STILL | {"scale": scale, "inside": inside} | orientations)
     window = augment.window(size, crop=crop, rng=generator(0, SAMPLE, key))
     if shrink:
         window = window.snapped(crop, size)
@@ -84,13 +87,77 @@ def test_image_and_mask_stay_aligned_at_any_size_and_draw(
         cropped, mask = window.cut(image[axis : axis + 1], where[axis], crop=crop, void=-1)
         assert cropped.shape == (1, *crop)
         assert mask.shape == crop
-        inside = mask != -1
-        assert inside.any()
-        assert set(mask[inside].tolist()) <= set(range(size[axis]))
+        known = mask != -1
+        assert known.any()
+        assert set(mask[known].tolist()) <= set(range(size[axis]))
         # At the image's edge the filter that makes it smaller is cut off, by up to half its width: a pixel of the crop.
-        allowed = 0.51 + 0.5 * max(1, window.size[axis] / crop[axis])
-        assert ((cropped[0].float() / 256 - mask).abs()[inside] <= allowed).all()
-        assert (cropped[0].float()[~inside] == 0).all()
+        allowed = 0.51 + 0.5 * max(1, window.size[axis] / unturned(crop, window.turn)[axis])
+        assert ((cropped[0].float() / 256 - mask).abs()[known] <= allowed).all()
+        assert (cropped[0].float()[~known] == 0).all()
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    size=st.tuples(SIDES, SIDES),
+    crop=st.tuples(st.integers(1, 50), st.integers(1, 50)),
+    scale=st.tuples(st.floats(0.05, 8), st.floats(0.05, 8)).map(sorted),
+    turns=st.sampled_from([0.0, 1.0]),
+    key=st.integers(0, 10**12),
+)
+def test_a_crop_lies_inside_the_image_where_a_scale_allows_it(
+    size: tuple[int, int], crop: tuple[int, int], scale: list[float], turns: float, key: int
+):
+    augment = Augment(**STILL | {"scale": scale, "inside": True, "turns": turns})
+    window = augment.window(size, crop=crop, rng=generator(0, SAMPLE, key))
+    sides = unturned(crop, window.turn)
+    if all(side <= scale[1] * length for side, length in zip(sides, size, strict=True)):
+        lengths = zip(window.corner, window.size, size, strict=True)
+        assert all(first >= 0 and first + side <= length for first, side, length in lengths)
+        assert all(side >= int(out / scale[1]) for side, out in zip(window.size, sides, strict=True))
+    else:  # the image as large as it may be, and the rest void
+        assert window.size == tuple(max(1, round(side / scale[1])) for side in sides)
+
+
+@pytest.mark.parametrize(
+    ("crop", "scale", "allowed"),
+    [
+        ((36, 48), (0.5, 2.0), (1.0, 2.0)),  # a crop as large as the image
+        ((18, 48), (0.5, 2.0), (1.0, 2.0)),  # as wide
+        ((27, 36), (0.5, 2.0), (0.75, 2.0)),
+        ((18, 24), (0.5, 2.0), (0.5, 2.0)),
+        ((72, 96), (0.5, 2.0), (2.0, 2.0)),  # fits at the largest scale alone
+        ((90, 120), (0.5, 2.0), (2.0, 2.0)),  # fits at none
+        ((90, 120), (0.5, 0.8), (0.8, 0.8)),
+    ],
+)
+def test_the_scales_at_which_a_crop_lies_inside_an_image_of_36_x_48(
+    crop: tuple[int, int], scale: tuple[float, float], allowed: tuple[float, float]
+):
+    for key in range(20):
+        inside, narrow = Augment(**STILL | {"scale": scale}, inside=True), Augment(**STILL | {"scale": allowed})
+        windows = [a.window((36, 48), crop=crop, rng=generator(0, SAMPLE, key)) for a in (inside, narrow)]
+        assert windows[0] == windows[1]
+
+
+@pytest.mark.parametrize(
+    "off", [{}, {"flip_vertical": 0, "turns": 0, "temperature": 0, "blur": 0, "noise": 0, "paste": 0, "cutmix": 0}]
+)
+def test_what_is_off_draws_nothing(off: dict[str, float]):
+    rng, expected = generator(0, SAMPLE, 0), generator(0, SAMPLE, 0)
+    augment = Augment(**STILL, **off)
+    augment.window((9, 9), crop=(4, 4), rng=rng)
+    augment.color(3, rng)
+    augment.camera(torch.zeros(3, 4, 4), rng)
+    expected.uniform()  # scale
+    expected.integers(0, 6, 2)  # row and column
+    expected.uniform(size=5)  # flip, brightness, contrast, saturation, hue
+    assert rng.bit_generator.state == expected.bit_generator.state
+
+
+def test_three_quarters_of_turns_are_four_directions_each_as_likely():
+    augment = Augment(**STILL, turns=0.75)
+    turns = [augment.window((9, 9), crop=(4, 4), rng=generator(0, SAMPLE, key)).turn for key in range(2000)]
+    assert np.bincount(turns) == pytest.approx([500] * 4, abs=70)
 
 
 @settings(max_examples=200, deadline=None)
@@ -110,26 +177,6 @@ def test_no_mask_value_is_invented(
     cropped = drawn(Augment(**STILL | {"scale": scale, "flip": 0.5}), image, mask, crop, key)[1]
     assert cropped.dtype == kind
     assert set(cropped.unique().tolist()) <= {*mask.unique().tolist(), VOID}
-
-
-@settings(max_examples=200, deadline=None)
-@given(
-    shape=st.tuples(st.integers(1, 4), st.integers(1, 40), st.integers(1, 40)),
-    size=st.tuples(st.integers(1, 40), st.integers(1, 40)),
-    deep=st.booleans(),
-    last=st.booleans(),
-    seed=st.integers(0, 99),
-)
-def test_an_image_is_made_larger_and_smaller_as_pillow_does(
-    shape: tuple[int, int, int], size: tuple[int, int], deep: bool, last: bool, seed: int
-):
-    values = generator(seed, SAMPLE, 0).integers(0, 65536 if deep else 256, shape)
-    image = torch.from_numpy(values.astype(np.uint16 if deep else np.uint8))
-    image = image.permute(1, 2, 0).contiguous().permute(2, 0, 1) if last else image  # as decoders give it
-    found = smooth(image, list(size))
-    for channel, before in zip(found, values, strict=True):
-        expected = Image.fromarray(before.astype(np.float32)).resize(size[::-1], Image.Resampling.BILINEAR)
-        assert np.abs(channel.numpy() - np.asarray(expected)).max() <= 1.1
 
 
 def test_a_window_is_shrunk_as_far_as_its_scale_allows_and_no_farther():
@@ -222,6 +269,17 @@ def generator_hue(limit: float) -> float:
     return [rng.uniform(-1e-9, 1e-9), rng.uniform(), rng.uniform(), rng.uniform(-limit, limit)][-1]
 
 
+def test_warm_light_is_red_and_white_keeps_its_luma():
+    luma = np.array([0.299, 0.587, 0.114])
+    augment = Augment(**STILL, temperature=0.5)
+    for key in range(20):
+        white = augment.color(3, generator(0, SAMPLE, key)).numpy() @ np.ones(4)
+        assert luma @ white == pytest.approx(1, abs=1e-6)
+        assert white[0] + white[2] == pytest.approx(2 * white[1], abs=1e-6)
+        assert abs(white[0] / white[1] - 1) <= 0.5
+    assert augment.color(1, generator(0, SAMPLE, 0)).tolist() == [[1, 0]]
+
+
 def test_contrast_and_brightness_work_on_any_number_of_channels():
     augment = Augment(**STILL | {"brightness": 0.2, "contrast": 0.3})
     matrix = augment.color(5, generator(0, SAMPLE, 0))
@@ -234,13 +292,26 @@ def test_an_impossible_scale_is_refused():
         Augment(**STILL | {"scale": [2.0, 0.5]})
 
 
+@pytest.mark.parametrize("name", ["flip_vertical", "turns", "temperature", "noise", "paste", "cutmix"])
+@pytest.mark.parametrize("value", [-0.1, 1.1, float("nan")])
+def test_an_impossible_share_is_refused(name: str, value: float):
+    with pytest.raises(UserError, match=f"augment.{name}={value}: expected 0 to 1"):
+        Augment(**STILL, **{name: value})
+
+
+@pytest.mark.parametrize("blur", [-1.0, float("inf"), float("nan")])
+def test_an_impossible_blur_is_refused(blur: float):
+    with pytest.raises(UserError, match=f"augment.blur={blur}: expected pixels, 0 or more"):
+        Augment(**STILL, blur=blur)
+
+
 @pytest.mark.parametrize(
     ("sizes", "crop"),
     [
-        ([(360, 480)] * 5, [360, 480]),
+        ([(360, 480)] * 5, [352, 480]),
         ([(256, 256)] * 9 + [(1024, 1024)], [256, 256]),
         ([(2000, 3000)] * 5, [384, 384]),
-        ([(300, 2000)] * 5, [296, 384]),
+        ([(300, 2000)] * 5, [288, 384]),
         ([(5, 7)], [5, 7]),
         ([], [384, 384]),
     ],
@@ -258,17 +329,3 @@ def test_colours_of_a_narrow_range_move_within_it_as_photographs_do_within_their
     low, width = torch.tensor(span.low, dtype=torch.float64), torch.from_numpy(span.width)
     moved = narrow[:, :3] @ (low + width * share) + narrow[:, 3]
     assert ((moved - low) / width).tolist() == pytest.approx((usual[:, :3] @ share + usual[:, 3]).tolist(), abs=1e-4)
-
-
-@pytest.mark.parametrize(("kind", "fill"), [(torch.uint8, 128), (torch.uint16, 32768), (torch.float32, 0.5)])
-def test_beyond_the_image_lies_what_is_low_in_the_data(kind: torch.dtype, fill: float):
-    window = Augment(**STILL).window((2, 2), crop=(4, 4), rng=generator(0, SAMPLE, 0))
-    image, mask = torch.ones(1, 2, 2).to(kind), torch.zeros(2, 2, dtype=torch.uint8)
-    image, mask = window.cut(image, mask, crop=(4, 4), void=255, low=(0.5,))
-    assert image.dtype == kind
-    assert image[0][mask == 255].float().unique().tolist() == [fill]
-
-
-def test_fractions_are_not_rounded_when_they_are_resized():
-    image = torch.tensor([[[0.25, 0.75]]])
-    assert smooth(image, [1, 1]).flatten().tolist() == pytest.approx([0.5])

@@ -21,7 +21,7 @@ def data(folder: Callable[..., Path]) -> Callable[..., DataModule]:
     def opened(**changes: object) -> DataModule:
         settings = {"crop": [8, 10], "batch_size": 4, "workers": 0, "augment": Augment(**AUGMENT), "seed": 0}
         module = FolderData(root=str(root), **{"classes": None} | settings | changes)
-        module.trainer = SimpleNamespace(global_rank=0, world_size=1, accumulate_grad_batches=1)
+        module.trainer = SimpleNamespace(global_rank=0, world_size=1)
         return module
 
     return opened
@@ -57,6 +57,29 @@ def test_a_flip_makes_the_left_of_something_its_right(data: Callable[..., DataMo
     assert torch.equal(mask(flip_pairs=None, flip=0.0), mask(flip_pairs=[], flip=0.0))
 
 
+@pytest.mark.parametrize(
+    ("orientation", "mirrored"),
+    [
+        ({"flip_vertical": 1.0}, True),
+        ({"flip_vertical": 1.0, "flip": 1.0}, False),
+        ({"turns": 1.0}, False),
+        ({"turns": 1.0, "flip": 1.0}, True),
+        ({"turns": 1.0, "flip_vertical": 1.0}, True),
+    ],
+)
+@pytest.mark.parametrize("mixed", [{}, {"cutmix": 1.0}])
+def test_left_and_right_change_places_in_mirror_images_alone(
+    data: Callable[..., DataModule], orientation: dict[str, float], mirrored: bool, mixed: dict[str, float]
+):
+    def mask(pairs: list[list[int]]) -> torch.Tensor:
+        augment = Augment(**AUGMENT | {"flip": 0.0} | orientation | {"flip_pairs": pairs} | mixed)
+        return next(iter(data(classes=SIDES, augment=augment).train_dataloader()))["mask"]
+
+    plain = mask([])
+    exchanged = torch.where(plain == 255, plain, 1 - plain)
+    assert torch.equal(mask([[0, 1]]), exchanged if mirrored else plain)
+
+
 def test_pairs_of_classes_that_are_not_there_are_refused_at_once(data: Callable[..., DataModule]):
     with pytest.raises(UserError, match=r"augment.flip_pairs: there is no class left_ear"):
         data(classes=SIDES, augment=Augment(**AUGMENT, flip_pairs=[["left_ear", "right_eye"]]))
@@ -75,6 +98,25 @@ def test_a_cache_changes_nothing(data: Callable[..., DataModule], workers: int):
     kept = list(islice(module.train_dataloader(), 6))
     assert module.cache_bytes >= 8 * 12 * 16 * 4
     assert all(torch.equal(a[name], b[name]) for a, b in zip(read, kept, strict=True) for name in a)
+
+
+ALL = {"flip_vertical": 0.5, "turns": 0.75, "temperature": 0.2, "blur": 1.0, "noise": 0.1, "rare": 0.3}
+ALL |= {"inside": True, "paste": 0.7, "cutmix": 0.5}
+
+
+def test_a_crop_with_all_that_can_be_drawn_is_a_function_of_its_key(data: Callable[..., DataModule]):
+    augment = Augment(**AUGMENT, **ALL)
+    alone = list(islice(data(augment=augment).train_dataloader(), 8))
+    with_workers = list(islice(data(augment=augment, workers=2, cache="ram").train_dataloader(), 8))
+    assert all(torch.equal(a[name], b[name]) for a, b in zip(alone, with_workers, strict=True) for name in a)
+    late = data(augment=augment, workers=2)
+    late.batches_done = 5
+    resumed = list(islice(late.train_dataloader(), 3))
+    assert all(torch.equal(a[name], b[name]) for a, b in zip(alone[5:], resumed, strict=True) for name in a)
+    shared = data(augment=augment)
+    shared.trainer = SimpleNamespace(global_rank=1, world_size=2, accumulate_grad_batches=1)
+    half = list(islice(shared.train_dataloader(), 8))
+    assert all(torch.equal(a[name][2:], b[name]) for a, b in zip(alone, half, strict=True) for name in a)
 
 
 def test_what_a_worker_has_read_is_there_for_all(data: Callable[..., DataModule]):
@@ -110,7 +152,7 @@ def test_large_jpegs_are_read_small_where_the_scale_allows(folder: Callable[...,
     batches = []
     for reads_small in (True, False):
         module = FolderData(root=str(root), classes=None, cache=cache, **options)
-        module.trainer = SimpleNamespace(global_rank=0, world_size=1, accumulate_grad_batches=1)
+        module.trainer = SimpleNamespace(global_rank=0, world_size=1)
         if not reads_small:
             source = module.source("train")
             source.read_small = lambda i, shrink, source=source: block_means(source.read(i)[0], shrink)
@@ -131,7 +173,7 @@ def test_batches_of_sixteen_bits(folder: Callable[..., Path]):
         Image.fromarray(deep).save(path)
     options = {"crop": [8, 8], "batch_size": 3, "workers": 0, "augment": Augment(**AUGMENT)}
     module = FolderData(root=str(root), classes=None, **options)
-    module.trainer = SimpleNamespace(global_rank=0, world_size=1, accumulate_grad_batches=1)
+    module.trainer = SimpleNamespace(global_rank=0, world_size=1)
     batch = next(iter(module.train_dataloader()))
     assert (batch["image"].shape, batch["image"].dtype) == ((3, 1, 8, 8), torch.uint16)
     assert batch["color"].shape == (3, 1, 2)
@@ -153,7 +195,7 @@ def test_whole_images_come_unchanged_and_once_over_all_processes(data: Callable[
     keys = []
     for rank in range(2):
         module = data()
-        module.trainer = SimpleNamespace(global_rank=rank, world_size=2, accumulate_grad_batches=1)
+        module.trainer = SimpleNamespace(global_rank=rank, world_size=2)
         for batch in module.val_dataloader():
             keys.append(int(batch["key"]))
             image, mask = module.source("val").read(keys[-1])

@@ -1,0 +1,100 @@
+"""What a source reads becomes samples: augmented crops to train on, whole images to be scored."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from ..files.pictures import Span
+from .augment import Augment, happens
+from .mixing import Crop, below_average, overlaid, random_box, rare_class
+from .sampler import SAMPLE, generator
+from .sides import exchanged
+from .source import Source
+from .window import Window
+
+
+class TrainSamples(Dataset[dict[str, Any]]):
+    """Key -> an augmented crop: {image (C, h, w), mask (h, w), key, color (C, C+1)}; of images that do not fill 0..1
+    also {span (2, C)}, the lowest and the highest values that they fill.
+
+    The other image that a crop has a part of, if any, is drawn from its key too, and read only then.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        augment: Augment,
+        crop: Sequence[int],
+        void: int,
+        seed: int,
+        rarity: np.ndarray | None,
+        flip_pairs: Sequence[tuple[int, int]],
+        span: Span | None = None,
+    ) -> None:
+        self.source, self.augment, self.crop, self.void, self.seed = source, augment, tuple(crop), void, seed
+        self.rarity, self.flip_pairs, self.span = rarity, flip_pairs, span
+
+    def __getitem__(self, key: int) -> dict[str, Any]:
+        rng, index = generator(self.seed, SAMPLE, key), key % len(self.source)
+        crop = self._cut(index, self._window(index, rng))
+        color = self.augment.color(crop[0].shape[0], rng, self.span)
+        if happens(self.augment.cutmix, rng):
+            crop = self._with_box(crop, index, rng)
+        if happens(self.augment.paste, rng):
+            crop = self._with_rare_class(crop, index, rng)
+        image = self.augment.camera(crop[0], rng, self.span)
+        sample = {"image": image, "mask": crop[1], "key": key, "color": color}
+        return sample if self.span is None else {**sample, "span": torch.tensor(self.span)}
+
+    def _window(
+        self, index: int, rng: np.random.Generator, rarity: np.ndarray | None = None, rare: float | None = None
+    ) -> Window:
+        """A window of an image; `rarity` and `rare` stand in for those of all crops."""
+        size, read_mask = self.source.sizes[index], partial(self.source.read_mask, index)
+        rarity = self.rarity if rarity is None else rarity
+        window = self.augment.window(size, crop=self.crop, rng=rng, mask=read_mask, rarity=rarity, rare=rare)
+        return window.snapped(self.crop, size) if self.source.shrinks(index) else window
+
+    def _cut(self, index: int, window: Window) -> Crop:
+        if window.shrink > 1:
+            image, mask = self.source.read_small(index, window.shrink), self.source.read_mask(index)
+        else:
+            image, mask = self.source.read(index)
+        low = self.span and self.span.low
+        image, mask = window.cut(image, mask, crop=self.crop, void=self.void, low=low)
+        return image, exchanged(mask, self.flip_pairs) if window.mirrored else mask
+
+    def _with_box(self, crop: Crop, index: int, rng: np.random.Generator) -> Crop:
+        other = self._another(index, rng)
+        return overlaid(crop, self._cut(other, self._window(other, rng)), random_box(self.crop, rng))
+
+    def _with_rare_class(self, crop: Crop, index: int, rng: np.random.Generator) -> Crop:
+        """The class is drawn anew from the donor's crop, where a mirror image has given it the other side's label."""
+        assert self.rarity is not None
+        rarity, other = below_average(self.rarity), self._another(index, rng)
+        donor = self._cut(other, self._window(other, rng, rarity, rare=1.0))
+        chosen = rare_class(rng, donor[1], rarity)
+        return crop if chosen is None else overlaid(crop, donor, donor[1] == chosen)
+
+    def _another(self, index: int, rng: np.random.Generator) -> int:
+        """Another image than that with this index, if there is one."""
+        others = len(self.source) - 1
+        return (index + 1 + int(rng.integers(others))) % len(self.source) if others else index
+
+
+class WholeSamples(Dataset[dict[str, Any]]):
+    """Index -> the whole image with its mask: {image (C, H, W), mask (H, W), key}."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        image, mask = self.source.read(index)
+        return {"image": image, "mask": mask, "key": index}

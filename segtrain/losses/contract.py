@@ -1,0 +1,94 @@
+"""What a loss is: terms, each a sum and what it is counted in.
+
+The counts depend on the masks alone. So the divisors over a whole batch, on all devices and in all pieces, are known
+before the forward pass, and the mean is exact however the batch is shared out.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import UserError
+
+IGNORED = -100  # torch's default; no mask holds it
+
+
+class Loss(Protocol):
+    """One or more terms, such as a cross entropy counted in pixels and a Dice loss counted in images.
+
+    `terms` is how many. All results are float32, or float64 for logits of that kind.
+    """
+
+    terms: int
+
+    def count(self, mask: Tensor) -> Tensor:
+        """(terms,): what each term is counted in, from masks (N, H, W); 0 where all is void."""
+        ...
+
+    def __call__(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """(terms,): sums, from logits (N, classes, H, W) and masks (N, H, W); 0 where all is void."""
+        ...
+
+
+def mean_loss(sums: Tensor, counts: Tensor) -> Tensor:
+    """One number from the sums and the counts (terms,) of a batch; 0 if it is all void."""
+    return (sums / counts.clamp(min=1)).sum()
+
+
+def exact(logits: Tensor) -> Tensor:
+    """Logits in float32 at least, one plane per class: a CPU's softmax is five times slower with channels last."""
+    return logits.contiguous().to(torch.promote_types(logits.dtype, torch.float32))
+
+
+class MeanOf(nn.Module):
+    """A loss of torch's kind, (logits, target) -> mean over the pixels, as one term that is counted in valid pixels.
+
+    This is exact for a mean over the valid pixels, such as that of `torch.nn.CrossEntropyLoss` without class weights.
+    Void is handed on as the `ignore_index` of the loss, or -100.
+
+    Args:
+        loss: maps logits (N, classes, H, W) and int64 targets (N, H, W) to a scalar.
+        void: mask value of void pixels.
+    """
+
+    terms = 1
+
+    def __init__(self, loss: Callable[[Tensor, Tensor], Tensor], *, void: int) -> None:
+        super().__init__()
+        self.loss, self.void = loss, void
+        self.ignored = getattr(loss, "ignore_index", IGNORED)
+
+    def count(self, mask: Tensor) -> Tensor:
+        return (mask != self.void).sum().float()[None]
+
+    def forward(self, logits: Tensor, mask: Tensor) -> Tensor:
+        pixels = self.count(mask)
+        if not pixels:  # where torch's own mean is 0 / 0
+            return 0 * exact(logits).sum()[None]
+        target = mask.long().masked_fill(mask == self.void, self.ignored)
+        return self.loss(exact(logits), target)[None] * pixels
+
+
+def as_loss(loss: object, *, void: int, num_classes: int) -> Loss:
+    """What a configuration made, behind the contract, tried on a few pixels.
+
+    Raises:
+        UserError: if it is no loss, or does not keep to the contract.
+    """
+    if not callable(loss):
+        raise UserError(f"loss: a {type(loss).__name__} cannot be called with logits and mask")
+    fitting: Loss = loss if hasattr(loss, "count") else MeanOf(loss, void=void)  # type: ignore[assignment]
+    logits = torch.zeros(1, num_classes, 2, 2, requires_grad=True)
+    mask = torch.zeros(1, 2, 2, dtype=torch.uint8)
+    name = type(loss).__name__
+    try:
+        shapes = fitting(logits, mask).shape, fitting.count(mask).shape
+    except Exception as error:
+        raise UserError(f"loss: {name} cannot be computed from logits and mask ({error})") from error
+    expected = (getattr(fitting, "terms", 1),)
+    if shapes != (expected, expected):
+        reason = f"sums and counts of shapes {', '.join(str(tuple(shape)) for shape in shapes)}, not {expected} each"
+        raise UserError(f"loss: {name} gives {reason}: see segtrain.losses.Loss, or return the mean as a scalar")
+    return fitting
