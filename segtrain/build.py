@@ -18,12 +18,12 @@ from .errors import UserError
 
 TARGET, PARTIAL = "_target_", "_partial_"
 DEEPEST, LONGEST = 64, 200  # mappings and lists in one another; characters of a dotted name
-ROOMS = {  # part of the settings: the room whose public names belong there
-    "data": "segtrain.data",
-    "augment": "segtrain.data",
-    "model": "segtrain.models",
-    "loss": "segtrain.losses",
-    "schedule": "segtrain.training.schedules",
+ROOMS = {  # part of the settings: the rooms whose public names belong there
+    "data": ("segtrain.data",),
+    "augment": ("segtrain.data",),
+    "model": ("segtrain.models", "segtrain.networks"),
+    "loss": ("segtrain.losses",),
+    "schedule": ("segtrain.training.schedules",),
 }
 Spec = dict[str, Any]  # with `_target_`: what `build` makes an object of
 
@@ -35,11 +35,11 @@ class Trust:
     allow: Collection[str] = ()  # names that the user trusts in every part of the settings
 
     def names(self, part: str) -> set[str]:
-        """The names that are trusted in one part of the settings, such as `loss`: the public ones of its room, those
+        """The names that are trusted in one part of the settings, such as `loss`: the public ones of its rooms, those
         in its shipped configuration, and what the user allows. A network is no loss, and a loss no network."""
         names = {*shipped_targets(conf_folder() / part), *self.allow}
-        if part in ROOMS:
-            names.update(f"{ROOMS[part]}.{name}" for name in import_module(ROOMS[part]).__all__)
+        for room in ROOMS.get(part, ()):
+            names.update(f"{room}.{name}" for name in import_module(room).__all__)
         return names
 
 

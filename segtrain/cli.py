@@ -20,6 +20,7 @@ COMMANDS = {  # name: what it does, an example
     "check": ("explain a folder of images and masks, and say what is wrong with it", "data.root=photos"),
     "train": ("train a network on images and masks; without data, on generated shapes", "data.root=photos"),
     "evaluate": ("score a trained network: mIoU, and the IoU of each class", "run=latest"),
+    "models": ("list the networks: parameters, GFLOPs, pretrained weights", "find=convnext"),
     "predict": ("write masks and overlays for new images", "run=latest images=photos/new"),
 }
 SMALLER = (
@@ -65,6 +66,7 @@ ADVICE = {  # after the system's own words
     errno.EMFILE: "; lower data.workers, or raise the limit (ulimit -n)",
 }
 DATA_CHOICE = re.compile(r"\+*(data|data\._target_|experiment)=")
+NAMES = re.compile(r"(?!null\b)\w[\w.,-]*")  # one, or several of a sweep
 SETTING = re.compile(r"(\+{0,2})([\w./@]+)=(.*)", re.DOTALL)
 
 
@@ -228,6 +230,8 @@ def readable(word: str, resumes: bool, multirun: bool) -> str:
     if match is None:
         return word
     prefix, name, value = match.groups()
+    if name == "model.encoder" and NAMES.fullmatch(value):  # the name of an encoder stands for the encoder
+        name = "model.encoder.name"
     if name in PATHS and not value:  # which would be the folder that we are in
         raise UserError(f"{name}= has no value: type {name}={PATHS[name]}, or leave it out")
     if name in PATHS:

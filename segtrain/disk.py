@@ -12,6 +12,7 @@ from .errors import UserError
 
 TEMPORARY = ".tmp"  # how names of unfinished files end
 LONGEST = 40  # characters of `file_name`
+WEIGHTS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")  # how the names of files of weights end
 PACKED = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"}
 
 
@@ -118,3 +119,8 @@ def near_name(path: Path, others: Iterable[Path]) -> str:
     """The end of a sentence about a path that is not there: what may have been meant among others in its folder."""
     near = get_close_matches(path.name, [other.name for other in others], n=1)
     return "".join(f"; did you mean {path.with_name(name)}?" for name in near)
+
+
+def names_weights(text: str) -> bool:
+    """Whether a text is the path of a file of weights, and not the name of weights that a library has."""
+    return text.endswith(WEIGHTS) or "/" in text

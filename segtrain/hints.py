@@ -19,7 +19,10 @@ SPLITS = (
 )
 FOLDS = "data.folds=5 data.fold=0 shares train and val out to five parts, of which the first is val"
 CLASSES = "the classes come from the classes.yaml in the data folder, which check data.root=FOLDER write=true proposes"
-PRETRAINED = "model.encoder.weights=IMAGENET1K_V2 begins with the weights of ImageNet, init=RUN with those of a run"
+PRETRAINED = (
+    "model.encoder.weights=IMAGENET1K_V2 begins with the weights of ImageNet, FILE.pth with those of a file, and "
+    "init=RUN with those of a run"
+)
 LOWER = "no part of a network is frozen here; a lower optimizer.lr changes pretrained weights less"
 DEVICES = "trainer.accelerator=cpu or gpu, and trainer.devices=2 for two of them or trainer.devices=[0] for the first"
 ONE_BY_ONE = "images are computed one by one, however many there are"
@@ -117,13 +120,14 @@ WORDS: Mapping[str, tuple[Way, ...]] = {
     ),
 }
 NETWORKS = {  # what other tools call networks, by how the word begins, and what comes nearest
-    r"unet|u-net|yolo": "fcn_small, whose decoder is U-shaped,",
+    r"unet|u-net|yolo": "fcn_small, whose decoder is U-shaped, or model=smp model.arch=Unet",
+    r"segformer|upernet|pspnet|fpn|linknet": "model=smp with model.arch=Segformer, UPerNet, PSPNet, FPN or Linknet",
+    r"deeplab|lraspp": "model=torchvision with model.name=deeplabv3_resnet50 or lraspp_mobilenet_v3_large",
+    r"convnext|swin|efficientnet|mobilenet|vit": "model=timm or fcn_torchvision with model.encoder=NAME",
     r"resnet-?18": "fcn_r18",
     r"resnet-?34": "fcn_r34",
-    r"resnet-?101|deeplab\w*101": "fcn_r101",
+    r"resnet-?101": "fcn_r101",
     r"resnet-?152": "fcn_r152",
-    r"deeplab": "fcn_r50_atrous",
-    r"psp": "fcn_r50_pyramid",
     r"resnet|fcn": "fcn_r50",
 }
 BY_LAST_PART = {
@@ -143,10 +147,13 @@ def other_word(name: str, value: str, known: Collection[str], network: str) -> s
 
     `known` are the settings of the command with the choices that were typed, and `network` the chosen one.
     """
+    if name == "model.encoder.name":  # what model.encoder=NAME stands for
+        return f": {network} has an encoder of its own; model=timm, smp and fcn_torchvision take model.encoder=NAME"
     if WEIGHTS.fullmatch(name) and "model.encoder.weights" in known:
         return f": {PRETRAINED}"
     if WEIGHTS.fullmatch(name) and "model" in known:
-        return f": {network} has no pretrained weights; model=fcn_r18, fcn_r34, fcn_r50, ... take model.encoder.weights"
+        others = "model=fcn_r18 to fcn_r152, timm, smp and torchvision"
+        return f": {network} has no pretrained weights; {others} take model.encoder.weights"
     parent, _, word = name.lower().replace("-", "_").rpartition(".")
     if parent not in BY_LAST_PART:
         return ""

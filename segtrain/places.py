@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from .disk import near_name, no_folder
+from .disk import names_weights, near_name, no_folder
 from .runs.folder import checkpoint_files, checkpoint_of
 from .runs.resume import resumable
 
@@ -23,9 +23,21 @@ def refuse_absent(settings: Mapping[str, Any]) -> None:
         resumable(named["resume"])
     if "init" in named and not Path(named["init"]).is_file():
         checkpoint_of(named["init"], "best", "init")
+    refuse_no_weights(settings.get("model"))
     refuse_no_root(settings.get("data"))
     if "images" in named:
         refuse_no_images(named["images"])
+
+
+def refuse_no_weights(model: Any) -> None:
+    """Raises FileNotFoundError for a file of pretrained weights that is not there."""
+    encoder = model.get("encoder") if isinstance(model, Mapping) else None
+    weights = encoder.get("weights") if isinstance(encoder, Mapping) else None
+    if not isinstance(weights, str) or not names_weights(weights) or Path(weights).is_file():
+        return
+    folder = Path(weights).parent
+    near = near_name(Path(weights), folder.iterdir()) if folder.is_dir() else ""
+    raise FileNotFoundError(f"model.encoder.weights={weights}: there is no such file (seen from {Path.cwd()}){near}")
 
 
 def refuse_no_root(data: Any) -> None:

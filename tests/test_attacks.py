@@ -587,6 +587,10 @@ def test_a_stored_network_is_a_network_and_no_larger_than_its_weights(
 
 
 PRETRAINED = {"_target_": "segtrain.models.resnet", "layers": 50, "weights": "DEFAULT"}
+MOBILENET = {"_target_": "segtrain.networks.TorchvisionEncoder", "name": "mobilenet_v3_small"}
+TIMM = {"_target_": "segtrain.networks.TimmEncoder", "name": "test_resnet"}
+SMP_ENCODER = {"_target_": "segtrain.networks.SmpEncoder", "name": "mobilenet_v2"}
+SMP = {"_target_": "segtrain.networks.SmpNetwork", "arch": "Unet", "encoder": SMP_ENCODER, "num_classes": 6}
 FETCHING: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "the encoder": lambda model: {**model, "encoder": PRETRAINED},
     "the encoder, by a path": lambda model: {
@@ -597,6 +601,21 @@ FETCHING: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "further in": lambda model: {**model, "encoder": {**model, "encoder": PRETRAINED}},
     "as a block": lambda model: {**model, "encoder": {**model["encoder"], "block": PRETRAINED}},
     "as a number": lambda model: {**model, "widths": [PRETRAINED]},
+    "of torchvision": lambda model: {**model, "encoder": {**MOBILENET, "weights": "IMAGENET1K_V1"}},
+    "of a network of torchvision": lambda model: {
+        "_target_": "segtrain.networks.TorchvisionNetwork",
+        "name": "lraspp_mobilenet_v3_large",
+        "encoder": {"_target_": "segtrain.networks.TorchvisionBackbone", "weights": "IMAGENET1K_V1"},
+        "num_classes": 6,
+    },
+    "of timm": lambda model: {**model, "encoder": {**TIMM, "weights": "r160_in1k"}},
+    "of timm, by a path": lambda model: {**model, "encoder": {**TIMM, "weights": "run/checkpoints/best.ckpt"}},
+    "of smp": lambda model: {**SMP, "encoder": {**SMP_ENCODER, "weights": "imagenet"}},
+    "the name of a repository": lambda model: {**model, "encoder": {**TIMM, "name": "hf-hub:someone/network"}},
+    "the name of a folder": lambda model: {**model, "encoder": {**TIMM, "name": "local-dir:/tmp"}},
+    "a repository for smp": lambda model: {**SMP, "encoder": {**SMP_ENCODER, "name": "tu-hf-hub:someone/network"}},
+    "a function of smp": lambda model: {**SMP, "arch": "from_pretrained"},
+    "an endless name": lambda model: {**model, "encoder": {**TIMM, "name": "convnext" * 10**5}},
 }
 
 

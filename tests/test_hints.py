@@ -43,7 +43,7 @@ def answer(command: str, *words: str) -> str:
         ("num_classes=3", "the classes come from the classes.yaml"),
         ("task=segment", "the command is the first word"),
         ("pretrained=true", "model=fcn_r50 model.encoder.weights=IMAGENET1K_V2"),
-        ("model.encoder.weights=IMAGENET1K_V2", "this network has no pretrained weights; model=fcn_r18, fcn_"),
+        ("model.encoder.weights=IMAGENET1K_V2", "this network has no pretrained weights; model=fcn_r18 to fcn_r152"),
         ("val_split=0.2", "a splits.csv in the data folder"),
         ("n_folds=5", "data.folds=5 data.fold=0 shares train and val out"),
         ("steps=5", "did you mean train.steps?"),
@@ -133,10 +133,13 @@ def test_words_with_dashes_are_answered_without(words: str, said: str) -> None:
     ("name", "said"),
     [
         ("yolov8n-seg", "fcn_small"),
-        ("unet", "fcn_small"),
-        ("resnet50", "fcn_r50"),
         ("resnet18", "fcn_r18"),
-        ("deeplabv3", "fcn_r50_atrous"),
+        ("unet", "fcn_small, whose decoder is U-shaped, or model=smp model.arch=Unet"),
+        ("segformer", "model=smp with model.arch=Segformer"),
+        ("deeplabv3", "model=torchvision with model.name=deeplabv3_resnet50"),
+        ("convnext_tiny", "model=timm or fcn_torchvision with model.encoder=NAME"),
+        ("resnet50", "fcn_r50"),
+        ("resnet101", "fcn_r101"),
     ],
 )
 def test_networks_of_other_tools_have_something_near(name: str, said: str) -> None:

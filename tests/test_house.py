@@ -45,6 +45,7 @@ COMMAND = Door(
         "machine",
         "metrics",
         "models",
+        "networks",
         "places",
         "report",
         "runs",
@@ -72,7 +73,9 @@ DOORS = {
     "data.shapes": DATA_SET,
     "data.public": DATA_SET,
     "data": Door({"data"}),
-    "models": Door(),
+    "weights": Door({"build"}),
+    "models": Door({"weights"}),
+    "networks": Door({"models", "weights"}),
     "losses": Door(),
     "metrics": Door(),
     "machine.processes": Door({"machine", "data.workers"}, lightning=True),
@@ -84,7 +87,7 @@ DOORS = {
     "windows": Door({"models.ensemble"}),
     "inference": Door({"windows", "data.files"}),  # which reads an image that is given by its path
     "report": Door({"data.classes", "metrics"}),
-    "runs": Door({"build", "data.classes"}),
+    "runs": Door({"build", "data.classes", "weights"}),
     "training": Door(
         {"data", "losses", "metrics", "models.ensemble", "runs", "report", "machine", "build"}, lightning=True
     ),
@@ -92,6 +95,7 @@ DOORS = {
     "commands": Door(),
     "commands.check": COMMAND,
     "commands.evaluate": COMMAND,
+    "commands.models": COMMAND,
     "commands.predict": COMMAND,
     "commands.train": COMMAND,
     "hints": Door(),

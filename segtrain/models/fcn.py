@@ -1,20 +1,18 @@
 """The fully convolutional network: normalise, encode, gather context, decode."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .blocks import ConvBNReLU
 from .context import ContextFactory
 from .decoder import Decoder, Score, upsample_scores
+from .normalized import Normalized
 
-WHITE = {torch.uint8: 255, torch.uint16: 65535}  # the largest value of a channel; 1 in floating-point images
 
-
-class FCN(nn.Module):
+class FCN(Normalized):
     """An encoder and a decoder of transposed convolutions, for images of any size.
 
     Args:
@@ -34,9 +32,6 @@ class FCN(nn.Module):
         std: standard deviation of each image channel; `None` for the encoder's, or 0.25 if it has none.
     """
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(
         self,
         *,
@@ -52,7 +47,7 @@ class FCN(nn.Module):
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(mean=mean or getattr(encoder, "mean", None), std=std or getattr(encoder, "std", None))
         channels, strides = described(encoder)
         self.encoder = encoder
         self.context = nn.Identity() if context is None else context(channels[-1])
@@ -69,12 +64,6 @@ class FCN(nn.Module):
         head = auxiliary_head(channels[-2], num_classes, strides[-2], grouped, dropout) if auxiliary else None
         self.auxiliary = head
         self.coarsest = strides[-1]  # a multiple of the finer ones
-        mean = mean or getattr(encoder, "mean", None) or [0.5]
-        std = list(std or getattr(encoder, "std", None) or [0.25])
-        if min(std) <= 0:
-            raise ValueError(f"std={std}: expected numbers above 0")
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
-        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
 
     def forward(self, image: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Logits (N, classes, H, W) of images (N, C, H, W) of any size, in uint8, uint16, or float.
@@ -87,31 +76,6 @@ class FCN(nn.Module):
         if self.auxiliary is None or not self.training:
             return logits
         return logits, crop(self.auxiliary(features[-1]), height, width)
-
-    def normalize(self, image: Tensor) -> Tensor:
-        """In float32 whatever the type of the weights is, of which half precision would leave 8 of 16 bits."""
-        if not image.is_floating_point():
-            if image.dtype not in WHITE:
-                raise ValueError(f"an image of {image.dtype}: give torch.uint8, torch.uint16, or float in 0..1")
-            image = image.float() / WHITE[image.dtype]
-        kind = torch.promote_types(self.mean.dtype, torch.float32)
-        normal = (image.to(kind) - self.mean.to(kind)) / self.std.to(kind)
-        return normal.to(next(self.parameters()).dtype)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "FCN":
-        """Move or convert the network. Mean and std lose no digits: they stay in float32 where weights are halved."""
-        exact = {"mean": self.mean, "std": self.std}
-        super()._apply(fn, recurse)
-        for name, values in exact.items():
-            moved = self.get_buffer(name)
-            if moved.dtype.itemsize < values.dtype.itemsize:
-                setattr(self, name, values.to(moved.device))
-        return self
-
-    def extra_repr(self) -> str:
-        mean = [round(value, 4) for value in self.mean.flatten().tolist()]
-        std = [round(value, 4) for value in self.std.flatten().tolist()]
-        return f"mean={mean}, std={std}"
 
 
 def described(encoder: nn.Module) -> tuple[list[int], list[int]]:

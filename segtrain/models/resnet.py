@@ -7,8 +7,10 @@ from typing import Literal
 
 from torch import Tensor
 
+from ..weights import fitted, without_prefix
 from .blocks import BasicBlock, Bottleneck
 from .encoder import Encoder
+from .pretrained import torchvision_weights
 
 DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 BASIC = (18, 34)  # made of basic blocks, the others of bottlenecks, which are four times as wide outside
@@ -49,8 +51,8 @@ def resnet(
     Args:
         layers: number of layers; 18 and 34 are of basic blocks, the others of bottlenecks.
         strides, dilations, output_stride: those of the stages, as in `Encoder`.
-        weights: a name of torchvision's enum, such as `IMAGENET1K_V2`, never a path; torchvision downloads the file and
-            verifies it. The encoder then carries the `mean` and `std` that the weights were trained with.
+        weights: a name of torchvision's enum, such as `IMAGENET1K_V2`, or a file with torchvision's names for its
+            tensors (see `torchvision_weights`). The encoder then carries the `mean` and `std` that they expect.
         in_channels: channels of the image; `None` means 3, unless the data say otherwise.
 
     Raises:
@@ -80,18 +82,11 @@ def resnet(
 
 
 def load_pretrained(encoder: Encoder, layers: int, name: str) -> None:
-    """Fill `encoder` with torchvision's ImageNet weights `name`, and note their mean and std on it."""
-    from torchvision.models import get_model_weights
-
-    enum = get_model_weights(f"resnet{layers}")
-    if name not in enum.__members__:
-        raise ValueError(f"weights={name}: torchvision has {', '.join(enum.__members__)} for resnet{layers}")
-    weights = enum[name]
-    # once in torch's cache, the file is not verified again: so it is read as tensors and nothing else
-    state = weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
-    encoder.load_state_dict(from_torchvision(state))
-    preprocessing = weights.transforms()
-    encoder.mean, encoder.std = list(preprocessing.mean), list(preprocessing.std)
+    """Fill `encoder` with torchvision's weights `name`, or those in a file, and note their mean and std on it."""
+    pretrained = torchvision_weights(f"resnet{layers}", name)
+    renamed = from_torchvision(without_prefix(pretrained.weights, ["conv1.weight"]))
+    encoder.load_state_dict(fitted(renamed, encoder.state_dict(), name))
+    encoder.mean, encoder.std = pretrained.mean, pretrained.std
 
 
 def from_torchvision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -161,8 +161,8 @@ def without_pretrained(model: Any) -> Any:
 
 
 def forget_pretrained(spec: Spec) -> None:
-    """Set the pretrained weights that a network of ours would begin with to `None`."""
+    """Set the pretrained weights that a network from here would begin with to `None`."""
     target = str(spec.get(TARGET))
-    ours = "weights" in spec and target.startswith("segtrain.models.")
+    ours = "weights" in spec and target.startswith(("segtrain.models.", "segtrain.networks."))
     if ours and "weights" in (parameter_names(locate(target)) or ()):
         spec["weights"] = None

@@ -19,6 +19,8 @@ from .folder import folder_of, followed
 from .record import Record, without_pretrained
 from .restore import RECORD, read_checkpoint, weights_of
 
+SPARE = 4  # parameters that are built for each one that stays, at most
+
 
 class Trained(NamedTuple):
     """A trained network, in evaluation mode on the CPU, with its classes and the settings it was trained with."""
@@ -111,8 +113,11 @@ def brief(error: Exception) -> str:
 
 @contextmanager
 def at_most(parameters: int) -> Iterator[None]:
-    """Inside, building modules with more parameters raises UserError, before they fill the memory."""
-    left = parameters
+    """Inside, building modules with many more parameters raises UserError, before they fill the memory.
+
+    Some more are built than stay: a classifier that is cut off, an encoder that is tried out.
+    """
+    left = SPARE * parameters
 
     def count(*_: Any) -> None:
         nonlocal left

@@ -1,4 +1,4 @@
-"""The networks of conf/model, for the tests in this folder."""
+"""The networks of conf/model that are made of models alone, for the tests in this folder."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +11,7 @@ from torch import nn
 from segtrain.build import build
 
 CONF = Path(__file__).parents[2] / "conf" / "model"
-NAMES = sorted(path.stem for path in CONF.glob("*.yaml"))
+NAMES = sorted(path.stem for path in CONF.glob("*.yaml") if "segtrain.networks" not in path.read_text())
 DEEP = {"fcn_r101", "fcn_r152", "fcn_r50_atrous", "fcn_r50_pyramid"}
 
 
@@ -49,12 +49,12 @@ def network(compose: Callable[[str], dict]) -> Callable[..., nn.Module]:
 
 @pytest.fixture(params=[pytest.param(name, marks=pytest.mark.slow if name in DEEP else ()) for name in NAMES])
 def any_name(request: pytest.FixtureRequest) -> str:
-    """Each name in conf/model; for tests that compute, of which those of the deepest networks are slow."""
+    """Each of these names; for tests that compute, of which those of the deepest networks are slow."""
     return request.param
 
 
 @pytest.fixture(params=NAMES)
 def any_network(request: pytest.FixtureRequest, compose: Callable[[str], dict]) -> nn.Module:
-    """Each network of conf/model, with an auxiliary head, on torch's meta device: shapes without numbers."""
+    """Each of these networks, with an auxiliary head, on torch's meta device: shapes without numbers."""
     with torch.device("meta"):
         return build(compose(request.param), num_classes=5, auxiliary=True)

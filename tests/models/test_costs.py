@@ -2,6 +2,7 @@
 
 import re
 import runpy
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -17,19 +18,11 @@ COSTS = runpy.run_path(str(ROOT / "scripts" / "costs.py"))
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(find_spec("segmentation_models_pytorch") is None, reason="the extra smp is not installed")
 def test_the_readme_holds_the_table():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     tables = re.findall(r"<!-- costs -->\n(.*?)<!-- /costs -->", readme, flags=re.DOTALL)
     assert [table.strip() for table in tables] == [COSTS["table"]()]
-
-
-def test_fcn_tiny_has_under_a_million_parameters():
-    parameters, _ = COSTS["costs"]("fcn_tiny")
-    assert parameters < 1_000_000
-
-
-def test_settings_are_composed_as_the_tests_compose_them(compose):
-    assert all(COSTS["compose"](path.stem) == compose(path.stem) for path in COSTS["CONF"].glob("*.yaml"))
 
 
 @pytest.mark.parametrize("layers", [18, 34, 50, 101, 152])
@@ -42,11 +35,11 @@ def test_operations_are_those_that_torchvision_publishes(layers):
     assert multiply_adds / 1e9 == pytest.approx(published, abs=0.002)
 
 
-def test_with_1000_classes_up_sampling_each_by_itself_costs_4_million_parameters_and_not_4_billion():
+def test_with_1000_classes_up_sampling_each_by_itself_costs_4_million_parameters_and_not_4_billion(compose):
     parameters = {}
     for grouped in (False, True):
         with torch.device("meta"):
-            network = build(COSTS["compose"]("fcn32s"), num_classes=1000, grouped=grouped)
+            network = build(compose("fcn32s"), num_classes=1000, grouped=grouped)
         parameters[grouped] = network.decoder.up.weight.numel()
     assert parameters == {False: 1000 * 1000 * 64 * 64, True: 1000 * 64 * 64}
 

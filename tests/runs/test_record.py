@@ -135,6 +135,12 @@ def test_only_networks_that_take_pretrained_weights_lose_them() -> None:
     assert without_pretrained(mine) == {**mine, "encoders": [{**resnet, "weights": None}]}
 
 
+@pytest.mark.parametrize("name", ["SmpEncoder", "TimmEncoder", "TorchvisionBackbone", "TorchvisionEncoder"])
+def test_encoders_of_others_lose_them_too(name: str) -> None:
+    encoder = {"_target_": f"segtrain.networks.{name}", "name": "a", "weights": "FILE.pth"}
+    assert without_pretrained({"encoder": encoder}) == {"encoder": {**encoder, "weights": None}}
+
+
 @pytest.mark.parametrize(
     ("stored", "typed", "expected"),
     [

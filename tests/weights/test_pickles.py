@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from segtrain.errors import UserError
-from segtrain.runs.pickles import refuse_pickle
+from segtrain.weights.pickles import refuse_pickle
 
 TYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
 TYPES += [torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool]
