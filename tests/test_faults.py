@@ -883,8 +883,8 @@ def finite(path: str | Path) -> bool:
 
 
 def at_step(number: int, action: Callable[[], Any]) -> Callable[..., None]:
-    """In place of a learner's `optimizer_step`: does `action` before the step after `number`."""
-    step = learner.Learner.optimizer_step
+    """In place of a learner's `training_step`: does `action` before the step after `number`."""
+    step = learner.Learner.training_step
 
     def patched(self: learner.Learner, *args: Any, **kwargs: Any) -> None:
         if self.trainer.global_step == number:
@@ -932,7 +932,7 @@ def test_out_of_memory_says_what_to_lower_and_keeps_what_was_done(
     world: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, error: Exception
 ):
     with monkeypatch.context() as patch:
-        patch.setattr(learner.Learner, "optimizer_step", at_step(5, lambda: throw(error)))
+        patch.setattr(learner.Learner, "training_step", at_step(5, lambda: throw(error)))
         assert world("train", *TINY, "run_dir=new") == 2
     out, err = capsys.readouterr()
     assert err.startswith("segtrain: error: out of memory: in training lower data.batch_size or data.crop, or set ")
@@ -1091,7 +1091,7 @@ def test_a_terminal_that_closes_and_a_scheduler_cost_no_step(
 ):
     kill = at_step(4, lambda: os.kill(os.getpid(), getattr(signal, name)))
     with monkeypatch.context() as patch:
-        patch.setattr(learner.Learner, "optimizer_step", kill)
+        patch.setattr(learner.Learner, "training_step", kill)
         assert world("train", *TINY, "run_dir=new") == status
     out, err = capsys.readouterr()
     assert err == ""

@@ -23,15 +23,15 @@ STRIDE = 32  # of most networks' coarsest feature
 def fitting_crop(sizes: Sequence[tuple[int, int]]) -> list[int]:
     """Height and width that nearly all images of these sizes fill, as far as the machine computes that many pixels.
 
-    They are multiples of a network's stride. Otherwise the network would pad each crop, so that its last rows and
-    columns, which whole images of other sizes show, would never learn.
+    They are multiples of a network's stride, but for tiny ones. Otherwise the network would pad each crop, so that its
+    last rows and columns, which whole images of other sizes show, would never learn.
     """
     sides = [int(np.percentile(side, 10)) for side in zip(*sizes, strict=True)] or [CROP, CROP]
     if not torch.cuda.is_available():
         sides = [min(side, CROP_ON_CPU) for side in sides]
     elif sides[0] * sides[1] > WHOLE:
         sides = [min(side, CROP) for side in sides]
-    return [side // STRIDE * STRIDE or side for side in sides]
+    return [side // STRIDE * STRIDE if side >= 2 * STRIDE else side // 8 * 8 or side for side in sides]
 
 
 class Augment:
