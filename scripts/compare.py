@@ -129,6 +129,9 @@ RIVALS = {
 class Foreign(nn.Module):
     """A network of another library for images of any size: (N, 3, H, W) in 0..1 -> logits (N, classes, H, W)."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, network: nn.Module, layout: torch.memory_format) -> None:
         super().__init__()
         self.network, self.layout = network.to(memory_format=layout), layout
@@ -260,10 +263,11 @@ def step_seconds(curves: Iterable[Mapping[str, str]], batch: int) -> list[float]
 
 
 def composed(words: Sequence[str]) -> dict[str, Any]:
-    """Those of segtrain's settings that say which data are trained on, and how."""
+    """segtrain's settings of a training with these words."""
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        settings = compose("train", list(words))
-    return {group: OmegaConf.to_container(settings[group], resolve=True) for group in ("data", "augment", "trainer")}
+        settings = OmegaConf.to_container(compose("train", list(words)))
+    assert isinstance(settings, dict)
+    return {str(name): value for name, value in settings.items()}
 
 
 # --- all trainings, and the table -------------------------------------------------------------------------------------
@@ -346,18 +350,17 @@ def arguments() -> argparse.Namespace:
         metavar="'WORD ...'",
         help="one more network, trained by segtrain with more settings, such as 'model=fcn_r34'",
     )
-    parser.add_argument("--out", type=Path, default=Path("compare"), help="folder of what was measured")
+    parser.add_argument("--out", type=Path, default=Path("runs/compare"), help="folder of what was measured")
     return parser.parse_intermixed_args()
 
 
 def main() -> None:
     options = arguments()
     words = [*RECIPE, f"data.root={options.root.resolve()}", *options.words]
-    claim(options.out, {"words": words, "minutes": options.minutes})
+    claim(options.out, {"minutes": options.minutes, "settings": composed(words)})
     rows = entries(options.networks, words, options.through_segtrain)
-    print(
-        f"{len(rows) * len(options.seeds)} trainings of {options.minutes:g} minutes, besides start, trial and scoring"
-    )
+    trainings = len(rows) * len(options.seeds)
+    print(f"{trainings} trainings of {options.minutes:g} minutes, besides start, trial and scoring", flush=True)
     results: dict[Entry, list[Result]] = {entry: [] for entry in rows}
     for seed in options.seeds:
         for entry in rows:
