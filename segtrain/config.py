@@ -31,6 +31,7 @@ PATHS = {  # settings that are paths, with what stands for their value in messag
     "out": "FOLDER",
     "resume": "FOLDER",
     "init": "FILE",
+    "teacher": "FILE",
 }
 PHRASES = {  # the values of a type, in words for people who write YAML
     bool: ["true", "false"],

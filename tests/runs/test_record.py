@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from segtrain.runs.record import MOVED, Record, with_root, without_pretrained
+from segtrain.runs.record import MOVED, Record, with_places, without_pretrained
 from tests.runs.conftest import CLASSES, MODEL, SETTINGS
 
 RECORD = Record(
@@ -106,8 +106,8 @@ def test_a_relative_root_leads_to_where_it_led(
     for folder in ("photos", "before/photos"):
         Path(folder).mkdir(parents=True)
     root, cwd, found = (v.format(here=tmp_path) if isinstance(v, str) else v for v in (root, cwd, found))
-    assert with_root({"data": {"root": root}}, [cwd] if cwd else []) == {"data": {"root": found}}
-    assert with_root({"data": {}}, [cwd]) == {"data": {}}
+    assert with_places({"data": {"root": root}}, [cwd] if cwd else []) == {"data": {"root": found}}
+    assert with_places({"data": {}}, [cwd]) == {"data": {}}
 
 
 @pytest.mark.parametrize(("old", "new"), MOVED.items())
