@@ -104,7 +104,7 @@ class Interruption(Exception):
 CRAFT = [
     "trainer.accumulate_grad_batches=2",
     "train.freeze_encoder=1.6 train.encoder_lr=0.5",  # of eight steps, the first five
-    "train.patience=1 optimizer.lr=0.1",  # which is too much: it ends after six
+    "train.patience=1 optimizer.lr=0.1 loss=cross_entropy",  # which is too much: it ends after six
     "teacher=first",
 ]
 
@@ -120,7 +120,7 @@ def test_a_resumed_run_ends_as_if_it_had_never_stopped(
     segtrain("train", *words, "run_dir=whole")
     steps = torch.load("whole/checkpoints/last.ckpt", weights_only=True)["global_step"]
     assert steps == (6 if "patience" in craft else 8)
-    step = learner.Learner.optimizer_step
+    step = learner.Learner.training_step
 
     def failing(self: learner.Learner, *args: object, **kwargs: object) -> None:
         if self.trainer.global_step == at:
@@ -128,7 +128,7 @@ def test_a_resumed_run_ends_as_if_it_had_never_stopped(
         step(self, *args, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(learner.Learner, "optimizer_step", failing)
+        patch.setattr(learner.Learner, "training_step", failing)
         assert segtrain("train", *words, "run_dir=part") == (1 if at < steps else 0)
     assert segtrain("train", "resume=part") == 0
     assert same(weights("whole"), weights("part"))
@@ -140,7 +140,7 @@ def test_a_resumed_run_ends_as_if_it_had_never_stopped(
 def test_a_resumed_run_repeats_no_point_of_its_curves(segtrain: Run, monkeypatch: pytest.MonkeyPatch):
     words = [*TINY, "train.log_steps=1", "data.workers=0"]
     segtrain("train", *words, "run_dir=whole")
-    step = learner.Learner.optimizer_step
+    step = learner.Learner.training_step
 
     def failing(self: learner.Learner, *args: object, **kwargs: object) -> None:
         if self.trainer.global_step == 5:  # the last save was after step 3
@@ -148,7 +148,7 @@ def test_a_resumed_run_repeats_no_point_of_its_curves(segtrain: Run, monkeypatch
         step(self, *args, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(learner.Learner, "optimizer_step", failing)
+        patch.setattr(learner.Learner, "training_step", failing)
         segtrain("train", *words, "run_dir=part")
     segtrain("train", "resume=part")
     whole, part = scalars("whole"), scalars("part")
@@ -414,14 +414,14 @@ def test_nothing_is_written_before_everything_is_built(segtrain: Run, word: str)
 def test_ctrl_c_ends_with_status_130_and_the_line_that_goes_on(
     segtrain: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    step = learner.Learner.optimizer_step
+    step = learner.Learner.training_step
 
     def interrupted(self: learner.Learner, *args: object, **kwargs: object) -> None:
         if self.trainer.global_step == 5:
             os.kill(os.getpid(), signal.SIGINT)
         step(self, *args, **kwargs)
 
-    monkeypatch.setattr(learner.Learner, "optimizer_step", interrupted)
+    monkeypatch.setattr(learner.Learner, "training_step", interrupted)
     assert segtrain("train", *TINY, "run_dir=run") == 130
     assert "go on: python -m segtrain train resume=run" in capsys.readouterr().out
 
