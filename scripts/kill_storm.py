@@ -60,6 +60,9 @@ VARIANTS = {
     "accumulation": "trainer.accumulate_grad_batches=2",
     "EMA": "train.ema=0.9",
     "bf16": "trainer.precision=bf16-mixed",
+    "freeze": "train.freeze_encoder=1.6 train.encoder_lr=0.5",  # of twelve steps, the first five
+    "patience": "train.patience=1 optimizer.lr=0.3",  # which is too much: it ends after nine
+    "teacher": "teacher=../plain/run",
     "seldom": SELDOM,
     "all": f"{SELDOM} data.workers=2 trainer.accumulate_grad_batches=2 train.ema=0.9 trainer.precision=bf16-mixed",
 }
@@ -357,7 +360,9 @@ def contents(run: Path) -> set[tuple[str, str]]:
 def storm(interruptions: int, seed: int, jobs: int, folder: Path) -> Iterator[Trial]:
     """Rounds of one trial of each variant, until there were so many interruptions."""
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("fork")) as pool:
-        references = list(pool.map(reference, VARIANTS, [folder / name for name in VARIANTS]))
+        first, *others = VARIANTS  # the first one teaches another
+        references = [pool.submit(reference, first, folder / first).result()]
+        references += pool.map(reference, others, [folder / name for name in others])
         for turn in count():
             rounds = [f"{name}, {turn}" for name in VARIANTS]
             draws, folders = [random.Random(f"{seed}, {name}") for name in rounds], [folder / name for name in rounds]

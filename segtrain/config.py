@@ -32,6 +32,7 @@ PATHS = {  # settings that are paths, with what stands for their value in messag
     "resume": "FOLDER",
     "init": "FILE",
     "model.encoder.weights": "FILE",  # or the name of weights
+    "teacher": "FILE",
 }
 PHRASES = {  # the values of a type, in words for people who write YAML
     bool: ["true", "false"],

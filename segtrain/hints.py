@@ -23,7 +23,8 @@ PRETRAINED = (
     "model.encoder.weights=IMAGENET1K_V2 begins with the weights of ImageNet, FILE.pth with those of a file, and "
     "init=RUN with those of a run"
 )
-LOWER = "no part of a network is frozen here; a lower optimizer.lr changes pretrained weights less"
+STILL = "train.freeze_encoder=N lets the encoder stand still in the first N epochs"
+SLOWER = "type train.encoder_lr={value}, a factor on optimizer.lr for the encoder"
 DEVICES = "trainer.accelerator=cpu or gpu, and trainer.devices=2 for two of them or trainer.devices=[0] for the first"
 ONE_BY_ONE = "images are computed one by one, however many there are"
 NOT_RANDOM = "nothing is drawn at random here"
@@ -47,13 +48,11 @@ WORDS: Mapping[str, tuple[Way, ...]] = {
         Way("run", "images are computed at their own size"),
     ),
     "patience early_stopping early_stop": (
-        Way(
-            "train.epochs",
-            "there is no early stopping: train.epochs sets the length, and the checkpoint of the best validation is "
-            "the one that is used",
-        ),
+        Way("train.patience", "train.patience=N ends a training after N validations without a better IoU"),
     ),
-    "freeze freeze_backbone freeze_encoder frozen": (Way("optimizer.lr", LOWER),),
+    "freeze freeze_backbone freeze_encoder frozen": (Way("train.freeze_encoder", STILL),),
+    "encoder_lr backbone_lr lr_mult": (Way("train.encoder_lr", SLOWER),),
+    "teacher distill distillation": (Way("teacher", "type teacher=RUN, of a run with the same classes"),),
     "pretrained pretrained_weights encoder_weights weights ckpt ckpt_path load_from": (
         Way("checkpoint", "type checkpoint=FILE or run=FOLDER"),
         Way("model.encoder.weights", PRETRAINED),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .disk import names_weights, near_name, no_folder
-from .runs.folder import checkpoint_files, checkpoint_of
+from .runs.folder import checkpoint_files, trained_file
 from .runs.resume import resumable
 
 SHOWN, LOOKED_AT = 4, 10_000  # kinds of files in a message, and the paths that are looked at for it
@@ -21,8 +21,9 @@ def refuse_absent(settings: Mapping[str, Any]) -> None:
         checkpoint_files(named.get("run"), named.get("checkpoint"))
     if "resume" in named:
         resumable(named["resume"])
-    if "init" in named and not Path(named["init"]).is_file():
-        checkpoint_of(named["init"], "best", "init")
+    for name in ("init", "teacher"):
+        if name in named:
+            trained_file(named[name], name)
     refuse_no_weights(settings.get("model"))
     refuse_no_root(settings.get("data"))
     if "images" in named:

@@ -420,6 +420,7 @@ DOORS = {
     "predict": ["predict", "run=strange", "images=a.png"],
     "resume": ["train", "resume=strange"],
     "init": ["train", *TINY, "init=strange"],
+    "teacher": ["train", *TINY, "teacher=strange"],
 }
 
 
@@ -451,6 +452,7 @@ ADDRESSES = [
     ["predict", "run=run", f"images='{HTTP}'"],
     ["train", f"resume='{HTTP}'"],
     ["train", *TINY, f"init='{HTTP}'"],
+    ["train", *TINY, f"teacher='{HTTP}'"],
     ["train", f"data.root='{HTTP}'"],
 ]
 

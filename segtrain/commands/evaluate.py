@@ -18,7 +18,7 @@ from ..machine import device, processes
 from ..machine.device import Computing
 from ..report.screen import be_quiet, say
 from ..runs.folder import beginnings, checkpoint_files
-from ..runs.record import with_root
+from ..runs.record import with_places
 from ..runs.trained import Opened, opened
 from ..text import counted
 from ..training.callbacks import ScoringBar
@@ -180,7 +180,7 @@ def stored_data(trained: Opened, elsewhere: Elsewhere, trust: Trust) -> DataModu
     """The data of the run, or others of the same kind. Raises UserError if they have other classes."""
     typed = {name: value for name, value in asdict(elsewhere).items() if value is not None}
     record = trained.record
-    stored = with_root(record.settings, beginnings(trained.folder, record.cwd))
+    stored = with_places(record.settings, beginnings(trained.folder, record.cwd))
     settings = {**stored["data"], **typed}
     if "max_pixels" in settings:
         settings["max_pixels"] = record.max_pixels(elsewhere.max_pixels, MAX_PIXELS)

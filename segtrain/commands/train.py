@@ -1,6 +1,6 @@
 """`train`: from settings to a scored network in a run folder."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,7 +16,8 @@ from ..machine import device, processes
 from ..machine.device import Devices, Precision
 from ..report.screen import COMMAND, be_quiet, say
 from ..runs import folder as runs
-from ..runs.record import Record, Settings, with_root
+from ..runs.folder import trained_file
+from ..runs.record import Record, Settings, with_places
 from ..runs.restore import RECORD, read_checkpoint
 from ..runs.resume import deciding, resumable, settled, typed_keys
 from ..training.checkpoint import batches_done
@@ -35,6 +36,7 @@ def train(
     run_dir: str | None,
     resume: str | None,
     init: str | None,
+    teacher: str | None,
     allow_changes: bool,
     allow: list[str],
     data: Spec,
@@ -59,9 +61,10 @@ def train(
         "schedule": schedule,
         "augment": augment,
         "trainer": trainer,
+        "teacher": None if teacher is None else str(trained_file(teacher, "teacher")),
     }
     if resume is None:
-        return start(settings, run_dir, init, typed)
+        return start(settings, run_dir, init, typed, allow)
     return go_on(resume, settings, typed, Trust(allow), allow_changes=allow_changes)
 
 
@@ -77,9 +80,10 @@ def without_floor(train: TrainSettings, typed: list[str]) -> TrainSettings:
     return replace(train, min_steps=None) if chosen("epochs") and not chosen("min_steps") else train
 
 
-def start(settings: Settings, run_dir: str | None, init: str | None, typed: list[str]) -> int:
+def start(settings: Settings, run_dir: str | None, init: str | None, typed: list[str], allow: list[str]) -> int:
     """Train from the beginning, in a new run folder."""
-    parts = prepare(settings, trust=None, init=init, shrink="data.batch_size" not in typed_keys(typed))
+    shrink = "data.batch_size" not in typed_keys(typed)
+    parts = prepare(settings, trust=None, init=init, allow=allow, shrink=shrink)
     if not parts.main:
         return fit(parts, None)
     folder = runs.create(settings["name"], run_dir)
@@ -100,7 +104,7 @@ def go_on(resume: str, composed: Settings, typed: list[str], trust: Trust, *, al
         if saved is None:
             return start_again(folder, composed, typed, trust, allow_changes=allow_changes)
         file, content, before = saved
-        stored = with_root(before.settings, runs.beginnings(folder, before.cwd))
+        stored = with_places(before.settings, runs.beginnings(folder, before.cwd))
         refuse_more(stored["trainer"], composed["trainer"])
         settings = settled(stored, composed, typed, allow_changes=allow_changes)
         if settings["train"]["epochs"] != stored["train"]["epochs"] and "train.min_steps" not in typed_keys(typed):
@@ -110,6 +114,9 @@ def go_on(resume: str, composed: Settings, typed: list[str], trust: Trust, *, al
         if before.fingerprint != parts.record.fingerprint and not allow_changes:
             reason = "the data are not those of the run (names, sizes or classes differ)"
             raise UserError(f"resume={folder}: {reason}; restore them, or add allow_changes=true")
+        if before.teacher != parts.record.teacher and not allow_changes:
+            reason = "the teacher is not that of the run (its weights differ, or one of the two has none)"
+            raise UserError(f"resume={folder}: {reason}; restore it, or add allow_changes=true")
         scores = folder / "evaluate" / parts.data.final_split / "metrics.json"
         if content[RECORD]["finished"] and deciding(settings) == deciding(stored) and scores.exists():
             say(f"{folder} is finished: nothing is changed; {COMMAND} evaluate run={folder} scores it")
@@ -124,7 +131,7 @@ def start_again(folder: Path, composed: Settings, typed: list[str], trust: Trust
     """Train from the beginning in the folder of a run that was never saved."""
     stored = runs.read_settings(folder)
     init = stored.pop("init", None)
-    stored = with_root(stored, runs.beginnings(folder, stored.pop("cwd", "")))
+    stored = with_places(stored, runs.beginnings(folder, stored.pop("cwd", "")))
     refuse_more(stored["trainer"], composed["trainer"])
     settings = settled(stored, composed, typed, allow_changes=allow_changes)
     with from_stored(f"resume={folder}"):
@@ -139,10 +146,11 @@ def prepare(
     before: Record | None = None,
     init: str | None = None,
     *,
+    allow: Collection[str] = (),
     shrink: bool = False,
 ) -> Parts:
     """The parts of a training, after a look at its data; of several processes, only the first one speaks. With `shrink`
-    a batch that the images do not fill becomes smaller.
+    a batch that the images do not fill becomes smaller. `allow` is for the file of a teacher of typed settings.
 
     The data are a `DataModule`, such as `segtrain.data.FolderData`: it finds the layout and the classes of its folder
     when it is built, and reads the headers of the files when `splits` is used first.
@@ -161,7 +169,7 @@ def prepare(
         settings = with_filled_batch(settings, data)
     if before is None:
         settings = with_choices(settings, data)
-    return assemble(settings, data, trust, before, init)
+    return assemble(settings, data, trust, before, init, allow)
 
 
 def note_skipped(parts: Parts, folder: Path) -> None:

@@ -193,6 +193,12 @@ def refuse_no_checkpoint(path: Path) -> None:
         raise FileNotFoundError(f"{path}: there is no such checkpoint")
 
 
+def trained_file(path: str, setting: str) -> Path:
+    """The checkpoint file that `path` names, or of a run its best one; `setting` is what the user typed it for."""
+    named = followed(Path(path))
+    return named if named.is_file() else checkpoint_of(path, "best", setting)
+
+
 def checkpoint_of(run: str, name: str, setting: str) -> Path:
     """The checkpoint `name` of a run."""
     file = find(run, setting) / "checkpoints" / f"{name}.ckpt"

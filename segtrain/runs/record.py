@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from reprlib import repr as short
 from typing import Any
@@ -41,6 +41,7 @@ class Record:
     correction: Correction | None = (
         None  # of the network's logits; the best checkpoint of a run that is over may have one
     )
+    teacher: str | None = None  # fingerprint of the weights of the network that teaches, if one does
 
     def max_pixels(self, typed: int | None, usual: int) -> int:
         """The most pixels of an image that is read: what was typed, or else what was stored, which may be anyone's and
@@ -83,27 +84,35 @@ class Record:
         if not isinstance(stored["cwd"], str):
             raise damaged("cwd is no path")
         stored["correction"] = Correction.stored(stored.get("correction"))
+        stored.setdefault("teacher", None)
+        if not isinstance(stored["teacher"], str | None):
+            raise damaged("teacher is no fingerprint")
         return cls(**{field.name: stored[field.name] for field in fields(cls)})
 
 
-def with_root(settings: Settings, places: Iterable[str]) -> Settings:
-    """Stored settings, in which a relative `data.root` starts from the first of these places where it leads anywhere.
+def with_places(settings: Settings, places: Sequence[str]) -> Settings:
+    """Stored settings, in which a relative `data.root` and `teacher` start from one of these places: see `placed`."""
+    data, result = settings["data"], dict(settings)
+    if isinstance(data.get("root"), str):
+        result["data"] = {**data, "root": placed(data["root"], places)}
+    if isinstance(settings.get("teacher"), str):
+        result["teacher"] = placed(settings["teacher"], places)
+    return result
 
-    If it does from none, it starts from the last one, so that an error names the folder that is gone: what lies under
-    that name in the current folder are other data.
+
+def placed(relative: str, places: Sequence[str]) -> str:
+    """A path that starts from the first of these places where it leads anywhere.
+
+    If it does from none, it starts from the last one, so that an error names what is gone: what lies under that name in
+    the current folder is something else.
     """
-    data = settings["data"]
-    root = data.get("root")
-    if not isinstance(root, str):
-        return settings
-    path = root
+    path = relative
     for place in places:
-        path = os.path.join(place, root)
+        path = os.path.join(place, relative)
         if os.path.exists(path):
             break
-    if "\0" in path or os.path.realpath(path) == os.path.realpath(root):
-        return settings
-    return {**settings, "data": {**data, "root": path}}
+    is_same = "\0" in path or os.path.realpath(path) == os.path.realpath(relative)
+    return relative if is_same else path
 
 
 def damaged(reason: str) -> UserError:
@@ -117,6 +126,8 @@ def refuse_strange(settings: Mapping[str, Any], where: str) -> None:
     for name, kind in PLAIN.items():
         if type(settings[name]) is not kind:
             raise UserError(f"{where} have {name}={short(settings[name])}, which is no {kind.__name__}: is it damaged?")
+    if not isinstance(settings.get("teacher"), str | None):
+        raise UserError(f"{where} have a teacher that is no path: is it damaged?")
     for part in BUILT:
         if not is_spec(settings[part]):
             raise UserError(f"{where} name no {part}: is it damaged?")

@@ -19,13 +19,20 @@ FREE = {  # settings that never change the result, so that they may always be ty
     "trainer.num_nodes",
     "trainer.strategy",
     "trainer.accelerator",
+    "teacher",  # which is known by its weights
 }
 
 ADDED = {  # settings that runs of older versions have not, and go on without
+    "teacher",
     "train.min_steps",
     "train.correction",
     "data.folds",
     "data.fold",
+    "train.patience",
+    "train.freeze_encoder",
+    "train.encoder_lr",
+    "train.teacher_weight",
+    "train.teacher_temperature",
     "augment.inside",
     "augment.flip_vertical",
     "augment.turns",

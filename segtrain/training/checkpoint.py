@@ -32,6 +32,7 @@ from ..report.screen import say
 from ..runs.correction import Correction
 from ..runs.record import Record
 from ..runs.restore import RECORD, VERSION, read_checkpoint
+from ..text import counted
 
 
 class SyncedIO(TorchCheckpointIO):
@@ -57,12 +58,16 @@ class Checkpoint(CheckpointBase):
 
     Lightning runs callbacks of this kind last, so that what is saved is what all others have seen. The state is whole
     after each step, unless a validation is due, whose scores belong to the same file as the weights. `folder` is `None`
-    in processes that do not write; `failed` says whether the last save could not be written.
+    in processes that do not write; `failed` says whether the last save could not be written. After `patience`
+    validations without a better score the training is over.
     """
 
-    def __init__(self, folder: Path | None, *, record: Record, save_minutes: float) -> None:
+    def __init__(
+        self, folder: Path | None, *, record: Record, save_minutes: float, patience: int | None = None
+    ) -> None:
         super().__init__()
         self.folder, self.record, self.save_seconds = folder, record, 60 * save_minutes
+        self.patience = patience
         self.batches_done, self.best, self.best_step = 0, -1.0, 0
         self.failed = False
         self.stop, self.io = Stop(speaks=folder is not None), SyncedIO()
@@ -77,7 +82,7 @@ class Checkpoint(CheckpointBase):
         self.best_step = state_dict["best_step"]
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        checkpoint[RECORD] = {"version": VERSION, "record": self.record.to_json(), "finished": finished(trainer)}
+        checkpoint[RECORD] = {"version": VERSION, "record": self.record.to_json(), "finished": self.finished(trainer)}
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
         """The fresh state is saved too: then a run can go on from wherever it stopped, and a disk that cannot be
@@ -87,6 +92,7 @@ class Checkpoint(CheckpointBase):
             self._group = torch.distributed.new_group(backend="gloo")
         if self.batches_done == 0:
             self.save(trainer)
+        self._end_out_of_patience(trainer)  # a run that goes on to its final score
 
     def on_train_batch_start(self, *_: Any) -> None:
         self._unsaved = False  # but begun
@@ -94,9 +100,10 @@ class Checkpoint(CheckpointBase):
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
         """Save where the state is whole and the time has come."""
         self.batches_done += 1
-        if finished(trainer):
+        is_last = trainer.global_step >= trainer.max_steps
+        if is_last:
             trainer.should_stop = True  # which also makes Lightning validate after the last step, whatever the interval
-        validation_due = finished(trainer) or self.batches_done % int(trainer.val_check_batch or 1) == 0
+        validation_due = is_last or self.batches_done % int(trainer.val_check_batch or 1) == 0
         if not validation_due:
             self._unsaved = True
             self._save_or_stop(trainer, due=time.monotonic() - self._saved_at > self.save_seconds)
@@ -109,9 +116,31 @@ class Checkpoint(CheckpointBase):
         if improved:
             self.best, self.best_step = (-1.0 if math.isnan(score) else score), trainer.global_step
         self.save(trainer, best=improved)
+        self._end_out_of_patience(trainer)
         if self.failed:
             self.best, self.best_step = before  # as the file `best` has it
         self._save_or_stop(trainer, due=False)
+
+    def finished(self, trainer: Trainer) -> bool:
+        """Whether no step is left, where no validation is due."""
+        return trainer.global_step >= trainer.max_steps or self._out_of_patience(trainer)
+
+    def _out_of_patience(self, trainer: Trainer) -> bool:
+        """This depends on what is saved alone, so that it is known again where a run goes on."""
+        if self.patience is None or not self.best_step:
+            return False
+        return trainer.global_step - self.best_step >= self.patience * int(trainer.val_check_batch or 1)
+
+    def _end_out_of_patience(self, trainer: Trainer) -> None:
+        """End before all steps are done, and say why, if it is time."""
+        if trainer.global_step >= trainer.max_steps or not self._out_of_patience(trainer):
+            return
+        trainer.should_stop = True
+        score = f"the best is {self.best:.4f}, of step {self.best_step}"
+        reason = (
+            f"train.patience={self.patience}: IoU/val has not improved in {counted(self.patience or 0, 'validation')}"
+        )
+        say(f"{reason} ({score}): the training ends after {trainer.global_step} of {trainer.max_steps} steps")
 
     def on_train_end(self, *_: Any) -> None:
         self.stop.close()

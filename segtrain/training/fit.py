@@ -28,6 +28,7 @@ from .checkpoint import Checkpoint, store_correction
 from .correction import fit_correction
 from .defaults import AUTO, Facts
 from .divergence import Diverged
+from .encoder import Freeze, encoder_of
 from .parts import Parts
 from .scoring import report_score, score_split, silent_trainer
 from .verdict import Verdict, next_command, remedies
@@ -53,7 +54,8 @@ def fit(parts: Parts, folder: Path | None, checkpoint: Path | None = None, first
             write_environment(folder, parts.record.run, device.device_name(parts.device), parts.record.fingerprint)
             for line in opening(parts, folder, resumed=checkpoint is not None):
                 say(line)
-        keeper = Checkpoint(checkpoints, record=parts.record, save_minutes=parts.train.save_minutes)
+        save_minutes, patience = parts.train.save_minutes, parts.train.patience
+        keeper = Checkpoint(checkpoints, record=parts.record, save_minutes=save_minutes, patience=patience)
         trainer = build_trainer(parts, folder, first_step, keeper)
         run_steps(parts, trainer, folder, checkpoint)
         verdict = final_score(parts, trainer, folder)
@@ -156,6 +158,9 @@ def callbacks(parts: Parts) -> list[Callback]:
     images = len(parts.data.source("val"))
     shown = [round((i + 0.5) * images / MOSAIC_IMAGES - 0.5) for i in range(MOSAIC_IMAGES)]
     result: list[Callback] = [Curves(parts.train.log_steps, parts.data.batch_size), Mosaic(parts.data.classes, shown)]
+    if parts.frozen_steps:
+        encoder = encoder_of(parts.learner.network, "train.freeze_encoder")
+        result.append(Freeze(encoder, parts.frozen_steps))
     if parts.main:
         result += [ProgressBar(parts.epoch_steps), Doubts(), ScoringBar()]
     return result
@@ -164,7 +169,9 @@ def callbacks(parts: Parts) -> list[Callback]:
 def opening(parts: Parts, folder: Path, *, resumed: bool) -> list[str]:
     """What is said before the first step: what is trained on what, and where it can be watched."""
     data, skipped = parts.data, getattr(parts.data, "skipped", [])
-    lines = [headline(parts, folder, resumed=resumed)]
+    lines = [headline(parts, folder, resumed=resumed), *about_encoder(parts)]
+    if parts.learner.teacher is not None:
+        lines.append(f"a teacher's answers count too: {parts.settings['teacher']}")
     pictures = Pictures.stored(parts.record.pictures)
     if pictures and data.span:
         lines.append(f"images: {pictures.stores}, filled from {pictures.fills}; colours are jittered in that range")
@@ -189,6 +196,16 @@ def chosen(parts: Parts) -> str:
         f"{Facts.of(parts.data)}: {counted(parts.steps, 'step')}, {weighed} "
         "(train.steps=N, loss.weights=null and loss=cross_entropy choose otherwise)"
     )
+
+
+def about_encoder(parts: Parts) -> list[str]:
+    """How the encoder learns otherwise than the rest, if it does."""
+    told = []
+    if parts.frozen_steps:
+        told.append(f"stands still in the first {counted(parts.frozen_steps, 'step')} (train.freeze_encoder)")
+    if parts.learner.encoder_lr != 1:
+        told.append(f"learns at {parts.learner.encoder_lr:g} of optimizer.lr (train.encoder_lr)")
+    return [f"the encoder {' and '.join(told)}"] if told else []
 
 
 def paired(data: DataModule) -> str:

@@ -3,10 +3,12 @@
 The hooks of one step, in the order in which they run:
 
     Curves.on_train_batch_start             callbacks.py   how long the data were waited for
+    Freeze.on_train_batch_start             encoder.py     the encoder stands still, or begins to learn
     Checkpoint.on_train_batch_start         checkpoint.py  from here on the state is not whole
     Learner.on_train_batch_start            learner.py     the random numbers of this step
     Learner.training_step                   learner.py     forward and backward passes, a step of the optimiser, of the
                                                            schedule (schedules.py) and of the average (average.py)
+        Freeze.on_before_optimizer_step     encoder.py     a frozen encoder has no gradients
         Learner.on_before_optimizer_step    learner.py     the gradients are clipped
     Curves.on_train_batch_end               callbacks.py   a point of the curves, where one is due
     ProgressBar.on_train_batch_end          callbacks.py
@@ -22,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from lightning.pytorch import Trainer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -30,7 +33,9 @@ from ..losses.contract import Loss, mean_loss
 from ..metrics import ConfusionMatrix, FirstNotFinite, MeanLoss, mean_iou
 from .average import MovingAverage
 from .divergence import refuse_not_finite
+from .groups import adopt_settings, build_optimizer
 from .scoring import Batch, Validator, confusion_of
+from .teacher import Teacher
 
 RUNNING = ("train_confusion", "train_loss")  # metrics that are not over when a checkpoint is written
 
@@ -49,6 +54,8 @@ class Learner(Validator):
         clip: Greatest norm of the gradients; `None` and 0 for no limit.
         ema: Decay of the moving average of the weights, which is then what is scored; `None` for no average.
         compile: Whether training steps use torch.compile; scores must not depend on it.
+        encoder_lr: Factor on the learning rate of the network's encoder.
+        teacher: Another network, whose answers count beside the loss.
     """
 
     def __init__(
@@ -67,17 +74,17 @@ class Learner(Validator):
         pieces: int = 1,
         clip: float | None = None,
         compile: bool = False,
+        encoder_lr: float = 1.0,
+        teacher: Teacher | None = None,
     ) -> None:
         super().__init__(network, loss=loss, class_names=class_names, void=void)
         self.automatic_optimization = False  # `training_step` is the whole step
         self.make_optimizer, self.schedule = optimizer, schedule
         self.steps, self.seed, self.auxiliary_weight = steps, seed, auxiliary_weight
         self.pieces, self.clip = pieces, clip
-
-        def forward(image: Tensor) -> Any:  # no module: a compiled one would stand in the state dict a second time
-            return network(image)
-
-        self.train_network = torch.compile(forward) if compile else forward
+        self.encoder_lr, self.teacher = encoder_lr, teacher
+        self.counted = [loss] if teacher is None else [loss, teacher]
+        self.train_network = compiled(network) if compile else network.__call__
         self.average = None if ema is None else MovingAverage(network, ema)
         self.train_confusion = ConfusionMatrix(len(class_names), void)
         self.train_loss = MeanLoss(loss.terms)
@@ -96,9 +103,10 @@ class Learner(Validator):
 
     def training_step(self, batch: Batch, _: int) -> None:
         """A step on the mean loss over the whole batch: this process's share, in as many pieces as fit into memory."""
-        counts = self.trainer.strategy.reduce(self.loss.count(batch["mask"]), reduce_op="sum")
+        counts = torch.cat([part.count(batch["mask"]) for part in self.counted])
+        counts = self.trainer.strategy.reduce(counts, reduce_op="sum")
         *others, last = in_pieces(batch, self.pieces)
-        with self.no_sync():
+        with apart(self.trainer):
             for piece in others:
                 self.manual_backward(self.share_of_loss(piece, counts))
         self.manual_backward(self.share_of_loss(last, counts))
@@ -111,13 +119,16 @@ class Learner(Validator):
 
     def share_of_loss(self, batch: Batch, counts: Tensor) -> Tensor:
         """What these images add to the mean loss of the whole batch, whose terms have these counts (terms,)."""
-        outputs = self.train_network(apply_color(batch["image"], batch["color"], clamp="span" not in batch))
+        image = apply_color(batch["image"], batch["color"], clamp="span" not in batch)
+        outputs = self.train_network(image)
         logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
         mask = batch["mask"]
         sums = self.loss(logits, mask)
         self.note(logits.detach(), mask, sums.detach())
         for head in auxiliary:
             sums = sums + self.auxiliary_weight * self.loss(head, mask)
+        if self.teacher is not None:
+            sums = torch.cat([sums, self.teacher(image, logits, mask)])
         return self.trainer.world_size * mean_loss(sums, counts)  # the mean over processes, of gradients, is their sum
 
     def note(self, logits: Tensor, mask: Tensor, sums: Tensor) -> None:
@@ -126,21 +137,21 @@ class Learner(Validator):
         self.first_not_finite.update(sums.sum(), self.trainer.global_step)
         self.train_confusion.update(logits, mask)
 
-    def no_sync(self) -> AbstractContextManager[Any]:
-        """Inside, the gradients of other processes are not waited for."""
-        return self.trainer.model.no_sync() if self.trainer.world_size > 1 else nullcontext()  # type: ignore[union-attr, operator]
-
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clip the norm over all parameters; Lightning's own refuses fused optimisers, which are the fast ones."""
-        if not self.clip:
-            return
-        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
-        if scaler is not None and getattr(optimizer, "_step_supports_amp_scaling", False):
-            scaler.unscale_(optimizer)  # a fused optimiser would only do it inside its step
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)
+        if self.clip:
+            unscale(optimizer, self.trainer.precision_plugin)
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)
+
+    def on_fit_start(self) -> None:
+        if self.teacher is not None:
+            self.teacher.network.to(self.device)
+
+    def new_optimizer(self) -> Optimizer:
+        return build_optimizer(self.network, self.make_optimizer, self.encoder_lr)
 
     def configure_optimizers(self) -> Any:
-        optimizer = self.make_optimizer(parameter_groups(self.network))
+        optimizer = self.new_optimizer()
         scheduler = LambdaLR(optimizer, lambda step: self.schedule(step, self.steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
@@ -149,13 +160,11 @@ class Learner(Validator):
         refuse_not_finite(self.first_not_finite, self.network, self.trainer.global_step)
 
     def on_validation_epoch_start(self) -> None:
-        """Processes have each seen other images: the statistics of batch norm, in the average too, are the first's."""
+        """Processes have each seen other images, so their statistics differ until here."""
         self.refuse_divergence()
         super().on_validation_epoch_start()
         if self.trainer.world_size > 1:
-            for name, buffer in self.named_buffers():
-                if name.startswith(("network.", "average.")):
-                    torch.distributed.broadcast(buffer, 0)
+            share_statistics(self)
 
     def on_validation_epoch_end(self) -> None:
         """Publish the IoU of the training crops since the last validation too."""
@@ -176,37 +185,45 @@ class Learner(Validator):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """The optimiser goes on with its state, but with the settings of now. Of the running metrics the first process
         takes all, the others none."""
-        adopt_settings(checkpoint, self.make_optimizer(parameter_groups(self.network)))
+        adopt_settings(checkpoint, self.new_optimizer())
         state = checkpoint["state_dict"]
         for name, value in state.items():
             if self.global_rank and name.partition(".")[0] in RUNNING:
                 state[name] = torch.zeros_like(value)
 
 
+def compiled(network: nn.Module) -> Callable[[Tensor], Any]:
+    """A network's forward pass by torch.compile; no module, which would stand in the state dict a second time."""
+
+    def forward(image: Tensor) -> Any:
+        return network(image)
+
+    return torch.compile(forward)
+
+
+def apart(trainer: Trainer) -> AbstractContextManager[Any]:
+    """Inside, the gradients of other processes are not waited for."""
+    return trainer.model.no_sync() if trainer.world_size > 1 else nullcontext()  # type: ignore[union-attr, operator]
+
+
+def share_statistics(module: nn.Module) -> None:
+    """Give all processes the first one's statistics of batch norm, in the average too."""
+    for name, buffer in module.named_buffers():
+        if name.startswith(("network.", "average.")):
+            torch.distributed.broadcast(buffer, 0)
+
+
+def unscale(optimizer: Optimizer, precision: Any) -> None:
+    """In fp16, give the gradients of a fused optimiser their true size, as it would only do inside its step."""
+    scaler = getattr(precision, "scaler", None)
+    if scaler is not None and getattr(optimizer, "_step_supports_amp_scaling", False):
+        scaler.unscale_(optimizer)
+
+
 def in_pieces(batch: Batch, number: int) -> list[Batch]:
     """The images of a batch in so many equal parts."""
     parts = {name: tensor.chunk(number) for name, tensor in batch.items()}
     return [{name: part[i] for name, part in parts.items()} for i in range(number)]
-
-
-def parameter_groups(network: nn.Module) -> list[dict[str, Any]]:
-    """Weight decay on the weights of convolutions alone, as Goyal et al. 2017 and most since do."""
-    trained = [p for p in network.parameters() if p.requires_grad]
-    weights = [p for p in trained if p.ndim > 1]
-    others = [p for p in trained if p.ndim <= 1]
-    return [{"params": weights}, {"params": others, "weight_decay": 0.0}]
-
-
-def adopt_settings(checkpoint: dict[str, Any], fresh: Optimizer) -> None:
-    """Give the stored state of an optimiser the settings of a fresh one; its rate stays where the schedule has it."""
-    groups = checkpoint["optimizer_states"][0]["param_groups"]
-    for stored, own in zip(groups, fresh.param_groups, strict=True):
-        rate, before = own["lr"], stored["initial_lr"]
-        stored.update({key: value for key, value in own.items() if key not in ("params", "lr")})
-        if rate != before:  # which only allow_changes=true lets happen
-            stored["lr"] = stored["lr"] * rate / before if before else rate
-            stored["initial_lr"] = rate
-            checkpoint["lr_schedulers"][0]["base_lrs"] = [rate, rate]
 
 
 def apply_color(image: Tensor, color: Tensor, *, clamp: bool = True) -> Tensor:

@@ -1,7 +1,7 @@
 """From settings to the parts of a training, which fit together, before anything is written."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -19,6 +19,7 @@ from ..data.files.pictures import Pictures, Span
 from ..data.public import HINT
 from ..errors import UserError, from_user
 from ..losses.contract import as_loss
+from ..losses.distillation import Distillation
 from ..losses.weights import class_weights
 from ..machine import device as machine
 from ..machine import processes
@@ -26,7 +27,9 @@ from ..report.screen import say
 from ..runs.record import Record, Settings, without_pretrained
 from ..text import enumerated
 from .defaults import AUTO
+from .encoder import encoder_rate
 from .learner import Learner
+from .teacher import Teacher, open_teacher
 from .transfer import take_over
 from .trial import refuse_batch, refuse_crop, try_network, try_optimizer
 
@@ -47,13 +50,19 @@ class TrainSettings:
     compile: bool  # whether torch.compile is used
     min_steps: int | str | None = None  # steps that few `epochs` are made up to, or `auto`; older runs have none
     correction: bool = False  # whether a prior correction is fitted at the end; runs of older versions have none
+    patience: int | None = None  # validations without a better IoU after which the training ends
+    freeze_encoder: float | None = None  # epochs in which the encoder stands still
+    encoder_lr: float | None = 1.0  # factor on the encoder's rate, `None` by its weights; runs of older versions had 1
+    teacher_weight: float = 1.0  # factor on the divergence from a teacher's answers
+    teacher_temperature: float = 1.0  # that these answers are softened by
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "steps", "validate_epochs", "log_steps"):
+        positive = ("epochs", "steps", "validate_epochs", "log_steps", "patience", "freeze_encoder", "encoder_lr")
+        for name in (*positive, "teacher_temperature"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise UserError(f"train.{name}={value}: expected a number above 0")
-        for name in ("save_minutes", "auxiliary_weight", "min_steps"):
+        for name in ("save_minutes", "auxiliary_weight", "min_steps", "teacher_weight"):
             value = getattr(self, name)
             if name == "min_steps" and value == AUTO:
                 continue
@@ -118,6 +127,11 @@ class Parts:
         return processes.is_main(self.processes)
 
     @property
+    def frozen_steps(self) -> int:
+        """Steps in which the encoder stands still."""
+        return math.ceil((self.train.freeze_encoder or 0) * self.epoch_steps)
+
+    @property
     def epoch_steps(self) -> float:
         """Steps in which as many images are seen as there are."""
         return len(self.data.source("train")) / self.data.batch_size
@@ -176,12 +190,18 @@ def with_filled_batch(settings: Settings, data: DataModule) -> Settings:
 
 
 def assemble(
-    settings: Settings, data: DataModule, trust: Trust | None, before: Record | None = None, init: str | None = None
+    settings: Settings,
+    data: DataModule,
+    trust: Trust | None,
+    before: Record | None = None,
+    init: str | None = None,
+    allow: Collection[str] = (),
 ) -> Parts:
     """All parts of a training, built and tried out.
 
     On resume, what the record `before` says of the data and the machine stays. `init` names the run or the checkpoint
-    whose weights a new training begins with.
+    whose weights a new training begins with. `allow` has the names besides segtrain's own that a teacher's file may
+    hold, even where the settings were typed.
     """
     train = train_settings(settings["train"])
     engine = settings["trainer"]
@@ -196,6 +216,7 @@ def assemble(
     model = network_spec(settings["model"], data, trust, before)
     network = build_network(model, trust, data.span)
     try_network(network, data, engine["accumulate_grad_batches"] * count)
+    teacher = teacher_of(settings, train, data, pictures, trust or Trust(allow))
     record = Record(
         run=before.run if before else uuid4().hex,
         settings=settings,
@@ -208,9 +229,10 @@ def assemble(
         fingerprint=data.fingerprint(),
         pictures=asdict(pictures) if pictures else None,
         cwd=str(Path.cwd()),
+        teacher=teacher.fingerprint if teacher else None,
     )
     steps = train.total_steps(len(data.source("train")), data.batch_size)
-    learner = build_learner(network, record, train, data, steps, trust)
+    learner = build_learner(network, record, train, data, steps, trust, teacher)
     try_optimizer(learner)
     if init is not None:
         take_over(init, network, record, data.classes.names, trust)
@@ -318,8 +340,25 @@ def model_record(model: Spec, network: nn.Module) -> Spec:
     return model
 
 
+def teacher_of(
+    settings: Settings, train: TrainSettings, data: DataModule, pictures: Pictures | None, trust: Trust
+) -> Teacher | None:
+    """The trained network that teaches this one, if the settings name one."""
+    path = settings.get("teacher")
+    if path is None:
+        return None
+    loss = Distillation(temperature=train.teacher_temperature, void=data.classes.void)
+    return open_teacher(path, data, pictures, trust, loss=loss, weight=train.teacher_weight)
+
+
 def build_learner(
-    network: nn.Module, record: Record, train: TrainSettings, data: DataModule, steps: int, trust: Trust | None
+    network: nn.Module,
+    record: Record,
+    train: TrainSettings,
+    data: DataModule,
+    steps: int,
+    trust: Trust | None,
+    teacher: Teacher | None = None,
 ) -> Learner:
     """The network with its loss, optimiser and schedule."""
     settings = record.settings
@@ -339,4 +378,6 @@ def build_learner(
         pieces=settings["trainer"]["accumulate_grad_batches"],
         clip=settings["trainer"]["gradient_clip_val"],
         compile=train.compile,
+        encoder_lr=encoder_rate(train.encoder_lr, network, settings["model"]),
+        teacher=teacher,
     )

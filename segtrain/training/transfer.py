@@ -3,7 +3,6 @@
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -14,7 +13,7 @@ from ..data import ClassTable
 from ..data.files.pictures import Pictures, Span
 from ..errors import UserError
 from ..report.screen import say
-from ..runs.folder import checkpoint_of, followed
+from ..runs.folder import trained_file
 from ..runs.record import Record, without_pretrained
 from ..runs.restore import RECORD, read_checkpoint, weights_of
 from ..text import enumerated
@@ -35,9 +34,7 @@ class Change(NamedTuple):
 
 def take_over(init: str, network: nn.Module, record: Record, names: Sequence[str], trust: Trust | None) -> None:
     """Give a network, built as `record` says for the classes `names`, the weights of a run or a checkpoint `init`."""
-    named = followed(Path(init))
-    file = named if named.is_file() else checkpoint_of(init, "best", "init")
-    content = read_checkpoint(file)
+    content = read_checkpoint(trained_file(init, "init"))
     other = class_names(content)
     change = None
     if other is None:
@@ -54,11 +51,15 @@ def take_over(init: str, network: nn.Module, record: Record, names: Sequence[str
 def images_differ(content: Mapping[str, Any], record: Record) -> bool:
     """Whether a checkpoint was trained on images so much other than those of `record` that its mean and std do not
     hold for these; of older ones that is not known."""
-    own = Pictures.stored(record.pictures)
     try:
-        other = Pictures.stored(Record.from_json(content[RECORD].get("record")).pictures)
+        other = Record.from_json(content[RECORD].get("record"))
     except UserError:
         return False
+    return pictures_differ(Pictures.stored(record.pictures), Pictures.stored(other.pictures))
+
+
+def pictures_differ(own: Pictures | None, other: Pictures | None) -> bool:
+    """Whether a network that was trained on other pictures takes these for another thing, as far as that is known."""
     return bool(own and other and other.differ(own.kind, own.bits, Span(own.low, own.high)))
 
 

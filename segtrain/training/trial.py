@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -90,7 +90,7 @@ def refuse_logits(logits: Tensor, shape: tuple[int, ...]) -> None:
 def try_optimizer(learner: Learner) -> None:
     """Raises UserError if the optimiser cannot be built, or the schedule has no factor for the first or last step."""
     with from_user(TypeError, ValueError, RuntimeError, where="optimizer: "):
-        group_of_one(learner.make_optimizer)
+        learner.new_optimizer()
     with from_user(), from_user(TypeError, ArithmeticError, where="schedule: "):
         factors = [learner.schedule(step, learner.steps) for step in (0, learner.steps)]
     if not all(isinstance(factor, float | int) and 0 <= factor < math.inf for factor in factors):
@@ -107,15 +107,18 @@ def refuse_misfit(learner: Learner, content: Mapping[str, Any]) -> None:
     """Raises UserError if a training cannot go on from a checkpoint, whose parts belong to other settings."""
     own, stored = shapes(learner.state_dict()), shapes(content["state_dict"])
     differing = sorted(name for name in own.keys() | stored.keys() if own.get(name) != stored.get(name))
-    kept = group_of_one(learner.make_optimizer).keys()
-    for state in content.get("optimizer_states", ()):
-        if any(group.keys() - {"initial_lr"} != kept for group in state["param_groups"]):
-            differing.append("what the optimizer keeps")
-            break
+    kept = kept_of(learner.new_optimizer().param_groups)
+    if any(kept_of(state["param_groups"]) != kept for state in content.get("optimizer_states", ())):
+        differing.append("what the optimizer keeps")
     if differing:
         more = f" and {len(differing) - 1} more" if len(differing) > 1 else ""
         reason = f"the checkpoint does not fit these settings ({differing[0]}{more} differ)"
         raise UserError(f"{reason}: leave out what was changed, or start a new run from its weights with init=")
+
+
+def kept_of(groups: Sequence[Mapping[str, Any]]) -> list[tuple[int, set[str]]]:
+    """The number of parameters and the names of the settings of each group of an optimiser."""
+    return [(len(group["params"]), group.keys() - {"initial_lr"}) for group in groups]
 
 
 def shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:

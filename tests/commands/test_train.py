@@ -102,13 +102,25 @@ class Interruption(Exception):
     """Stands for a power cut."""
 
 
+CRAFT = [
+    "trainer.accumulate_grad_batches=2",
+    "train.freeze_encoder=1.6 train.encoder_lr=0.5",  # of eight steps, the first five
+    "train.patience=1 optimizer.lr=0.1 loss=cross_entropy",  # which is too much: it ends after six
+    "teacher=first",
+]
+
+
 @pytest.mark.parametrize("at", [2, *(pytest.param(at, marks=pytest.mark.slow) for at in (3, 4, 7))])
-@pytest.mark.parametrize("pieces", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("craft", ["", *(pytest.param(words, marks=pytest.mark.slow) for words in CRAFT)])
 def test_a_resumed_run_ends_as_if_it_had_never_stopped(
-    segtrain: Run, weights: Weights, monkeypatch: pytest.MonkeyPatch, at: int, pieces: int
+    segtrain: Run, weights: Weights, monkeypatch: pytest.MonkeyPatch, at: int, craft: str
 ):
-    words = [*TINY, "train.ema=0.9", "train.save_minutes=0", f"trainer.accumulate_grad_batches={pieces}"]
+    words = [*TINY, "train.ema=0.9", "train.save_minutes=0", *craft.split()]
+    if "teacher=first" in words:
+        segtrain("train", *TINY, "run_dir=first")
     segtrain("train", *words, "run_dir=whole")
+    steps = torch.load("whole/checkpoints/last.ckpt", weights_only=True)["global_step"]
+    assert steps == (6 if "patience" in craft else 8)
     step = learner.Learner.training_step
 
     def failing(self: learner.Learner, *args: object, **kwargs: object) -> None:
@@ -118,7 +130,7 @@ def test_a_resumed_run_ends_as_if_it_had_never_stopped(
 
     with monkeypatch.context() as patch:
         patch.setattr(learner.Learner, "training_step", failing)
-        assert segtrain("train", *words, "run_dir=part") == 1
+        assert segtrain("train", *words, "run_dir=part") == (1 if at < steps else 0)
     assert segtrain("train", "resume=part") == 0
     assert same(weights("whole"), weights("part"))
     assert same(weights("whole", "best"), weights("part", "best"))
@@ -411,6 +423,13 @@ def test_a_crop_larger_than_the_images_is_padded(segtrain: Run):
         (["trainer.accelerator=tpu"], "trainer.accelerator=tpu: there is none on this machine"),
         (["resume=nowhere"], "resume=nowhere: there is no such run folder"),
         (["init=nowhere"], "init=nowhere: there is no such run folder"),
+        (["teacher=nowhere"], "teacher=nowhere: there is no such run folder"),
+        (["train.freeze_encoder=0"], "train.freeze_encoder=0: expected a number above 0"),
+        (["train.encoder_lr=0"], "train.encoder_lr=0: expected a number above 0"),
+        (["train.patience=0"], "train.patience=0: expected a number above 0"),
+        (["train.patience=1.5"], "train.patience: 1.5 is not a whole number"),
+        (["train.teacher_temperature=0"], "train.teacher_temperature=0: expected a number above 0"),
+        (["optimizer.encoder_lr=0.1"], "type train.encoder_lr=0.1, a factor on optimizer.lr for the encoder"),
         (
             ["data.batch_size=5", "trainer.accumulate_grad_batches=2"],
             "data.batch_size=5 cannot be computed in 2 equal pieces",

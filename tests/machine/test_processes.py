@@ -153,6 +153,8 @@ def test_two_processes_in_two_pieces_each_train_what_one_trains(
     words = [word for word in TINY if word != "model=fcn_tiny"]
     words += ["--config-dir=conf", "model=frozen", "train.ema=0.9", "optimizer=sgd", "augment=none"]
     words += ["loss=ce_dice"]  # terms that are counted in pixels and in images
+    words += ["teacher=first", "train.freeze_encoder=1", "train.encoder_lr=0.5"]
+    assert status(train(*TINY, "train.steps=3", "run_dir=first")) == 0, (tmp_path / "out.txt").read_text()
     for run, devices, pieces in (("one", 1, 1), ("two", 2, 2)):
         shares = [f"trainer.devices={devices}", f"trainer.accumulate_grad_batches={pieces}"]
         process = train(*words, *shares, f"run_dir={run}")
@@ -166,6 +168,16 @@ def test_two_processes_in_two_pieces_each_train_what_one_trains(
         )
     scores = [json.loads((tmp_path / run / "evaluate/test/metrics.json").read_text()) for run in ("one", "two")]
     assert scores[0]["pixels"] == scores[1]["pixels"]
+
+
+@pytest.mark.slow
+def test_two_processes_run_out_of_patience_together(train: Callable[..., subprocess.Popen[str]], tmp_path: Path):
+    words = ["train.patience=1", "train.ema=0.9", "optimizer.lr=0.1", "trainer.devices=2", "run_dir=run"]
+    assert status(train(*TINY, "train.steps=30", *words)) == 0, (tmp_path / "out.txt").read_text()
+    assert (tmp_path / "out.txt").read_text().count("train.patience=1: IoU/val has not improved") == 1
+    assert torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)["segtrain"]["finished"]
+    assert status(train("resume=run")) == 0
+    assert "run is finished" in (tmp_path / "out.txt").read_text()
 
 
 @pytest.mark.slow

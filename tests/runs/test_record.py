@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from segtrain.runs.correction import LOSS, Correction
-from segtrain.runs.record import MOVED, Record, with_root, without_pretrained
+from segtrain.runs.record import MOVED, Record, with_places, without_pretrained
 from tests.runs.conftest import CLASSES, MODEL, SETTINGS
 
 RECORD = Record(
@@ -49,6 +49,16 @@ def test_settings_without_a_part_or_a_call_are_refused() -> None:
         Record.from_json(changed(settings=few))
     with pytest.raises(ValueError, match="settings name no data"):
         Record.from_json(changed(settings={**SETTINGS, "data": {"root": "x"}}))
+
+
+def test_a_teacher_is_a_path_and_a_fingerprint_or_none_as_in_older_records() -> None:
+    parts = json.loads(RECORD.to_json())
+    del parts["teacher"]
+    assert Record.from_json(json.dumps(parts)).teacher is None
+    with pytest.raises(ValueError, match="teacher is no fingerprint"):
+        Record.from_json(changed(teacher=7))
+    with pytest.raises(ValueError, match="settings have a teacher that is no path"):
+        Record.from_json(changed(settings={**SETTINGS, "teacher": ["x"]}))
 
 
 def test_older_records_have_their_augmentation_in_the_settings_alone() -> None:
@@ -118,8 +128,10 @@ def test_a_relative_root_leads_to_where_it_led(
     for folder in ("photos", "before/photos"):
         Path(folder).mkdir(parents=True)
     root, cwd, found = (v.format(here=tmp_path) if isinstance(v, str) else v for v in (root, cwd, found))
-    assert with_root({"data": {"root": root}}, [cwd] if cwd else []) == {"data": {"root": found}}
-    assert with_root({"data": {}}, [cwd]) == {"data": {}}
+    assert with_places({"data": {"root": root}}, [cwd] if cwd else []) == {"data": {"root": found}}
+    assert with_places({"data": {}}, [cwd]) == {"data": {}}
+    taught = {"data": {}, "teacher": root}
+    assert with_places(taught, [cwd] if cwd else []) == {"data": {}, "teacher": found}
 
 
 @pytest.mark.parametrize(("old", "new"), MOVED.items())

@@ -13,7 +13,7 @@ import torch
 from segtrain import disk
 from segtrain.errors import UserError
 from segtrain.runs.restore import read_checkpoint
-from segtrain.training import checkpoint
+from segtrain.training import checkpoint, fit
 from tests.commands.conftest import TINY
 
 Run = Callable[..., int]
@@ -128,6 +128,39 @@ def test_a_disk_that_stays_full_ends_with_status_3_and_the_earlier_files(
     with open("run/metrics.csv", newline="") as file:
         assert [row["step"] for row in csv.DictReader(file) if row["IoU/val"]] == ["3", "6", "8"]
     assert segtrain("train", "resume=run") == 3  # still full; nothing is lost by trying
+
+
+IMPATIENT = [*TINY, "train.ema=0.9", "train.patience=1", "optimizer.lr=0.1", "loss=cross_entropy"]
+# validations after steps 3, 6 and 8
+
+
+def test_a_training_that_does_not_improve_any_more_ends_says_why_and_is_finished(
+    segtrain: Run, capsys: pytest.CaptureFixture[str]
+):
+    assert segtrain("train", *IMPATIENT, "run_dir=run") == 0
+    why = "train.patience=1: IoU/val has not improved in 1 validation (the best is "
+    out = capsys.readouterr().out
+    assert why in out
+    assert ", of step 3): the training ends after 6 of 8 steps" in out
+    content = read_checkpoint(Path("run/checkpoints/last.ckpt"))
+    assert (content["global_step"], content["segtrain"]["finished"]) == (6, True)
+    assert segtrain("train", "resume=run") == 0
+    assert "run is finished: nothing is changed" in capsys.readouterr().out
+    assert segtrain("train", "resume=run", "train.patience=2", "allow_changes=true") == 0
+    assert read_checkpoint(Path("run/checkpoints/last.ckpt"))["global_step"] == 8
+
+
+def test_what_ended_before_its_final_score_takes_no_further_step(
+    segtrain: Run, monkeypatch: pytest.MonkeyPatch, weights: Callable[..., dict]
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(fit, "final_score", lambda *_: 1 / 0)
+        assert segtrain("train", *IMPATIENT, "run_dir=run") == 1
+    before = weights("run")
+    assert segtrain("train", "resume=run") == 0
+    after = weights("run")
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert Path("run/evaluate/test/metrics.json").exists()
 
 
 def test_no_checkpoint_is_written_after_a_loss_that_is_not_finite(segtrain: Run, capsys: pytest.CaptureFixture[str]):
