@@ -14,10 +14,10 @@ from ..files.arrays import SUFFIXES as ARRAYS
 from ..files.documents import text_in
 from ..files.images import SUFFIXES as PICTURES
 from . import class_masks, coco, labelme, yolo
-from .pairing import bare, folders_of, stem_of, suffix_of
+from .pairing import bare, folders_of, role_of, stem_of, suffix_of
 from .reading import Reading, Row, from_rows, mostly_found, numbered
-from .tree import Tree, composed, description_in
-from .words import SPLIT_WORDS, SPLITS, YEAR, Role, file_role, innermost_role, parse_name
+from .tree import Tree, composed, description_in, grouped
+from .words import SPLIT_WORDS, SPLITS, YEAR, Role, parse_name
 
 SUFFIXES = PICTURES | ARRAYS
 MAX_BYTES = 100_000_000  # of a list
@@ -120,6 +120,7 @@ def row_of_line(tree: Tree, folder: str, line: str, split: str) -> Row:
         image = picture(tree, folder, name, "image")
         is_path = "/" in name.replace("\\", "/") and suffix_of(name) in SUFFIXES  # which means this file and no other
         mask = "" if is_path and not image else named(tree, without_suffix(image or name), "mask", folder)
+        mask = mask or in_folder(tree, name, "mask", folder)
         if image or mask:
             return Row(image, "" if mask == image else mask, split, name)
     first, _ = next(halves(line), (line, ""))
@@ -141,7 +142,26 @@ def picture(tree: Tree, folder: str, entry: str, role: Role) -> str:
     path = tree.find(entry, folder) if suffix_of(entry) in SUFFIXES | {".json"} else None
     if path or ("/" in name and name != entry):
         return path or ends_like(tree, entry, role)
-    return named(tree, name, role, folder)
+    return named(tree, name, role, folder) or in_folder(tree, name, role, folder)
+
+
+def in_folder(tree: Tree, entry: str, role: Role, folder: str) -> str:
+    """The one image or mask in the folder that an entry names, as where there is a folder for each image."""
+    home = tree.find_folder(entry, folder) or folder_like(tree, entry)
+    paths = [path for path in tree.below(home) if role_of(path) == role] if home else []
+    return paths[0] if len(paths) == 1 else ""
+
+
+def folder_like(tree: Tree, entry: str) -> str:
+    """The one folder whose path ends like an entry, as where the folders of the images lie in another one."""
+    end = composed(posixpath.normpath(entry.replace("\\", "/"))).lstrip("/")
+    paths = [path for path in by_folder_name(tree).get(posixpath.basename(end), ()) if f"/{path}".endswith(f"/{end}")]
+    return paths[0] if len(paths) == 1 else ""
+
+
+@lru_cache(maxsize=2)
+def by_folder_name(tree: Tree) -> dict[str, list[str]]:
+    return grouped(tree.folders, posixpath.basename)
 
 
 def ends_like(tree: Tree, entry: str, role: Role) -> str:
@@ -181,9 +201,8 @@ def by_name(tree: Tree) -> dict[tuple[Role, str], list[str]]:
     paths: dict[tuple[Role, str], list[str]] = defaultdict(list)
     for path in tree.pictures:
         stem = stem_of(path)
-        role: Role = "mask" if "mask" in (innermost_role(folders_of(path)), file_role(stem)[0]) else "image"
         for name in {stem, bare(stem)}:
-            paths[role, name].append(path)
+            paths[role_of(path), name].append(path)
     return paths
 
 
