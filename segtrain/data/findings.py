@@ -35,8 +35,7 @@ class Finding(NamedTuple):
 def find(reading: Reading, facts: Survey, table: ClassTable | None) -> list[Finding]:
     """Errors first, then warnings, at the end many masks of one value; each kind in the order of the files. Faults
     across splits are sought between the splits of `reading`, so data without splits have to be split before."""
-    findings = [alone(path, reading) for path in reading.images]
-    findings += [Finding("error", "no image", str(path), "a mask without an image") for path in reading.masks]
+    findings = alone(reading)
     findings += [Finding("warning", "stray", str(path), STRAY) for path in reading.strays]
     samples, masks = [], {}
     for split, pairs in reading.splits.items():
@@ -60,10 +59,15 @@ def find(reading: Reading, facts: Survey, table: ClassTable | None) -> list[Find
     return sorted(findings, key=lambda finding: (finding.severity != "error", kinds.index(finding.kind)))
 
 
-def alone(image: Path, reading: Reading) -> Finding:
-    """An image without a mask, or one that a list names though it is not there."""
-    kind = "no file" if image in reading.missing and not image.exists() else "no mask"
-    return Finding("error", kind, str(image), reading.missing.get(image, "an image without a mask"))
+def alone(reading: Reading) -> list[Finding]:
+    """Images without a mask, or that a list names though they are not there, and masks without an image."""
+    findings: list[Finding] = []
+    for image in reading.images:
+        kind = "no file" if image in reading.missing and not image.exists() else "no mask"
+        detail = reading.missing.get(image, "an image without a mask")
+        findings.append(Finding("error", kind, str(image), detail))
+    findings += [Finding("error", "no image", str(mask), "a mask without an image") for mask in reading.masks]
+    return findings
 
 
 # --- one pair ---------------------------------------------------------------------------------------------------------

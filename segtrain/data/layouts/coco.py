@@ -75,7 +75,7 @@ class Categories:
     def __init__(self) -> None:
         self.numbers: dict[str, int] = {}  # name -> value in the masks, from 1
         self.used: set[str] = set()
-        self.parents: set[str] = set()  # names of which another category is a kind
+        self.parents: set[str] = set()  # names of which another category is a kind, or that are those of projects
 
     def values(self, content: Mapping[str, Any], path: str) -> dict[str, int]:
         """Id of a category -> value in the masks. New names get the next values, in the order of the ids."""
@@ -90,6 +90,7 @@ class Categories:
                 self.parents.add(str(entry.get("supercategory")))
         in_use = {id_text(entry.get("category_id")) for entry in content["annotations"]}
         self.used |= {name for number, name in names.items() if number in in_use}
+        self.parents |= projects(content["categories"])
         return values
 
     def table(self) -> dict[str, Any]:
@@ -103,6 +104,20 @@ class Categories:
                 own_place = value == len(classes)
                 classes.append({"name": name} if own_place else {"name": name, "values": [value]})
         return {"classes": classes}
+
+
+def projects(categories: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The name of category 0 if it may be that of a project: if its kind is "none", as Roboflow writes it, or if it
+    alone has no kind."""
+    first = [entry for entry in categories if id_text(entry.get("id")) == "0"]
+    others = [entry for entry in categories if id_text(entry.get("id")) != "0"]
+    others_have_kinds = bool(others) and all(entry.get("supercategory") for entry in others)
+    names: set[str] = set()
+    for entry in first:
+        kind = entry.get("supercategory")
+        if kind == "none" or (not kind and others_have_kinds):
+            names.add(str(entry.get("name")))
+    return names
 
 
 class Notes:

@@ -138,7 +138,7 @@ def learned(images: Sequence[Placed], masks: Sequence[Placed]) -> Iterator[tuple
     """Keys for names that no word explains: without what most masks add to the name of an image, or most images to
     that of a mask; without what all names of a side begin and end with, as in DRIVE (https://drive.grand-challenge.org:
     21_training.tif with 21_manual1.gif) and NYUv2 (https://github.com/meetps/pytorch-semseg: nyu_rgb_0016.png with
-    new_nyu_class13_0016.png). At last the folder, where no folder has several masks: im7/img.png with im7/mask_1.png."""
+    new_nyu_class13_0016.png); at last the folder, where none has several masks: im7/img.png with im7/mask_1.png."""
     if affix := most_frequent_affix(masks, images):
         yield name_key, without(affix)
     if affix := most_frequent_affix(images, masks):

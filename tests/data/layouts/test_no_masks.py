@@ -52,7 +52,7 @@ def test_one_name_of_each_side_is_shown_where_the_names_do_not_match(grow: Grow)
 
 def test_several_masks_for_an_image_in_its_folder_are_said(grow: Grow):
     tree = grow("im0/img.png", "im0/mask_1.png", "im1/img.png", "im1/mask_1.png", "im1/mask_2.png")
-    with pytest.raises(FileNotFoundError, match="im1 holds several for one image, which .* into im1/masks and"):
+    with pytest.raises(FileNotFoundError, match=r"im1 holds several for one image, which .* into im1/masks and"):
         open_folder(tree.root)
 
 
