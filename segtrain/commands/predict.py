@@ -1,7 +1,6 @@
 """`predict`: masks and overlays for new images."""
 
 import io
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +29,7 @@ from ..report.pictures import overlay_with_legend
 from ..report.screen import console, say
 from ..runs.folder import checkpoint_files
 from ..runs.trained import Opened, opened
-from ..text import counted, refuse_unprintable
+from ..text import counted, kinds_of_files, refuse_unprintable
 from ..training.members import ensemble
 
 
@@ -155,9 +154,7 @@ def conclude(sources: Images, failed: list[str], target: Path) -> None:
         count = f"{done} of {counted(total, 'image')}" if failed else counted(total, "image")
         say(f"{count}: masks in {target / 'masks'}, overlays in {target / 'overlays'}")
     if sources.others:
-        kinds = Counter(path.suffix or "without suffix" for path in sources.others).most_common()
-        names = ", ".join(f"{number} {kind}" for kind, number in kinds)
-        say(f"left aside, as no images by their names: {names}")
+        say(f"left aside, as no images by their names: {kinds_of_files(sources.others)}")
     if len(failed) > 1:
         for line in failed:
             say(f"not predicted: {line}")

@@ -16,7 +16,7 @@ from .survey.facts import ImageFacts, MaskFacts
 from .survey.memory import remembered
 from .survey.related import SAME, Sample, frames, nearest, neighbouring_tiles, same_picture
 from .survey.survey import Survey, readers, survey
-from .survey.tally import in_coding, shows_colours, tally
+from .survey.tally import class_pixels, in_coding, shows_colours, tally
 
 STRAY = "a picture without an image, of another size and kind than all masks: left aside"
 SHOWN = 5  # values or colours in a message
@@ -212,9 +212,7 @@ def odd(kinds: Mapping[str, tuple[Any, int]]) -> Iterator[tuple[str, tuple[Any, 
 
 def absent_classes(splits: Mapping[str, Sequence[Pair]], facts: Survey, table: ClassTable) -> Iterator[Finding]:
     for split, pairs in splits.items():
-        classes = Counter[int]()
-        for pair in pairs:
-            classes.update(tally(facts.mask(pair), table).classes)
+        classes = class_pixels(map(facts.mask, pairs), table)
         for index, name in enumerate(table.names):
             if pairs and not classes[index]:
                 yield Finding("warning", "absent class", split or "all", f"no mask has a pixel of {name!r}")

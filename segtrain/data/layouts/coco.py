@@ -39,11 +39,10 @@ def kind_of(path: str) -> str:
 
 def from_files(tree: Tree, paths: Sequence[str]) -> Reading:
     """The images of all files, in the splits that these or their folders are named after, with one table of classes."""
-    categories = Categories()
+    categories, notes = Categories(), Notes()
     splits: dict[str, list[tuple[Placed, PaintedMask]]] = defaultdict(list)
     missing: list[Path] = []
     owners: dict[tuple[str, str], str] = {}  # (split, image) -> the file that lists it
-    notes = Notes()
     for path in paths:
         content = parsed(tree.path(path))
         if not holds_shapes(content):
@@ -57,16 +56,21 @@ def from_files(tree: Tree, paths: Sequence[str]) -> Reading:
                 file_name = str(entry.get("file_name"))[:200]
                 missing.append(tree.path(posixpath.join(posixpath.dirname(path), file_name)))
                 continue
-            if owner := owners.get((split, image)):
-                where = path if owner == path else f"{owner} and {path}"
-                raise UserError(f"{where}: {image} is listed twice: keep one entry, with all annotations")
-            owners[split, image] = path
+            claim(owners, split, image, path)
             notes.count_moved(entry, image)
             drawn = objects.get(id_text(entry.get("id")), [])
             mask = PaintedMask(tree.path(path), tree.path(image), stated_size(entry), drawn, tree.order)
             splits[split].append((as_placed(tree, image, split), mask))
     pairs = {split: with_names(tree, *zip(*entries, strict=True)) for split, entries in splits.items()}
     return Reading("coco_json", in_order(pairs), missing, [], categories.table(), notes=notes.sentences())
+
+
+def claim(owners: dict[tuple[str, str], str], split: str, image: str, path: str) -> None:
+    """Note that a file lists an image of a split. Raises UserError if one has listed it before."""
+    if owner := owners.get((split, image)):
+        where = path if owner == path else f"{owner} and {path}"
+        raise UserError(f"{where}: {image} is listed twice: keep one entry, with all annotations")
+    owners[split, image] = path
 
 
 class Categories:
@@ -169,7 +173,7 @@ def holds_shapes(content: Mapping[str, Any]) -> bool:
 
 def painted(tree: Tree, reading: Reading) -> Reading:
     """The reading of a list whose masks are JSON files, with the masks that these hold for its images."""
-    files = {path for path in mask_files(reading) if path.suffix.lower() == ".json"}
+    files = mask_files(reading, ".json")
     if not files:
         return reading
     stored = from_files(tree, sorted(file.relative_to(tree.root).as_posix() for file in files))

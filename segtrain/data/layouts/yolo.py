@@ -100,27 +100,30 @@ def from_table(tree: Tree, path: str, table: Table) -> Reading | None:
     pairs: dict[str, list[Pair]] = {}
     left, unlabelled, empty = list(missing), [], []
     for split, images in splits.items():
-        labelled = [image for image in images if label_of(tree, image) in tree.known]
-        if not labelled:
+        labels = [label_of(tree, image) for image in images]
+        if tree.known.isdisjoint(labels):
             (unlabelled if split in ("val", "test") else left).extend(map(tree.path, images))
             continue
-        empty += [image for image in images if is_empty(tree, label_of(tree, image))]
+        empty += [image for image, label in zip(images, labels, strict=True) if is_empty(tree, label)]
         placed = [as_placed(tree, image, split) for image in images]
-        masks = (
-            YoloMask(tree.path(label_of(tree, image)), tree.path(image), len(names), tree.order) for image in images
-        )
+        files = zip(map(tree.path, labels), map(tree.path, images), strict=True)
+        masks = [YoloMask(label, image, len(names), tree.order) for label, image in files]
         pairs[split] = with_names(tree, placed, masks)
-    notes = []
-    if empty:
-        number = f"{len(empty)} of {sum(map(len, splits.values()))} images have"
-        notes.append(f"{number} no polygons, such as {empty[0]}: all background, as YOLO takes them")
-    classes = classes_of(names)
-    return Reading("yolo", in_order(pairs), left, [], classes, unlabelled=sorted(unlabelled), notes=notes)
+    notes = empty_text(empty, sum(map(len, splits.values())))
+    return Reading("yolo", in_order(pairs), left, [], classes_of(names), unlabelled=sorted(unlabelled), notes=notes)
+
+
+def empty_text(empty: Sequence[str], total: int) -> list[str]:
+    """A sentence on the images without polygons, if there are any."""
+    if not empty:
+        return []
+    number = f"{len(empty)} of {total} images have"
+    return [f"{number} no polygons, such as {empty[0]}: all background, as YOLO takes them"]
 
 
 def painted(tree: Tree, reading: Reading) -> Reading:
     """The reading of a list whose masks are YOLO's text files, with the masks that these hold for its images."""
-    files = {path for path in mask_files(reading) if path.suffix.lower() == ".txt"}
+    files = mask_files(reading, ".txt")
     for stored in yolo(tree) if files else []:
         reading = with_masks(reading, files & {pair.mask.path for pair in stored.pairs}, stored)
     return reading
