@@ -146,7 +146,7 @@ def knows(member: Member, elsewhere: Elsewhere) -> bool:
 
 def steps_of(member: Member, elsewhere: Elsewhere) -> int | None:
     """The steps of the whole training of a network; `None` where the images that it was trained on are not at hand."""
-    if not knows(member, elsewhere):
+    if "train" not in member.data.splits or not knows(member, elsewhere):
         return None
     train = train_settings(member.trained.record.settings["train"])
     return train.total_steps(len(member.data.source("train")), member.data.batch_size)

@@ -112,7 +112,8 @@ def rows_of_list(tree: Tree, path: str, split: str, text: str) -> list[Row]:
 
 
 def row_of_line(tree: Tree, folder: str, line: str, split: str) -> Row:
-    """The image and the mask that a line names; or the image that it, or its first word, names with its mask."""
+    """The image and the mask that a line names; or the image that it, or its first word, names with its mask; or the
+    image and the mask in the folder that it names."""
     for first, second in halves(line):
         if image := picture(tree, folder, first, "image"):
             return Row(image, picture(tree, folder, second, "mask"), split, first, mask_text=second)
@@ -120,9 +121,10 @@ def row_of_line(tree: Tree, folder: str, line: str, split: str) -> Row:
         image = picture(tree, folder, name, "image")
         is_path = "/" in name.replace("\\", "/") and suffix_of(name) in SUFFIXES  # which means this file and no other
         mask = "" if is_path and not image else named(tree, without_suffix(image or name), "mask", folder)
-        mask = mask or in_folder(tree, name, "mask", folder)
         if image or mask:
             return Row(image, "" if mask == image else mask, split, name)
+    if image := in_folder(tree, line, "image", folder):
+        return Row(image, in_folder(tree, line, "mask", folder), split, line)
     first, _ = next(halves(line), (line, ""))
     return Row("", "", split, first)
 
@@ -142,7 +144,7 @@ def picture(tree: Tree, folder: str, entry: str, role: Role) -> str:
     path = tree.find(entry, folder) if suffix_of(entry) in SUFFIXES | {".json"} else None
     if path or ("/" in name and name != entry):
         return path or ends_like(tree, entry, role)
-    return named(tree, name, role, folder) or in_folder(tree, name, role, folder)
+    return named(tree, name, role, folder)
 
 
 def in_folder(tree: Tree, entry: str, role: Role, folder: str) -> str:
@@ -200,9 +202,9 @@ def by_name(tree: Tree) -> dict[tuple[Role, str], list[str]]:
     """(image or mask, name of the file with or without the word that says so) -> paths."""
     paths: dict[tuple[Role, str], list[str]] = defaultdict(list)
     for path in tree.pictures:
-        stem = stem_of(path)
+        role, stem = role_of(path), stem_of(path)
         for name in {stem, bare(stem)}:
-            paths[role_of(path), name].append(path)
+            paths[role, name].append(path)
     return paths
 
 
