@@ -52,8 +52,7 @@ def check(*, name: str, data: dict[str, Any], write: bool, out: str | None) -> i
     Returns:
         The exit status: 2 where there are errors, at which a training would stop.
     """
-    fold = fold_of(data.get("folds"), data.get("fold"))
-    refuse_settings(name, data, fold, write=write)
+    fold = wanted_fold(name, data, write=write)
     target = Path(out or ".").expanduser()
     provide(data)
     folder = opened(data)
@@ -84,12 +83,15 @@ def check(*, name: str, data: dict[str, Any], write: bool, out: str | None) -> i
     return 2 if inspection.errors else 0
 
 
-def refuse_settings(name: str, data: Settings, fold: Fold | None, *, write: bool) -> None:
-    """Raises UserError for data that are not read from files, and where the splits of a fold would be written."""
+def wanted_fold(name: str, data: Settings, *, write: bool) -> Fold | None:
+    """The fold that is looked at, if any. Raises UserError for data that are not read from files, and where the splits
+    of a fold would be written."""
     if "root" not in data:
         raise UserError(f"data={name} is not read from files: leave it out, and type data.root=FOLDER")
+    fold = fold_of(data.get("folds"), data.get("fold"))
     if fold and write:
         raise UserError(f"write=true writes the splits of the data, of which {fold} is none: leave one of them out")
+    return fold
 
 
 def opened(data: Settings) -> OpenFolder:
