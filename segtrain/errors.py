@@ -4,6 +4,7 @@
     ├── Exception
     │   ├── ValueError
     │   │   └── UserError      what the user can fix; exit status 2
+    │   │       ├── Unequal    an image and a mask of different sizes (data.files.pair)
     │   │       ├── Unfit      a file that is whole, and holds something that is not taken (data.files.tiff)
     │   │       └── Diverged   the loss or a weight was NaN or infinite (training.learner)
     │   ├── OSError            what the system says of a file, a disk or a connection; exit status 2

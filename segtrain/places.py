@@ -1,7 +1,6 @@
 """The files and folders that settings name, looked for before torch is imported, which takes seconds."""
 
 import glob
-from collections import Counter
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 from .disk import names_weights, near_name, no_folder
 from .runs.folder import checkpoint_files, trained_file
 from .runs.resume import resumable
+from .text import kinds_of_files
 
 SHOWN, LOOKED_AT = 4, 10_000  # kinds of files in a message, and the paths that are looked at for it
 
@@ -97,7 +97,6 @@ def held(folder: Path) -> str:
     """The kinds of files in a folder and below, in words; hidden ones are none."""
     files = (path for path in islice(folder.rglob("*"), LOOKED_AT) if path.is_file())
     shown = (path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts))
-    kinds = Counter(path.suffix or "files without suffix" for path in shown)
-    if not kinds:
-        return "no files but hidden ones" if any(folder.iterdir()) else "nothing"
-    return ", ".join(f"{number} {kind}" for kind, number in kinds.most_common(SHOWN))
+    if kinds := kinds_of_files(shown, SHOWN):
+        return kinds
+    return "no files but hidden ones" if any(folder.iterdir()) else "nothing"

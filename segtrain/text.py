@@ -2,8 +2,10 @@
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import regex
@@ -22,6 +24,12 @@ FORMULA = tuple("=+-@\t\r＝＋－＠")  # noqa: RUF001  with which a spreadshee
 SEARCH = 10.0  # seconds that a regular expression may take, for all names together
 MAX_ENTRIES = 500_000  # values in a YAML file, with its aliases written out
 MAX_TEXT = 1_000  # characters of one of them
+
+
+def kinds_of_files(paths: Iterable[Path], most: int | None = None) -> str:
+    """How many files there are of each suffix, or of the `most` frequent ones, in words."""
+    kinds = Counter(path.suffix or "files without suffix" for path in paths)
+    return ", ".join(f"{number} {kind}" for kind, number in kinds.most_common(most))
 
 
 def counted(number: int, noun: str) -> str:

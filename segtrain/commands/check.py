@@ -18,7 +18,7 @@ from ..data.files.pair import Pair
 from ..data.findings import Finding
 from ..data.folder import group_pattern, open_root
 from ..data.layouts.choice import OpenFolder, chosen
-from ..data.layouts.folds import fold_of
+from ..data.layouts.folds import Fold, fold_of
 from ..data.layouts.reading import Reading
 from ..data.public import provide, recognised
 from ..data.survey.facts import ImageFacts
@@ -52,11 +52,7 @@ def check(*, name: str, data: dict[str, Any], write: bool, out: str | None) -> i
     Returns:
         The exit status: 2 where there are errors, at which a training would stop.
     """
-    if "root" not in data:
-        raise UserError(f"data={name} is not read from files: leave it out, and type data.root=FOLDER")
-    fold = fold_of(data.get("folds"), data.get("fold"))
-    if fold and write:
-        raise UserError(f"write=true writes the splits of the data, of which {fold} is none: leave one of them out")
+    fold = wanted_fold(name, data, write=write)
     target = Path(out or ".").expanduser()
     provide(data)
     folder = opened(data)
@@ -80,13 +76,22 @@ def check(*, name: str, data: dict[str, Any], write: bool, out: str | None) -> i
         chosen(folder.root, folder.readings, data["layout"], ties=False)
     if not typed and len(folder.equals) > 1:  # what comes next has to say which
         data = {**data, "layout": folder.reading.layout}
-    files = without_guess(inspection, description(inspection, data["layout"]), data)
-    if fold:  # a training makes it anew
-        files.pop("splits.csv", None)
+    files = needed_files(inspection, data, fold)
     if write:
         inspection = described(inspection, files, typed=typed)
     say(next_text(name, data, inspection, [] if write else files))
     return 2 if inspection.errors else 0
+
+
+def wanted_fold(name: str, data: Settings, *, write: bool) -> Fold | None:
+    """The fold that is looked at, if any. Raises UserError for data that are not read from files, and where the splits
+    of a fold would be written."""
+    if "root" not in data:
+        raise UserError(f"data={name} is not read from files: leave it out, and type data.root=FOLDER")
+    fold = fold_of(data.get("folds"), data.get("fold"))
+    if fold and write:
+        raise UserError(f"write=true writes the splits of the data, of which {fold} is none: leave one of them out")
+    return fold
 
 
 def opened(data: Settings) -> OpenFolder:
@@ -128,9 +133,12 @@ def explain(inspection: Inspection, data: Settings) -> None:
         say(f"\n{text.findings_text(inspection.findings)}")
 
 
-def without_guess(inspection: Inspection, files: dict[str, str], data: Settings) -> dict[str, str]:
-    """The files to be written: no list of splits that would leave out files without a partner, unless a layout was
-    typed, or `on_bad=skip`."""
+def needed_files(inspection: Inspection, data: Settings, fold: Fold | None) -> dict[str, str]:
+    """Name -> content of the files to be written: no list of splits of a fold, which a training makes anew, or that
+    would leave out files without a partner, unless a layout was typed, or `on_bad=skip`."""
+    files = description(inspection, data["layout"])
+    if fold:
+        files.pop("splits.csv", None)
     if "splits.csv" not in files or not alone_in(inspection) or data["layout"] or data.get("on_bad") == "skip":
         return files
     say("splits.csv is not written while files have no partner: mend them, or leave them out by data.on_bad=skip")

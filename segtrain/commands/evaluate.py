@@ -33,7 +33,7 @@ from ..training.members import (
     refuse_no_folds,
     refuse_seen,
 )
-from ..training.parts import data_of_a_run
+from ..training.parts import data_of_a_run, train_settings
 from ..training.scoring import Scorer, report_score, score_split, silent_trainer
 
 IMAGES = 16  # of another folder that are compared with those of the training
@@ -91,7 +91,7 @@ def evaluate(
         part.result["members"] = list(map(str, files))
         record = replace(record, correction=None)  # each has its own
     if processes.is_main(count):
-        report_score(part.result, part.matrix, module, target, record)
+        report_score(part.result, part.matrix, module, target, record, steps_of(members[0], data))
 
 
 def scored(trained: Opened, module: DataModule, split: str, trainer: Computing, kind: str, count: int) -> Part:
@@ -142,6 +142,14 @@ def knows(member: Member, elsewhere: Elsewhere) -> bool:
     """Whether a network may have been trained on the data that are scored: not on those in another folder, unless the
     run's own were moved there."""
     return elsewhere.root is None or member.data.fingerprint() == member.trained.record.fingerprint
+
+
+def steps_of(member: Member, elsewhere: Elsewhere) -> int | None:
+    """The steps of the whole training of a network; `None` where the images that it was trained on are not at hand."""
+    if "train" not in member.data.splits or not knows(member, elsewhere):
+        return None
+    train = train_settings(member.trained.record.settings["train"])
+    return train.total_steps(len(member.data.source("train")), member.data.batch_size)
 
 
 def folder_name(split: str, members: int, elsewhere: Elsewhere, *, correction: bool) -> str:

@@ -1,8 +1,7 @@
 """`predict`: masks and overlays for new images."""
 
 import io
-from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -30,7 +29,7 @@ from ..report.pictures import overlay_with_legend
 from ..report.screen import console, say
 from ..runs.folder import checkpoint_files
 from ..runs.trained import Opened, opened
-from ..text import counted, refuse_unprintable
+from ..text import counted, kinds_of_files, refuse_unprintable
 from ..training.members import ensemble
 
 
@@ -48,6 +47,13 @@ class Predicted(NamedTuple):
     mask: np.ndarray  # (H, W) class indices
     place: Place | None  # where a GeoTIFF lies
     remark: str  # by what the image differs from those of the training, if a network may take it for something else
+
+
+class Target(NamedTuple):
+    """Where masks and overlays are written."""
+
+    folder: Path
+    home: Path  # the folder out of which no link may lead
 
 
 @dataclass
@@ -71,36 +77,42 @@ def predict(
     """Write masks/NAME.png (class indices, with the class colours as palette) and overlays/NAME.png for each image.
 
     `images` is an image, a folder, or a glob, whose folders are mirrored in `out`, by default the run's `predict/`. The
-    mask of a GeoTIFF is a GeoTIFF. Several networks answer by the mean of their
-    probabilities. One of several images that cannot be read is named at the end, in an error.
+    mask of a GeoTIFF is a GeoTIFF. Several networks answer by the mean of their probabilities. One of several images
+    that cannot be read is named at the end, in an error.
     """
     sources = find_images(images)
     device.quiet()
     trust = Trust(allow)
     trained = ensemble([opened(file, trust, correction=correction) for file in checkpoint_files(run, checkpoint)])
     network = on_device(trained, trainer)
-    target, home = trained.folder / "predict", trained.folder
-    if out:
-        target = home = Path(out)
+    target = Target(Path(out), Path(out)) if out else Target(trained.folder / "predict", trained.folder)
     max_pixels = trained.record.max_pixels(data.max_pixels, MAX_PIXELS)
+    failed = predict_all(sources.files, network, trained, target, max_pixels)
+    conclude(sources, failed, target.folder)
+
+
+def predict_all(
+    files: Mapping[str, Path], network: nn.Module, trained: Opened, target: Target, max_pixels: int
+) -> list[str]:
+    """Write what the network makes of images, by their names; why some of them could not be predicted."""
     failed, strange = [], 0
-    for name, path in track(sources.files.items(), "predicting", console=console, disable=not console.is_terminal):
+    for name, path in track(files.items(), "predicting", console=console, disable=not console.is_terminal):
         try:
             result = computed(network, trained, path, max_pixels)
         except (UserError, OSError) as error:
-            if len(sources.files) == 1:
+            if len(files) == 1:
                 raise
             failed.append(reason_of(path, error))
             continue
         if result.remark and not strange:
             say(f"{path}: {result.remark}: the mask may be wrong; give pictures stored as those of the training")
         strange += result.remark != ""
-        write_mask(target / "masks", name, result, path, trained.classes, home)
+        write_mask(target.folder / "masks", name, result, path, trained.classes, target.home)
         picture = overlay_with_legend(result.image, result.mask, trained.classes)
-        write_picture(target / "overlays" / f"{name}.png", picture, home)
+        write_picture(target.folder / "overlays" / f"{name}.png", picture, target.home)
     if strange > 1:
         say(f"{strange} images are not like those of the training; the first one is named above")
-    conclude(sources, failed, target)
+    return failed
 
 
 def on_device(trained: Opened, trainer: Computing) -> nn.Module:
@@ -142,9 +154,7 @@ def conclude(sources: Images, failed: list[str], target: Path) -> None:
         count = f"{done} of {counted(total, 'image')}" if failed else counted(total, "image")
         say(f"{count}: masks in {target / 'masks'}, overlays in {target / 'overlays'}")
     if sources.others:
-        kinds = Counter(path.suffix or "without suffix" for path in sources.others).most_common()
-        names = ", ".join(f"{number} {kind}" for kind, number in kinds)
-        say(f"left aside, as no images by their names: {names}")
+        say(f"left aside, as no images by their names: {kinds_of_files(sources.others)}")
     if len(failed) > 1:
         for line in failed:
             say(f"not predicted: {line}")

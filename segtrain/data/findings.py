@@ -16,7 +16,7 @@ from .survey.facts import ImageFacts, MaskFacts
 from .survey.memory import remembered
 from .survey.related import SAME, Sample, frames, nearest, neighbouring_tiles, same_picture
 from .survey.survey import Survey, readers, survey
-from .survey.tally import in_coding, shows_colours, tally
+from .survey.tally import class_pixels, in_coding, shows_colours, tally
 
 STRAY = "a picture without an image, of another size and kind than all masks: left aside"
 SHOWN = 5  # values or colours in a message
@@ -35,8 +35,7 @@ class Finding(NamedTuple):
 def find(reading: Reading, facts: Survey, table: ClassTable | None) -> list[Finding]:
     """Errors first, then warnings, at the end many masks of one value; each kind in the order of the files. Faults
     across splits are sought between the splits of `reading`, so data without splits have to be split before."""
-    findings = [alone(path, reading) for path in reading.images]
-    findings += [Finding("error", "no image", str(path), "a mask without an image") for path in reading.masks]
+    findings = alone(reading)
     findings += [Finding("warning", "stray", str(path), STRAY) for path in reading.strays]
     samples, masks = [], {}
     for split, pairs in reading.splits.items():
@@ -60,10 +59,15 @@ def find(reading: Reading, facts: Survey, table: ClassTable | None) -> list[Find
     return sorted(findings, key=lambda finding: (finding.severity != "error", kinds.index(finding.kind)))
 
 
-def alone(image: Path, reading: Reading) -> Finding:
-    """An image without a mask, or one that a list names though it is not there."""
-    kind = "no file" if image in reading.missing and not image.exists() else "no mask"
-    return Finding("error", kind, str(image), reading.missing.get(image, "an image without a mask"))
+def alone(reading: Reading) -> list[Finding]:
+    """Images without a mask, or that a list names though they are not there, and masks without an image."""
+    findings: list[Finding] = []
+    for image in reading.images:
+        kind = "no file" if image in reading.missing and not image.exists() else "no mask"
+        detail = reading.missing.get(image, "an image without a mask")
+        findings.append(Finding("error", kind, str(image), detail))
+    findings += [Finding("error", "no image", str(mask), "a mask without an image") for mask in reading.masks]
+    return findings
 
 
 # --- one pair ---------------------------------------------------------------------------------------------------------
@@ -208,9 +212,7 @@ def odd(kinds: Mapping[str, tuple[Any, int]]) -> Iterator[tuple[str, tuple[Any, 
 
 def absent_classes(splits: Mapping[str, Sequence[Pair]], facts: Survey, table: ClassTable) -> Iterator[Finding]:
     for split, pairs in splits.items():
-        classes = Counter[int]()
-        for pair in pairs:
-            classes.update(tally(facts.mask(pair), table).classes)
+        classes = class_pixels(map(facts.mask, pairs), table)
         for index, name in enumerate(table.names):
             if pairs and not classes[index]:
                 yield Finding("warning", "absent class", split or "all", f"no mask has a pixel of {name!r}")

@@ -28,7 +28,7 @@ from .layouts.choice import OpenFolder, open_folder
 from .layouts.folds import Fold, fold_of, with_fold
 from .layouts.reading import Reading
 from .layouts.splits import Group, made_of, with_splits
-from .layouts.tree import beside_root
+from .layouts.tree import description_in
 from .layouts.words import parse_name, split_named
 from .survey.headers import Problem, read_headers
 from .survey.memory import Memory, remembered
@@ -381,9 +381,8 @@ def class_table(folder: OpenFolder, spec: Mapping[str, Any] | None) -> ClassTabl
     root, reading = folder.root, folder.reading
     if spec is not None:
         return by_names(ClassTable.from_spec(spec, SETTINGS), reading, SETTINGS)
-    for path in (root / "classes.yaml", beside_root(root) / "classes.yaml"):
-        if path.is_file():
-            return by_names(ClassTable.from_file(path), reading, str(path))
+    if path := description_in(root, "classes.yaml"):
+        return by_names(ClassTable.from_file(path), reading, str(path))
     if reading.classes is not None:
         return ClassTable.from_spec(reading.classes, f"the classes of {reading.layout}")
     raise FileNotFoundError(

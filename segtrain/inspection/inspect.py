@@ -77,19 +77,24 @@ def inspect(
     table = ClassTable.from_spec(described.spec, described.source) if described.spec else None
     splits, how = proposed(reading, group, facts, fold)
     inspection = Inspection(folder, splits, facts, described, table, [], how)
-    reasons = {str(path): reason for path, reason in unpaired(reading)}
     findings = []
-    for finding in find(reading._replace(splits=splits), facts, table):
+    for finding in with_reasons(find(reading._replace(splits=splits), facts, table), reading):
         if how and looks_decide(reading, group) and finding.kind in ("sequence", "overlap"):
             continue  # where a film was cut, as `how` says
-        detail = reasons.get(finding.file, finding.detail)
-        findings.append(finding._replace(file=inspection.short(finding.file), detail=inspection.short(detail)))
+        file, detail = inspection.short(finding.file), inspection.short(finding.detail)
+        findings.append(finding._replace(file=file, detail=detail))
     unlisted = [finding for finding in findings if finding.kind in ("values", "lossy") and finding.severity == "error"]
     misread = described.kind == "photos" or 2 * len(unlisted) > len(reading.pairs)
     if misread and are_exchanged(reading.pairs, facts, max_pixels):
         findings = [finding for finding in findings if finding.kind not in ("values", "lossy", "one value")]
         findings.insert(0, exchanged(reading.pairs, folder.root))
     return inspection._replace(findings=findings)
+
+
+def with_reasons(findings: Sequence[Finding], reading: Reading) -> list[Finding]:
+    """The findings, of which those on files without a partner say why there is none."""
+    reasons = {str(path): reason for path, reason in unpaired(reading)}
+    return [finding._replace(detail=reasons.get(finding.file, finding.detail)) for finding in findings]
 
 
 def surveyed(pairs: Sequence[Pair], max_pixels: int) -> Survey:

@@ -1,6 +1,5 @@
 """Several ways to read a folder: what each of them holds, for a person to choose."""
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +12,7 @@ from ..data.layouts.tree import below, description_in
 from ..data.proposal.proposal import propose
 from ..data.survey.memory import remembered
 from ..data.survey.survey import survey
-from ..data.survey.tally import tally
+from ..data.survey.tally import class_pixels
 from .mark import examples
 
 SAMPLES = 24  # masks of a reading that are read to say what they hold
@@ -67,9 +66,8 @@ def held_by(reading: Reading, root: Path, max_pixels: int) -> Held:
     spec = proposal.spec or (proposal.choices[-1].spec if proposal.choices else None)
     if spec is None:
         return Held(reading, example, proposal.kind, len(masks), [])
-    table, pixels = ClassTable.from_spec(spec), Counter[int]()
-    for facts in masks:
-        pixels.update(tally(facts, table).classes)
+    table = ClassTable.from_spec(spec)
+    pixels = class_pixels(masks, table)
     total = max(pixels.total(), 1)
     shares = [(name, pixels[index] / total) for index, name in enumerate(table.names)]
     return Held(reading, example, proposal.kind, len(masks), shares)

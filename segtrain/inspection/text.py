@@ -34,7 +34,7 @@ ALIKE_SHOWN = 3  # of masks of one value, which may be pictures without anything
 FOLDERS_SHOWN = 3  # of pictures that are not used
 READINGS_SHOWN = 6
 DATA = 0.5  # share of half transparent pixels from which on a channel is rather data than alpha
-ALONE = ("no file", "no mask", "no image", "no partner")  # kinds of errors
+ALONE = ("no file", "no mask", "no image")  # kinds of errors
 
 
 def word(name: str, value: object) -> str:

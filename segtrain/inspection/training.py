@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..data import ClassTable, DataModule, FolderData
-from ..data.files.pair import Pair
-from ..data.findings import Finding
-from ..data.folder import looks_decide, split_up, surveyed, unpaired
+from ..data.files.pair import SAME_SIZE, Pair, Unequal
+from ..data.findings import Finding, alone
+from ..data.folder import looks_decide, split_up, surveyed
 from ..data.layouts.choice import OpenFolder
 from ..data.layouts.reading import spread
 from ..data.layouts.tree import below, description_in
@@ -19,7 +19,7 @@ from ..data.survey.survey import readers, survey, unknown
 from ..errors import UserError
 from ..report.screen import COMMAND, counting_bar, say
 from ..text import counted
-from .inspect import inspect
+from .inspect import inspect, with_reasons
 from .mark import MASKS, made_for_others
 from .questions import ways_text
 from .rivals import rivals_of, ways_of
@@ -29,7 +29,7 @@ PATIENCE = 60  # seconds that a training waits for the full check
 TRIAL = 8  # pairs that are read to tell how long all will take
 SAMPLE = 512  # pairs by which is told how many are remembered
 ADVICE = {  # what to do about the errors of a kind
-    "size": "a mask needs the size of its image",
+    "size": SAME_SIZE,
     **dict.fromkeys(ALONE, "files are paired by name, without the suffix"),
 }
 
@@ -51,31 +51,43 @@ def before_training(data: DataModule, typed: Mapping[str, Any] | None = None, *,
         refuse_doubt(folder, typed or {}, data.max_pixels)
     for line in left_out(folder):
         say(line)
-    command = f"{COMMAND} check {word('data.root', folder.root)}"
-    pairs = folder.reading.pairs
-    seconds = seconds_to_read(pairs, data.max_pixels)
-    if seconds > PATIENCE and not skip and not needs_survey(data):
-        errors = header_errors(data)
-        _, how = split_up(folder.reading, data.group, partial(surveyed, pairs, data.max_pixels), data.fold)
-        if how:
-            say(how)
-        say(
-            f"each file is checked as it is read: all {len(pairs)} pairs at once would take about "
-            f"{seconds / 60:.0f} minutes; {command} does that, and is remembered"
-        )
-    else:
-        inspection = inspect(folder, data.classes.spec, data.group, data.max_pixels, data.fold)
-        errors = inspection.errors
-        for line in alpha_text(inspection):
-            say(line)
-        if inspection.how:
-            say(inspection.how)
-        warnings = Counter(finding.kind for finding in inspection.findings if finding.severity == "warning")
-        if warnings:
-            kinds = ", ".join(f"{kind} ({number})" for kind, number in warnings.items())
-            say(f"warnings about the data: {kinds}; {command} lists them")
+    seconds = seconds_to_read(folder.reading.pairs, data.max_pixels)
+    is_long = seconds > PATIENCE and not skip and not needs_survey(data)
+    errors = look_at_headers(data, seconds) if is_long else look_at_all(data)
     if errors and not skip:
         refuse(folder.root, errors, data.classes)
+
+
+def look_at_headers(data: FolderData, seconds: float) -> list[Finding]:
+    """The errors that names and headers show, in place of the full check, which would take so many seconds."""
+    errors = header_errors(data)
+    reading = data.folder.reading
+    _, how = split_up(reading, data.group, partial(surveyed, reading.pairs, data.max_pixels), data.fold)
+    if how:
+        say(how)
+    say(
+        f"each file is checked as it is read: all {len(reading.pairs)} pairs at once would take about "
+        f"{seconds / 60:.0f} minutes; {check_command(data.folder)} does that, and is remembered"
+    )
+    return errors
+
+
+def look_at_all(data: FolderData) -> list[Finding]:
+    """The errors of the full check, whose warnings are counted on the screen."""
+    inspection = inspect(data.folder, data.classes.spec, data.group, data.max_pixels, data.fold)
+    for line in alpha_text(inspection):
+        say(line)
+    if inspection.how:
+        say(inspection.how)
+    warnings = Counter(finding.kind for finding in inspection.findings if finding.severity == "warning")
+    if warnings:
+        kinds = ", ".join(f"{kind} ({number})" for kind, number in warnings.items())
+        say(f"warnings about the data: {kinds}; {check_command(data.folder)} lists them")
+    return inspection.errors
+
+
+def check_command(folder: OpenFolder) -> str:
+    return f"{COMMAND} check {word('data.root', folder.root)}"
 
 
 def refuse_doubt(folder: OpenFolder, typed: Mapping[str, Any], max_pixels: int) -> None:
@@ -95,7 +107,7 @@ def refuse_doubt(folder: OpenFolder, typed: Mapping[str, Any], max_pixels: int) 
     masks = (pair.mask.path for pair in taken.pairs)
     others = made_for_others(path, root, masks) if path else []
     if others:
-        command = f"{COMMAND} check {word('data.root', root)} {word('data.layout', taken.layout)} write=true"
+        command = f"{check_command(folder)} {word('data.layout', taken.layout)} write=true"
         mask = below(root, taken.pairs[0].mask.path)
         raise UserError(
             f"{path} was proposed for other masks, such as {others[0]}, and these are such as {mask}: "
@@ -126,15 +138,16 @@ def refuse(root: Path, errors: Sequence[Finding], classes: ClassTable) -> NoRetu
 def header_errors(data: FolderData) -> list[Finding]:
     """What names and headers alone show."""
     reading = data.folder.reading
-    errors = [Finding("error", "no partner", str(path), reason) for path, reason in unpaired(reading)]
-    pairs = reading.pairs
+    errors, pairs = with_reasons(alone(reading), reading), reading.pairs
     with counting_bar(transient=True) as bar:
         advance = partial(bar.advance, bar.add_task("reading headers", total=len(pairs)))
         headers = data.read_headers(pairs, advance)
     for index, header in enumerate(headers):
         if isinstance(header, Exception):
             image = pairs[index].image
-            errors.append(Finding("error", "header", str(image), str(header).removeprefix(f"{image}: ")))
+            kind = "size" if isinstance(header, Unequal) else "unreadable"
+            detail = str(header).removeprefix(f"{image}: ").removesuffix(f": {SAME_SIZE}")
+            errors.append(Finding("error", kind, str(image), detail))
     return errors
 
 

@@ -129,7 +129,7 @@ def report_score(
 ) -> Verdict | None:
     """Print the table with what it hides, and write the scores into `folder`; `None` if there is nothing to judge.
 
-    Of a training that ends, `steps` is how many it had.
+    `steps` are those of the training, if they are known.
     """
     split, miou, verdict = result["split"], result["miou"], None
     if miou is not None:

@@ -94,14 +94,15 @@ def listed(shares: Mapping[str, float]) -> str:
 
 
 def remedies(verdict: Verdict, record: Record, steps: int | None) -> list[tuple[str, str]]:
-    """(words to type, what they do) of what to try, the most promising first; `steps` were done, if that is known."""
+    """(words to type, what they do) of what to try, the most promising first; `steps` are those of the training,
+    if they are known."""
     weighing, longer = [], []
     if record.settings["loss"].get("weights", "") is None:
         weighing.append(("loss.weights=sqrt", "rare classes count more"))
     if not record.settings["augment"].get("rare", 1):
         weighing.append(("augment.rare=0.5", "half of the crops lie around rare classes"))
     if steps is not None:
-        longer.append((f"train.steps={max(4 * steps, FEW_STEPS)}", f"{steps} were done"))
+        longer.append((f"train.steps={max(4 * steps, FEW_STEPS)}", f"in place of {steps}"))
     rare = min(verdict.not_found.values(), default=1) < RARE
     first, second = (weighing, longer) if rare and (steps is None or steps >= FEW_STEPS) else (longer, weighing)
     return [*first, *second]
@@ -119,5 +120,7 @@ def next_command(typed: Sequence[str], words: str) -> str:
     replaced = {word.partition("=")[0] for word in shlex.split(words)} | {"run_dir", "resume"}
     if "train.steps" in replaced:
         replaced.add("train.epochs")
-    kept = [word for word, key in zip(typed, typed_keys(typed), strict=True) if key not in replaced]
+    keys = typed_keys(typed)
+    implied = "data=folder" if "data.root" in keys and "experiment" not in keys else ""
+    kept = [word for word, key in zip(typed, keys, strict=True) if key not in replaced and word != implied]
     return shlex.join(["train", *kept, *shlex.split(words)])

@@ -116,7 +116,7 @@ def test_what_is_tried_first_follows_from_share_and_steps() -> None:
     assert words(rare, weighted, 844) == ["train.steps=3376"]
     said = advice(rare, RECORD, 844)
     assert said.startswith("Try first: loss.weights=sqrt (rare classes count more); then augment.rare=0.5 (half of the")
-    assert "then train.steps=3376 (844 were done); then a smaller data.crop" in said
+    assert "then train.steps=3376 (in place of 844); then a smaller data.crop" in said
 
 
 def test_the_next_command_is_the_one_that_was_typed_with_other_words() -> None:
@@ -125,4 +125,7 @@ def test_the_next_command_is_the_one_that_was_typed_with_other_words() -> None:
         next_command(typed, "loss.weights=sqrt")
         == "train 'data.root=my photos' train.epochs=3 seed=1 loss.weights=sqrt"
     )
+    own, experiment = ["data.root=photos", "data=folder"], "experiment=camvid"
+    assert next_command(own, "train.steps=9") == "train data.root=photos train.steps=9"
+    assert next_command([*own, experiment], "seed=1") == f"train data.root=photos data=folder {experiment} seed=1"
     assert next_command(typed, "train.steps=9").split()[3:] == ["+loss.weights=null", "seed=1", "train.steps=9"]

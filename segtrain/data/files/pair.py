@@ -9,6 +9,12 @@ from .images import Header, header, turned_text
 from .masks import Mask
 from .united import UnitedMask
 
+SAME_SIZE = "a mask needs the size of its image"
+
+
+class Unequal(UserError):
+    """An image and a mask of different sizes."""
+
 
 class Pair(NamedTuple):
     """An image and its mask."""
@@ -31,8 +37,8 @@ def checked_header(pair: Pair, max_pixels: int) -> Header:
     height, width = pair.mask.size(max_pixels)
     if (height, width) != (image.height, image.width):
         turned = turned_text(pair.image, (height, width), (image.height, image.width))
-        raise UserError(
+        raise Unequal(
             f"{pair.mask.path} is {width} x {height} pixels, but its image {pair.image} is {image.width} x "
-            f"{image.height}{turned or ': a mask needs the size of its image'}"
+            f"{image.height}{turned or f': {SAME_SIZE}'}"
         )
     return image

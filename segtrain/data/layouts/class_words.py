@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import chain, zip_longest
 from typing import Any, NamedTuple
 
@@ -51,26 +51,39 @@ def with_class_names(parts: Sequence[Part]) -> list[Part]:
     where it goes up to another number in another image; else it is a part of the name."""
     named_parts = [part._replace(word=without_role(part.word)) for part in parts]
     named_parts = [part for part in named_parts if is_class(part.word)]
-    numbers: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
-    for part in named_parts:
-        if match := NUMBERED.fullmatch(part.word):
-            numbers[match["word"].casefold()][part.image].add(int(match["number"]))
-    if (
-        len(numbers) == 1
-        and not numbers.keys() & COUNTED
-        and all(NUMBERED.fullmatch(part.word) for part in named_parts)
-    ):
+    numbers = numbers_behind(named_parts)
+    all_numbered = all(NUMBERED.fullmatch(part.word) for part in named_parts)
+    if all_numbered and len(numbers) == 1 and not numbers.keys() & COUNTED:
         return []  # the number alone tells them apart
     counted = {word for word, by_image in numbers.items() if word not in COUNTED and counts_objects(by_image.values())}
-    written: dict[str, Counter[str]] = defaultdict(Counter)
-    words: list[str] = []
-    for part in named_parts:
-        match = NUMBERED.fullmatch(part.word)
-        word = match["word"] if match and match["word"].casefold() in counted else part.word
-        words.append(MARK.sub("_", unicodedata.normalize("NFC", word)).strip("_"))
-        written[words[-1].casefold()][words[-1]] += 1
-    names = {key: forms.most_common(1)[0][0] for key, forms in written.items()}
-    return [part._replace(word=names[word.casefold()]) for part, word in zip(named_parts, words, strict=True)]
+    words = [without_count(part.word, counted) for part in named_parts]
+    usual = usual_forms(words)
+    return [part._replace(word=usual[word.casefold()]) for part, word in zip(named_parts, words, strict=True)]
+
+
+def numbers_behind(parts: Iterable[Part]) -> dict[str, dict[str, set[int]]]:
+    """Word in small letters -> image -> the numbers that stand behind this word in the names of its masks."""
+    numbers: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
+    for part in parts:
+        if match := NUMBERED.fullmatch(part.word):
+            numbers[match["word"].casefold()][part.image].add(int(match["number"]))
+    return numbers
+
+
+def without_count(word: str, counted: Container[str]) -> str:
+    """A word with _ for what stands between its parts, without a number if that counts the objects of the word."""
+    match = NUMBERED.fullmatch(word)
+    if match and match["word"].casefold() in counted:
+        word = match["word"]
+    return MARK.sub("_", unicodedata.normalize("NFC", word)).strip("_")
+
+
+def usual_forms(words: Iterable[str]) -> dict[str, str]:
+    """Word in small letters -> how it is written most often."""
+    forms: dict[str, Counter[str]] = defaultdict(Counter)
+    for word in words:
+        forms[word.casefold()][word] += 1
+    return {key: written.most_common(1)[0][0] for key, written in forms.items()}
 
 
 def is_class(word: str) -> bool:

@@ -39,11 +39,10 @@ def kind_of(path: str) -> str:
 
 def from_files(tree: Tree, paths: Sequence[str]) -> Reading:
     """The images of all files, in the splits that these or their folders are named after, with one table of classes."""
-    categories = Categories()
+    categories, notes = Categories(), Notes()
     splits: dict[str, list[tuple[Placed, PaintedMask]]] = defaultdict(list)
     missing: list[Path] = []
     owners: dict[tuple[str, str], str] = {}  # (split, image) -> the file that lists it
-    notes = Notes()
     for path in paths:
         content = parsed(tree.path(path))
         if not holds_shapes(content):
@@ -57,10 +56,7 @@ def from_files(tree: Tree, paths: Sequence[str]) -> Reading:
                 file_name = str(entry.get("file_name"))[:200]
                 missing.append(tree.path(posixpath.join(posixpath.dirname(path), file_name)))
                 continue
-            if owner := owners.get((split, image)):
-                where = path if owner == path else f"{owner} and {path}"
-                raise UserError(f"{where}: {image} is listed twice: keep one entry, with all annotations")
-            owners[split, image] = path
+            claim(owners, split, image, path)
             notes.count_moved(entry, image)
             drawn = objects.get(id_text(entry.get("id")), [])
             mask = PaintedMask(tree.path(path), tree.path(image), stated_size(entry), drawn, tree.order)
@@ -69,13 +65,21 @@ def from_files(tree: Tree, paths: Sequence[str]) -> Reading:
     return Reading("coco_json", in_order(pairs), missing, [], categories.table(), notes=notes.sentences())
 
 
+def claim(owners: dict[tuple[str, str], str], split: str, image: str, path: str) -> None:
+    """Note that a file lists an image of a split. Raises UserError if one has listed it before."""
+    if owner := owners.get((split, image)):
+        where = path if owner == path else f"{owner} and {path}"
+        raise UserError(f"{where}: {image} is listed twice: keep one entry, with all annotations")
+    owners[split, image] = path
+
+
 class Categories:
     """The categories of several files: those of one name are one class."""
 
     def __init__(self) -> None:
         self.numbers: dict[str, int] = {}  # name -> value in the masks, from 1
         self.used: set[str] = set()
-        self.parents: set[str] = set()  # names of which another category is a kind
+        self.parents: set[str] = set()  # names of which another category is a kind, or that are those of projects
 
     def values(self, content: Mapping[str, Any], path: str) -> dict[str, int]:
         """Id of a category -> value in the masks. New names get the next values, in the order of the ids."""
@@ -90,6 +94,7 @@ class Categories:
                 self.parents.add(str(entry.get("supercategory")))
         in_use = {id_text(entry.get("category_id")) for entry in content["annotations"]}
         self.used |= {name for number, name in names.items() if number in in_use}
+        self.parents |= projects(content["categories"])
         return values
 
     def table(self) -> dict[str, Any]:
@@ -103,6 +108,20 @@ class Categories:
                 own_place = value == len(classes)
                 classes.append({"name": name} if own_place else {"name": name, "values": [value]})
         return {"classes": classes}
+
+
+def projects(categories: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The name of category 0 if it may be that of a project: if its kind is "none", as Roboflow writes it, or if it
+    alone has no kind."""
+    first = [entry for entry in categories if id_text(entry.get("id")) == "0"]
+    others = [entry for entry in categories if id_text(entry.get("id")) != "0"]
+    others_have_kinds = bool(others) and all(entry.get("supercategory") for entry in others)
+    names: set[str] = set()
+    for entry in first:
+        kind = entry.get("supercategory")
+        if kind == "none" or (not kind and others_have_kinds):
+            names.add(str(entry.get("name")))
+    return names
 
 
 class Notes:
@@ -154,7 +173,7 @@ def holds_shapes(content: Mapping[str, Any]) -> bool:
 
 def painted(tree: Tree, reading: Reading) -> Reading:
     """The reading of a list whose masks are JSON files, with the masks that these hold for its images."""
-    files = {path for path in mask_files(reading) if path.suffix.lower() == ".json"}
+    files = mask_files(reading, ".json")
     if not files:
         return reading
     stored = from_files(tree, sorted(file.relative_to(tree.root).as_posix() for file in files))

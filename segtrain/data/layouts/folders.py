@@ -131,7 +131,7 @@ def beside(tree: Tree) -> list[Reading]:
 
 
 def one_folder(tree: Tree) -> list[Reading]:
-    """Image and mask in one folder: x.jpg + x_mask.png, x.png + x_L.png, mask_x.png, or x.jpg + x.png"""
+    """Image and mask in one folder: x.jpg + x_mask.png, x.png + x_L.png, mask_x.png, x.jpg + x.png, x/img + x/mask"""
     if not any(file_role(stem_of(path))[0] == "mask" for path in tree.pictures):
         return same_stem(tree)
     sides: dict[Role, list[Placed]] = {"image": [], "mask": []}

@@ -32,7 +32,7 @@ def labelme(tree: Tree) -> list[Reading]:
 def painted(tree: Tree, reading: Reading) -> Reading:
     """The reading of a list whose masks are LabelMe's files, with the masks that these hold for its images. The classes
     are those of all such files that are there, so that a list of some of them changes no number."""
-    files = {path for path in mask_files(reading) if path.suffix.lower() == ".json" and holds(path, MARKS)}
+    files = {path for path in mask_files(reading, ".json") if holds(path, MARKS)}
     for stored in labelme(tree) if files else []:
         reading = with_masks(reading, files, stored)
     return reading

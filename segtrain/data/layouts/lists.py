@@ -14,10 +14,10 @@ from ..files.arrays import SUFFIXES as ARRAYS
 from ..files.documents import text_in
 from ..files.images import SUFFIXES as PICTURES
 from . import class_masks, coco, labelme, yolo
-from .pairing import bare, folders_of, stem_of, suffix_of
+from .pairing import bare, folders_of, role_of, stem_of, suffix_of
 from .reading import Reading, Row, from_rows, mostly_found, numbered
-from .tree import Tree, composed, description_in
-from .words import SPLIT_WORDS, SPLITS, YEAR, Role, file_role, innermost_role, parse_name
+from .tree import Tree, composed, description_in, grouped
+from .words import SPLIT_WORDS, SPLITS, YEAR, Role, parse_name
 
 SUFFIXES = PICTURES | ARRAYS
 MAX_BYTES = 100_000_000  # of a list
@@ -112,7 +112,8 @@ def rows_of_list(tree: Tree, path: str, split: str, text: str) -> list[Row]:
 
 
 def row_of_line(tree: Tree, folder: str, line: str, split: str) -> Row:
-    """The image and the mask that a line names; or the image that it, or its first word, names with its mask."""
+    """The image and the mask that a line names; or the image that it, or its first word, names with its mask; or the
+    image and the mask in the folder that it names."""
     for first, second in halves(line):
         if image := picture(tree, folder, first, "image"):
             return Row(image, picture(tree, folder, second, "mask"), split, first, mask_text=second)
@@ -122,6 +123,8 @@ def row_of_line(tree: Tree, folder: str, line: str, split: str) -> Row:
         mask = "" if is_path and not image else named(tree, without_suffix(image or name), "mask", folder)
         if image or mask:
             return Row(image, "" if mask == image else mask, split, name)
+    if image := in_folder(tree, line, "image", folder):
+        return Row(image, in_folder(tree, line, "mask", folder), split, line)
     first, _ = next(halves(line), (line, ""))
     return Row("", "", split, first)
 
@@ -142,6 +145,25 @@ def picture(tree: Tree, folder: str, entry: str, role: Role) -> str:
     if path or ("/" in name and name != entry):
         return path or ends_like(tree, entry, role)
     return named(tree, name, role, folder)
+
+
+def in_folder(tree: Tree, entry: str, role: Role, folder: str) -> str:
+    """The one image or mask in the folder that an entry names, as where there is a folder for each image."""
+    home = tree.find_folder(entry, folder) or folder_like(tree, entry)
+    paths = [path for path in tree.below(home) if role_of(path) == role] if home else []
+    return paths[0] if len(paths) == 1 else ""
+
+
+def folder_like(tree: Tree, entry: str) -> str:
+    """The one folder whose path ends like an entry, as where the folders of the images lie in another one."""
+    end = composed(posixpath.normpath(entry.replace("\\", "/"))).lstrip("/")
+    paths = [path for path in by_folder_name(tree).get(posixpath.basename(end), ()) if f"/{path}".endswith(f"/{end}")]
+    return paths[0] if len(paths) == 1 else ""
+
+
+@lru_cache(maxsize=2)
+def by_folder_name(tree: Tree) -> dict[str, list[str]]:
+    return grouped(tree.folders, posixpath.basename)
 
 
 def ends_like(tree: Tree, entry: str, role: Role) -> str:
@@ -180,8 +202,7 @@ def by_name(tree: Tree) -> dict[tuple[Role, str], list[str]]:
     """(image or mask, name of the file with or without the word that says so) -> paths."""
     paths: dict[tuple[Role, str], list[str]] = defaultdict(list)
     for path in tree.pictures:
-        stem = stem_of(path)
-        role: Role = "mask" if "mask" in (innermost_role(folders_of(path)), file_role(stem)[0]) else "image"
+        role, stem = role_of(path), stem_of(path)
         for name in {stem, bare(stem)}:
             paths[role, name].append(path)
     return paths

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from ...disk import PACKED
 from ...text import counted
-from .pairing import folders_of, stem_of
+from .pairing import role_of
 from .reading import spread
 from .tree import Tree
-from .words import file_role, innermost_role, parse_name
+from .words import parse_name
 
 SHOWN = 4  # folders, and kinds of files
 LOOKS = 8  # files of a kind that are looked into
@@ -82,16 +82,26 @@ def no_masks_text(tree: Tree) -> str:
 
 def pictures_text(tree: Tree) -> str:
     """How many pictures lie where, with the name of one; of images and of masks where there are both."""
-    images, masks = [], []
-    for path in tree.pictures:
-        roles = innermost_role(folders_of(path)), file_role(stem_of(path))[0]
-        (masks if "mask" in roles else images).append(path)
+    masks = [path for path in tree.pictures if role_of(path) == "mask"]
+    images = [path for path in tree.pictures if role_of(path) == "image"]
     if not images or not masks:
         return f"{counted(len(tree.pictures), 'picture')} ({places(tree.pictures)}), such as {tree.pictures[0]}"
     return (
         f"{counted(len(images), 'image')} ({places(images)}) such as {images[0]} and {counted(len(masks), 'mask')} "
-        f"({places(masks)}) such as {masks[0]}, whose names do not match: an image and its mask share their name, but "
-        "for a word such as _mask"
+        f"({places(masks)}) such as {masks[0]}, {mismatch(images, masks)}"
+    )
+
+
+def mismatch(images: Sequence[str], masks: Sequence[str]) -> str:
+    """Why no image has a mask, and what to do: one image with several masks in a folder, or names that differ."""
+    images_in, masks_in = Counter(map(posixpath.dirname, images)), Counter(map(posixpath.dirname, masks))
+    crowded = [folder for folder, number in masks_in.items() if folder and number > 1 and images_in[folder] == 1]
+    if not crowded:
+        return "whose names do not match: an image and its mask share their name, but for a word such as _mask"
+    folder = crowded[0]
+    return (
+        f"and {folder} holds several for one image, which their names do not tell apart: move masks of objects into "
+        f"{folder}/masks and the image into {folder}/images, or name each mask after its class, such as mask_road.png"
     )
 
 

@@ -10,7 +10,7 @@ from posixpath import commonprefix
 from typing import NamedTuple
 
 from .tree import Tree
-from .words import Role, file_role, parse_name, split_named
+from .words import Role, file_role, innermost_role, parse_name, split_named
 
 MAX_VARIANTS = 16
 USUAL = 0.8  # share of the names that makes a rule of theirs
@@ -76,6 +76,11 @@ def folders_of(path: str) -> tuple[str, ...]:
     return tuple(path.split("/")[:-1])
 
 
+def role_of(path: str) -> Role:
+    """Mask, if a folder of a picture or its own name says so; else image."""
+    return "mask" if "mask" in (innermost_role(folders_of(path)), file_role(stem_of(path))[0]) else "image"
+
+
 def shape_of(name: str) -> str:
     """A name without what its numbers are, which tells a series of names: p_07 and p_31 are p_0."""
     return re.sub(r"\d+", "0", name)
@@ -105,6 +110,10 @@ def loose_key(picture: Placed) -> Hashable:
     return picture.split, parts, bare(picture.stem)
 
 
+def folder_key(picture: Placed) -> Hashable:
+    return posixpath.dirname(picture.path)
+
+
 KEYS: tuple[Key, ...] = (variant_key, name_key, bare_key, loose_key)  # a later key pairs what the earlier ones left
 
 
@@ -129,12 +138,14 @@ def learned(images: Sequence[Placed], masks: Sequence[Placed]) -> Iterator[tuple
     """Keys for names that no word explains: without what most masks add to the name of an image, or most images to
     that of a mask; without what all names of a side begin and end with, as in DRIVE (https://drive.grand-challenge.org:
     21_training.tif with 21_manual1.gif) and NYUv2 (https://github.com/meetps/pytorch-semseg: nyu_rgb_0016.png with
-    new_nyu_class13_0016.png)."""
+    new_nyu_class13_0016.png); at last the folder, where none has several masks: im7/img.png with im7/mask_1.png."""
     if affix := most_frequent_affix(masks, images):
         yield name_key, without(affix)
     if affix := most_frequent_affix(images, masks):
         yield without(affix), name_key
     yield distinct(images), distinct(masks)
+    if 1 < len(masks) == len(set(map(folder_key, masks))):
+        yield folder_key, folder_key
 
 
 def without(affix: tuple[str, str]) -> Key:

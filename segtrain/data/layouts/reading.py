@@ -177,9 +177,10 @@ def spread(items: Sequence[T], most: int) -> list[T]:
     return [items[i * len(items) // number] for i in range(number)]
 
 
-def mask_files(reading: Reading) -> set[Path]:
-    """The masks of a reading that are files of their own, as far as is known."""
-    return {pair.mask.path for pair in reading.pairs if isinstance(pair.mask, MaskFile)}
+def mask_files(reading: Reading, suffix: str) -> set[Path]:
+    """The masks of a reading that are files of their own, as far as is known, with this suffix in any case."""
+    files = {pair.mask.path for pair in reading.pairs if isinstance(pair.mask, MaskFile)}
+    return {file for file in files if file.suffix.lower() == suffix}
 
 
 def with_masks(reading: Reading, files: Collection[Path], stored: Reading) -> Reading:

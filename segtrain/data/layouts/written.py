@@ -47,7 +47,7 @@ class Written(NamedTuple):
 
 
 def listed(tree: Tree) -> list[Reading]:
-    """train.txt, val.txt and test.txt, with the name of an image, or an image and its mask, in each line"""
+    """train.txt, val.txt and test.txt: in each line an image, an image and its mask, or the folder that holds both"""
     return [from_rows(tree, "listed", lists.rows)._replace(written=True) for lists in written(tree)]
 
 

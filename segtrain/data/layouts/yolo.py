@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from ...errors import UserError
 from ...text import UNPRINTABLE, parse_yaml
 from ..files.pair import Pair
 from ..files.yolo import BOX, YoloMask, text_of
-from .pairing import folders_of, stem_of
+from .pairing import stem_of
 from .reading import Reading, as_placed, in_order, mask_files, numbered, spread, with_masks, with_names
 from .tree import Tree
 from .words import SPLIT_WORDS, first_split, split_told
@@ -23,7 +24,7 @@ MAX_FILES = 10  # YAML files that are parsed, and lists of names
 NAMES = re.compile(r"^[ '\"{]*names", re.MULTILINE)
 SAMPLES, LOOKED_AT = 64, 1 << 20  # text files that are looked at, and characters of each
 NAME_LISTS = ("classes.txt", "obj.names", "labels.txt")  # of Label Studio, CVAT and makesense.ai
-IMAGES, LABELS = "/images/", "/labels/"
+IMAGES, LABELS = "images", "labels"  # folders, in any case
 
 Splits = dict[str, list[str]]  # split -> images
 
@@ -99,25 +100,30 @@ def from_table(tree: Tree, path: str, table: Table) -> Reading | None:
     pairs: dict[str, list[Pair]] = {}
     left, unlabelled, empty = list(missing), [], []
     for split, images in splits.items():
-        labelled = [image for image in images if label_of(image) in tree.known]
-        if not labelled:
+        labels = [label_of(tree, image) for image in images]
+        if tree.known.isdisjoint(labels):
             (unlabelled if split in ("val", "test") else left).extend(map(tree.path, images))
             continue
-        empty += [image for image in images if is_empty(tree, label_of(image))]
+        empty += [image for image, label in zip(images, labels, strict=True) if is_empty(tree, label)]
         placed = [as_placed(tree, image, split) for image in images]
-        masks = (YoloMask(tree.path(label_of(image)), tree.path(image), len(names), tree.order) for image in images)
+        files = zip(map(tree.path, labels), map(tree.path, images), strict=True)
+        masks = [YoloMask(label, image, len(names), tree.order) for label, image in files]
         pairs[split] = with_names(tree, placed, masks)
-    notes = []
-    if empty:
-        number = f"{len(empty)} of {sum(map(len, splits.values()))} images have"
-        notes.append(f"{number} no polygons, such as {empty[0]}: all background, as YOLO takes them")
-    classes = classes_of(names)
-    return Reading("yolo", in_order(pairs), left, [], classes, unlabelled=sorted(unlabelled), notes=notes)
+    notes = empty_text(empty, sum(map(len, splits.values())))
+    return Reading("yolo", in_order(pairs), left, [], classes_of(names), unlabelled=sorted(unlabelled), notes=notes)
+
+
+def empty_text(empty: Sequence[str], total: int) -> list[str]:
+    """A sentence on the images without polygons, if there are any."""
+    if not empty:
+        return []
+    number = f"{len(empty)} of {total} images have"
+    return [f"{number} no polygons, such as {empty[0]}: all background, as YOLO takes them"]
 
 
 def painted(tree: Tree, reading: Reading) -> Reading:
     """The reading of a list whose masks are YOLO's text files, with the masks that these hold for its images."""
-    files = {path for path in mask_files(reading) if path.suffix.lower() == ".txt"}
+    files = mask_files(reading, ".txt")
     for stored in yolo(tree) if files else []:
         reading = with_masks(reading, files & {pair.mask.path for pair in stored.pairs}, stored)
     return reading
@@ -202,29 +208,27 @@ def images_by_folder(tree: Tree, top: str) -> Splits:
     are named after."""
     splits: Splits = defaultdict(list)
     pictures = tree.below(top)
-    homes = {posixpath.dirname(image) for image in pictures if label_of(image) in tree.known}
-    folders = {posixpath.dirname(image) for image in pictures if IMAGES in f"/{image}".lower()} if homes else set()
+    homes = {posixpath.dirname(image) for image in pictures if label_of(tree, image) in tree.known}
     for image in pictures:
-        if posixpath.dirname(image) in homes | folders:
+        folder = posixpath.dirname(image)
+        if folder in homes or (homes and IMAGES in folder.lower().split("/")):
             splits[first_split(tree.parts(image))].append(image)
     return splits
 
 
-def label_of(image: str) -> str:
-    """The text file of an image: that of its name, with the last folder `images` called `labels` (Images: Labels)."""
-    path = f"/{image}"
-    start = path.lower().rfind(IMAGES)
-    if start >= 0:
-        end = start + len(IMAGES)
-        path = path[:start] + cased_like(path[start:end]) + path[end:]
-    return posixpath.join(*folders_of(path[1:]), f"{stem_of(path)}.txt")
+def label_of(tree: Tree, image: str) -> str:
+    """The text file of an image: that of its name, with `labels`, in any case, in place of the last folder `images`."""
+    *folders, name = image.split("/")
+    for place in reversed(range(len(folders))):
+        if folders[place].lower() == IMAGES:
+            folders[place] = labels_in(tree, "/".join(folders[:place]))
+            break
+    return "/".join([*folders, f"{stem_of(name)}.txt"])
 
 
-def cased_like(images: str) -> str:
-    """`LABELS` in capital letters where `images`, the folder's name between slashes, has them."""
-    if images.isupper():
-        return LABELS.upper()
-    return LABELS.title() if images.istitle() else LABELS
+def labels_in(tree: Tree, parent: str) -> str:
+    """The name that the folder of the labels in a folder has."""
+    return next((name for name in tree.children.get(parent, ()) if name.lower() == LABELS), LABELS)
 
 
 def is_empty(tree: Tree, path: str) -> bool:
@@ -236,7 +240,7 @@ def holds_polygons(tree: Tree, splits: Splits) -> bool:
     """Whether a line of some text file has more numbers than a box."""
     labels: list[str] = []
     for images in splits.values():
-        labels += [label for label in map(label_of, images) if label in tree.known]
+        labels += [label for label in map(partial(label_of, tree), images) if label in tree.known]
     for label in spread(labels, SAMPLES):
         with suppress(UserError, OSError):
             if any(len(line.split()) > BOX + 1 for line in text_of(tree.path(label))[:LOOKED_AT].splitlines()):

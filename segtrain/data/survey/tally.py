@@ -1,6 +1,7 @@
 """What a class table makes of the numbers that were counted in a mask."""
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -72,6 +73,14 @@ def tally(facts: MaskFacts, table: ClassTable) -> Tally:
     void = classes.pop(table.void, 0)
     rest = facts.rest + sum(facts.counts.values()) - sum(pixels.values())
     return Tally(dict(classes), void, dict(unowned), rest)
+
+
+def class_pixels(masks: Iterable[MaskFacts], table: ClassTable) -> Counter[int]:
+    """The pixels that masks have of each class, by its index."""
+    pixels = Counter[int]()
+    for facts in masks:
+        pixels.update(tally(facts, table).classes)
+    return pixels
 
 
 def encoded(code: int, table: ClassTable, colours: bool) -> int:

@@ -266,6 +266,22 @@ def test_the_project_that_roboflow_lists_among_its_categories_is_no_class(annota
     assert data.classes.names == ("background", "my-pets", "cat", "dog")  # it has an object
 
 
+@pytest.mark.parametrize(("first", "others"), [("none", "none"), ("none", "animal"), (None, "animal"), ("", "animal")])
+def test_a_project_need_not_be_the_kind_of_others(annotated: Write, first: str | None, others: str):
+    names = [
+        {"id": 0, "name": "my-pets", "supercategory": first},
+        {"id": 1, "name": "cat", "supercategory": others},
+        {"id": 2, "name": "dog", "supercategory": others},
+    ]
+    data = opened(annotated([{"image_id": 1, "category_id": 2, "segmentation": [SQUARE]}], categories=names))
+    assert data.classes.names == ("background", "cat", "dog")
+    assert int(data.source("train").read_mask(0).max()) == 2
+    for entry in names:
+        entry.pop("supercategory")  # of Label Studio's, which begin with 0 too, the first is as good as the others
+    data = opened(annotated([{"image_id": 1, "category_id": 2, "segmentation": [SQUARE]}], categories=names))
+    assert data.classes.names == ("background", "my-pets", "cat", "dog")
+
+
 def test_a_category_without_objects_is_a_class_unless_it_is_the_kind_of_others(annotated: Write):
     names = [{"id": 7, "name": "cat", "supercategory": "cat"}, {"id": 9, "name": "dog", "supercategory": "animal"}]
     assert opened(annotated(categories=names)).classes.names == ("background", "cat", "dog")

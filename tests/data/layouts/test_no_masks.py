@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from segtrain.data.layouts.choice import open_folder
 from segtrain.data.layouts.no_masks import beginning, no_masks_text
 
 from .conftest import Grow
@@ -47,6 +48,12 @@ def test_one_name_of_each_side_is_shown_where_the_names_do_not_match(grow: Grow)
     assert "2 masks (1 in train/masks, 1 in val/masks) such as train/masks/task-100-by-1.png" in message
     assert "whose names do not match" in message
     assert "splits.csv with the header image,mask,split" in message
+
+
+def test_several_masks_for_an_image_in_its_folder_are_said(grow: Grow):
+    tree = grow("im0/img.png", "im0/mask_1.png", "im1/img.png", "im1/mask_1.png", "im1/mask_2.png")
+    with pytest.raises(FileNotFoundError, match=r"im1 holds several for one image, which .* into im1/masks and"):
+        open_folder(tree.root)
 
 
 def test_notes_and_licences_are_counted_and_no_more(grow: Grow):

@@ -244,6 +244,13 @@ def test_ways_of_naming_are_tried_in_order():
     assert len(list(learned(several("a.jpg"), several("b.png")))) == 1
 
 
+def test_at_last_the_folder_pairs_an_image_with_the_one_mask_in_it():
+    images, masks = several("im0/img.png", "im7/img.png"), several("im0/mask_1.png", "im7/mask_4.png")
+    assert pairs(match(images, masks)) == [("im0/img.png", "im0/mask_1.png"), ("im7/img.png", "im7/mask_4.png")]
+    assert not match(images, [*masks, *several("im7/mask_5.png")]).pairs
+    assert not match(several("a/1.png", "a/2.png"), several("b/x_mask.png", "b/y_mask.png")).pairs
+
+
 def test_folders_with_pictures_below_named_ones_are_spots(grow: Grow):
     tree = grow("x/images/train/1.jpg", "x/masks/train/1.png", "other/2.png", "3.png", "x/masks/note.txt")
     assert spots(tree) == [

@@ -42,6 +42,18 @@ def test_images_that_the_lists_leave_out_are_not_used(grow: Grow, name: str, suf
     assert open_folder(tree.root).not_used() == []  # all is said
 
 
+@pytest.mark.parametrize("pair", [("image.png", "mask.png"), ("t1.jpg", "label.png"), ("img.png", "mask_1.png")])
+@pytest.mark.parametrize(("above", "entry"), [("", "case{}"), ("", "case{}/"), ("data/", "case{}"), ("a/", "a/case{}")])
+def test_a_line_may_name_the_folder_of_an_image_and_its_mask(grow: Grow, pair: tuple[str, str], above: str, entry: str):
+    files = [f"{above}case{i}/{name}" for i in range(4) for name in pair]
+    lists = {"train.txt": "\n".join(entry.format(i) for i in range(2)), "val.txt": entry.format(2) + "\n"}
+    reading = taken(grow(*files, **lists))
+    parents = {split: " ".join(pair.image.parent.name for pair in pairs) for split, pairs in reading.splits.items()}
+    assert parents == {"train": "case0 case1", "val": "case2"}
+    assert {(pair.image.name, pair.mask.path.name) for pair in reading.pairs} == {pair}
+    assert not reading.missing
+
+
 def test_a_line_without_its_file_is_named_with_its_list(grow: Grow):
     tree = grow(*TEN, **{"train.txt": "0\r\n\r\n1\r\nx2\r\n", "val.txt": "5\n"})
     reading = taken(tree)

@@ -53,7 +53,14 @@ def test_a_polygon_is_painted_with_its_class_and_the_rest_is_background(write: W
 
 
 @pytest.mark.parametrize(
-    ("images", "labels"), [("Images", "Labels"), ("IMAGES", "LABELS"), ("x/Images/Train", "x/Labels/Train")]
+    ("images", "labels"),
+    [
+        ("Images", "Labels"),
+        ("IMAGES", "LABELS"),
+        ("x/Images/Train", "x/Labels/Train"),
+        ("Images", "labels"),
+        ("images/train", "Labels/train"),
+    ],
 )
 def test_folders_may_have_capital_letters(write: Write, images: str, labels: str):
     texts = {"classes.txt": "cat\ndog\n"}

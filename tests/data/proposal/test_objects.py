@@ -53,6 +53,12 @@ OBJECTS = {
 }
 
 
+def test_few_objects_that_fill_the_picture_are_told_by_how_they_are_counted(tmp_path: Path):
+    masks = [np.repeat(np.arange(number + 1, dtype=np.uint8), 8)[None].repeat(40, 0) for number in (4, 7, 10, 13)]
+    assert propose(facts_of(tmp_path, masks)).kind == "instance numbers"
+    assert propose(facts_of(tmp_path, masks[:1] * 4)).kind == "class index"
+
+
 @pytest.mark.parametrize(("held", "values"), OBJECTS.values(), ids=OBJECTS)
 def test_numbers_of_objects_are_one_class(tmp_path: Path, held: list[Iterable[int]], values: list[str] | None):
     masks = [drawn(numbers, seed=i) for i, numbers in enumerate(held)]
