@@ -138,7 +138,8 @@ class Augment:
         if self.inside:
             least = max(side / length for side, length in zip(crop, size, strict=True))
             low = min(max(low, least), high)
-        return math.exp(rng.uniform(math.log(low), math.log(high)))
+        factor = math.exp(rng.uniform(math.log(low), math.log(high)))
+        return min(max(factor, low), high)  # a logarithm and back may be off by a last digit
 
     def geometry(
         self, image: Tensor, mask: Tensor, *, crop: Sequence[int], void: int, rng: np.random.Generator
