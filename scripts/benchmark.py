@@ -48,7 +48,9 @@ def stepper(
 
     def step() -> None:
         with torch.autocast(device, dtype=precision, enabled=precision is not None):
-            sums, counts = loss(network(image), mask), loss.count(mask)
+            outputs = network(image)
+            logits = outputs[0] if isinstance(outputs, tuple) else outputs
+            sums, counts = loss(logits, mask), loss.count(mask)
         mean_loss(sums, counts).backward()
         optimizer.step()
         optimizer.zero_grad()

@@ -44,7 +44,7 @@ def network(name: str) -> torch.nn.Module:
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         spec = OmegaConf.to_container(compose("train", [f"model={name}"]).model)
     assert isinstance(spec, dict)
-    model = build({**spec, "num_classes": 19, "mean": [0.5] * 3, "std": [0.25] * 3})
+    model = build({**spec, "num_classes": 19, "auxiliary": False, "mean": [0.5] * 3, "std": [0.25] * 3})
     return model.to(memory_format=torch.channels_last)
 
 

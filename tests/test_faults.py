@@ -213,7 +213,7 @@ WORDS = [
     Row("an unknown command", "trian", "unknown command 'trian': did you mean train?"),
     Row("an unknown group", "train optimiser=sgd", "unknown setting optimiser: did you mean optimizer?"),
     Row("an unknown choice", "train model=fcn_tinny", "there is no such choice: did you mean fcn_tiny"),
-    Row("no choice", "train loss=null", "loss=null: choose one, or leave it out (loss is one of cross_entropy)"),
+    Row("no choice", "train loss=null", "loss=null: choose one, or leave it out (loss is one of boundary, ce_dice"),
     Row("an unknown setting", "train train.epoch=3", "unknown setting train.epoch: did you mean train.epochs?"),
     Row("a setting without its group", "train lr=0.1", "unknown setting lr: type optimizer.lr=0.1"),
     Row("a setting of another command", "evaluate images=x", "unknown setting images"),
@@ -292,11 +292,15 @@ VALUES = [
     Row("contrast turned round", "train augment.contrast=2", "augment.contrast=2: expected 0 to 1"),
     Row("negative saturation", "train augment.saturation=-3", "augment.saturation=-3: expected 0 to 1"),
     Row("more than half a turn of the hue", "train augment.hue=7", "augment.hue=7: expected 0 to 0.5"),
-    Row("all the truth smoothed away", "train loss.label_smoothing=2", "loss.label_smoothing=2: expected 0 or more"),
+    Row(
+        "all the truth smoothed away",
+        "train loss=cross_entropy loss.label_smoothing=2",
+        "loss.label_smoothing=2: expected 0 or more",
+    ),
     Row(
         "an unknown rule for weights",
         "train loss.weights=rare",
-        "loss.weights=rare: expected null, inverse, sqrt",
+        "loss.weights=rare: expected null, auto, inverse, sqrt",
     ),
     Row("too few weights", "train loss.weights=[1,2]", "loss.weights has 2 numbers, but the data have 6 classes"),
     Row("a negative weight", "train loss.weights=[-1,1,1,1,1,1]", "loss.weights=[-1, 1, 1, 1, 1, 1]: expected numbers"),
@@ -632,7 +636,8 @@ FILES = [
     Row("init from no checkpoint", f"train init={IMAGE}", f"{IMAGE}: not a readable checkpoint"),
     Row(
         "init where hardly anything fits",
-        "train init=run model.encoder.stem_width=32 model.encoder.widths=[32,32,32,32] model.widths=[16,16,16,16]",
+        "train init=run model.encoder.stem_width=32 model.encoder.widths=[32,32,32,32] model.widths=[16,16,16,16] "
+        "model.auxiliary=false",
         "init: hardly anything of that checkpoint fits this network",
     ),
     Row("resume from nothing", "train resume=gone", "resume=gone: there is no such run folder"),
@@ -692,13 +697,13 @@ FILES = [
         "the checkpoint does not fit these settings",
     ),
     Row(
-        "resume with an average",
-        "train resume=run allow_changes=true train.ema=0.9",
+        "resume without the average",
+        "train resume=run allow_changes=true train.ema=null",
         "the checkpoint does not fit these settings",
     ),
     Row(
-        "resume with another loss",
-        "train resume=run allow_changes=true loss.weights=[1,2,3]",
+        "resume without class weights",
+        "train resume=run allow_changes=true loss.weights=null",
         "the checkpoint does not fit these settings",
     ),
     Row(

@@ -23,7 +23,7 @@ from ..runs.resume import deciding, resumable, settled, typed_keys
 from ..training.checkpoint import batches_done
 from ..training.defaults import with_choices
 from ..training.fit import fit
-from ..training.parts import Parts, TrainSettings, assemble, build_data, data_of_a_run, with_filled_batch
+from ..training.parts import Parts, TrainSettings, assemble, build_data, data_of_a_run, refuse_splits, with_filled_batch
 from ..training.trial import refuse_misfit, refuse_own
 
 
@@ -168,6 +168,7 @@ def prepare(
     if shrink:
         settings = with_filled_batch(settings, data)
     if before is None:
+        refuse_splits(data)
         settings = with_choices(settings, data)
     return assemble(settings, data, trust, before, init, allow)
 

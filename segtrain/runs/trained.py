@@ -14,7 +14,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from ..build import Spec, Trust, build_part
 from ..data.classes import ClassTable
 from ..errors import UserError, from_user
-from .correction import correct
+from .corrected import correct
 from .folder import folder_of, followed
 from .record import Record, without_pretrained
 from .restore import RECORD, read_checkpoint, weights_of

@@ -25,7 +25,8 @@ from ..build import Spec
 from ..data import DataModule
 from ..metrics import count_pairs, mean_iou
 from ..report.screen import say
-from ..runs.correction import FREQUENCY, LOSS, Correction, shifted
+from ..runs.corrected import shifted
+from ..runs.correction import FREQUENCY, LOSS, Correction
 from ..runs.record import with_each
 from .scoring import Batch
 

@@ -19,7 +19,7 @@ from ..errors import UserError, from_user
 from ..machine import device
 from ..machine.signals import Stopped
 from ..report.screen import COMMAND, log_to, say, tensorboard
-from ..runs.correction import correct
+from ..runs.corrected import correct
 from ..runs.folder import write_environment
 from ..runs.restore import read_checkpoint, weights_of
 from ..text import counted, enumerated

@@ -134,7 +134,7 @@ def test_the_ladder_differs_in_its_skips_only(compose):
 
 @torch.no_grad()
 def test_fcn8s_is_scores_up_2_plus_scores_up_2_plus_scores_up_8(network):
-    net, image = network("fcn8s").eval(), picture(2, 3, 64, 96)
+    net, image = network("fcn8s", grouped=True).eval(), picture(2, 3, 64, 96)
     _, _, third, second, coarsest = net.encoder((image / 255 - 0.5) / 0.25)
     assert [f.shape[-2:] for f in (third, second, coarsest)] == [(8, 12), (4, 6), (2, 3)]
     weights = net.decoder.state_dict()
@@ -184,7 +184,7 @@ def test_the_settings_of_an_older_record_make_the_network_that_they_made(compose
     settings = {name: value for name, value in compose("fcn_tiny").items() if name not in NEW}
     del settings["encoder"]["output_stride"]
     older = build(settings, num_classes=5, auxiliary=True)
-    newer = network("fcn_tiny", auxiliary=True)
+    newer = network("fcn_tiny", auxiliary=True, grouped=True)
     shapes = {name: tuple(tensor.shape) for name, tensor in older.state_dict().items()}
     now = {name: tuple(tensor.shape) for name, tensor in newer.state_dict().items()}
     assert list(shapes) == list(now)
@@ -196,7 +196,7 @@ def test_the_settings_of_an_older_record_make_the_network_that_they_made(compose
 
 @torch.no_grad()
 def test_up_sampling_each_class_by_itself_starts_as_the_dense_one(network):
-    each, dense = network("fcn8s").eval(), network("fcn8s", grouped=False).eval()
+    each, dense = network("fcn8s", grouped=True).eval(), network("fcn8s", grouped=False).eval()
     torch.testing.assert_close(each(picture(2, 3, 64, 96)), dense(picture(2, 3, 64, 96)))
 
 
@@ -295,3 +295,8 @@ def test_half_weights_leave_normalisation_its_digits(kind: torch.dtype):
     assert half.mean.dtype == half.std.dtype == torch.float32
     assert (half.normalize(image).float() - exact).abs().max() < 0.01
     assert half.double().mean.dtype == torch.float64
+
+
+@pytest.mark.parametrize(("classes", "groups"), [(64, 1), (65, 65)])
+def test_many_classes_are_up_sampled_each_by_itself_unless_that_is_chosen(network, classes: int, groups: int):
+    assert network("fcn_tiny", num_classes=classes).decoder.up.groups == groups

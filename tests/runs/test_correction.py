@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from segtrain.runs.correction import FREQUENCY, LOSS, Correction, correct
+from segtrain.runs.corrected import correct
+from segtrain.runs.correction import FREQUENCY, LOSS, Correction
 
 STORED = {"share": 0.5, "of": LOSS, "offsets": [1.0, -1.0], "before": 0.5, "after": 0.75}
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from segtrain.data import ShapesData
 from segtrain.metrics import ConfusionMatrix
-from segtrain.runs.correction import FREQUENCY, LOSS, Correction, correct, shifted
+from segtrain.runs.corrected import correct, shifted
+from segtrain.runs.correction import FREQUENCY, LOSS, Correction
 from segtrain.training import correction
 from segtrain.training.correction import BLOCKS, SHARES, GridScorer, bias, choose, fit_correction
 
