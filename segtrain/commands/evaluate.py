@@ -79,19 +79,26 @@ def evaluate(
             say_difference(first, module, "val" if cross else split)
     target = first.folder / "evaluate" / folder_name(split, len(members), data, correction=correction)
     disk.stay_inside(first.folder, target)
-    if cross:
-        parts = [scored(*member, "val", trainer, kind, count) for member in members]
-        say_parts(members, parts)
-        part = crossed(parts, module.classes.names)
-    else:
-        trained = ensemble([member.trained for member in members])
-        part = scored(trained, module, split, trainer, kind, count)
+    part = crossed_score(members, trainer, kind, count) if cross else joint(members, split, trainer, kind, count)
     record = first.record
     if len(members) > 1:
         part.result["members"] = list(map(str, files))
         record = replace(record, correction=None)  # each has its own
     if processes.is_main(count):
         report_score(part.result, part.matrix, module, target, record, steps_of(members[0], data))
+
+
+def joint(members: Sequence[Member], split: str, trainer: Computing, kind: str, count: int) -> Part:
+    """The score of one network, or of several by the mean of their probabilities, on the data of the first."""
+    trained = ensemble([member.trained for member in members])
+    return scored(trained, members[0].data, split, trainer, kind, count)
+
+
+def crossed_score(members: Sequence[Member], trainer: Computing, kind: str, count: int) -> Part:
+    """The score of the runs of all folds together, each on its own val, which is said."""
+    parts = [scored(*member, "val", trainer, kind, count) for member in members]
+    say_parts(members, parts)
+    return crossed(parts, members[0].data.classes.names)
 
 
 def scored(trained: Opened, module: DataModule, split: str, trainer: Computing, kind: str, count: int) -> Part:

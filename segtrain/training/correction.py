@@ -30,7 +30,8 @@ from ..runs.correction import FREQUENCY, LOSS, Correction
 from ..runs.record import with_each
 from .scoring import Batch
 
-SHARES = (0.0, *(sign * tenth / 10 for tenth in range(1, 11) for sign in (1, -1)))  # that are tried, the least first
+TENTHS = [number / 10 for number in range(-10, 11)]
+SHARES = tuple(sorted(TENTHS, key=lambda share: (abs(share), share < 0)))  # that are tried, the least first
 BLOCKS = 5  # of neighbouring val images, since frames and tiles beside one another are alike
 MOST_CLASSES = 500  # beyond, the matrices of all blocks and shares would fill the memory
 LEAST = 0.001  # gain in mIoU below which no answer is changed, however sure it is
