@@ -4,6 +4,7 @@ The rules were found on small sets, made-up and real ones: docs/experiments.md.
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from torch import Tensor
@@ -13,21 +14,23 @@ from ..runs.record import Settings
 from ..text import counted
 
 AUTO = "auto"
+LEAST_STEPS, MOST_STEPS = 1200, 2000  # about five minutes on two cores
 STEPS = 300  # times the root of the number of classes
-MOST_STEPS = 2000
+PIXELS = LEAST_STEPS * 256 * 256  # of one crop of each step, where a step costs more than what surrounds it
 
 
 class Facts(NamedTuple):
-    """What the choices depend on: the number of training images, and the pixels of each class in some of their
-    masks."""
+    """What the choices depend on: the number of training images, the pixels of each class in some of their masks, and
+    the height and width of a crop."""
 
     images: int
     names: tuple[str, ...]
     pixels: Tensor  # (classes,) int64
+    crop: Sequence[int]
 
     @classmethod
     def of(cls, data: DataModule) -> "Facts":
-        return cls(len(data.source("train")), data.classes.names, data.some_class_pixels)
+        return cls(len(data.source("train")), data.classes.names, data.some_class_pixels, data.crop)
 
     @property
     def rarest(self) -> tuple[str, float]:
@@ -45,8 +48,12 @@ class Facts(NamedTuple):
 
 
 def least_steps(facts: Facts) -> int:
-    """Steps below which no training ends: more classes take longer to tell apart, however few images there are."""
-    return min(MOST_STEPS, STEPS * math.ceil(math.sqrt(len(facts.names))))
+    """Steps below which no training ends, however few images there are: more for many classes, which take longer to
+    tell apart, and for small crops, of which a step sees few pixels."""
+    height, width = facts.crop
+    for_classes = STEPS * math.ceil(math.sqrt(len(facts.names)))
+    for_crops = PIXELS // (height * width)
+    return min(MOST_STEPS, max(LEAST_STEPS, for_classes, for_crops))
 
 
 def with_choices(settings: Settings, data: DataModule) -> Settings:
