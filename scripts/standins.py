@@ -5,8 +5,8 @@ python scripts/standins.py FOLDER [--seed 0]
 tiles: grey, mottled and brushed surfaces of many sizes. Elongated cracks, holes, frays and patches of another
 brightness, hardly darker than their ground, are one class of about 2 %; nearly half of the images have none.
 
-facades: eleven classes of rectangles that overlap, from walls (two fifths) to doors (about 1 %), whose colours are drawn
-anew for each image.
+facades: eleven classes of rectangles that overlap, from walls (two fifths) to doors (about 1 %), whose colours are
+drawn anew for each image.
 
 Below FOLDER each has images/ and masks/. The same seed draws the same files.
 """
@@ -150,8 +150,9 @@ def painted(rng: np.random.Generator, classes: np.ndarray) -> Image.Image:
     colors[WINDOW] *= 0.5
     colors[BACKGROUND] = rng.uniform((120, 150, 190), (200, 220, 250))
     pixels = colors[classes]
-    edges = (np.diff(classes, axis=0, prepend=classes[:1]) != 0) | (np.diff(classes, axis=1, prepend=classes[:, :1]) != 0)
-    pixels[edges] *= 0.6
+    above = np.diff(classes, axis=0, prepend=classes[:1]) != 0
+    beside = np.diff(classes, axis=1, prepend=classes[:, :1]) != 0
+    pixels[above | beside] *= 0.6
     light = 1 + 0.1 * unit(blurred(rng.normal(size=classes.shape), 40))
     pixels = pixels * light[..., None] + 10 * rng.normal(size=classes.shape)[..., None]
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
