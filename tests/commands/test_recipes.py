@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+import torchvision
 from PIL import Image
 
 from tests.commands.conftest import TINY
@@ -54,6 +56,57 @@ def test_a_camvid_recipe_trains_and_scores(
     assert len(score["classes"]) == 11
     assert score["void_pixels"] > 0
     assert score["pixels"] + score["void_pixels"] == 2 * 72 * 96
+
+
+def write_pairs(masks: Callable[[np.random.Generator], np.ndarray]) -> None:
+    """Eight images of noise in photos/images/, with such masks beside them in photos/masks/."""
+    rng = np.random.default_rng(0)
+    for kind in ("images", "masks"):
+        Path("photos", kind).mkdir(parents=True)
+    for number in range(8):
+        noise = rng.integers(0, 256, (72, 96, 3), np.uint8)
+        Image.fromarray(noise).save(f"photos/images/{number}.png")
+        Image.fromarray(masks(rng)).save(f"photos/masks/{number}.png")
+
+
+@pytest.mark.slow
+def test_the_recipe_for_nuclei_names_the_values_of_their_masks(segtrain: Run):
+    write_pairs(lambda rng: 255 * rng.integers(0, 2, (72, 96), np.uint8))
+    words = ["data.root=photos", "experiment=nuclei", "trainer.accelerator=cpu", "run_dir=run"]
+    assert segtrain("train", *SMALL, *words) == 0
+    (score,) = Path("run/evaluate").glob("*/metrics.json")
+    assert list(json.loads(score.read_text())["classes"]) == ["background", "nucleus"]
+
+
+@pytest.mark.slow
+def test_the_recipe_for_aerial_images_names_the_colours_of_their_masks(segtrain: Run):
+    colors = np.array(
+        [(0, 0, 0), (60, 16, 152), (132, 41, 246), (110, 193, 228), (254, 221, 58), (226, 169, 41), (155, 155, 155)],
+        np.uint8,
+    )
+    write_pairs(lambda rng: colors[rng.integers(0, len(colors), (72, 96))])
+    words = ["data.root=photos", "experiment=aerial", "trainer.accelerator=cpu", "run_dir=run"]
+    assert segtrain("train", *SMALL, *words) == 0
+    (score,) = Path("run/evaluate").glob("*/metrics.json")
+    scores = json.loads(score.read_text())
+    assert list(scores["classes"]) == ["building", "land", "road", "vegetation", "water", "unlabeled"]
+    assert scores["void_pixels"] > 0
+
+
+@pytest.mark.slow
+def test_the_recipe_from_imagenet_takes_a_file_of_weights(segtrain: Run, camvid: Callable[[str, str], None]):
+    camvid("CamVid/images/{}", "CamVid/masks/{}")
+    torch.save(torchvision.models.resnet18(weights=None).state_dict(), "resnet18.pth")
+    network = ["model.encoder.layers=18", "model.encoder.weights=resnet18.pth", "data.crop=[64,64]", "train.steps=2"]
+    words = [
+        "data=camvid",
+        "data.root=CamVid",
+        "experiment=camvid_pretrained",
+        "trainer.accelerator=cpu",
+        "run_dir=run",
+    ]
+    assert segtrain("train", *words, *network, "data.batch_size=2") == 0
+    assert len(json.loads(Path("run/evaluate/val/metrics.json").read_text())["classes"]) == 11
 
 
 @pytest.mark.gpu
