@@ -31,17 +31,24 @@ class RegionLoss(nn.Module):
     def forward(self, logits: Tensor, mask: Tensor) -> Tensor:
         """The sum (1,) over the images, from logits (N, classes, H, W) and masks (N, H, W)."""
         probabilities = exact(logits).softmax(1).flatten(2)
-        classes = torch.arange(logits.shape[1], device=mask.device)[:, None]
-        pixels = mask.flatten(1)[:, None]
-        truth = pixels == classes
-        probabilities = probabilities.masked_fill(pixels == self.ignore_index, 0)
-        occurs = truth.any(2)
-        losses = self.each(probabilities, truth).masked_fill(~occurs, 0)
-        return (losses.sum(1) / occurs.sum(1).clamp(min=1)).sum()[None]
+        mask = mask.flatten(1)
+        valid = mask != self.ignore_index
+        classes = mask.long().masked_fill(~valid, 0)
+        losses = self.each(probabilities.masked_fill(~valid[:, None], 0), classes, valid)
+        occurs = sums_by_class(valid, classes, logits.shape[1]) > 0
+        return (losses.masked_fill(~occurs, 0).sum(1) / occurs.sum(1).clamp(min=1)).sum()[None]
 
-    def each(self, probabilities: Tensor, truth: Tensor) -> Tensor:  # 2 x (N, classes, H * W) -> (N, classes)
-        """The loss of each class in each image, from probabilities that are 0 where the mask is void."""
+    def each(self, probabilities: Tensor, classes: Tensor, valid: Tensor) -> Tensor:
+        """The loss (N, classes) of each class in each image, from probabilities (N, classes, H * W) that are 0 where
+        the mask is void, and the class (N, H * W) of each pixel, which says nothing where it is not `valid`."""
         raise NotImplementedError
+
+
+def sums_by_class(values: Tensor, classes: Tensor, num_classes: int) -> Tensor:
+    """The sums (N, num_classes) of an image's values (N, H * W) over the pixels of each class, in float64: one after
+    another, float32 would round away what a pixel adds to those of a large image."""
+    sums = values.new_zeros(len(values), num_classes, dtype=torch.float64)
+    return sums.scatter_add(1, classes, values.double())
 
 
 class Tversky(RegionLoss):
@@ -63,10 +70,13 @@ class Tversky(RegionLoss):
             raise ValueError(f"loss.smooth={smooth}: expected a number above 0")
         self.alpha, self.beta, self.smooth = alpha, beta, smooth
 
-    def each(self, probabilities: Tensor, truth: Tensor) -> Tensor:
-        hits = probabilities.masked_fill(~truth, 0).sum(2)
+    def each(self, probabilities: Tensor, classes: Tensor, valid: Tensor) -> Tensor:
+        num_classes = probabilities.shape[1]
+        of_truth = probabilities.gather(1, classes[:, None]).squeeze(1)
+        hits = sums_by_class(of_truth, classes, num_classes).to(probabilities)
+        pixels = sums_by_class(valid, classes, num_classes).to(probabilities)
         false_positives = probabilities.sum(2) - hits
-        misses = truth.sum(2) - hits
+        misses = pixels - hits
         union = hits + self.alpha * false_positives + self.beta * misses
         return 1 - (hits + self.smooth) / (union + self.smooth)
 
@@ -83,7 +93,9 @@ class Lovasz(RegionLoss):
     """Lovasz-softmax: the convex surrogate of 1 - IoU of each class
     (Berman et al. 2018, https://arxiv.org/abs/1705.08790, with the classes that are present in an image)."""
 
-    def each(self, probabilities: Tensor, truth: Tensor) -> Tensor:
+    def each(self, probabilities: Tensor, classes: Tensor, valid: Tensor) -> Tensor:
+        numbers = torch.arange(probabilities.shape[1], device=classes.device)[:, None]
+        truth = (classes[:, None] == numbers) & valid[:, None]
         errors, order = torch.where(truth, 1 - probabilities, probabilities).sort(dim=2, descending=True)
         return (errors * jaccard_steps(truth.gather(2, order))).sum(2)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
+from .contract import exact
 from .pixels import Weights
 
 
@@ -43,6 +44,7 @@ class Sum(nn.Module):
         return torch.cat([part.count(mask) for part in self.parts.values()])  # type: ignore[operator]
 
     def forward(self, logits: Tensor, mask: Tensor) -> Tensor:  # (N, classes, H, W), (N, H, W) -> (terms,)
+        logits = exact(logits)  # once for all parts
         return torch.cat([self.factors[name] * part(logits, mask) for name, part in self.parts.items()])
 
 
