@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from segtrain import windows
 from segtrain.inference import predict
 from segtrain.models import FCN, AtrousPyramid, Bottleneck, ConvBNReLU, Encoder, PyramidPooling
-from segtrain.models.ensemble import Ensemble
+from segtrain.models.ensemble import Ensemble, Mirrored
 from segtrain.windows import Reach, reach_of, spans
 
 
@@ -67,9 +67,13 @@ def test_no_logit_depends_on_more_than_the_reach(settings: dict):
     assert 320 + reach.grid < seen.max() < 320 + reach.grid + reach.halo
 
 
+@pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("size", [(250, 131), (97, 300), (256, 256)])
-def test_windows_give_the_mask_of_the_whole_image(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch):
-    network = small(depths=(1, 1)).double()
+def test_windows_give_the_mask_of_the_whole_image(
+    size: tuple[int, int], mirrored: bool, monkeypatch: pytest.MonkeyPatch
+):
+    network: nn.Module = small(depths=(1, 1)).double()
+    network = Mirrored(network) if mirrored else network
     image = torch.randint(0, 256, (3, *size), dtype=torch.uint8)
     whole = predict(network, image)
     monkeypatch.setattr(windows, "WHOLE", 90 * 90)

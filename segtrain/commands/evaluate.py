@@ -28,6 +28,7 @@ from ..training.members import (
     Part,
     crossed,
     ensemble,
+    in_a_mirror,
     missing_text,
     refuse_changed,
     refuse_no_folds,
@@ -55,6 +56,7 @@ def evaluate(
     split: str | None,
     cross: bool,
     correction: bool,
+    flip: bool,
     data: Elsewhere,
     trainer: Computing,
     allow: list[str],
@@ -62,7 +64,8 @@ def evaluate(
     """Score a run's best checkpoint, or any checkpoint, on whole images at their own resolution; several together by
     the mean of their probabilities; or with `cross` the runs of all folds, each on its own val.
 
-    A score without `correction` has a folder of its own.
+    With `flip` a network sees each image in a mirror too. A score with it, or without `correction`, has a folder of its
+    own.
     """
     processes.end_with_parent()
     device.quiet()
@@ -72,18 +75,22 @@ def evaluate(
         be_quiet()
     trust = Trust(allow)
     members = [with_data(opened(file, trust, correction=correction), file, data, trust) for file in files]
+    if flip:
+        members = [member._replace(trained=in_a_mirror(member.trained)) for member in members]
     first, module = members[0]
     with from_stored(str(files[0])):
         split = wanted_split(split, members, data, cross=cross)
         if data.root:
             say_difference(first, module, "val" if cross else split)
-    target = first.folder / "evaluate" / folder_name(split, len(members), data, correction=correction)
+    target = first.folder / "evaluate" / folder_name(split, len(members), data, correction=correction, flip=flip)
     disk.stay_inside(first.folder, target)
     part = crossed_score(members, trainer, kind, count) if cross else joint(members, split, trainer, kind, count)
     record = first.record
     if len(members) > 1:
         part.result["members"] = list(map(str, files))
         record = replace(record, correction=None)  # each has its own
+    if flip:
+        part.result["flip"] = True
     if processes.is_main(count):
         report_score(part.result, part.matrix, module, target, record, steps_of(members[0], data))
 
@@ -159,7 +166,7 @@ def steps_of(member: Member, elsewhere: Elsewhere) -> int | None:
     return train.total_steps(len(member.data.source("train")), member.data.batch_size)
 
 
-def folder_name(split: str, members: int, elsewhere: Elsewhere, *, correction: bool) -> str:
+def folder_name(split: str, members: int, elsewhere: Elsewhere, *, correction: bool, flip: bool) -> str:
     """The folder for a score, below `evaluate` in the run folder."""
     names = [disk.file_name(Path(elsewhere.root).resolve().name)] if elsewhere.root else []
     names.append(split)
@@ -167,6 +174,8 @@ def folder_name(split: str, members: int, elsewhere: Elsewhere, *, correction: b
         names.append(f"{members}" if split == CROSS else f"ensemble-{members}")
     if not correction:
         names.append("uncorrected")
+    if flip:
+        names.append("flip")
     return "-".join(names)
 
 

@@ -30,7 +30,7 @@ from ..report.screen import console, say
 from ..runs.folder import checkpoint_files
 from ..runs.trained import Opened, opened
 from ..text import counted, kinds_of_files, refuse_unprintable
-from ..training.members import ensemble
+from ..training.members import ensemble, in_a_mirror
 
 
 class Images(NamedTuple):
@@ -70,6 +70,7 @@ def predict(
     images: str,
     out: str | None,
     correction: bool,
+    flip: bool,
     data: Limits,
     trainer: Computing,
     allow: list[str],
@@ -77,13 +78,14 @@ def predict(
     """Write masks/NAME.png (class indices, with the class colours as palette) and overlays/NAME.png for each image.
 
     `images` is an image, a folder, or a glob, whose folders are mirrored in `out`, by default the run's `predict/`. The
-    mask of a GeoTIFF is a GeoTIFF. Several networks answer by the mean of their probabilities. One of several images
-    that cannot be read is named at the end, in an error.
+    mask of a GeoTIFF is a GeoTIFF. Several networks answer by the mean of their probabilities, and with `flip` those of
+    each image in a mirror too. One of several images that cannot be read is named at the end, in an error.
     """
     sources = find_images(images)
     device.quiet()
     trust = Trust(allow)
-    trained = ensemble([opened(file, trust, correction=correction) for file in checkpoint_files(run, checkpoint)])
+    members = [opened(file, trust, correction=correction) for file in checkpoint_files(run, checkpoint)]
+    trained = ensemble([in_a_mirror(member) for member in members] if flip else members)
     network = on_device(trained, trainer)
     target = Target(Path(out), Path(out)) if out else Target(trained.folder / "predict", trained.folder)
     max_pixels = trained.record.max_pixels(data.max_pixels, MAX_PIXELS)

@@ -71,6 +71,7 @@ class Tversky(RegionLoss):
         self.alpha, self.beta, self.smooth = alpha, beta, smooth
 
     def each(self, probabilities: Tensor, classes: Tensor, valid: Tensor) -> Tensor:
+        """Only the probability of each pixel's own class is looked up: no second array of all classes is filled."""
         num_classes = probabilities.shape[1]
         of_truth = probabilities.gather(1, classes[:, None]).squeeze(1)
         hits = sums_by_class(of_truth, classes, num_classes).to(probabilities)

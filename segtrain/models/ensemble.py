@@ -1,7 +1,8 @@
-"""Several networks that answer as one."""
+"""Several answers that become one: those of several networks, or of one network to an image and to its mirror image."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+import torch
 from torch import Tensor, nn
 
 
@@ -24,3 +25,41 @@ class Ensemble(nn.Module):
         for member in others:
             total = total + member(x).float().softmax(1)
         return total / len(self.members)
+
+
+class Mirrored(nn.Module):
+    """The mean of the probabilities that a network gives an image and its mirror image.
+
+    Args:
+        network: images (N, C, H, W) -> logits (N, classes, H, W).
+        pairs: classes, by index, that a mirror makes of one another, such as the left and the right eye.
+    """
+
+    def __init__(self, network: nn.Module, pairs: Sequence[tuple[int, int]] = ()) -> None:
+        super().__init__()
+        self.network, self.pairs = network, pairs
+        self.grid = getattr(network, "coarsest", None)
+        self.whole_image = self.grid is None  # where strides begin in a mirrored window, and in the image, is not known
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Probabilities (N, classes, H, W), float32; NaN where logits are NaN or infinite."""
+        width = x.shape[-1]
+        mirrored = self.network(x[..., self.columns(width, x.device)]).float().softmax(1)
+        mirrored = self.exchanged(mirrored.flip(-1)[..., :width])
+        return (self.network(x).float().softmax(1) + mirrored) / 2
+
+    def columns(self, width: int, device: torch.device) -> Tensor:
+        """The columns of a mirror image. It begins with what the network would pad the image by: so its strides fall on
+        the same columns, in a window as in the whole image."""
+        multiple = self.grid or 1
+        padded = -(-width // multiple) * multiple
+        return torch.arange(padded, device=device).flip(0).clamp(max=width - 1)
+
+    def exchanged(self, probabilities: Tensor) -> Tensor:
+        """Those of a mirror image, given back to the classes that it shows."""
+        if not self.pairs:
+            return probabilities
+        order = list(range(probabilities.shape[1]))
+        for one, other in self.pairs:
+            order[one], order[other] = other, one
+        return probabilities[:, order]

@@ -257,6 +257,29 @@ def test_an_ensemble_is_scored_by_the_mean_of_its_probabilities(segtrain: Run):
     assert miou not in [stored(f"run{seed}/evaluate/test/metrics.json")["miou"] for seed in "01"]
 
 
+def test_a_score_with_flip_is_that_of_each_image_and_its_mirror_image(
+    segtrain: Run, capsys: pytest.CaptureFixture[str]
+):
+    segtrain("train", *TINY, "data.size=[32,64]", "run_dir=run")
+    capsys.readouterr()
+    assert segtrain("evaluate", "run=run", "flip=true") == 0
+    assert "written: run/evaluate/test-flip/metrics.json" in capsys.readouterr().out
+    trained = api.load("run")
+    source = ShapesData(**{k: v for k, v in trained.config["data"].items() if k != "_target_"}).source("test")
+    theirs = MulticlassJaccardIndex(6, average="macro", ignore_index=trained.classes.void)
+    with torch.inference_mode():
+        for index in range(len(source)):
+            image, mask = source.read(index)
+            logits = torch.stack([trained.network(image[None]), trained.network(image[None].flip(-1)).flip(-1)])
+            theirs.update(logits.softmax(2).mean(0), mask[None].long())
+    score = stored("run/evaluate/test-flip/metrics.json")
+    assert score["miou"] == pytest.approx(float(theirs.compute()), abs=1e-6)
+    assert score["flip"] is True
+    assert "flip" not in stored("run/evaluate/test/metrics.json")
+    assert segtrain("evaluate", "run=run,run", "flip=true") == 0
+    assert stored("run/evaluate/test-ensemble-2-flip/metrics.json")["miou"] == score["miou"]
+
+
 @pytest.fixture
 def folds(segtrain: Run) -> Run:
     """Runs `0`, `1` and `2` of the three folds of a folder."""

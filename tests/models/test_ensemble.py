@@ -1,10 +1,12 @@
 import math
+from functools import partial
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from segtrain.models.ensemble import Ensemble
+from segtrain.models import FCN, Bottleneck, Encoder
+from segtrain.models.ensemble import Ensemble, Mirrored
 
 
 class Constant(nn.Module):
@@ -41,3 +43,50 @@ def test_what_is_not_finite_in_one_member_is_not_finite_in_all(wrong: float):
 def test_low_precision_is_averaged_in_float32():
     both = Ensemble([nn.Conv2d(3, 2, 1).bfloat16(), nn.Conv2d(3, 2, 1).bfloat16()])
     assert both(torch.zeros(1, 3, 2, 2, dtype=torch.bfloat16)).dtype == torch.float32
+
+
+class Columns(nn.Module):
+    """Two classes, of which the first is the likelier, the farther a pixel lies to the right."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        column = torch.arange(x.shape[-1], dtype=torch.float32).expand(len(x), 1, *x.shape[-2:])
+        return torch.cat([column, torch.zeros_like(column)], dim=1)
+
+
+def test_a_mirror_answers_for_the_pixels_that_it_shows():
+    both = Mirrored(Columns())(torch.zeros(2, 3, 4, 3, dtype=torch.uint8))
+    assert both.shape == (2, 2, 4, 3)
+    left, middle, right = (1 / (1 + math.exp(-column)) for column in (0, 1, 2))
+    assert both[1, 0, 2].tolist() == pytest.approx([(left + right) / 2, middle, (right + left) / 2])
+    assert both.sum(1).flatten().tolist() == pytest.approx([1] * 24)
+
+
+def test_what_is_left_in_a_mirror_is_right_in_the_image():
+    both = Mirrored(Constant(0.0, math.log(2), math.log(5)), pairs=[(1, 2)])(torch.zeros(1, 3, 2, 2))
+    assert both[0, :, 0, 0].tolist() == pytest.approx([1 / 8, 3.5 / 8, 3.5 / 8])
+
+
+@pytest.mark.parametrize("kind", [torch.uint8, torch.uint16, torch.float32])
+def test_a_mirror_shows_images_of_every_kind(kind: torch.dtype):
+    torch.manual_seed(0)
+    encoder = Encoder(
+        block=partial(Bottleneck, kernel_size=3, expansion=2),
+        widths=[8],
+        depths=[1],
+        strides=[2],
+        stem_width=4,
+        stem_pool=False,
+        in_channels=1,
+    )
+    network = FCN(encoder=encoder, num_classes=2, skips=1, widths=[4]).eval()
+    image = torch.arange(35).view(1, 1, 5, 7).to(kind)
+    turned = network(image.flip(-1)).softmax(1).flip(-1)
+    padded = torch.cat([image, image[..., -1:]], dim=-1)
+    mirrored = network(padded.flip(-1)).softmax(1).flip(-1)[..., :7]
+    both = Mirrored(network)(image)
+    assert torch.equal(both, (network(image).softmax(1) + mirrored) / 2)
+    assert not torch.equal(turned, mirrored)  # its strides begin at another column
+
+
+def test_a_mirror_of_what_is_not_finite_is_not_finite():
+    assert not Mirrored(Constant(0.0, math.nan))(torch.zeros(1, 3, 2, 2)).mean().isfinite()
