@@ -114,6 +114,9 @@ WORDS: Mapping[str, tuple[Way, ...]] = {
     "grad_clip clip_grad max_grad_norm gradient_clip": (
         Way("trainer.gradient_clip_val", "type trainer.gradient_clip_val={value}"),
     ),
+    "tta test_time_augmentation flip_test": (
+        Way("flip", "flip=true takes the mean over each image and its mirror image"),
+    ),
     "conf conf_thres confidence threshold": (
         Way("images", "every pixel gets its most likely class: there is no threshold"),
     ),

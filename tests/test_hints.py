@@ -77,6 +77,7 @@ def test_what_is_not_certain_gets_no_hint(word: str) -> None:
         ("imgsz=640", "images are computed at their own size"),
         ("device=cpu", "type trainer.accelerator=cpu"),
         ("seed=3", "nothing is drawn at random"),
+        ("tta=true", "flip=true takes the mean over each image and its mirror image"),
         ("model=fcn_r50", "the network is that of run=RUN"),
     ],
 )

@@ -58,6 +58,19 @@ def test_several_networks_predict_by_the_mean_of_their_probabilities(trained: Ru
     assert expected.tolist() not in [single.argmax(1)[0].tolist() for single in logits]
 
 
+def test_with_flip_a_mask_is_that_of_an_image_and_its_mirror_image(trained: Run):
+    path = photo("new/a.png", size=(20, 32))
+    assert trained("predict", "run=run", f"images={path}", "flip=true") == 0
+    network, image = api.load("run").network, read_image(path)[None]
+    with torch.inference_mode():
+        alone = network(image).softmax(1)
+        mirrored = network(image.flip(-1)).softmax(1).flip(-1)
+    expected = (alone + mirrored).argmax(1)[0].tolist()
+    with Image.open("run/predict/masks/a.png") as mask:
+        assert np.asarray(mask).tolist() == expected
+    assert alone.argmax(1)[0].tolist() != expected
+
+
 def test_the_tree_of_a_folder_is_mirrored(trained: Run):
     for name in ("new/a.png", "new/day 2/b.jpg", "new/day 2/deep/c.png"):
         photo(name)
