@@ -16,7 +16,7 @@ from ..text import counted
 AUTO = "auto"
 LEAST_STEPS, MOST_STEPS = 1200, 2000  # about five minutes on two cores
 STEPS = 300  # times the root of the number of classes
-PIXELS = LEAST_STEPS * 256 * 256  # of one crop of each step, where a step costs more than what surrounds it
+PIXELS = LEAST_STEPS * 256 * 256  # of one crop, summed over the steps: of smaller crops it takes more of them
 
 
 class Facts(NamedTuple):
@@ -48,8 +48,8 @@ class Facts(NamedTuple):
 
 
 def least_steps(facts: Facts) -> int:
-    """Steps below which no training ends, however few images there are: more for many classes, which take longer to
-    tell apart, and for small crops, of which a step sees few pixels."""
+    """Steps below which no training ends, however few images there are: more for many classes, which take longer to tell
+    apart, and more for small crops, which show fewer pixels in a step."""
     height, width = facts.crop
     for_classes = STEPS * math.ceil(math.sqrt(len(facts.names)))
     for_crops = PIXELS // (height * width)
