@@ -48,8 +48,8 @@ class Facts(NamedTuple):
 
 
 def least_steps(facts: Facts) -> int:
-    """Steps below which no training ends, however few images there are: more for many classes, which take longer to tell
-    apart, and more for small crops, which show fewer pixels in a step."""
+    """Steps below which no training ends, however few images there are: more for many classes, which take longer to
+    tell apart, and more for small crops, which show fewer pixels in a step."""
     height, width = facts.crop
     for_classes = STEPS * math.ceil(math.sqrt(len(facts.names)))
     for_crops = PIXELS // (height * width)
