@@ -14,6 +14,7 @@ from tests.commands.conftest import TINY
 
 Run = Callable[..., int]
 SMALL = [word for word in TINY if word.startswith("model")] + [
+    "model.skips=4",
     "data.crop=[64,64]",
     "train.steps=2",
     "data.batch_size=2",
