@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LIMIT = 900  # seconds for one case
 RENAMED = {
     "segtrain.callbacks": "segtrain.training.callbacks",
-    "segtrain.data.coco": "segtrain.data.files.coco",
+    "segtrain.data.coco": "segtrain.data.files.polygons",
     "segtrain.data.source": "segtrain.data.batches.source",
     "segtrain.data.united": "segtrain.data.files.united",
     "segtrain.learner": "segtrain.training.learner",
