@@ -12,7 +12,7 @@ Below FOLDER each has images/ and masks/. The same seed draws the same files.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -121,27 +121,43 @@ def facade(rng: np.random.Generator) -> tuple[Image.Image, Image.Image]:
     box(WALL, left, top, right - left, bottom - top)
     box(CORNICE, left - 5, top, right - left + 10, rng.uniform(8, 16))
     with_shop, with_balconies, with_blinds = rng.random(3) < (0.6, 0.6, 0.6)
-    window, share = rng.uniform(0.35, 0.6), rng.uniform(0.5, 0.7)
+    share_of_column, share_of_floor = rng.uniform(0.35, 0.6), rng.uniform(0.5, 0.7)
+    size = share_of_column * column, share_of_floor * floor
     for row in range(floors):
         y = top + 24 + row * floor
         if row == floors - 1 and with_shop:
             box(SHOP, left + 10, y, right - left - 20, bottom - y)
             break
         for place in range(columns):
-            x = left + (place + (1 - window) / 2) * column
-            if rng.random() < 0.5:
-                box(MOLDING, x - 4, y - 6, window * column + 8, 6)
-            box(WINDOW, x, y, window * column, share * floor)
-            box(SILL, x - 3, y + share * floor, window * column + 6, 4)
-            if with_blinds and rng.random() < 0.5:
-                box(BLIND, x, y, window * column, rng.uniform(0.2, 0.6) * share * floor)
-            if with_balconies and rng.random() < 0.3:
-                box(BALCONY, x - 6, y + 0.65 * share * floor, window * column + 12, 0.4 * share * floor)
+            x = left + (place + (1 - share_of_column) / 2) * column
+            window(rng, box, x, y, *size, blinds=with_blinds, balconies=with_balconies)
     for place in rng.choice(columns + 1, 2, replace=False):
         box(PILLAR, left + place * column - 5, top + 16, 9, bottom - top - 16)
     door = rng.uniform(22, 36)
     box(DOOR, rng.uniform(left, right - door), bottom - 0.75 * floor, door, 0.75 * floor)
     return painted(rng, np.asarray(classes)), with_palette(classes)
+
+
+def window(
+    rng: np.random.Generator,
+    box: Callable[[int, float, float, float, float], None],
+    x: float,
+    y: float,
+    width: float,
+    height: float,
+    *,
+    blinds: bool,
+    balconies: bool,
+) -> None:
+    """A window with its sill, and perhaps a molding above it, a blind in it and a balcony before it."""
+    if rng.random() < 0.5:
+        box(MOLDING, x - 4, y - 6, width + 8, 6)
+    box(WINDOW, x, y, width, height)
+    box(SILL, x - 3, y + height, width + 6, 4)
+    if blinds and rng.random() < 0.5:
+        box(BLIND, x, y, width, rng.uniform(0.2, 0.6) * height)
+    if balconies and rng.random() < 0.3:
+        box(BALCONY, x - 6, y + 0.65 * height, width + 12, 0.4 * height)
 
 
 def painted(rng: np.random.Generator, classes: np.ndarray) -> Image.Image:

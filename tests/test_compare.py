@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,8 @@ import torch
 from PIL import Image
 from torch import nn
 
+from tests.conftest import script
+
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "scripts" / "compare.py"
 SMALL = ("data.crop=[32,32]", "data.batch_size=2", "data.workers=0", "trainer.accelerator=cpu")
@@ -21,12 +22,7 @@ SMALL = ("data.crop=[32,32]", "data.batch_size=2", "data.workers=0", "trainer.ac
 
 @pytest.fixture(scope="module")
 def compare() -> Any:
-    spec = spec_from_file_location("compare", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("compare")
 
 
 @pytest.fixture

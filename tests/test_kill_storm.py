@@ -5,13 +5,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch.utils.tensorboard import SummaryWriter
+
+from tests.conftest import script
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "scripts" / "kill_storm.py"
@@ -21,12 +22,7 @@ POINTS = {1: 0.5, 2: 0.25, 3: 0.125}
 
 @pytest.fixture(scope="module")
 def kill_storm() -> Any:
-    spec = spec_from_file_location("kill_storm", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("kill_storm")
 
 
 def write_points(run: Path, name: str, points: Mapping[int, float], purge_step: int | None = None) -> None:

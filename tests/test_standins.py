@@ -1,6 +1,5 @@
 """scripts/standins.py: sets that a stranger might bring, drawn alike by the same seed."""
 
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +8,14 @@ import pytest
 from PIL import Image
 
 from segtrain.data.layouts.choice import open_folder
+from tests.conftest import script
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "standins.py"
 IMAGES = 4  # of each set
 
 
 @pytest.fixture(scope="module")
 def standins() -> Any:
-    spec = spec_from_file_location("standins", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = script("standins")
     module.TILES = module.FACADES = IMAGES
     return module
 

@@ -74,9 +74,9 @@ def evaluate(
     if not processes.is_main(count):
         be_quiet()
     trust = Trust(allow)
-    members = [with_data(opened(file, trust, correction=correction), file, data, trust) for file in files]
-    if flip:
-        members = [member._replace(trained=in_a_mirror(member.trained)) for member in members]
+    members = [
+        with_data(network_in(file, trust, correction=correction, flip=flip), file, data, trust) for file in files
+    ]
     first, module = members[0]
     with from_stored(str(files[0])):
         split = wanted_split(split, members, data, cross=cross)
@@ -86,11 +86,11 @@ def evaluate(
     disk.stay_inside(first.folder, target)
     part = crossed_score(members, trainer, kind, count) if cross else joint(members, split, trainer, kind, count)
     record = first.record
+    if flip:
+        part.result["flip"] = True
     if len(members) > 1:
         part.result["members"] = list(map(str, files))
         record = replace(record, correction=None)  # each has its own
-    if flip:
-        part.result["flip"] = True
     if processes.is_main(count):
         report_score(part.result, part.matrix, module, target, record, steps_of(members[0], data))
 
@@ -126,6 +126,12 @@ def scored(trained: Opened, module: DataModule, split: str, trainer: Computing, 
     network = trained.network.to(device.dtype_of_weights(precision)).to(memory_format=torch.channels_last)
     scorer = Scorer(network, class_names=trained.classes.names, void=module.classes.void)
     return Part(score_split(engine, scorer, module, split), scorer.matrix)
+
+
+def network_in(file: Path, trust: Trust, *, correction: bool, flip: bool) -> Opened:
+    """The network in a checkpoint file, with `flip` one that is shown each image in a mirror too."""
+    trained = opened(file, trust, correction=correction)
+    return in_a_mirror(trained) if flip else trained
 
 
 def with_data(trained: Opened, file: Path, elsewhere: Elsewhere, trust: Trust) -> Member:
