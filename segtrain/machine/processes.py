@@ -1,9 +1,11 @@
 """Several processes with one result: which of them speaks and writes, and how they score together."""
 
+import atexit
 import os
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 
@@ -17,6 +19,10 @@ RANKS = ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK")  # set by torchrun, 
 class SharedScoring(DDPStrategy):
     """Lightning's DDP, but scores are computed outside of its wrapper, each of whose calls waits for all processes:
     their shares of a split may differ by an image."""
+
+    def setup_environment(self) -> None:
+        super().setup_environment()
+        atexit.register(leave_group)
 
     def validation_step(self, *args: Any, **kwargs: Any) -> Any:
         with self.precision_plugin.val_step_context():
@@ -57,6 +63,13 @@ def is_main(processes: int) -> bool:
 def is_first() -> bool:
     """Whether this is the first of the processes that were started together, or the only one."""
     return all(os.environ.get(name, "0") == "0" for name in RANKS)
+
+
+def leave_group() -> None:
+    """Ends the threads by which this process talks to the others: those of gloo may hold tensors, and to free a tensor
+    while the interpreter ends aborts the process (github.com/pytorch/pytorch/pull/179291)."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def end_with_parent() -> None:
