@@ -10,7 +10,6 @@ from lightning.pytorch import Trainer
 from .. import disk
 from ..build import Trust, build_part, from_stored
 from ..data import DataModule
-from ..data.batches.statistics import measure
 from ..data.files.images import MAX_PIXELS
 from ..data.files.pictures import Pictures, Span
 from ..errors import UserError
@@ -199,7 +198,7 @@ def say_parts(members: Sequence[Member], parts: Sequence[Part]) -> None:
 def say_difference(trained: Opened, module: DataModule, split: str) -> None:
     """Say by what images of another folder differ from those that the network was trained on, if they do."""
     known, source = Pictures.stored(trained.record.pictures), module.source(split)
-    here = measure(source, IMAGES).pictures
+    here = module.measure(split, IMAGES).pictures
     if known is None or here is None:
         return
     if remark := known.remark(here.kind, here.bits, here.channels, Span(here.low, here.high)):

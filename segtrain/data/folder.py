@@ -3,7 +3,7 @@
 import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -15,13 +15,14 @@ from ..errors import UserError
 from ..text import Pattern
 from . import public
 from .batches.augment import Augment
-from .batches.module import DataModule
-from .batches.source import FolderSource, agree
+from .batches.module import DataModule, pixels_of
+from .batches.source import FolderSource, Source, agree
 from .classes import SETTINGS, ClassTable
 from .files.by_class import ClassMask
 from .files.images import MAX_PIXELS, Header
 from .files.packed import Joined, texts_of
 from .files.pair import Pair
+from .files.pictures import Summary
 from .files.polygons import Order
 from .findings import Finding, unusable
 from .layouts.choice import OpenFolder, open_folder
@@ -30,7 +31,9 @@ from .layouts.reading import Reading
 from .layouts.splits import Group, made_of, with_splits
 from .layouts.tree import description_in
 from .layouts.words import parse_name, split_named
+from .survey.facts import MaskFacts
 from .survey.headers import Problem, read_headers
+from .survey.measure import examine_image
 from .survey.memory import Memory, remembered
 from .survey.related import together
 from .survey.survey import Survey, readers, survey
@@ -134,12 +137,38 @@ class FolderData(DataModule):
         self.folder.tree.let_go()
         give_back_memory()
 
-    @cached_property
-    def class_pixels(self) -> Tensor:
-        """As in `DataModule`; where all masks were read for a check before, they are not read again."""
-        source = self.splits.get("train")
-        counts = counted_before(source, self.classes) if isinstance(source, FolderSource) else None
-        return super().class_pixels if counts is None else counts
+    def summaries(self, source: Source, indices: Sequence[int]) -> list[Summary]:
+        """As in `DataModule`, but of what was read for a check, or for this before, files are not read again.
+
+        Raises UserError for a damaged image.
+        """
+        assert isinstance(source, FolderSource)
+        found: list[Summary] = []
+        pairs = [source.pairs[index] for index in indices]
+        with Memory(remembered()) as memory:
+            for index, pair, facts in zip(indices, pairs, memory.images(pairs), strict=True):
+                if source.is_luma(index):  # which the channels by themselves do not tell
+                    found.append(Summary.of(source.read_picture(index).values()))
+                    continue
+                if facts is None:
+                    facts = examine_image(pair.image, self.max_pixels)
+                    memory.keep_image(pair, facts)
+                if facts.problem:
+                    raise UserError(f"{pair.image}: {facts.problem}")
+                found.append(facts.summary.of_channels(source.channels))
+        return found
+
+    def count_classes(self, source: Source, indices: Sequence[int]) -> Tensor:
+        """As in `DataModule`, but masks that were read for a check are not read again."""
+        assert isinstance(source, FolderSource)
+        counts = torch.zeros(len(self.classes), dtype=torch.int64)
+        with Memory(remembered()) as memory:
+            known = memory.masks(source.pairs[index] for index in indices)
+            for index, facts in zip(indices, known, strict=True):
+                has_gaps = source.headers[index].has_gaps  # there, the image decides too
+                pixels = pixels_before(facts, self.classes) if facts and not has_gaps else None
+                counts += pixels_of(source.read_mask(index), self.classes) if pixels is None else pixels
+        return counts
 
     def read_headers(
         self, pairs: Sequence[Pair], advance: Callable[[int], None] = lambda pairs: None
@@ -354,20 +383,12 @@ def refuse_overlap(splits: Mapping[str, Sequence[Pair]]) -> None:
                 raise UserError(f"{pair.image} is the same file as {other}: leave it in one split, {owner} or {split}")
 
 
-def counted_before(source: FolderSource, table: ClassTable) -> Tensor | None:
-    """Pixels of each class in the masks of a split by what is remembered of them; `None` if that does not tell."""
-    if any(header.has_gaps for header in source.headers):  # there, an image decides too
+def pixels_before(facts: MaskFacts, table: ClassTable) -> Tensor | None:
+    """Pixels of each class in a mask by what was counted in it, (classes,) int64; `None` if that does not tell all."""
+    share = tally(facts, table)
+    if share.unowned or share.rest:
         return None
-    with Memory(remembered()) as memory:
-        known = memory.facts(source.pairs)
-    counts = np.zeros(len(table), np.int64)
-    for both in known:
-        share = tally(both[1], table) if both else None
-        if share is None or share.unowned or share.rest:
-            return None
-        for index, number in share.classes.items():
-            counts[index] += number
-    return torch.from_numpy(counts)
+    return torch.tensor([share.classes.get(index, 0) for index in range(len(table))])
 
 
 def any_twice(pairs: Sequence[Pair]) -> bool:

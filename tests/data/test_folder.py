@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -7,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
 from segtrain.data import FolderData
+from segtrain.data.batches.module import DataModule
 from segtrain.data.batches.source import FolderSource
-from segtrain.data.batches.statistics import count_classes
 from segtrain.data.files.pair import Pair
 from segtrain.data.layouts.choice import open_folder
 from segtrain.data.layouts.splits import split_of, with_splits
@@ -444,7 +446,7 @@ def test_a_large_folder_is_let_go(folder: Callable[..., Path], monkeypatch: pyte
 
 def test_masks_that_a_check_has_read_are_not_read_again(folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch):
     root = folder({"train": 5, "val": 2})
-    plain = count_classes(opened(root).source("train"), opened(root).classes)
+    plain = opened(root).class_pixels
     data = opened(root)
     survey(data.folder.reading.pairs, max_pixels=data.max_pixels, workers=0, cache=remembered())
     monkeypatch.setattr(FolderSource, "read_mask", lambda *args: pytest.fail("a mask was read"))
@@ -453,7 +455,69 @@ def test_masks_that_a_check_has_read_are_not_read_again(folder: Callable[..., Pa
 
 def test_masks_that_were_not_read_are_counted(folder: Callable[..., Path]):
     data = opened(folder({"train": 5, "val": 2}))
-    assert torch.equal(data.class_pixels, count_classes(data.source("train"), data.classes))
+    assert torch.equal(data.class_pixels, DataModule.count_classes(data, data.source("train"), range(5)))
+
+
+def mixed_pictures(root: Path) -> None:
+    """Colours, grey and a palette of grey; no two of the same size."""
+    rng = np.random.default_rng(1)
+    for i, path in enumerate(sorted(root.glob("images/train/*"))):
+        pixels = rng.integers(20 * i, 100 + 20 * i, (12 + i, 16, 3)).astype(np.uint8)
+        picture = Image.fromarray(pixels)
+        if i == 1:
+            picture = picture.convert("L")
+        if i == 2:
+            picture = picture.convert("L").convert("P")
+        picture.save(path)
+        mask = root / "masks/train" / path.name
+        Image.fromarray(np.resize(np.asarray(Image.open(mask)), (12 + i, 16))).save(mask)
+
+
+@pytest.mark.parametrize("channels", [None, 1, 3])
+def test_images_that_a_check_or_a_training_has_read_are_measured_without_them(
+    folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, channels: int | None
+):
+    root = folder({"train": 5, "val": 2})
+    mixed_pictures(root)
+    fresh = opened(root, channels=channels)
+    pictures = [fresh.source("train").read_picture(index).values() for index in range(5)]
+    first = fresh.measured
+    together = np.concatenate(pictures, 1)
+    assert first.mean == pytest.approx(together.mean(1))
+    assert first.std == pytest.approx(together.std(1))
+    assert opened(root, channels=channels).measured == first
+    remembered().unlink()
+    data = opened(root, channels=channels)
+    survey(data.folder.reading.pairs, max_pixels=data.max_pixels, workers=0, cache=remembered())
+    if channels != 1:  # luma is not to be had of the channels
+        monkeypatch.setattr("segtrain.data.folder.examine_image", lambda *args: pytest.fail("an image was read"))
+        monkeypatch.setattr(FolderSource, "read_picture", lambda *args: pytest.fail("an image was read"))
+    assert data.measured == first
+
+
+def test_pixels_without_data_are_not_measured(tmp_path: Path):
+    root = tmp_path / "floats"
+    for i, split in enumerate(("train", "train", "val")):
+        for kind in ("images", "masks"):
+            (root / kind / split).mkdir(parents=True, exist_ok=True)
+        pixels = np.full((8, 8), 1 + i, np.float32)
+        pixels[i:] = np.nan
+        tifffile.imwrite(root / f"images/{split}/{i}.tif", pixels)
+        Image.fromarray(np.ones((8, 8), np.uint8)).save(root / f"masks/{split}/{i}.png")
+    (root / "classes.yaml").write_text("classes: [{name: a, values: [0]}, {name: b, values: [1]}]\n")
+    for _ in range(2):  # the second time by what is remembered
+        data = opened(root)
+        assert (data.measured.mean, data.class_pixels.tolist()) == ([2.0], [0, 8])
+
+
+def test_a_damaged_image_is_named_before_the_first_step(folder: Callable[..., Path]):
+    root = folder({"train": 3, "val": 1})
+    path = next(root.glob("images/train/*"))
+    data = opened(root)
+    data.source("train")
+    path.write_bytes(path.read_bytes()[:60])
+    with pytest.raises(UserError, match=re.escape(f"{path}: ")):
+        _ = data.measured
 
 
 # --- a mask for each class --------------------------------------------------------------------------------------------

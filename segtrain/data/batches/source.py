@@ -105,6 +105,10 @@ class FolderSource:
         path = self.pairs[index].image
         return read_picture(path, self.max_pixels, channels=self.channels, bits=self.bits, shrink=shrink)
 
+    def is_luma(self, index: int) -> bool:
+        """Whether an image of colours is handed out in grey."""
+        return (self.headers[index].channels, self.channels) == (3, 1)
+
     @property
     def stored(self) -> tuple[Kind, int, int]:
         return Counter(header.stored for header in self.headers).most_common(1)[0][0]

@@ -1,16 +1,12 @@
-"""What a training measures of its images and masks before the first step."""
+"""What a training measures of its images before the first step."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from ..classes import ClassTable
-from ..files.pictures import Pictures, filled
-from .source import Source
+from ..files.pictures import Kind, Pictures, Summary
 
-IMAGES = 200  # that are measured, evenly spaced
 NOTHING = 1e-6  # of the mean: a deviation that is rounding alone
 CONSTANT = 0.01  # a standard deviation for channels that have none, as a fraction of white
 
@@ -24,30 +20,24 @@ class Statistics(NamedTuple):
     pictures: Pictures | None
 
 
-def measure(source: Source, images: int = IMAGES) -> Statistics:
-    """Statistics over evenly spaced images, without pixels that hold no data."""
-    pixels, total, squares = 0, torch.zeros(()), torch.zeros(())
-    spans = []
-    for index in evenly_spaced(source, images):
-        numbers = source.read_picture(index).values()
-        spans.append(filled(numbers))
-        values = torch.from_numpy(numbers)
-        pixels, total, squares = pixels + values.shape[1], total + values.sum(1), squares + (values**2).sum(1)
-    mean = total / max(pixels, 1)
-    std = (squares / max(pixels, 1) - mean**2).clamp(min=0).sqrt()
-    std[std <= NOTHING * mean.abs()] = CONSTANT  # a constant channel must not divide by zero
-    return Statistics(mean.tolist(), std.tolist(), Pictures.of(*source.stored, spans))
+def measure(images: Sequence[Summary], stored: tuple[Kind, int, int]) -> Statistics:
+    """What images of the same channels have together; `stored` is how most of them are, as in `Source`."""
+    mean, square = together(images)
+    std = np.sqrt(np.maximum(square - mean**2, 0))
+    std[std <= NOTHING * abs(mean)] = CONSTANT  # a constant channel must not divide by zero
+    return Statistics(mean.tolist(), std.tolist(), Pictures.of(*stored, [image.span for image in images]))
 
 
-def evenly_spaced(source: Source, images: int) -> list[int]:
-    """The indices of so many images, or of all if there are fewer."""
-    return np.unique(np.linspace(0, len(source) - 1, images).astype(int)).tolist()
+def together(images: Sequence[Summary]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and mean square (C,) over the pixels of all images, which have the same channels; (0,) without a pixel."""
+    images = [image for image in images if image.pixels]
+    if not images:
+        return np.zeros(0), np.zeros(0)
+    weights = [image.pixels for image in images]
+    mean = np.average([image.mean for image in images], axis=0, weights=weights)
+    return mean, np.average([image.square for image in images], axis=0, weights=weights)
 
 
-def count_classes(source: Source, classes: ClassTable, images: int | None = None) -> Tensor:
-    """Pixels of each class in all masks, or in so many of them, (classes,) int64."""
-    counts = np.zeros(len(classes), np.int64)
-    for index in range(len(source)) if images is None else evenly_spaced(source, images):
-        values = source.read_mask(index).numpy().ravel()
-        counts += np.bincount(values, minlength=classes.void + 1)[: len(classes)]  # void is above all classes
-    return torch.from_numpy(counts)
+def evenly_spaced(length: int, number: int) -> list[int]:
+    """So many indices of `length` images, or all if there are fewer."""
+    return np.unique(np.linspace(0, length - 1, number).astype(int)).tolist()

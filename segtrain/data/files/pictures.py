@@ -44,6 +44,37 @@ def filled(pixels: np.ndarray) -> Span:
     return Span(tuple(low.tolist()), tuple(high.tolist()))
 
 
+class Summary(NamedTuple):
+    """What a training wants to know of the pixels of one image.
+
+    Attributes:
+        pixels: Those that hold data.
+        mean: The mean of each channel; `square` is the mean of the squares.
+    """
+
+    pixels: int
+    mean: tuple[float, ...]
+    square: tuple[float, ...]
+    span: Span
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> "Summary":
+        """Of the values (C, N) of an image."""
+        if not values.size:
+            return cls(0, (), (), Span((), ()))
+        mean, square = values.mean(1), (values**2).mean(1)
+        return cls(values.shape[1], tuple(mean.tolist()), tuple(square.tolist()), filled(values))
+
+    def of_channels(self, channels: int) -> "Summary":
+        """The same with the first `channels` alone; of grey with all of them, which are then equal."""
+        low, high = self.span
+        several = (
+            numbers * channels if len(numbers) == 1 else numbers for numbers in (self.mean, self.square, low, high)
+        )
+        mean, square, low, high = (numbers[:channels] for numbers in several)
+        return Summary(self.pixels, mean, square, Span(low, high))
+
+
 @dataclass(frozen=True)
 class Pictures:
     """What the pictures that a network was trained on are like.

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..files.pictures import Kind, Pictures, Span
+from ..files.pictures import Kind, Pictures, Span, Summary
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class ImageFacts(FileFacts):
             is none. It is not read otherwise.
         digest: A hash of the file's bytes.
         look: The image in 16 x 16 grey pixels, stretched to 0..255; empty if it is of one grey.
+        pixels: Those that hold data.
         mean: The mean of each channel but alpha, as a fraction of white where there is one; `square` is the mean of the
             squares.
         low: The value below which half a per cent of the pixels lie, and `high` the one above which others do.
@@ -40,10 +41,15 @@ class ImageFacts(FileFacts):
     alpha: float | None = None
     digest: str = ""
     look: bytes = b""
+    pixels: int = 0
     mean: tuple[float, ...] = ()
     square: tuple[float, ...] = ()
     low: tuple[float, ...] = ()
     high: tuple[float, ...] = ()
+
+    @property
+    def summary(self) -> Summary:
+        return Summary(self.pixels, self.mean, self.square, Span(self.low, self.high))
 
 
 @dataclass(frozen=True)
@@ -80,9 +86,9 @@ def pictures(images: Sequence[ImageFacts]) -> Pictures | None:
         return None
     (kind, bits), _ = kinds.most_common(1)[0]
     channels = max(len(image.low) for image in images)
-    spans = []
-    for image in images:
-        repeats = channels if len(image.low) == 1 else 1
-        if image.kind == kind and len(image.low) * repeats == channels:
-            spans.append(Span(image.low * repeats, image.high * repeats))
-    return Pictures.of(kind, bits, channels, spans)
+    same = [
+        image.summary.of_channels(channels)
+        for image in images
+        if image.kind == kind and len(image.low) in (1, channels)
+    ]
+    return Pictures.of(kind, bits, channels, [summary.span for summary in same])

@@ -28,7 +28,7 @@ from ..files.images import (
 )
 from ..files.masks import Mask, MaskFile, is_beyond_pillow, read_mask
 from ..files.pair import Pair
-from ..files.pictures import TAIL, filled
+from ..files.pictures import TAIL, Span, Summary, filled
 from .facts import ImageFacts, MaskFacts
 
 MAX_VALUES, MAX_COLOURS = 1024, 256  # different ones of a mask that are counted singly: those with the most pixels
@@ -149,19 +149,22 @@ def byte_statistics(image: Image.Image) -> dict[str, Any]:
     mean, square = tuple((shares @ levels).tolist()), tuple((shares @ levels**2).tolist())
     below = shares.cumsum(1)
     low, high = (below > TAIL).argmax(1) / 255, (below >= 1 - TAIL).argmax(1) / 255
+    span = Span(tuple(low.tolist()), tuple(high.tolist()))
     look = thumbnail(image if image.mode == "L" else image.convert("L"))
-    return {"mean": mean, "square": square, "low": tuple(low.tolist()), "high": tuple(high.tolist()), "look": look}
+    return {**summed_up(Summary(image.width * image.height, mean, square, span)), "look": look}
 
 
 def array_statistics(picture: Picture) -> dict[str, Any]:
     """Mean, mean square, low and high of each channel, and the look, of an image of 16 bits or of many channels."""
-    values = picture.values()
-    if not values.size:
-        return {"look": b""}
-    span = filled(values)
-    mean, square = tuple(values.mean(1).tolist()), tuple((values**2).mean(1).tolist())
-    look = thumbnail(Image.fromarray(grey_of(picture)))
-    return {"mean": mean, "square": square, "low": span.low, "high": span.high, "look": look}
+    summary = Summary.of(picture.values())
+    look = thumbnail(Image.fromarray(grey_of(picture))) if summary.pixels else b""
+    return {**summed_up(summary), "look": look}
+
+
+def summed_up(summary: Summary) -> dict[str, Any]:
+    """A summary as facts."""
+    low, high = summary.span
+    return {"pixels": summary.pixels, "mean": summary.mean, "square": summary.square, "low": low, "high": high}
 
 
 def grey_of(picture: Picture) -> np.ndarray:

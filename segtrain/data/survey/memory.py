@@ -5,23 +5,24 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..files.by_class import ClassMask
 from ..files.images import Header
 from ..files.packed import Joined, PackedPairs, texts_of
 from ..files.pair import Pair
-from .facts import ImageFacts, MaskFacts
+from .facts import FileFacts, ImageFacts, MaskFacts
 
 COMMIT = 0.5  # seconds after which what was read is safe, and another process may write
-FORMAT = 4  # of what is remembered; another number forgets it
+FORMAT = 5  # of what is remembered; another number forgets it
 TABLES = ("facts", "headers")
 WAIT = 1  # seconds that another process may write
+T = TypeVar("T")
 Named = tuple[str, Sequence[str]]  # a name in the memory, and the files that it stands for
 
 
@@ -79,15 +80,20 @@ class Memory:
 
     def facts(self, pairs: Sequence[Pair]) -> list[tuple[ImageFacts, MaskFacts] | None]:
         """Of each pair what is known of image and mask, if neither file has changed."""
-        contents = self._recall("facts", chain.from_iterable(map(named_files, pairs)))
         both: list[tuple[ImageFacts, MaskFacts] | None] = []
-        for image, mask in zip(contents, contents, strict=True):  # in turn
-            facts = None
-            if image is not None and mask is not None:
-                with suppress(ValueError, TypeError, KeyError, AttributeError):
-                    facts = image_facts(json.loads(image)), mask_facts(json.loads(mask))
-            both.append(facts)
+        for image, mask in zip(self.images(pairs), self.masks(pairs), strict=True):
+            both.append((image, mask) if image and mask else None)
         return both
+
+    def images(self, pairs: Iterable[Pair]) -> Iterator[ImageFacts | None]:
+        """Of each pair what is known of the image, if it has not changed."""
+        for content in self._recall("facts", (named_files(pair)[0] for pair in pairs)):
+            yield decoded(content, image_facts)
+
+    def masks(self, pairs: Iterable[Pair]) -> Iterator[MaskFacts | None]:
+        """Of each pair what is known of the mask, if it has not changed."""
+        for content in self._recall("facts", (named_files(pair)[1] for pair in pairs)):
+            yield decoded(content, mask_facts)
 
     def headers(self, pairs: Sequence[Pair]) -> list[Header | None]:
         """The header of each image whose mask was found to have its size, if neither file has changed."""
@@ -119,10 +125,17 @@ class Memory:
 
     def keep_facts(self, pair: Pair, image: ImageFacts, mask: MaskFacts) -> None:
         """Note both, unless one of them has a problem."""
-        if image.problem or mask.problem:
-            return
-        for (name, files), facts in zip(named_files(pair), (image, mask), strict=True):
-            self._keep("facts", name, files, json.dumps(asdict(facts), default=bytes.hex))
+        if not image.problem and not mask.problem:
+            self._keep_facts(named_files(pair)[0], image)
+            self._keep_facts(named_files(pair)[1], mask)
+
+    def keep_image(self, pair: Pair, image: ImageFacts) -> None:
+        """Note what is known of the image alone, unless it has a problem."""
+        if not image.problem:
+            self._keep_facts(named_files(pair)[0], image)
+
+    def _keep_facts(self, named: Named, facts: FileFacts) -> None:
+        self._keep("facts", *named, json.dumps(asdict(facts), default=bytes.hex))
 
     def keep_header(self, pair: Pair, header: Header) -> None:
         self._keep("headers", *both_files_of(pair), json.dumps(header))
@@ -194,6 +207,13 @@ def stamp(files: Iterable[str]) -> tuple[int, int]:
         with suppress(FileNotFoundError):
             states.append(os.stat(file))
     return sum(state.st_size for state in states), max((state.st_mtime_ns for state in states), default=0)
+
+
+def decoded(content: str | None, facts: Callable[[dict[str, Any]], T]) -> T | None:
+    """Facts as they are kept, or nothing where they cannot be read."""
+    with suppress(ValueError, TypeError, KeyError, AttributeError):
+        return facts(json.loads(content or ""))
+    return None
 
 
 def image_facts(content: dict[str, Any]) -> ImageFacts:
