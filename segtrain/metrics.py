@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
 
 
 class ConfusionMatrix(Metric):
@@ -31,11 +32,19 @@ class ConfusionMatrix(Metric):
 
     def update(self, logits: Tensor, mask: Tensor) -> None:
         """Count the most likely class of logits (N, classes, H, W) against mask (N, H, W)."""
-        matrix, void_pixels = count_pairs(logits.argmax(1), mask, self.num_classes, self.void)
+        self.count(logits.argmax(1), mask)
+        self.note_broken(logits)
+
+    def count(self, prediction: Tensor, mask: Tensor) -> Tensor:
+        """Count maps of classes (N, H, W), and return the pixels of each cell of their matrix, then of void."""
+        matrix, void_pixels = count_pairs(prediction, mask, self.num_classes, self.void)
         self.matrix += matrix
         self.void_pixels += void_pixels
         self.images += len(mask)
-        # A mean is finite only if all its terms are. The answer stays on the device, so that nothing waits for it.
+        return torch.cat([matrix.flatten(), void_pixels[None]])
+
+    def note_broken(self, logits: Tensor) -> None:
+        """A mean is finite only if all its terms are. The answer stays on the device, so that nothing waits for it."""
         self.broken += ~logits.mean().isfinite()
 
     def compute(self) -> Tensor:
@@ -50,6 +59,37 @@ class ConfusionMatrix(Metric):
                 "lower optimizer.lr, or set trainer.precision=32-true"
             )
         return self.matrix
+
+
+class ImageMatrices(ConfusionMatrix):
+    """The same, and the matrix of every image, whose zeros are left out.
+
+    Attributes:
+        cells: (n, 3) int64 in pieces: the key of an image, a cell of its matrix (row by row, then one for void), and
+            the pixels in it.
+    """
+
+    cells: list[Tensor] | Tensor
+
+    def __init__(self, num_classes: int, void: int) -> None:
+        super().__init__(num_classes, void)
+        self.add_state("cells", default=[], dist_reduce_fx="cat")
+
+    def update(self, logits: Tensor, mask: Tensor, keys: Tensor) -> None:
+        """As in `ConfusionMatrix`, of images with these keys (N,)."""
+        for key, predicted, truth in zip(keys, logits.argmax(1), mask, strict=True):
+            pixels = self.count(predicted[None], truth[None])
+            cells = pixels.nonzero()
+            assert isinstance(self.cells, list)
+            self.cells.append(torch.cat([key.to(cells).expand(len(cells), 1), cells, pixels[cells]], 1))
+        self.note_broken(logits)
+
+    def all_cells(self) -> Tensor:
+        """The cells (n, 3) of all images over all processes, sorted by key and cell, on the CPU."""
+        with self.sync_context():
+            cells = dim_zero_cat(self.cells).cpu() if len(self.cells) else torch.zeros(0, 3, dtype=torch.int64)
+        order = (cells[:, 0] * (self.num_classes**2 + 1) + cells[:, 1]).argsort()
+        return cells[order]
 
 
 def count_pairs(prediction: Tensor, mask: Tensor, num_classes: int, void: int) -> tuple[Tensor, Tensor]:

@@ -24,7 +24,6 @@ from ..training.callbacks import ScoringBar
 from ..training.members import (
     CROSS,
     Member,
-    Part,
     crossed,
     ensemble,
     in_a_mirror,
@@ -34,7 +33,7 @@ from ..training.members import (
     refuse_seen,
 )
 from ..training.parts import data_of_a_run, train_settings
-from ..training.scoring import Scorer, report_score, score_split, silent_trainer
+from ..training.scoring import Part, Scorer, report_score, score_split, silent_trainer
 
 IMAGES = 16  # of another folder that are compared with those of the training
 
@@ -91,7 +90,7 @@ def evaluate(
         part.result["members"] = list(map(str, files))
         record = replace(record, correction=None)  # each has its own
     if processes.is_main(count):
-        report_score(part.result, part.matrix, module, target, record, steps_of(members[0], data))
+        report_score(part, module, target, record, steps_of(members[0], data))
 
 
 def joint(members: Sequence[Member], split: str, trainer: Computing, kind: str, count: int) -> Part:
@@ -124,7 +123,7 @@ def scored(trained: Opened, module: DataModule, split: str, trainer: Computing, 
     )
     network = trained.network.to(device.dtype_of_weights(precision)).to(memory_format=torch.channels_last)
     scorer = Scorer(network, class_names=trained.classes.names, void=module.classes.void)
-    return Part(score_split(engine, scorer, module, split), scorer.matrix)
+    return score_split(engine, scorer, module, split)
 
 
 def network_in(file: Path, trust: Trust, *, correction: bool, flip: bool) -> Opened:

@@ -28,7 +28,7 @@ from .findings import Finding, unusable
 from .layouts.choice import OpenFolder, open_folder
 from .layouts.folds import Fold, fold_of, with_fold
 from .layouts.reading import Reading
-from .layouts.splits import Group, made_of, with_splits
+from .layouts.splits import Group, group_of, made_of, with_splits
 from .layouts.tree import description_in
 from .layouts.words import parse_name, split_named
 from .survey.facts import MaskFacts
@@ -128,6 +128,12 @@ class FolderData(DataModule):
             for split in {"train", "val"} & sources.keys():
                 sources[split].keep()
         return sources
+
+    def groups(self, split: str) -> list[str] | None:
+        """What a typed pattern of `group` matches in the name of each image."""
+        source = self.source(split)
+        assert isinstance(source, FolderSource)
+        return [group_of(pair, self.group) for pair in source.pairs] if isinstance(self.group, Pattern) else None
 
     def let_go(self) -> None:
         """Keep of a large folder what a training needs, in little memory."""

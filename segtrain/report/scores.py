@@ -13,6 +13,8 @@ from torch import Tensor
 from .. import disk
 from ..metrics import class_scores
 from ..text import plain_cell
+from .intervals import Interval, Intervals
+from .per_image import PerImage, per_image_csv, per_image_npz
 from .pictures import confusion_picture
 from .screen import say
 
@@ -30,8 +32,28 @@ def _defined(value: float) -> float | None:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def write_score(folder: Path, score: dict[str, Any], matrix: Tensor) -> list[str]:
-    """`metrics.json`, the matrix (rows truth, columns prediction) as `confusion.csv`, then `confusion.png`.
+def with_intervals(score: dict[str, Any], found: Intervals) -> dict[str, Any]:
+    """The content of `metrics.json` with the 95 % intervals of mean IoU and of each class, and what makes them too
+    narrow."""
+    classes = {}
+    for (name, values), interval in zip(score["classes"].items(), found.classes, strict=True):
+        classes[name] = {**values, "iou_interval": _both(interval)}
+    return {
+        **score,
+        "miou_interval": _both(found.miou),
+        "interval_of": found.drawn,
+        "interval_doubts": found.doubts,
+        "classes": classes,
+    }
+
+
+def _both(interval: Interval) -> list[float] | None:
+    return None if math.isnan(interval.low) else list(interval)
+
+
+def write_score(folder: Path, score: dict[str, Any], matrix: Tensor, images: PerImage) -> list[str]:
+    """`metrics.json`, the matrix (rows truth, columns prediction) as `confusion.csv`, those of all images, and
+    `confusion.png`.
 
     Returns the names of the files. A picture that cannot be drawn costs no score: it is said, and left out.
     """
@@ -39,14 +61,17 @@ def write_score(folder: Path, score: dict[str, Any], matrix: Tensor) -> list[str
     names = list(score["classes"])
     disk.write(folder / "metrics.json", json.dumps(score, indent=2, ensure_ascii=False) + "\n")
     disk.write(folder / "confusion.csv", matrix_csv(names, matrix))
+    disk.write(folder / "per_image.csv", per_image_csv(images))
+    disk.write(folder / "per_image.npz", per_image_npz(images))
+    written = ["metrics.json", "confusion.csv", "per_image.csv"]
     picture = folder / "confusion.png"
     picture.unlink(missing_ok=True)  # that of an earlier score would be taken for this one's
     try:
         disk.write(picture, confusion_picture(names, matrix))
     except Exception as error:  # whatever it is: the numbers are there
         say(f"{picture}: it could not be drawn ({type(error).__name__}: {error}); the numbers are in confusion.csv")
-        return ["metrics.json", "confusion.csv"]
-    return ["metrics.json", "confusion.csv", "confusion.png"]
+        return written
+    return [*written, "confusion.png"]
 
 
 def matrix_csv(names: Sequence[str], matrix: Tensor) -> str:
@@ -69,6 +94,11 @@ def table(score: dict[str, Any]) -> str:
         cells = " ".join(f"{_percent(values[column]):>9}" for column in columns)
         lines.append(f"{name:{width}}  {cells} {values['pixels']:>12,}")
     lines.append(f"{'mIoU':{width}}  {_percent(score['miou']):>9}   accuracy {_percent(score['accuracy'])}")
+    if score.get("miou_interval"):
+        low, high = map(_percent, score["miou_interval"])
+        doubts = "; ".join(score["interval_doubts"])
+        narrow = f" (too narrow: {doubts})" if doubts else ""
+        lines.append(f"mIoU on other such images: {low} to {high} in 95 %{narrow}")
     return "\n".join(lines)
 
 

@@ -100,16 +100,16 @@ def final_score(parts: Parts, trainer: Trainer, folder: Path | None) -> Verdict 
         correction = fit_correction(trainer, learner.scored, parts.data, parts.record.loss)
     if correction:
         correct(learner.scored, correction)
-    result = score_split(trainer, learner, parts.data, split)
-    if split == "test" and result["miou"] is not None:
-        learner.publish({"IoU/test": result["miou"]})
+    score = score_split(trainer, learner, parts.data, split)
+    if split == "test" and score.result["miou"] is not None:
+        learner.publish({"IoU/test": score.result["miou"]})
         for logger in trainer.loggers:
             logger.save()
     if folder is None:
         return None
     store_correction(folder / "checkpoints" / "best.ckpt", correction)
     record = replace(parts.record, correction=correction)
-    return report_score(result, learner.matrix, parts.data, folder / "evaluate" / split, record, parts.steps)
+    return report_score(score, parts.data, folder / "evaluate" / split, record, parts.steps)
 
 
 def next_steps(parts: Parts, folder: Path, verdict: Verdict | None) -> list[str]:

@@ -3,9 +3,7 @@
 import os
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Any, NamedTuple
-
-from torch import Tensor
+from typing import NamedTuple
 
 from ..data import DataModule
 from ..data.batches.sides import flip_pairs
@@ -14,10 +12,12 @@ from ..data.files.pictures import Pictures, Span
 from ..errors import UserError
 from ..metrics import accuracy, mean_iou
 from ..models.ensemble import Ensemble, Mirrored
+from ..report.per_image import PerImage
 from ..report.scores import score
 from ..report.screen import say
 from ..runs.trained import Opened
 from ..text import counted, enumerated
+from .scoring import Part
 
 CROSS = "cross"  # the name of the split that all vals of the folds are together
 NAMES = 6  # of classes, in a message
@@ -32,13 +32,6 @@ class Member(NamedTuple):
     def images(self, *splits: str) -> set[str]:
         """The images of these splits."""
         return set().union(*(images_of(self.data.splits[split]) for split in splits if split in self.data.splits))
-
-
-class Part(NamedTuple):
-    """The score of one network on its own val."""
-
-    result: dict[str, Any]  # as in `metrics.json`
-    matrix: Tensor  # (classes, classes)
 
 
 def images_of(source: Source) -> set[str]:
@@ -142,4 +135,6 @@ def crossed(parts: Sequence[Part], names: tuple[str, ...]) -> Part:
         "miou": mean_iou(matrix),
         "accuracy": accuracy(matrix),
     }
-    return Part({**score(totals, matrix, CROSS, names), "member_miou": mious}, matrix)
+    images = PerImage.joined([part.images for part in parts])
+    groups = [group for part in parts for group in part.groups or ()]
+    return Part({**score(totals, matrix, CROSS, names), "member_miou": mious}, matrix, images, groups or None)

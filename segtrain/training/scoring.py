@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
@@ -15,14 +15,25 @@ from ..errors import UserError, from_user
 from ..losses.contract import Loss
 from ..machine import device as machine
 from ..machine import processes
-from ..metrics import ConfusionMatrix, MeanLoss, accuracy, class_iou, mean_iou, summary
-from ..report.scores import score, table, write_score
+from ..metrics import ConfusionMatrix, ImageMatrices, MeanLoss, accuracy, class_iou, mean_iou, summary
+from ..report.intervals import intervals
+from ..report.per_image import PerImage
+from ..report.scores import score, table, with_intervals, write_score
 from ..report.screen import say
 from ..runs.record import Record
 from ..text import counted
 from .verdict import Verdict, advice, judge
 
 Batch = dict[str, Tensor]
+
+
+class Part(NamedTuple):
+    """The score of a network on the images of a split."""
+
+    result: dict[str, Any]  # as in `metrics.json`
+    matrix: Tensor  # (classes, classes)
+    images: PerImage
+    groups: list[str] | None  # what each image belongs to, where the data say so
 
 
 class Scorer(LightningModule):
@@ -34,7 +45,7 @@ class Scorer(LightningModule):
     def __init__(self, network: nn.Module, *, class_names: tuple[str, ...], void: int) -> None:
         super().__init__()
         self.network, self.class_names = network, class_names
-        self.confusion = ConfusionMatrix(len(class_names), void)
+        self.confusion = ImageMatrices(len(class_names), void)
 
     @property
     def scored(self) -> nn.Module:
@@ -45,12 +56,13 @@ class Scorer(LightningModule):
         self.confusion.reset()
 
     def test_step(self, batch: Batch, _: int) -> None:
-        self.confusion.update(self.scored(batch["image"]), batch["mask"])
+        self.confusion.update(self.scored(batch["image"]), batch["mask"], batch["key"])
 
     def on_test_epoch_end(self) -> None:
         """The sum over all processes, which here still all take part."""
         with from_user():
             self.totals, self.matrix = summary(self.confusion), self.confusion.compute().cpu()
+        self.cells = self.confusion.all_cells().numpy()
 
 
 class Validator(Scorer):
@@ -69,7 +81,7 @@ class Validator(Scorer):
     def validation_step(self, batch: Batch, _: int) -> Tensor:
         """The prediction (N, H, W), for callbacks."""
         logits = self.scored(batch["image"])
-        self.confusion.update(logits, batch["mask"])
+        self.confusion.update(logits, batch["mask"], batch["key"])
         self.val_loss.update(self.loss(logits, batch["mask"]), self.loss.count(batch["mask"]))
         return logits.argmax(1)
 
@@ -118,26 +130,29 @@ def silent_trainer(make: Callable[..., Trainer], count: int, plugins: Sequence[A
     return trainer
 
 
-def score_split(trainer: Trainer, scorer: Scorer, data: DataModule, split: str) -> dict[str, Any]:
-    """The content of `metrics.json`; the same in all processes."""
+def score_split(trainer: Trainer, scorer: Scorer, data: DataModule, split: str) -> Part:
+    """The same in all processes."""
     trainer.test(scorer, dataloaders=data.whole_images(split, trainer), verbose=False)
-    return score(scorer.totals, scorer.matrix, split, data.classes.names)
+    names = data.classes.names
+    images = PerImage.of(data.source(split).names, names, scorer.cells)
+    return Part(score(scorer.totals, scorer.matrix, split, names), scorer.matrix, images, data.groups(split))
 
 
 def report_score(
-    result: dict[str, Any], matrix: Tensor, data: DataModule, folder: Path, record: Record, steps: int | None = None
+    part: Part, data: DataModule, folder: Path, record: Record, steps: int | None = None
 ) -> Verdict | None:
     """Print the table with what it hides, and write the scores into `folder`; `None` if there is nothing to judge.
 
     `steps` are those of the training, if they are known.
     """
-    split, miou, verdict = result["split"], result["miou"], None
-    if miou is not None:
-        verdict = judge(matrix, data.classes.names)
+    result, verdict = with_intervals(part.result, intervals(part.images, part.groups)), None
+    split = result["split"]
+    if result["miou"] is not None:
+        verdict = judge(part.matrix, data.classes.names)
         result = {**result, "constant_miou": verdict.constant_miou, "not_found": list(verdict.not_found)}
     if record.correction:
         result = {**result, "correction": asdict(record.correction)}
-    first, *others = write_score(folder, result, matrix)
+    first, *others = write_score(folder, result, part.matrix, part.images)
     say(f"{split}: {counted(result['images'], 'image')}\n{table(result)}")
     if record.correction:
         say(record.correction.line())

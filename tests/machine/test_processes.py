@@ -61,7 +61,8 @@ found = {}
 for images in range(1, 51):
     data = ShapesData(size=[16, 16], train=1, val=1, test=images, variant=0, crop=[16, 16], batch_size=1, workers=0)
     scorer = Scorer(Floats(), class_names=data.classes.names, void=data.classes.void)
-    found[images] = score_split(trainer, scorer, data, "test")
+    part = score_split(trainer, scorer, data, "test")
+    found[images] = {**part.result, "cells": part.images.cells.tolist()}
 if trainer.is_global_zero:
     open(file, "w").write(json.dumps(found))
 """

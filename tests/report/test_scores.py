@@ -1,15 +1,18 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.functional import one_hot
 
 from segtrain.metrics import ConfusionMatrix, summary
 from segtrain.report import scores
+from segtrain.report.per_image import PerImage
 from segtrain.report.scores import score, table, write_score
 
 NAMES = ("sky", "road", "tree")
+NO_IMAGES = PerImage([], NAMES, np.zeros((0, 3), np.int64))
 
 
 @pytest.fixture
@@ -27,7 +30,7 @@ def scored(confusion: ConfusionMatrix) -> dict:
 
 def test_metrics_json_is_fractions_with_null_for_what_never_occurs(tmp_path, confusion: ConfusionMatrix):
     result = scored(confusion)
-    write_score(tmp_path / "evaluate", result, confusion.compute())
+    write_score(tmp_path / "evaluate", result, confusion.compute(), NO_IMAGES)
     stored = json.loads((tmp_path / "evaluate/metrics.json").read_text())
     assert (stored["split"], stored["images"], stored["pixels"], stored["void_pixels"]) == ("val", 1, 10, 3)
     assert stored["classes"]["sky"] == {"iou": 0.4, "dice": 4 / 7, "precision": 2 / 3, "recall": 0.5, "pixels": 4}
@@ -37,7 +40,7 @@ def test_metrics_json_is_fractions_with_null_for_what_never_occurs(tmp_path, con
 
 
 def test_confusion_csv_has_truth_in_rows_and_names_as_headers(tmp_path, confusion: ConfusionMatrix):
-    write_score(tmp_path, scored(confusion), confusion.compute())
+    write_score(tmp_path, scored(confusion), confusion.compute(), NO_IMAGES)
     with open(tmp_path / "confusion.csv", newline="") as file:
         rows = list(csv.reader(file))
     assert rows[0][1:] == ["sky", "road", "tree"]
@@ -47,7 +50,7 @@ def test_confusion_csv_has_truth_in_rows_and_names_as_headers(tmp_path, confusio
 def test_the_confusion_picture_is_written_and_not_empty(tmp_path, confusion: ConfusionMatrix):
     from PIL import Image
 
-    write_score(tmp_path, scored(confusion), confusion.compute())
+    write_score(tmp_path, scored(confusion), confusion.compute(), NO_IMAGES)
     with Image.open(tmp_path / "confusion.png") as picture:
         assert len(set(picture.convert("L").get_flattened_data())) > 10
 
@@ -66,9 +69,10 @@ def test_a_picture_that_cannot_be_drawn_costs_no_score(
         raise error
 
     monkeypatch.setattr(scores, "confusion_picture", fail)
-    assert write_score(tmp_path, scored(confusion), confusion.compute()) == ["metrics.json", "confusion.csv"]
+    written = write_score(tmp_path, scored(confusion), confusion.compute(), NO_IMAGES)
+    assert written == ["metrics.json", "confusion.csv", "per_image.csv"]
     assert f"confusion.png: it could not be drawn ({type(error).__name__}" in capsys.readouterr().out
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["confusion.csv", "metrics.json"]
+    assert {path.name for path in tmp_path.iterdir()} == {*written, "per_image.npz"}
     assert json.loads((tmp_path / "metrics.json").read_text())["accuracy"] == 0.7
 
 
@@ -81,7 +85,7 @@ def test_the_table_names_every_class_and_marks_what_is_undefined(confusion: Conf
 
 def test_names_that_a_spreadsheet_would_compute_are_texts_in_confusion_csv(tmp_path, confusion: ConfusionMatrix):
     result = score(summary(confusion), confusion.compute(), "val", ("=1+1", "@sum", "-sky"))
-    write_score(tmp_path, result, confusion.compute())
+    write_score(tmp_path, result, confusion.compute(), NO_IMAGES)
     with (tmp_path / "confusion.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))
     assert rows[0][1:] == ["'=1+1", "'@sum", "'-sky"]

@@ -84,6 +84,10 @@ class DataModule(LightningDataModule):
             raise UserError(f"split={split}: these data have {', '.join(self.splits)}")
         return self.splits[split]
 
+    def groups(self, split: str) -> list[str] | None:
+        """What each image of a split belongs to, such as a sequence; `None` where the data do not say so."""
+        return None
+
     @property
     def final_split(self) -> str:
         """Where the final score is taken: on test, or on val where there is none."""

@@ -1,0 +1,86 @@
+"""How far a score can be trusted: what it might have been on other images of the same kind.
+
+The images are drawn again with replacement, many times, and scored together each time; where 95 % of these scores lie
+is the interval (Efron's percentile bootstrap). Images that belong together, such as frames of a sequence, are drawn
+together. It says nothing of another training, whose score differs by the seed too.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ..text import enumerated
+from .per_image import PerImage, mean_of_defined, ratio
+
+DRAWS, AT_ONCE = 2000, 250  # how often the images are drawn, and for how many draws at a time they are added up
+NAMES = 6  # of classes, in a sentence
+TAILS = (0.025, 0.975)
+FEW_IMAGES, FEW_WITH_CLASS = 50, 20  # of fewer, the interval is too narrow
+
+
+class Interval(NamedTuple):
+    """Where 95 % of the scores lie; NaN where the score is not defined."""
+
+    low: float
+    high: float
+
+
+class Intervals(NamedTuple):
+    """Of the mean IoU, and of the IoU of each class."""
+
+    miou: Interval
+    classes: list[Interval]
+    drawn: int  # images, or groups of them
+    doubts: list[str]  # why they may be too narrow
+
+
+def intervals(images: PerImage, groups: Sequence[str] | None = None, seed: int = 0) -> Intervals:
+    """The intervals of the scores that all images together have; `groups` names what each image belongs to."""
+    units = np.arange(len(images)) if groups is None else np.unique(np.array(groups), return_inverse=True)[1].ravel()
+    number = int(units.max(initial=-1)) + 1
+    iou = redrawn_iou(summed(images.hits, units, number), summed(unions(images), units, number), seed)
+    classes = [interval_of(column) for column in iou.T]
+    found = doubts(images, number, grouped=groups is not None)
+    return Intervals(interval_of(mean_of_defined(iou)), classes, number, found)
+
+
+def redrawn_iou(hits: np.ndarray, union: np.ndarray, seed: int) -> np.ndarray:
+    """(draws, classes) float64: the IoU of as many units as there are, drawn with replacement."""
+    if not len(hits):
+        return np.full((1, hits.shape[1]), np.nan)
+    rng = np.random.default_rng(seed)
+    parts = []
+    for _ in range(0, DRAWS, AT_ONCE):
+        times = rng.multinomial(len(hits), np.full(len(hits), 1 / len(hits)), AT_ONCE).astype(np.float64)
+        parts.append(ratio(times @ hits, times @ union))
+    return np.concatenate(parts)
+
+
+def interval_of(scores: np.ndarray) -> Interval:
+    defined = scores[~np.isnan(scores)]
+    return Interval(*np.quantile(defined, TAILS).tolist()) if len(defined) else Interval(np.nan, np.nan)
+
+
+def unions(images: PerImage) -> np.ndarray:
+    """(images, classes) int64: pixels that truth or prediction have of a class."""
+    return images.truth + images.predicted - images.hits
+
+
+def summed(counts: np.ndarray, units: np.ndarray, number: int) -> np.ndarray:
+    """(units, classes) float64: counts (images, classes) of the images of each unit together."""
+    result = np.zeros((number, counts.shape[1]))
+    np.add.at(result, units, counts)
+    return result
+
+
+def doubts(images: PerImage, number: int, *, grouped: bool) -> list[str]:
+    """Why the intervals may be too narrow, if they may."""
+    found = []
+    if number < FEW_IMAGES:
+        found.append(f"there are only {number} {'groups of images' if grouped else 'images'}")
+    occurs = (images.truth > 0).sum(0)
+    rare = [name for name, n in zip(images.class_names, occurs.tolist(), strict=True) if 0 < n < FEW_WITH_CLASS]
+    if rare and number >= FEW_IMAGES:
+        found.append(f"fewer than {FEW_WITH_CLASS} images have {enumerated(rare, NAMES)}")
+    return found

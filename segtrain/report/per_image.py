@@ -1,0 +1,133 @@
+"""The scores of every image: kept beside their sum, so that intervals and other conventions need no second run."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ..text import plain_cell
+
+
+@dataclass(frozen=True)
+class PerImage:
+    """The confusion matrices of images, without their zeros.
+
+    Attributes:
+        names: Of the images.
+        cells: (n, 3) int64: the index of an image, a cell of its matrix (row by row, then one for void), and the pixels
+            in it; sorted.
+    """
+
+    names: Sequence[str]
+    class_names: tuple[str, ...]
+    cells: np.ndarray
+
+    @classmethod
+    def of(cls, names: Sequence[str], class_names: tuple[str, ...], cells: np.ndarray) -> "PerImage":
+        """From cells whose images are known by their place among `names`; those without a cell are left out."""
+        keys, indices = np.unique(cells[:, 0], return_inverse=True)
+        present = [str(names[key]) for key in keys.tolist()]
+        return cls(present, class_names, np.column_stack([indices.ravel(), cells[:, 1:]]))
+
+    @classmethod
+    def joined(cls, parts: Sequence["PerImage"]) -> "PerImage":
+        """The images of several scores with the same classes, one after the other."""
+        names: list[str] = []
+        cells = []
+        for part in parts:
+            cells.append(part.cells + np.array([len(names), 0, 0]))
+            names += part.names
+        return cls(names, parts[0].class_names, np.concatenate(cells))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def is_void(self) -> np.ndarray:
+        """(n,) bool: the cells of void pixels."""
+        return self.cells[:, 1] == len(self.class_names) ** 2
+
+    @cached_property
+    def pairs(self) -> np.ndarray:
+        """(n, 4) int64: image, truth, prediction, pixels of every cell but those of void."""
+        image, cell, pixels = self.cells[~self.is_void].T
+        return np.column_stack([image, *divmod(cell, len(self.class_names)), pixels])
+
+    @cached_property
+    def hits(self) -> np.ndarray:
+        """(images, classes) int64: pixels of each class that are found."""
+        return self._summed(1, self.pairs[self.pairs[:, 1] == self.pairs[:, 2]])
+
+    @cached_property
+    def truth(self) -> np.ndarray:
+        """(images, classes) int64: pixels that are each class's."""
+        return self._summed(1, self.pairs)
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        """(images, classes) int64: pixels that each class is predicted in."""
+        return self._summed(2, self.pairs)
+
+    @cached_property
+    def void(self) -> np.ndarray:
+        """(images,) int64: void pixels."""
+        image, _, pixels = self.cells[self.is_void].T
+        return np.bincount(image, pixels, len(self)).astype(np.int64)
+
+    @property
+    def iou(self) -> np.ndarray:
+        """(images, classes) float64: IoU within each image, NaN where neither truth nor prediction has the class."""
+        return ratio(self.hits, self.truth + self.predicted - self.hits)
+
+    def _summed(self, column: int, pairs: np.ndarray) -> np.ndarray:
+        """Pixels by image and by the class in a column of `pairs`, exact."""
+        counts = np.zeros((len(self), len(self.class_names)), np.int64)
+        np.add.at(counts, (pairs[:, 0], pairs[:, column]), pairs[:, 3])
+        return counts
+
+
+def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """`part / whole` in float64; NaN where the whole is 0."""
+    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)
+
+
+def mean_of_defined(values: np.ndarray) -> np.ndarray:
+    """The mean over the last axis, without NaN; NaN where nothing else is."""
+    defined = ~np.isnan(values)
+    return ratio(np.where(defined, values, 0).sum(-1), defined.sum(-1))
+
+
+def per_image_csv(images: PerImage) -> str:
+    """A row for each image: pixels, void pixels, accuracy, and IoU within the image: the mean, then of each class."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    header = ["image", "pixels", "void_pixels", "accuracy", "miou"]
+    writer.writerow([*header, *(plain_cell(f"IoU {name}") for name in images.class_names)])
+    pixels, iou = images.truth.sum(1), images.iou
+    accuracy, mean = ratio(images.hits.sum(1), pixels), mean_of_defined(iou)
+    for i, name in enumerate(images.names):
+        shares = [accuracy[i], mean[i], *iou[i]]
+        cells = ["" if np.isnan(share) else f"{share:.6f}" for share in shares]
+        writer.writerow([plain_cell(name), pixels[i], images.void[i], *cells])
+    return text.getvalue()
+
+
+def per_image_npz(images: PerImage) -> bytes:
+    """The matrix of every image, without zeros: `pixels[i]` pixels of class `truth[i]` were taken for `prediction[i]`
+    in image `names[image[i]]`; and `void_pixels` of every image."""
+    image, truth, prediction, pixels = images.pairs.T
+    content = io.BytesIO()
+    np.savez_compressed(
+        content,
+        names=np.array(images.names, str),
+        class_names=np.array(images.class_names, str),
+        image=image,
+        truth=truth,
+        prediction=prediction,
+        pixels=pixels,
+        void_pixels=images.void,
+    )
+    return content.getvalue()
