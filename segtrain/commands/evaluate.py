@@ -32,8 +32,9 @@ from ..training.members import (
     refuse_no_folds,
     refuse_seen,
 )
+from ..training.part import Part
 from ..training.parts import data_of_a_run, train_settings
-from ..training.scoring import Part, Scorer, report_score, score_split, silent_trainer
+from ..training.scoring import Scorer, report_score, score_split, silent_trainer
 
 IMAGES = 16  # of another folder that are compared with those of the training
 
@@ -90,7 +91,7 @@ def evaluate(
         part.result["members"] = list(map(str, files))
         record = replace(record, correction=None)  # each has its own
     if processes.is_main(count):
-        report_score(part, module, target, record, steps_of(members[0], data))
+        report_score(part, module, target, first.folder, record, steps_of(members[0], data))
 
 
 def joint(members: Sequence[Member], split: str, trainer: Computing, kind: str, count: int) -> Part:

@@ -15,8 +15,9 @@ from ..errors import UserError
 from ..text import Pattern
 from . import public
 from .batches.augment import Augment
-from .batches.module import DataModule, pixels_of
+from .batches.module import DataModule
 from .batches.source import FolderSource, Source, agree
+from .batches.statistics import pixels_of
 from .classes import SETTINGS, ClassTable
 from .files.by_class import ClassMask
 from .files.images import MAX_PIXELS, Header
@@ -31,7 +32,6 @@ from .layouts.reading import Reading
 from .layouts.splits import Group, group_of, made_of, with_splits
 from .layouts.tree import description_in
 from .layouts.words import parse_name, split_named
-from .survey.facts import MaskFacts
 from .survey.headers import Problem, read_headers
 from .survey.measure import examine_image
 from .survey.memory import Memory, remembered
@@ -144,36 +144,18 @@ class FolderData(DataModule):
         give_back_memory()
 
     def summaries(self, source: Source, indices: Sequence[int]) -> list[Summary]:
-        """As in `DataModule`, but of what was read for a check, or for this before, files are not read again.
-
-        Raises UserError for a damaged image.
-        """
+        """As in `Measured`, but of what was read for a check, or for this before, files are not read again."""
         assert isinstance(source, FolderSource)
-        found: list[Summary] = []
-        pairs = [source.pairs[index] for index in indices]
         with Memory(remembered()) as memory:
-            for index, pair, facts in zip(indices, pairs, memory.images(pairs), strict=True):
-                if source.is_luma(index):  # which the channels by themselves do not tell
-                    found.append(Summary.of(source.read_picture(index).values()))
-                    continue
-                if facts is None:
-                    facts = examine_image(pair.image, self.max_pixels)
-                    memory.keep_image(pair, facts)
-                if facts.problem:
-                    raise UserError(f"{pair.image}: {facts.problem}")
-                found.append(facts.summary.of_channels(source.channels))
-        return found
+            return [summary_of(source, index, memory) for index in indices]
 
     def count_classes(self, source: Source, indices: Sequence[int]) -> Tensor:
-        """As in `DataModule`, but masks that were read for a check are not read again."""
+        """As in `Measured`, but masks that were read for a check are not read again."""
         assert isinstance(source, FolderSource)
         counts = torch.zeros(len(self.classes), dtype=torch.int64)
         with Memory(remembered()) as memory:
-            known = memory.masks(source.pairs[index] for index in indices)
-            for index, facts in zip(indices, known, strict=True):
-                has_gaps = source.headers[index].has_gaps  # there, the image decides too
-                pixels = pixels_before(facts, self.classes) if facts and not has_gaps else None
-                counts += pixels_of(source.read_mask(index), self.classes) if pixels is None else pixels
+            for index in indices:
+                counts += class_pixels_of(source, index, memory)
         return counts
 
     def read_headers(
@@ -389,12 +371,34 @@ def refuse_overlap(splits: Mapping[str, Sequence[Pair]]) -> None:
                 raise UserError(f"{pair.image} is the same file as {other}: leave it in one split, {owner} or {split}")
 
 
-def pixels_before(facts: MaskFacts, table: ClassTable) -> Tensor | None:
-    """Pixels of each class in a mask by what was counted in it, (classes,) int64; `None` if that does not tell all."""
-    share = tally(facts, table)
-    if share.unowned or share.rest:
-        return None
-    return torch.tensor([share.classes.get(index, 0) for index in range(len(table))])
+def summary_of(source: FolderSource, index: int, memory: Memory) -> Summary:
+    """What is to be known of an image, by what is remembered of it if anything is, or from its file.
+
+    Raises UserError if it is damaged.
+    """
+    if source.is_luma(index):  # which the channels by themselves do not tell
+        return Summary.of(source.read_picture(index).values())
+    pair = source.pairs[index]
+    (facts,) = memory.images([pair])
+    if facts is None:
+        facts = examine_image(pair.image, source.max_pixels)
+        memory.keep_image(pair, facts)
+    if facts.problem:
+        raise UserError(f"{pair.image}: {facts.problem}")
+    return facts.summary.of_channels(source.channels)
+
+
+def class_pixels_of(source: FolderSource, index: int, memory: Memory) -> Tensor:
+    """Pixels of each class in a mask, (classes,) int64, by what was counted in it if that tells all, or from its file.
+
+    Where an image has gaps, it decides too.
+    """
+    (facts,) = memory.masks([source.pairs[index]])
+    if facts is not None and not source.headers[index].has_gaps:
+        share = tally(facts, source.classes)
+        if not share.unowned and not share.rest:
+            return torch.tensor([share.classes.get(index, 0) for index in range(len(source.classes))])
+    return pixels_of(source.read_mask(index), source.classes)
 
 
 def any_twice(pairs: Sequence[Pair]) -> bool:

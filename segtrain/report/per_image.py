@@ -17,20 +17,13 @@ class PerImage:
 
     Attributes:
         names: Of the images.
-        cells: (n, 3) int64: the index of an image, a cell of its matrix (row by row, then one for void), and the pixels
-            in it; sorted.
+        cells: (n, 3) int64: the place of an image among the names, a cell of its matrix (row by row, then one for
+            void), and the pixels in it; sorted.
     """
 
     names: Sequence[str]
     class_names: tuple[str, ...]
     cells: np.ndarray
-
-    @classmethod
-    def of(cls, names: Sequence[str], class_names: tuple[str, ...], cells: np.ndarray) -> "PerImage":
-        """From cells whose images are known by their place among `names`; those without a cell are left out."""
-        keys, indices = np.unique(cells[:, 0], return_inverse=True)
-        present = [str(names[key]) for key in keys.tolist()]
-        return cls(present, class_names, np.column_stack([indices.ravel(), cells[:, 1:]]))
 
     @classmethod
     def joined(cls, parts: Sequence["PerImage"]) -> "PerImage":

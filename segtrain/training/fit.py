@@ -109,7 +109,7 @@ def final_score(parts: Parts, trainer: Trainer, folder: Path | None) -> Verdict 
         return None
     store_correction(folder / "checkpoints" / "best.ckpt", correction)
     record = replace(parts.record, correction=correction)
-    return report_score(score, parts.data, folder / "evaluate" / split, record, parts.steps)
+    return report_score(score, parts.data, folder / "evaluate" / split, folder, record, parts.steps)
 
 
 def next_steps(parts: Parts, folder: Path, verdict: Verdict | None) -> list[str]:

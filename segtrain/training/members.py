@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from itertools import combinations
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from ..report.scores import score
 from ..report.screen import say
 from ..runs.trained import Opened
 from ..text import counted, enumerated
-from .scoring import Part
+from .part import Part
 
 CROSS = "cross"  # the name of the split that all vals of the folds are together
 NAMES = 6  # of classes, in a message
@@ -137,4 +138,6 @@ def crossed(parts: Sequence[Part], names: tuple[str, ...]) -> Part:
     }
     images = PerImage.joined([part.images for part in parts])
     groups = [group for part in parts for group in part.groups or ()]
-    return Part({**score(totals, matrix, CROSS, names), "member_miou": mious}, matrix, images, groups or None)
+    looks = [partial(part.look, index) for part in parts for index in range(len(part.images))]
+    result = {**score(totals, matrix, CROSS, names), "member_miou": mious}
+    return Part(result, matrix, images, groups or None, lambda index: looks[index]())

@@ -4,8 +4,9 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
@@ -22,18 +23,11 @@ from ..report.scores import score, table, with_intervals, write_score
 from ..report.screen import say
 from ..runs.record import Record
 from ..text import counted
+from .part import Part
+from .reporting import look_at, report_or_say
 from .verdict import Verdict, advice, judge
 
 Batch = dict[str, Tensor]
-
-
-class Part(NamedTuple):
-    """The score of a network on the images of a split."""
-
-    result: dict[str, Any]  # as in `metrics.json`
-    matrix: Tensor  # (classes, classes)
-    images: PerImage
-    groups: list[str] | None  # what each image belongs to, where the data say so
 
 
 class Scorer(LightningModule):
@@ -134,41 +128,44 @@ def score_split(trainer: Trainer, scorer: Scorer, data: DataModule, split: str) 
     """The same in all processes."""
     trainer.test(scorer, dataloaders=data.whole_images(split, trainer), verbose=False)
     names = data.classes.names
-    images = PerImage.of(data.source(split).names, names, scorer.cells)
-    return Part(score(scorer.totals, scorer.matrix, split, names), scorer.matrix, images, data.groups(split))
+    images = PerImage(list(data.source(split).names), names, scorer.cells)
+    result = score(scorer.totals, scorer.matrix, split, names)
+    look = partial(look_at, trainer, scorer.scored, data.source(split))
+    return Part(result, scorer.matrix, images, data.groups(split), look)
 
 
 def report_score(
-    part: Part, data: DataModule, folder: Path, record: Record, steps: int | None = None
+    part: Part, data: DataModule, folder: Path, run: Path, record: Record, steps: int | None = None
 ) -> Verdict | None:
-    """Print the table with what it hides, and write the scores into `folder`; `None` if there is nothing to judge.
+    """Print the table with what it hides, and write the scores and a report into `folder`; `None` if there is nothing
+    to judge.
 
-    `steps` are those of the training, if they are known.
+    `run` is the folder of the run; `steps` are those of the training, if they are known.
     """
     result, verdict = with_intervals(part.result, intervals(part.images, part.groups)), None
-    split = result["split"]
     if result["miou"] is not None:
         verdict = judge(part.matrix, data.classes.names)
         result = {**result, "constant_miou": verdict.constant_miou, "not_found": list(verdict.not_found)}
     if record.correction:
         result = {**result, "correction": asdict(record.correction)}
-    first, *others = write_score(folder, result, part.matrix, part.images)
-    say(f"{split}: {counted(result['images'], 'image')}\n{table(result)}")
-    if record.correction:
-        say(record.correction.line())
-    if verdict is not None:
-        say_verdict(verdict, record, steps)
-    if split == "val" and data.final_split == "val":
-        choices = "the checkpoint and the prior correction" if record.correction else "the checkpoint"
-        say(f"These data have no test split: val also chose {choices}, so this score flatters it.")
-    say(f"written: {folder / first}, {' and '.join(others)} beside it")
+    written = write_score(folder, result, part.matrix, part.images)
+    say(f"{result['split']}: {counted(result['images'], 'image')}\n{table(result)}")
+    remarks = remarks_on(result, verdict, data, record)
+    for remark in remarks:
+        say(remark)
+    if verdict is not None and verdict.lines():
+        say(advice(verdict, record, steps))
+    report = report_or_say(part._replace(result=result), data, folder, run, record, remarks)
+    first, *others = ["report.html", *written] if report else written
+    say(f"written: {folder / first}; beside it {', '.join(others)}")
     return verdict
 
 
-def say_verdict(verdict: Verdict, record: Record, steps: int | None) -> None:
-    """Say what is wrong with a network, if anything is, and what to try."""
-    lines = verdict.lines()
-    for line in lines:
-        say(line)
-    if lines:
-        say(advice(verdict, record, steps))
+def remarks_on(result: Mapping[str, Any], verdict: Verdict | None, data: DataModule, record: Record) -> list[str]:
+    """What is to be known of a score, in sentences."""
+    remarks = [record.correction.line()] if record.correction else []
+    remarks += verdict.lines() if verdict is not None else []
+    if result["split"] == "val" and data.final_split == "val":
+        choices = "the checkpoint and the prior correction" if record.correction else "the checkpoint"
+        remarks.append(f"These data have no test split: val also chose {choices}, so this score flatters it.")
+    return remarks

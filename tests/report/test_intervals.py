@@ -13,7 +13,7 @@ def images_of(matrices: np.ndarray) -> PerImage:
     classes = matrices.shape[1]
     pixels = matrices[image, truth, prediction]
     cells = np.column_stack([image, truth * classes + prediction, pixels])
-    return PerImage.of([f"{i}" for i in range(len(matrices))], NAMES[:classes], cells)
+    return PerImage([f"{i}" for i in range(len(matrices))], NAMES[:classes], cells)
 
 
 def drawn(rng: np.random.Generator, number: int) -> np.ndarray:
@@ -94,5 +94,5 @@ def test_a_class_that_never_occurs_has_no_interval():
 
 def test_images_that_are_all_void_have_no_interval():
     cells = np.array([[0, 9, 50], [1, 9, 20]])
-    found = intervals(PerImage.of(["a", "b"], NAMES, cells))
+    found = intervals(PerImage(["a", "b"], NAMES, cells))
     assert np.isnan([found.miou, *found.classes]).all()

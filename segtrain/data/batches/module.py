@@ -10,25 +10,23 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule, Trainer
-from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from ...errors import UserError
 from ..classes import ClassTable
-from ..files.pictures import Span, Summary
+from ..files.pictures import Span
 from ..workers import Loader, cores
 from .augment import Augment, fitting_crop
 from .sampler import EndlessBatchSampler, Share
 from .samples import TrainSamples, WholeSamples
 from .sides import flip_pairs
 from .source import Source
-from .statistics import Statistics, evenly_spaced, measure
+from .statistics import Measured
 
-SOME = 200  # images that are measured, and masks that are counted, before a training begins
 MAX_WORKERS = max(32, 4 * (os.cpu_count() or 1))  # more start no faster, and a stranger's settings may ask for any
 
 
-class DataModule(LightningDataModule):
+class DataModule(Measured, LightningDataModule):
     """The splits of a data set and the loaders over them.
 
     Args:
@@ -164,44 +162,6 @@ class DataModule(LightningDataModule):
         )
         self._loaders.append(loader)
         return loader
-
-    @cached_property
-    def measured(self) -> Statistics:
-        """Mean, standard deviation and range of up to `SOME` training images."""
-        return self.measure("train", SOME)
-
-    def measure(self, split: str, number: int) -> Statistics:
-        """The same of so many images of a split, evenly spaced."""
-        source = self.source(split)
-        return measure(self.summaries(source, evenly_spaced(len(source), number)), source.stored)
-
-    @cached_property
-    def class_pixels(self) -> Tensor:
-        """Pixels of each class in the training masks, (classes,) int64."""
-        source = self.source("train")
-        return self.count_classes(source, range(len(source)))
-
-    @cached_property
-    def some_class_pixels(self) -> Tensor:
-        """The same of up to `SOME` training masks, which are quick to read."""
-        source = self.source("train")
-        return self.count_classes(source, evenly_spaced(len(source), SOME))
-
-    def summaries(self, source: Source, indices: Sequence[int]) -> list[Summary]:
-        """What is to be known of the images with these indices."""
-        return [Summary.of(source.read_picture(index).values()) for index in indices]
-
-    def count_classes(self, source: Source, indices: Sequence[int]) -> Tensor:
-        """Pixels of each class in the masks with these indices, (classes,) int64."""
-        counts = torch.zeros(len(self.classes), dtype=torch.int64)
-        for index in indices:
-            counts += pixels_of(source.read_mask(index), self.classes)
-        return counts
-
-
-def pixels_of(mask: Tensor, classes: ClassTable) -> Tensor:
-    """Pixels of each class in a mask (H, W), (classes,) int64."""
-    return torch.bincount(mask.flatten(), minlength=classes.void + 1)[: len(classes)]  # void is above all classes
 
 
 def refuse_impossible(crop: Sequence[int] | None, batch_size: int, workers: int | Literal["auto"], seed: int) -> None:

@@ -1,11 +1,18 @@
-"""What a training measures of its images before the first step."""
+"""What a training measures of its images and masks before the first step."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from ..classes import ClassTable
 from ..files.pictures import Kind, Pictures, Summary
+from .source import Source
+
+SOME = 200  # images that are measured, and masks that are counted, before a training begins
 
 NOTHING = 1e-6  # of the mean: a deviation that is rounding alone
 CONSTANT = 0.01  # a standard deviation for channels that have none, as a fraction of white
@@ -18,6 +25,54 @@ class Statistics(NamedTuple):
     mean: list[float]
     std: list[float]
     pictures: Pictures | None
+
+
+class Measured:
+    """What a data set says of its training images and masks as a whole. `FolderData` knows some of it without reading
+    them."""
+
+    classes: ClassTable
+
+    def source(self, split: str) -> Source:
+        raise NotImplementedError
+
+    @cached_property
+    def measured(self) -> Statistics:
+        """Mean, standard deviation and range of up to `SOME` training images."""
+        return self.measure("train", SOME)
+
+    def measure(self, split: str, number: int) -> Statistics:
+        """The same of so many images of a split, evenly spaced."""
+        source = self.source(split)
+        return measure(self.summaries(source, evenly_spaced(len(source), number)), source.stored)
+
+    @cached_property
+    def class_pixels(self) -> Tensor:
+        """Pixels of each class in the training masks, (classes,) int64."""
+        source = self.source("train")
+        return self.count_classes(source, range(len(source)))
+
+    @cached_property
+    def some_class_pixels(self) -> Tensor:
+        """The same of up to `SOME` training masks, which are quick to read."""
+        source = self.source("train")
+        return self.count_classes(source, evenly_spaced(len(source), SOME))
+
+    def summaries(self, source: Source, indices: Sequence[int]) -> list[Summary]:
+        """What is to be known of the images with these indices."""
+        return [Summary.of(source.read_picture(index).values()) for index in indices]
+
+    def count_classes(self, source: Source, indices: Sequence[int]) -> Tensor:
+        """Pixels of each class in the masks with these indices, (classes,) int64."""
+        counts = torch.zeros(len(self.classes), dtype=torch.int64)
+        for index in indices:
+            counts += pixels_of(source.read_mask(index), self.classes)
+        return counts
+
+
+def pixels_of(mask: Tensor, classes: ClassTable) -> Tensor:
+    """Pixels of each class in a mask (H, W), (classes,) int64."""
+    return torch.bincount(mask.flatten(), minlength=classes.void + 1)[: len(classes)]  # void is above all classes
 
 
 def measure(images: Sequence[Summary], stored: tuple[Kind, int, int]) -> Statistics:

@@ -1,0 +1,175 @@
+"""`report.html`: one file that can be mailed and printed, which needs no network; `report.md` is the same in text.
+
+What it shows is computed elsewhere; here it gets its layout.
+"""
+
+import base64
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image
+
+from ..data.classes import ClassTable
+from .pictures import colorize, displayable
+
+SIDE = 320  # pixels, at most, of a picture in a report
+CURVES = {"IoU": ("IoU/val", "IoU/train"), "loss": ("loss/val", "loss/train")}
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+class Look(NamedTuple):
+    """An image (C, H, W) with its true and its predicted classes (H, W), and how sure (H, W) the network is, 0 to 1."""
+
+    image: np.ndarray
+    truth: np.ndarray
+    prediction: np.ndarray
+    confidence: np.ndarray
+
+
+class Row(NamedTuple):
+    """An image in the report: its name, what is said of it, and its pictures with their captions."""
+
+    name: str
+    remark: str
+    pictures: list[tuple[str, str]]  # caption, data URI
+
+
+@dataclass(frozen=True)
+class Page:
+    """All that a report shows.
+
+    Attributes:
+        score: The content of `metrics.json`.
+        colors: Of the classes, as CSS has them.
+        occurs: In how many images each class is.
+        remarks: What is to be known of the score, in sentences.
+        confusions: The same of classes that are taken for others.
+        rows: Heading -> images.
+        curves: Heading -> picture, as a data URI.
+        facts: What was scored, and with what: name -> value.
+        settings: Those of the training, as YAML.
+    """
+
+    title: str
+    score: Mapping[str, Any]
+    colors: Sequence[str]
+    occurs: Sequence[int]
+    remarks: Sequence[str]
+    confusions: Sequence[str]
+    matrix: str | None  # its picture, as a data URI
+    rows: Mapping[str, Sequence[Row]]
+    curves: Mapping[str, str]
+    facts: Mapping[str, str]
+    settings: str
+
+    def html(self) -> str:
+        return self._rendered("report.html")
+
+    def markdown(self) -> str:
+        return self._rendered("report.md")
+
+    def _rendered(self, name: str) -> str:
+        environment = Environment(
+            loader=FileSystemLoader(TEMPLATES),
+            autoescape=name.endswith(".html"),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        environment.filters.update(percent=percent, cell=cell)
+        return environment.get_template(name).render(page=self)
+
+
+def percent(fraction: float | None, digits: int = 1) -> str:
+    """A fraction as a number of per cent, or a dash for one that is not defined."""
+    return "-" if fraction is None or math.isnan(fraction) else f"{100 * fraction:.{digits}f}"
+
+
+def cell(text: str) -> str:
+    """A text that can break no table in Markdown, and holds no HTML."""
+    return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())
+
+
+def css_colors(classes: ClassTable) -> list[str]:
+    return [f"rgb({red}, {green}, {blue})" for red, green, blue in classes.colors.tolist()]
+
+
+def row_of(name: str, remark: str, look: Look, classes: ClassTable) -> Row:
+    """An image beside its truth, its prediction, what is wrong, and how sure the network was."""
+    image = displayable(look.image).transpose(1, 2, 0)
+    wrong = (look.truth != look.prediction) & (look.truth != classes.void)
+    error = image // 3
+    error[wrong] = (255, 0, 0)
+    error[look.truth == classes.void] = 0
+    sure = (255 * look.confidence).round().astype(np.uint8)
+    pictures = [
+        ("image", photograph(image)),
+        ("truth", drawing(colorize(look.truth, classes))),
+        ("prediction", drawing(colorize(look.prediction, classes))),
+        ("error (red)", photograph(error)),
+        ("confidence", photograph(np.repeat(sure[..., None], 3, 2))),
+    ]
+    return Row(name, remark, pictures)
+
+
+def photograph(pixels: np.ndarray) -> str:
+    """A picture (H, W, 3) uint8 as a data URI, smaller where it is large."""
+    return encoded(reduced(pixels, Image.Resampling.BOX), "JPEG", quality=85)
+
+
+def drawing(pixels: np.ndarray) -> str:
+    """The same of few colours, none of which is mixed."""
+    picture = reduced(pixels, Image.Resampling.NEAREST)
+    return encoded(picture.quantize(256, dither=Image.Dither.NONE), "PNG", optimize=True)
+
+
+def reduced(pixels: np.ndarray, resampling: Image.Resampling) -> Image.Image:
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    scale = min(1.0, SIDE / max(picture.size))
+    size = (max(1, round(scale * picture.width)), max(1, round(scale * picture.height)))
+    return picture.resize(size, resampling)
+
+
+def encoded(picture: Image.Image, kind: str, **options: Any) -> str:
+    content = io.BytesIO()
+    picture.save(content, format=kind, **options)
+    return data_uri(content.getvalue(), f"image/{kind.lower()}")
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def curves(rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Pictures of how a training went, by the rows of its `metrics.csv`; none of what was never logged."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG  # only now: it takes half a second
+    from matplotlib.figure import Figure
+
+    found = {}
+    for heading, tags in CURVES.items():
+        lines = {tag: points(rows, tag) for tag in tags}
+        if not any(len(line) > 1 for line in lines.values()):
+            continue
+        figure = Figure(figsize=(5.2, 3.2), layout="constrained")
+        FigureCanvasSVG(figure)
+        axes = figure.subplots()
+        for tag, line in lines.items():
+            axes.plot([step for step, _ in line], [value for _, value in line], marker=".", label=tag)
+        axes.set(xlabel="step", title=heading)
+        axes.grid(alpha=0.3)
+        axes.legend()
+        content = io.BytesIO()
+        figure.savefig(content, format="svg")
+        found[heading] = data_uri(content.getvalue(), "image/svg+xml")
+    return found
+
+
+def points(rows: Sequence[Mapping[str, str]], tag: str) -> list[tuple[int, float]]:
+    """(step, value) of the rows that have one."""
+    return [(int(row["step"]), float(row[tag])) for row in rows if row.get(tag)]

@@ -1,0 +1,19 @@
+"""What scoring a network on the images of a split gives."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from ..report.page import Look
+from ..report.per_image import PerImage
+
+
+class Part(NamedTuple):
+    """A score, or the part of one that is over several splits."""
+
+    result: dict[str, Any]  # as in `metrics.json`
+    matrix: Tensor  # (classes, classes)
+    images: PerImage
+    groups: list[str] | None  # what each image belongs to, where the data say so
+    look: Callable[[int], Look]  # an image by its place among `images`, with what the network makes of it

@@ -1,0 +1,117 @@
+"""What the report on a score shows is gathered: from the score, from the images, and from the folder of the run."""
+
+import shlex
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from lightning.pytorch import Trainer
+from torch import Tensor, nn
+
+from .. import disk
+from ..data import DataModule
+from ..data.batches.source import Source
+from ..report.findings import confusions, extremes
+from ..report.page import Look, Page, Row, css_colors, curves, data_uri, row_of
+from ..report.per_image import mean_of_defined
+from ..report.screen import COMMAND, say
+from ..runs.folder import read_environment
+from ..runs.metrics_csv import parse
+from ..runs.record import Record
+from .part import Part
+
+CONFUSIONS, WORST, BEST = 10, 6, 3  # that are shown
+BAND = 1 << 20  # pixels of which probabilities are computed at a time
+PACKAGES = ("segtrain", "python", "torch", "torchvision", "lightning")
+
+
+def write_report(part: Part, data: DataModule, target: Path, run: Path, record: Record, remarks: list[str]) -> Path:
+    """`report.html` and `report.md` in the folder of a score; the path of the first."""
+    result, names = part.result, data.classes.names
+    picture = target / "confusion.png"
+    page = Page(
+        title=f"{record.settings['name']}: {result['split']}",
+        score=result,
+        colors=css_colors(data.classes),
+        occurs=(part.images.truth > 0).sum(0).tolist(),
+        remarks=remarks,
+        confusions=[confusion.line() for confusion in confusions(part.matrix, names, CONFUSIONS)],
+        matrix=data_uri(picture.read_bytes(), "image/png") if picture.exists() else None,
+        rows=shown_images(part, data),
+        curves=curves_of(run),
+        facts=facts_of(run, record, result),
+        settings=yaml.safe_dump(record.settings, sort_keys=False, allow_unicode=True),
+    )
+    disk.write(target / "report.html", page.html())
+    disk.write(target / "report.md", page.markdown())
+    return target / "report.html"
+
+
+def shown_images(part: Part, data: DataModule) -> dict[str, list[Row]]:
+    """The images that went worst and best, with their pictures."""
+    worst, best = extremes(part.images, WORST, BEST)
+    mean = mean_of_defined(part.images.iou)
+    shown: dict[str, list[Row]] = {}
+    for heading, indices in (("The worst images", worst), ("The best images", best)):
+        rows = []
+        for index in indices:
+            remark = f"mean IoU within the image {100 * mean[index]:.1f} %"
+            rows.append(row_of(part.images.names[index], remark, part.look(index), data.classes))
+        if rows:
+            shown[heading] = rows
+    return shown
+
+
+def curves_of(run: Path) -> dict[str, str]:
+    """Pictures of how the training went, where its numbers lie in the folder of the run."""
+    with suppress(OSError):
+        return curves(parse((run / "metrics.csv").read_bytes()).rows)
+    return {}
+
+
+def facts_of(run: Path, record: Record, result: Mapping[str, Any]) -> dict[str, str]:
+    """What was scored, and with what."""
+    settings = record.settings
+    facts = {"run": str(run), "data": str(settings["data"].get("root") or settings["data"]["_target_"])}
+    facts["fingerprint of the data"] = record.fingerprint
+    facts["network"], facts["precision of the training"] = str(record.model["_target_"]), record.precision
+    environment = read_environment(run)
+    versions = [f"{name} {environment[name]}" for name in PACKAGES if name in environment]
+    if versions:
+        facts["trained with"] = ", ".join(versions)
+    for name in ("commit", "device", "platform"):
+        if environment.get(name):
+            facts[name] = str(environment[name])
+    words = ["evaluate", f"run={run}", f"split={result['split']}"]
+    words += ["flip=true"] if result.get("flip") else []
+    facts["to score it again"] = f"{COMMAND} {shlex.join(words)}"
+    return facts
+
+
+@torch.inference_mode()
+def look_at(trainer: Trainer, network: nn.Module, source: Source, index: int) -> Look:
+    """An image and what the network makes of it, computed as for its score."""
+    image, mask = source.read(index)
+    place = trainer.strategy.root_device
+    network = network.to(place).eval()
+    with trainer.precision_plugin.forward_context():
+        logits = network(image[None].to(place).contiguous(memory_format=torch.channels_last))[0]
+    return Look(image.numpy(), mask.numpy(), logits.argmax(0).cpu().numpy(), confidence(logits).cpu().numpy())
+
+
+def confidence(logits: Tensor) -> Tensor:
+    """(H, W) float32: the probability of the most likely class by logits (classes, H, W), a band of rows at a time."""
+    rows = max(1, BAND // logits.shape[2])
+    return torch.cat([band.float().softmax(0).amax(0) for band in logits.split(rows, 1)])
+
+
+def report_or_say(*arguments: Any) -> Path | None:
+    """`write_report`; one that cannot be written costs no score: it is said."""
+    try:
+        return write_report(*arguments)
+    except Exception as error:  # whatever it is: the numbers are there
+        say(f"report.html: it could not be written ({type(error).__name__}: {error}); the numbers are beside it")
+        return None
