@@ -98,7 +98,7 @@ def test_a_report_shows_every_number_and_needs_nothing_else(number: int):
     assert all((value or "").startswith("data:image/") for value in sources)
     markdown = page.markdown()
     assert all(f"| {name} |" in markdown for name in page.score["classes"])
-    confused = re.findall(r"^1\. class \d+ taken for class \d+: \d+ % of class \d+$", markdown, re.MULTILINE)
+    confused = re.findall(r"^1\. class \d+ taken for class \d+: [\d.]+ % of class \d+$", markdown, re.MULTILINE)
     assert len(confused) == {2: 0, 11: 10, 150: 10}[number]  # of two, one occurs nowhere
 
 
