@@ -27,6 +27,7 @@ PATHS = {  # settings that are paths, with what stands for their value in messag
     "run": "FOLDER",
     "run_dir": "FOLDER",
     "checkpoint": "FILE",
+    "runs": "FOLDERS",
     "images": "FOLDER",
     "out": "FOLDER",
     "resume": "FOLDER",

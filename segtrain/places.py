@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .disk import names_weights, near_name, no_folder
-from .runs.folder import checkpoint_files, trained_file
+from .runs.folder import checkpoint_files, find, several, trained_file
 from .runs.resume import resumable
 from .text import kinds_of_files
 
@@ -19,6 +19,8 @@ def refuse_absent(settings: Mapping[str, Any]) -> None:
     named = {name: value for name, value in settings.items() if isinstance(value, str)}
     if {"run", "checkpoint"} <= settings.keys():
         checkpoint_files(named.get("run"), named.get("checkpoint"))
+    for run in several(named["runs"]) if "runs" in named else ():
+        find(run, "runs")
     if "resume" in named:
         resumable(named["resume"])
     for name in ("init", "teacher"):

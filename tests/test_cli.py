@@ -603,9 +603,14 @@ def test_help_names_settings_and_examples_that_exist(name: str) -> None:
     text = yaml.safe_load((conf_folder() / "hydra" / "help" / f"{name}.yaml").read_text(encoding="utf-8"))["template"]
     table = text.partition("Examples")[0]
     names = {word for word in re.findall(r"(?<![\w.$:])([a-z_][\w.]*)=", table) if word not in ("setting", "group")}
-    assert {"check": "write", "train": "train.epochs", "evaluate": "run", "models": "find", "predict": "images"}[
-        name
-    ] in names
+    assert {
+        "check": "write",
+        "train": "train.epochs",
+        "evaluate": "run",
+        "compare": "runs",
+        "models": "find",
+        "predict": "images",
+    }[name] in names
     data = ["data=folder", "model=fcn_r50"] if name == "train" else []
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         known = dict(config.tree(OmegaConf.to_container(compose(name, data))))

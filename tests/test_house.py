@@ -94,6 +94,7 @@ DOORS = {
     "inspection": Door({"data", "report"}),
     "commands": Door(),
     "commands.check": COMMAND,
+    "commands.compare": COMMAND,
     "commands.evaluate": COMMAND,
     "commands.models": COMMAND,
     "commands.predict": COMMAND,

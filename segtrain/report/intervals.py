@@ -5,7 +5,6 @@ is the interval (Efron's percentile bootstrap). Images that belong together, suc
 together. It says nothing of another training, whose score differs by the seed too.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -35,26 +34,40 @@ class Intervals(NamedTuple):
     doubts: list[str]  # why they may be too narrow
 
 
-def intervals(images: PerImage, groups: Sequence[str] | None = None, seed: int = 0) -> Intervals:
-    """The intervals of the scores that all images together have; `groups` names what each image belongs to."""
-    units = np.arange(len(images)) if groups is None else np.unique(np.array(groups), return_inverse=True)[1].ravel()
+def intervals(images: PerImage, seed: int = 0) -> Intervals:
+    """The intervals of the scores that all images together have."""
+    iou, drawn = redrawn_iou(images, seed)
+    return intervals_of(iou, mean_of_defined(iou), drawn, images)
+
+
+def differences(first: PerImage, second: PerImage, seed: int = 0) -> Intervals:
+    """The intervals of what the second scores have over the first, of the same images: both are drawn alike."""
+    before, drawn = redrawn_iou(first, seed)
+    after, _ = redrawn_iou(second, seed)
+    return intervals_of(after - before, mean_of_defined(after) - mean_of_defined(before), drawn, first)
+
+
+def intervals_of(classes: np.ndarray, means: np.ndarray, drawn: int, images: PerImage) -> Intervals:
+    """The intervals of scores (draws, classes) and of their means (draws,)."""
+    found = doubts(images, drawn, grouped=images.groups is not None)
+    return Intervals(interval_of(means), [interval_of(column) for column in classes.T], drawn, found)
+
+
+def redrawn_iou(images: PerImage, seed: int) -> tuple[np.ndarray, int]:
+    """(draws, classes) float64: the IoU of as many units as there are, drawn with replacement; and how many."""
+    units = np.arange(len(images))
+    if images.groups is not None:
+        units = np.unique(np.array(images.groups), return_inverse=True)[1].ravel()
     number = int(units.max(initial=-1)) + 1
-    iou = redrawn_iou(summed(images.hits, units, number), summed(unions(images), units, number), seed)
-    classes = [interval_of(column) for column in iou.T]
-    found = doubts(images, number, grouped=groups is not None)
-    return Intervals(interval_of(mean_of_defined(iou)), classes, number, found)
-
-
-def redrawn_iou(hits: np.ndarray, union: np.ndarray, seed: int) -> np.ndarray:
-    """(draws, classes) float64: the IoU of as many units as there are, drawn with replacement."""
-    if not len(hits):
-        return np.full((1, hits.shape[1]), np.nan)
+    hits, union = summed(images.hits, units, number), summed(unions(images), units, number)
+    if not number:
+        return np.full((1, hits.shape[1]), np.nan), 0
     rng = np.random.default_rng(seed)
     parts = []
     for _ in range(0, DRAWS, AT_ONCE):
-        times = rng.multinomial(len(hits), np.full(len(hits), 1 / len(hits)), AT_ONCE).astype(np.float64)
+        times = rng.multinomial(number, np.full(number, 1 / number), AT_ONCE).astype(np.float64)
         parts.append(ratio(times @ hits, times @ union))
-    return np.concatenate(parts)
+    return np.concatenate(parts), number
 
 
 def interval_of(scores: np.ndarray) -> Interval:

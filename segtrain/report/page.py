@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from ..data.classes import ClassTable
+from .comparison import Difference
 from .pictures import colorize, displayable
 
 SIDE = 320  # pixels, at most, of a picture in a report
@@ -69,26 +70,68 @@ class Page:
     settings: str
 
     def html(self) -> str:
-        return self._rendered("report.html")
+        return rendered("report.html", self)
 
     def markdown(self) -> str:
-        return self._rendered("report.md")
+        return rendered("report.md", self)
 
-    def _rendered(self, name: str) -> str:
-        environment = Environment(
-            loader=FileSystemLoader(TEMPLATES),
-            autoescape=name.endswith(".html"),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        environment.filters.update(percent=percent, cell=cell)
-        return environment.get_template(name).render(page=self)
+
+class Contender(NamedTuple):
+    """A run among others that it is compared with; scores are fractions, low and high the ends of their interval."""
+
+    name: str
+    seed: int
+    miou: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All that a comparison shows. `sentences` say what it comes to."""
+
+    split: str
+    contenders: Sequence[Contender]
+    sentences: Sequence[str]
+    differences: Sequence[Difference]
+
+    def html(self) -> str:
+        return rendered("compare.html", self)
+
+    def markdown(self) -> str:
+        return rendered("compare.md", self)
+
+    def text(self) -> str:
+        """The scores as lines of text, one for each run."""
+        width = max(10, *(len(contender.name) for contender in self.contenders))
+        lines = [f"{'run':{width}}  {'seed':>6} {'mIoU':>9}  95 %"]
+        for contender in self.contenders:
+            numbers = f"{contender.seed:>6} {contender.miou:>9.4f}  {contender.low:.4f} to {contender.high:.4f}"
+            lines.append(f"{contender.name:{width}}  {numbers}")
+        return "\n".join(lines)
+
+
+def rendered(template: str, page: Page | Comparison) -> str:
+    """A page in the layout of a template, in which no text of a stranger's becomes a part of the page."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=template.endswith(".html"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=percent, cell=cell, signed=signed)
+    return environment.get_template(template).render(page=page)
 
 
 def percent(fraction: float | None, digits: int = 1) -> str:
     """A fraction as a number of per cent, or a dash for one that is not defined."""
     return "-" if fraction is None or math.isnan(fraction) else f"{100 * fraction:.{digits}f}"
+
+
+def signed(points: float) -> str:
+    """A difference in points, with its sign."""
+    return "-" if math.isnan(points) else f"{points:+.1f}"
 
 
 def cell(text: str) -> str:

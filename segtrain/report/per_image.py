@@ -2,13 +2,20 @@
 
 import csv
 import io
-from collections.abc import Sequence
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from ..errors import UserError
 from ..text import plain_cell
+
+MOST_BYTES = 1 << 30  # of the scores of images, unpacked
 
 
 @dataclass(frozen=True)
@@ -17,6 +24,7 @@ class PerImage:
 
     Attributes:
         names: Of the images.
+        groups: What each image belongs to, such as a sequence; `None` where the data do not say so.
         cells: (n, 3) int64: the place of an image among the names, a cell of its matrix (row by row, then one for
             void), and the pixels in it; sorted.
     """
@@ -24,16 +32,19 @@ class PerImage:
     names: Sequence[str]
     class_names: tuple[str, ...]
     cells: np.ndarray
+    groups: Sequence[str] | None = None
 
     @classmethod
     def joined(cls, parts: Sequence["PerImage"]) -> "PerImage":
         """The images of several scores with the same classes, one after the other."""
         names: list[str] = []
+        groups: list[str] = []
         cells = []
         for part in parts:
             cells.append(part.cells + np.array([len(names), 0, 0]))
             names += part.names
-        return cls(names, parts[0].class_names, np.concatenate(cells))
+            groups += part.groups or ()
+        return cls(names, parts[0].class_names, np.concatenate(cells), groups or None)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -110,17 +121,58 @@ def per_image_csv(images: PerImage) -> str:
 
 def per_image_npz(images: PerImage) -> bytes:
     """The matrix of every image, without zeros: `pixels[i]` pixels of class `truth[i]` were taken for `prediction[i]`
-    in image `names[image[i]]`; and `void_pixels` of every image."""
+    in image `names[image[i]]`; `void_pixels` of every image; and `groups` where the data say what belongs together."""
     image, truth, prediction, pixels = images.pairs.T
     content = io.BytesIO()
-    np.savez_compressed(
-        content,
-        names=np.array(images.names, str),
-        class_names=np.array(images.class_names, str),
-        image=image,
-        truth=truth,
-        prediction=prediction,
-        pixels=pixels,
-        void_pixels=images.void,
-    )
+    arrays: dict[str, Any] = {
+        "names": np.array(images.names, str),
+        "class_names": np.array(images.class_names, str),
+        "image": image,
+        "truth": truth,
+        "prediction": prediction,
+        "pixels": pixels,
+        "void_pixels": images.void,
+    }
+    if images.groups is not None:
+        arrays["groups"] = np.array(images.groups, str)
+    np.savez_compressed(content, **arrays)
     return content.getvalue()
+
+
+def read_per_image(path: Path) -> PerImage:
+    """What `per_image_npz` has written, in a file that may be anyone's. Raises UserError for what is no such file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size <= MOST_BYTES:
+            with np.load(path, allow_pickle=False) as stored:
+                return of_arrays({name: stored[name] for name in stored.files})
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise UserError(f"{path}: no scores of images, or damaged ({type(error).__name__})") from None
+    raise UserError(f"{path}: more than {MOST_BYTES >> 20} MiB: not read")
+
+
+def of_arrays(stored: Mapping[str, np.ndarray]) -> PerImage:
+    """The scores that `per_image_npz` has taken apart. Raises ValueError for numbers that no score has."""
+    names, class_names, groups = (texts(stored, name) for name in ("names", "class_names", "groups"))
+    image, truth, prediction, pixels = (stored[name] for name in ("image", "truth", "prediction", "pixels"))
+    void, classes = stored["void_pixels"], len(class_names or ())
+    pairs = np.column_stack([image, truth, prediction, pixels])
+    is_whole = pairs.dtype.kind in "iu" and void.dtype.kind in "iu" and void.shape == (len(names or ()),)
+    ends = [len(void), classes, classes, np.iinfo(np.int64).max]
+    if names is None or class_names is None or not is_whole or (pairs < 0).any() or (pairs >= ends).any():
+        raise ValueError("no scores")
+    if (void < 0).any() or (groups is not None and len(groups) != len(names)):
+        raise ValueError("no scores")
+    cells = np.column_stack([image, truth * classes + prediction, pixels])
+    voids = np.column_stack([np.arange(len(void)), np.full(len(void), classes**2), void])
+    cells = np.concatenate([cells, voids[void > 0]])
+    return PerImage(names, tuple(class_names), cells[np.lexsort((cells[:, 1], cells[:, 0]))], groups)
+
+
+def texts(stored: Mapping[str, np.ndarray], name: str) -> list[str] | None:
+    """The texts of this name, if there are any."""
+    array = stored.get(name)
+    return array.tolist() if array is not None and array.ndim == 1 and array.dtype.kind == "U" else None

@@ -137,7 +137,6 @@ def crossed(parts: Sequence[Part], names: tuple[str, ...]) -> Part:
         "accuracy": accuracy(matrix),
     }
     images = PerImage.joined([part.images for part in parts])
-    groups = [group for part in parts for group in part.groups or ()]
     looks = [partial(part.look, index) for part in parts for index in range(len(part.images))]
     result = {**score(totals, matrix, CROSS, names), "member_miou": mious}
-    return Part(result, matrix, images, groups or None, lambda index: looks[index]())
+    return Part(result, matrix, images, lambda index: looks[index]())

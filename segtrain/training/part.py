@@ -15,5 +15,4 @@ class Part(NamedTuple):
     result: dict[str, Any]  # as in `metrics.json`
     matrix: Tensor  # (classes, classes)
     images: PerImage
-    groups: list[str] | None  # what each image belongs to, where the data say so
     look: Callable[[int], Look]  # an image by its place among `images`, with what the network makes of it

@@ -128,10 +128,10 @@ def score_split(trainer: Trainer, scorer: Scorer, data: DataModule, split: str) 
     """The same in all processes."""
     trainer.test(scorer, dataloaders=data.whole_images(split, trainer), verbose=False)
     names = data.classes.names
-    images = PerImage(list(data.source(split).names), names, scorer.cells)
+    images = PerImage(list(data.source(split).names), names, scorer.cells, data.groups(split))
     result = score(scorer.totals, scorer.matrix, split, names)
     look = partial(look_at, trainer, scorer.scored, data.source(split))
-    return Part(result, scorer.matrix, images, data.groups(split), look)
+    return Part(result, scorer.matrix, images, look)
 
 
 def report_score(
@@ -142,7 +142,7 @@ def report_score(
 
     `run` is the folder of the run; `steps` are those of the training, if they are known.
     """
-    result, verdict = with_intervals(part.result, intervals(part.images, part.groups)), None
+    result, verdict = with_intervals(part.result, intervals(part.images)), None
     if result["miou"] is not None:
         verdict = judge(part.matrix, data.classes.names)
         result = {**result, "constant_miou": verdict.constant_miou, "not_found": list(verdict.not_found)}

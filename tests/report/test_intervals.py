@@ -7,13 +7,13 @@ from segtrain.report.per_image import PerImage
 NAMES = ("road", "car", "sign")
 
 
-def images_of(matrices: np.ndarray) -> PerImage:
+def images_of(matrices: np.ndarray, groups: list[str] | None = None) -> PerImage:
     """Of confusion matrices (images, classes, classes)."""
     image, truth, prediction = matrices.nonzero()
     classes = matrices.shape[1]
     pixels = matrices[image, truth, prediction]
     cells = np.column_stack([image, truth * classes + prediction, pixels])
-    return PerImage([f"{i}" for i in range(len(matrices))], NAMES[:classes], cells)
+    return PerImage([f"{i}" for i in range(len(matrices))], NAMES[:classes], cells, groups)
 
 
 def drawn(rng: np.random.Generator, number: int) -> np.ndarray:
@@ -68,8 +68,8 @@ def test_the_interval_is_that_of_a_plain_bootstrap():
 
 def test_images_of_a_group_are_drawn_together():
     matrices = drawn(np.random.default_rng(3), 60)
-    twice = images_of(np.repeat(matrices, 4, axis=0))
-    alone, grouped = intervals(twice), intervals(twice, [f"{i // 4:03}" for i in range(240)])
+    often = np.repeat(matrices, 4, axis=0)
+    alone, grouped = intervals(images_of(often)), intervals(images_of(often, [f"{i // 4:03}" for i in range(240)]))
     assert grouped.drawn == 60
     assert list(grouped.miou) == pytest.approx(list(intervals(images_of(matrices)).miou))
     assert grouped.miou.high - grouped.miou.low > 1.5 * (alone.miou.high - alone.miou.low)
@@ -80,7 +80,7 @@ def test_few_images_and_rare_classes_are_doubts():
     matrices = drawn(np.random.default_rng(4), 60)
     matrices[19:, 2] = 0
     assert intervals(images_of(matrices)).doubts == ["fewer than 20 images have sign"]
-    grouped = intervals(images_of(drawn(np.random.default_rng(4), 60)), [f"{i // 10}" for i in range(60)])
+    grouped = intervals(images_of(drawn(np.random.default_rng(4), 60), [f"{i // 10}" for i in range(60)]))
     assert grouped.doubts == ["there are only 6 groups of images"]
 
 

@@ -1,12 +1,15 @@
 import csv
+import dataclasses
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from segtrain.errors import UserError
 from segtrain.metrics import ImageMatrices, class_iou, mean_iou
-from segtrain.report.per_image import PerImage, per_image_csv, per_image_npz
+from segtrain.report.per_image import PerImage, per_image_csv, per_image_npz, read_per_image
 
 NAMES = ("sky", "=tree")
 VOID = 255
@@ -88,3 +91,56 @@ def test_images_of_several_scores_stand_one_after_the_other(images: PerImage):
 def test_a_file_name_that_is_a_formula_stays_a_text(images: PerImage):
     named = PerImage(["=A1", "b", "c"], NAMES, images.cells)
     assert "'=A1" in per_image_csv(named)
+
+
+@pytest.mark.parametrize("groups", [None, ["x", "y", "x"]])
+def test_what_was_written_is_read_again(tmp_path: Path, images: PerImage, groups: list[str] | None):
+    path = tmp_path / "per_image.npz"
+    path.write_bytes(per_image_npz(dataclasses.replace(images, groups=groups)))
+    again = read_per_image(path)
+    assert (again.names, again.class_names, again.groups) == (images.names, NAMES, groups)
+    assert np.array_equal(again.cells, images.cells)
+
+
+def arrays(images: PerImage, **changes: object) -> bytes:
+    stored = dict(np.load(io.BytesIO(per_image_npz(images))))
+    content = io.BytesIO()
+    np.savez_compressed(content, **{name: value for name, value in {**stored, **changes}.items() if value is not None})
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"names": None},
+        {"names": np.array([{}, {}, {}], object)},
+        {"names": np.array([1, 2, 3])},
+        {"image": np.array([0, 7, 1, 1, 2, 2, 2])},
+        {"pixels": np.array([1.5])},
+        {"pixels": np.array([-1] * 7)},
+        {"truth": np.array([9] * 7)},
+        {"groups": np.array(["x"])},
+        {"void_pixels": np.array([[1]])},
+        {"image": np.array("x")},
+    ],
+)
+def test_strange_files_are_refused(tmp_path: Path, images: PerImage, changes: dict[str, object]):
+    path = tmp_path / "per_image.npz"
+    path.write_bytes(arrays(images, **changes))
+    with pytest.raises(UserError, match=r"per_image.npz: no scores of images, or damaged"):
+        read_per_image(path)
+
+
+def test_damaged_files_and_bombs_are_refused(tmp_path: Path, images: PerImage, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "per_image.npz"
+    content = per_image_npz(images)
+    for damaged in (b"", b"nothing", content[:100], content[:200] + bytes(50) + content[250:]):
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match="or damaged"):
+            read_per_image(path)
+    path.write_bytes(arrays(images, void_pixels=np.zeros(1 << 20, np.int64)))
+    monkeypatch.setattr("segtrain.report.per_image.MOST_BYTES", 1 << 20)
+    with pytest.raises(UserError, match="more than 1 MiB: not read"):
+        read_per_image(path)
+    with pytest.raises(FileNotFoundError):
+        read_per_image(tmp_path / "absent.npz")

@@ -1,0 +1,116 @@
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from segtrain import cli
+from segtrain.report.comparison import Scored
+from segtrain.report.per_image import per_image_npz
+from tests.report.test_comparison import NAMES, network
+
+PARTS = ("data", "model", "loss", "optimizer", "schedule", "augment", "trainer")
+SPEC = {"_target_": "segtrain.Part"}
+SETTINGS = {"name": "photos-fcn", "seed": 0, "train": {"steps": 9}, **dict.fromkeys(PARTS, SPEC)}
+
+
+def run_of(folder: Path, scored: Scored, split: str = "test", **changes: Any) -> str:
+    """A run folder that holds what `compare` reads."""
+    target = folder / "evaluate" / split
+    target.mkdir(parents=True)
+    (target / "per_image.npz").write_bytes(per_image_npz(scored.images))
+    (folder / "config.yaml").write_text(yaml.safe_dump({**SETTINGS, **changes}))
+    return folder.name
+
+
+@pytest.fixture
+def compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+    """Words -> (exit status, what was printed, what went wrong), in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["segtrain", "compare", *words])
+        try:
+            status = cli.main()
+        except SystemExit as error:
+            status = int(error.code or 0)
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return call
+
+
+def test_two_networks_are_compared(compare: Callable[..., Any], tmp_path: Path):
+    run_of(tmp_path / "A", network("A", 0.6))
+    run_of(tmp_path / "B", network("B", 0.7), optimizer={**SPEC, "lr": 0.01})
+    status, out, err = compare("runs=[A,B]")
+    assert (status, err) == (0, "")
+    assert "B is better than A by" in out
+    assert "Whether the recipe of B is better than that of A is not said: that takes 3 seeds of each" in out
+    written = tmp_path / "A" / "compare"
+    assert sorted(path.name for path in written.iterdir()) == ["compare.html", "compare.json", "compare.md"]
+    stored = json.loads((written / "compare.json").read_text())
+    (pair,) = stored["differences"]
+    assert pair["sentence"] in out
+    low, high = pair["miou"]["interval"]
+    assert 0 < low < pair["miou"]["difference"] < high
+    assert list(pair["classes"]) == list(NAMES)
+    assert len(pair["changed"]) == 10
+    assert pair["sentence"] in (written / "compare.html").read_text()
+
+
+def test_a_run_with_itself_and_seeds_of_one_recipe(compare: Callable[..., Any], tmp_path: Path):
+    for seed in range(3):
+        run_of(tmp_path / f"r{seed}", network("", 0.6, noise=seed), "val", seed=seed, data={**SPEC, "workers": seed})
+    status, out, _ = compare("runs=r0,r0,r1,r2", "out=there")
+    assert status == 0
+    assert "r0 against r0: no difference" in out
+    assert "r0, r1, r2: one recipe, 3 seeds" in out
+    assert "none of them is a better recipe" in out
+    assert (tmp_path / "there" / "compare.html").is_file()
+
+
+def test_three_seeds_of_each_recipe(compare: Callable[..., Any], tmp_path: Path):
+    for seed in range(3):
+        run_of(tmp_path / f"a{seed}", network("", 0.6, noise=seed), seed=seed)
+        run_of(tmp_path / f"b{seed}", network("", 0.7, noise=seed + 10), seed=seed, optimizer={**SPEC, "lr": 0.1})
+    status, out, _ = compare("runs=[a0,a1,a2,b0,b1,b2]")
+    assert status == 0
+    assert "The recipe of b0 is better than that of a0 (+" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["runs=[A,gone]"], "runs=gone: there is no such run folder"),
+        (["runs=A"], "runs=A: name two runs or more, as in runs=[A,B]"),
+        ([], "compare needs runs=FOLDERS: it has no value yet"),
+        (["runs=[A,bare]"], "bare: it has no scores of images yet: type"),
+        (["runs=[A,B]", "split=val"], "type python -m segtrain evaluate run=A split=val first"),
+        (["runs=[A,torn]"], "per_image.npz: no scores of images, or damaged"),
+        (["runs=[A,few]"], "A and few cannot be compared: they were scored on other images (80 and 70, such as 070)"),
+    ],
+)
+def test_what_cannot_be_compared(compare: Callable[..., Any], tmp_path: Path, words: list[str], error: str):
+    run_of(tmp_path / "A", network("A", 0.6))
+    run_of(tmp_path / "B", network("B", 0.7))
+    run_of(tmp_path / "few", network("few", 0.7, images=70))
+    (tmp_path / "bare").mkdir()
+    run_of(tmp_path / "torn", network("torn", 0.7))
+    (tmp_path / "torn/evaluate/test/per_image.npz").write_bytes(b"PK")
+    status, _, err = compare(*words)
+    assert (status, err.count("\n")) == (2, 1)
+    assert error in err
+    assert not (tmp_path / "A" / "compare").exists()
+
+
+def test_nothing_is_written_through_a_link_out_of_the_run(compare: Callable[..., Any], tmp_path: Path):
+    run_of(tmp_path / "A", network("A", 0.6))
+    run_of(tmp_path / "B", network("B", 0.7))
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "A" / "compare").symlink_to(tmp_path / "elsewhere")
+    assert compare("runs=[A,B]")[0] == 2
+    assert not list((tmp_path / "elsewhere").iterdir())
