@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..text import enumerated
+from ..text import counted, enumerated
 from .per_image import PerImage, mean_of_defined, ratio
 
 DRAWS, AT_ONCE = 2000, 250  # how often the images are drawn, and for how many draws at a time they are added up
@@ -91,7 +91,7 @@ def doubts(images: PerImage, number: int, *, grouped: bool) -> list[str]:
     """Why the intervals may be too narrow, if they may."""
     found = []
     if number < FEW_IMAGES:
-        found.append(f"there are only {number} {'groups of images' if grouped else 'images'}")
+        found.append(f"only {counted(number, 'group')} of images" if grouped else f"only {counted(number, 'image')}")
     occurs = (images.truth > 0).sum(0)
     rare = [name for name, n in zip(images.class_names, occurs.tolist(), strict=True) if 0 < n < FEW_WITH_CLASS]
     if rare and number >= FEW_IMAGES:

@@ -13,8 +13,9 @@ import segtrain as api
 from segtrain.data import ShapesData
 from segtrain.machine import device
 from segtrain.models.fcn import FCN
+from segtrain.report.per_image import read_per_image
 from segtrain.runs.correction import LOSS, Correction
-from segtrain.training import checkpoint, fit
+from segtrain.training import checkpoint, fit, reporting
 from tests.commands.conftest import TINY
 
 Run = Callable[..., int]
@@ -225,11 +226,53 @@ def matrix_in(folder: str) -> np.ndarray:
     return np.genfromtxt(f"{folder}/confusion.csv", delimiter=",", skip_header=1)[:, 1:]
 
 
+def test_a_score_comes_with_every_image_and_a_report(segtrain: Run, capsys: pytest.CaptureFixture[str]):
+    segtrain("train", *TINY, "data.test=5", "run_dir=run")
+    folder = Path("run/evaluate/test")
+    out, html, score = capsys.readouterr().out, (folder / "report.html").read_text(), stored(f"{folder}/metrics.json")
+    images = read_per_image(folder / "per_image.npz")
+    assert [(folder / "per_image.csv").read_text().count(name) for name in images.names] == [1] * 5
+    assert (images.truth.sum(0) == matrix_in(str(folder)).sum(1)).all()
+    assert (images.predicted.sum(0) == matrix_in(str(folder)).sum(0)).all()
+    low, high = score["miou_interval"]
+    assert low < score["miou"] < high
+    assert f"mIoU on other such images: {low:.4f} to {high:.4f} in 95 % (too narrow: only 5 images)" in out
+    assert f"{100 * score['miou']:.1f} % mIoU" in html
+    assert all(html.count(f"<h3>{name}: mean IoU within the image") == 1 for name in images.names)
+    assert html.count('alt="confidence of ') == 5
+    assert 'alt="IoU over the steps of the training"' in html
+    assert f"{100 * score['miou']:.1f} % mIoU" in (folder / "report.md").read_text()
+
+
+def test_a_report_that_cannot_be_written_costs_no_score(
+    segtrain: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def fail(*_: object) -> None:
+        raise MemoryError("too large")
+
+    monkeypatch.setattr(reporting, "row_of", fail)
+    assert segtrain("train", *TINY, "run_dir=run") == 0
+    out = capsys.readouterr().out
+    assert "report.html: it could not be written (MemoryError: too large); the numbers are beside it" in out
+    assert "written: run/evaluate/test/metrics.json; beside it confusion.csv" in out
+    assert not Path("run/evaluate/test/report.html").exists()
+
+
+def test_the_images_of_a_group_are_drawn_together(segtrain: Run):
+    write_folder(Path("photos"), 4)
+    for path in Path("photos").rglob("*.png"):
+        path.rename(path.with_name(f"day{int(path.stem) // 2}_{path.name}"))
+    segtrain("train", *ON_FOLDERS, "data.root=photos", "data.group='day.'", "run_dir=run")
+    score = stored("run/evaluate/val/metrics.json")
+    assert (score["images"], score["interval_of"]) == (2, 1)
+    assert "only 1 group of images" in score["interval_doubts"]
+
+
 def test_two_runs_that_are_one_have_its_matrix(segtrain: Run, capsys: pytest.CaptureFixture[str]):
     segtrain("train", *TINY, "run_dir=run")
     capsys.readouterr()
     assert segtrain("evaluate", "run=run,run") == 0
-    assert "written: run/evaluate/test-ensemble-2/metrics.json" in capsys.readouterr().out
+    assert "written: run/evaluate/test-ensemble-2/report.html" in capsys.readouterr().out
     alone, twice = stored("run/evaluate/test/metrics.json"), stored("run/evaluate/test-ensemble-2/metrics.json")
     assert twice.pop("members") == ["run/checkpoints/best.ckpt"] * 2
     assert twice == alone
@@ -263,7 +306,7 @@ def test_a_score_with_flip_is_that_of_each_image_and_its_mirror_image(
     segtrain("train", *TINY, "data.size=[32,64]", "run_dir=run")
     capsys.readouterr()
     assert segtrain("evaluate", "run=run", "flip=true") == 0
-    assert "written: run/evaluate/test-flip/metrics.json" in capsys.readouterr().out
+    assert "written: run/evaluate/test-flip/report.html" in capsys.readouterr().out
     trained = api.load("run")
     source = ShapesData(**{k: v for k, v in trained.config["data"].items() if k != "_target_"}).source("test")
     theirs = MulticlassJaccardIndex(6, average="macro", ignore_index=trained.classes.void)

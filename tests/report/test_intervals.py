@@ -76,12 +76,12 @@ def test_images_of_a_group_are_drawn_together():
 
 
 def test_few_images_and_rare_classes_are_doubts():
-    assert intervals(images_of(drawn(np.random.default_rng(4), 49))).doubts == ["there are only 49 images"]
+    assert intervals(images_of(drawn(np.random.default_rng(4), 49))).doubts == ["only 49 images"]
     matrices = drawn(np.random.default_rng(4), 60)
     matrices[19:, 2] = 0
     assert intervals(images_of(matrices)).doubts == ["fewer than 20 images have sign"]
     grouped = intervals(images_of(drawn(np.random.default_rng(4), 60), [f"{i // 10}" for i in range(60)]))
-    assert grouped.doubts == ["there are only 6 groups of images"]
+    assert grouped.doubts == ["only 6 groups of images"]
 
 
 def test_a_class_that_never_occurs_has_no_interval():
