@@ -6,6 +6,11 @@ import torch
 from torch import Tensor, nn
 
 
+def probabilities(network: nn.Module, answer: Tensor, dim: int = 1) -> Tensor:
+    """Those of the classes, float32, by what a network answers: logits, but of these two already probabilities."""
+    return answer.float() if isinstance(network, Ensemble | Mirrored) else answer.float().softmax(dim)
+
+
 class Ensemble(nn.Module):
     """The mean of the probabilities of several networks, as in deep ensembles (Lakshminarayanan, Pritzel and Blundell,
     2017, arXiv:1612.01474).

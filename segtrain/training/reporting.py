@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from .. import disk
 from ..data import DataModule
 from ..data.batches.source import Source
+from ..models.ensemble import probabilities
 from ..report.findings import confusions, extremes
 from ..report.page import Look, Page, Row, css_colors, curves, data_uri, row_of
 from ..report.per_image import mean_of_defined
@@ -98,14 +99,16 @@ def look_at(trainer: Trainer, network: nn.Module, source: Source, index: int) ->
     place = trainer.strategy.root_device
     network = network.to(place).eval()
     with trainer.precision_plugin.forward_context():
-        logits = network(image[None].to(place).contiguous(memory_format=torch.channels_last))[0]
-    return Look(image.numpy(), mask.numpy(), logits.argmax(0).cpu().numpy(), confidence(logits).cpu().numpy())
+        answer = network(image[None].to(place).contiguous(memory_format=torch.channels_last))[0]
+    confidence = confidence_of(network, answer).cpu().numpy()
+    return Look(image.numpy(), mask.numpy(), answer.argmax(0).cpu().numpy(), confidence)
 
 
-def confidence(logits: Tensor) -> Tensor:
-    """(H, W) float32: the probability of the most likely class by logits (classes, H, W), a band of rows at a time."""
-    rows = max(1, BAND // logits.shape[2])
-    return torch.cat([band.float().softmax(0).amax(0) for band in logits.split(rows, 1)])
+def confidence_of(network: nn.Module, answer: Tensor) -> Tensor:
+    """(H, W) float32: the probability of the most likely class by a network's answer (classes, H, W), a band of rows at
+    a time."""
+    rows = max(1, BAND // answer.shape[2])
+    return torch.cat([probabilities(network, band, dim=0).amax(0) for band in answer.split(rows, 1)])
 
 
 def report_or_say(*arguments: Any) -> Path | None:
