@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 def probabilities(network: nn.Module, answer: Tensor, dim: int = 1) -> Tensor:
     """Those of the classes, float32, by what a network answers: logits, but of these two already probabilities."""
-    return answer.float() if isinstance(network, Ensemble | Mirrored) else answer.float().softmax(dim)
+    inner = getattr(network, "module", network)  # Fabric's wrapper leaves the network as it is
+    return answer.float() if isinstance(inner, Ensemble | Mirrored) else answer.float().softmax(dim)
 
 
 class Ensemble(nn.Module):
@@ -16,7 +17,8 @@ class Ensemble(nn.Module):
     2017, arXiv:1612.01474).
 
     Args:
-        members: Networks, images (N, C, H, W) -> logits (N, classes, H, W), of the same classes in the same order.
+        members: Networks, images (N, C, H, W) -> logits (N, classes, H, W), or `Mirrored` ones, of the same classes in
+            the same order.
     """
 
     def __init__(self, members: Iterable[nn.Module]) -> None:
@@ -26,9 +28,9 @@ class Ensemble(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Probabilities (N, classes, H, W), float32; NaN where the logits of a member are NaN or infinite."""
         first, *others = self.members
-        total = first(x).float().softmax(1)
+        total = probabilities(first, first(x))
         for member in others:
-            total = total + member(x).float().softmax(1)
+            total = total + probabilities(member, member(x))
         return total / len(self.members)
 
 

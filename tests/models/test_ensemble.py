@@ -90,3 +90,11 @@ def test_a_mirror_shows_images_of_every_kind(kind: torch.dtype):
 
 def test_a_mirror_of_what_is_not_finite_is_not_finite():
     assert not Mirrored(Constant(0.0, math.nan))(torch.zeros(1, 3, 2, 2)).mean().isfinite()
+
+
+def test_several_that_see_mirror_images_answer_by_the_mean_of_what_they_answer_alone():
+    torch.manual_seed(0)
+    image = torch.rand(1, 3, 8, 10)
+    members = [Mirrored(nn.Conv2d(3, 4, 3, padding=1)) for _ in range(3)]
+    expected = sum(member(image) for member in members) / 3
+    torch.testing.assert_close(Ensemble(members)(image), expected)
