@@ -2,8 +2,8 @@
 
 import os
 import unicodedata
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from itertools import count
 from pathlib import Path
@@ -22,6 +22,22 @@ def write(path: Path, content: bytes | memoryview | str) -> None:
         content = content.encode()
     unfinished = path.with_name(path.name + TEMPORARY)
     write_through(unfinished, content)
+    unfinished.replace(path)
+    sync_folder(path.parent)
+
+
+@contextmanager
+def finished(path: Path) -> Iterator[Path]:
+    """The name of a file to write, which gets the name `path` in the end; on an error nothing is left of it."""
+    unfinished = path.with_name(path.name + TEMPORARY)
+    unfinished.unlink(missing_ok=True)  # a link of this name would be written through
+    try:
+        yield unfinished
+        sync(unfinished)
+    except BaseException:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise
     unfinished.replace(path)
     sync_folder(path.parent)
 

@@ -1,7 +1,7 @@
 """From an image and a network to a mask."""
 
 import re
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,10 @@ from . import windows
 from .data.files.images import Picture, header, opened_pixels, read_picture
 from .data.files.pictures import Kind, Pictures, filled, scale_of
 from .errors import UserError
+from .models.ensemble import probabilities
 
+Answer = Callable[[nn.Module, Tensor], Sequence[Tensor]]
+AT_ONCE = 1 << 24  # probabilities that are computed in float32 at a time
 NO_DATA = -1  # in a mask: pixels that are NaN or infinite, or that a TIFF says hold no data
 EXPECTED = "expected a path, a PIL image, a tensor (C, H, W), or an array (H, W, C) or (H, W)"
 MISFIT = re.compile("channels|size of tensor|shapes cannot be")  # in what torch says of other channels
@@ -44,18 +47,55 @@ def predict(network: nn.Module, image: str | Path | Image.Image | Tensor | np.nd
     return mask if picture.valid is None else mask.masked_fill(~picture.valid, NO_DATA)
 
 
-@torch.inference_mode()
 def classify(network: nn.Module, image: Tensor) -> Tensor:
     """The most likely class of every pixel (H, W) int64, on the CPU, of an image (C, H, W) as the network takes it; of
     a large one in windows."""
+    return torch.cat([mask for _, (mask,) in answers(network, image, likely)])
+
+
+def answers(network: nn.Module, image: Tensor, answer: Answer) -> Iterator[tuple[slice, Sequence[Tensor]]]:
+    """What `likely`, `sure` or `probable` says of an image (C, H, W), with the rows that it is about: of a large one in
+    windows, a band of rows at a time, else all at once."""
     network.eval()
-    compute = partial(most_likely, network)
+
+    @torch.inference_mode()
+    def compute(part: Tensor) -> Sequence[Tensor]:
+        return answer(network, logits_of(network, part))
+
     reach = windows.reach_of(network, compute, image) if windows.is_large(image) else None
-    return compute(image) if reach is None else windows.computed(compute, image, reach)
+    if reach is None:
+        yield slice(0, image.shape[-2]), compute(image)
+    else:
+        yield from windows.bands(compute, image, reach)
 
 
-def most_likely(network: nn.Module, image: Tensor) -> Tensor:
-    """The most likely class (H, W) of every pixel of an image (C, H, W) that is computed at once, on the CPU."""
+def likely(network: nn.Module, logits: Tensor) -> Sequence[Tensor]:
+    """The most likely class of every pixel (H, W) int64, on the CPU, by a network's answer (classes, H, W)."""
+    return [logits.argmax(0).cpu()]
+
+
+def sure(network: nn.Module, logits: Tensor) -> Sequence[Tensor]:
+    """The same, and its probability in 255ths, (H, W) uint8."""
+    parts = [part.amax(0) for part in in_255ths(network, logits)]
+    return [*likely(network, logits), torch.cat(parts)]
+
+
+def probable(network: nn.Module, logits: Tensor) -> Sequence[Tensor]:
+    """The same, and the probabilities of all classes in 255ths, (classes, H, W) uint8."""
+    each = torch.cat(list(in_255ths(network, logits)), 1)
+    return [*likely(network, logits), each.amax(0), each]
+
+
+def in_255ths(network: nn.Module, logits: Tensor) -> Iterator[Tensor]:
+    """Probabilities (classes, rows, W) uint8, a few rows at a time: all at once in float32 would take a multiple of the
+    memory."""
+    rows = max(1, AT_ONCE // logits[:, 0].numel())
+    for some in logits.split(rows, 1):
+        yield (255 * probabilities(network, some, dim=0)).round().byte().cpu()
+
+
+def logits_of(network: nn.Module, image: Tensor) -> Tensor:
+    """What a network answers to an image (C, H, W) that is computed at once: (classes, H, W)."""
     device = next(network.parameters()).device
     batch = image[None].to(device).contiguous(memory_format=torch.channels_last)
     try:
@@ -67,7 +107,7 @@ def most_likely(network: nn.Module, image: Tensor) -> Tensor:
         raise UserError(f"the network does not take an image of shape {tuple(image.shape)}: {reason}") from error
     if not logits.mean().isfinite():
         raise UserError("the network's output is not finite (NaN or infinite); try trainer.precision=32-true")
-    return logits.argmax(1)[0].cpu()
+    return logits[0]
 
 
 def of_file(path: Path, channels: int | None, pictures: Pictures | None) -> Picture:

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from itertools import product
 from math import lcm
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -39,14 +38,17 @@ def is_large(image: Tensor) -> bool:
     return image.shape[-2] * image.shape[-1] > WHOLE
 
 
-def computed(compute: Callable[[Tensor], Tensor], image: Tensor, reach: Reach) -> Tensor:
-    """What `compute` makes of an image (C, H, W): a number (H, W) for each pixel."""
+def bands(
+    compute: Callable[[Tensor], Sequence[Tensor]], image: Tensor, reach: Reach
+) -> Iterator[tuple[slice, list[Tensor]]]:
+    """What `compute` makes of an image (C, H, W), tensors (..., H, W), a band of rows at a time."""
     height, width = image.shape[-2:]
-    whole = torch.empty(height, width, dtype=torch.int64)
-    for rows, columns in product(spans(height, reach), spans(width, reach)):
-        part = compute(image[:, rows.window, columns.window])
-        whole[rows.kept, columns.kept] = part[rows.inner, columns.inner]
-    return whole
+    for rows in spans(height, reach):
+        parts = []
+        for columns in spans(width, reach):
+            part = compute(image[:, rows.window, columns.window])
+            parts.append([tensor[..., rows.inner, columns.inner] for tensor in part])
+        yield rows.kept, [torch.cat(tensors, -1) for tensors in zip(*parts, strict=True)]
 
 
 def spans(length: int, reach: Reach) -> Iterator[Span]:
@@ -59,7 +61,7 @@ def spans(length: int, reach: Reach) -> Iterator[Span]:
         yield Span(window, slice(start, end), slice(start - first, end - first))
 
 
-def reach_of(network: nn.Module, compute: Callable[[Tensor], Tensor], image: Tensor) -> Reach | None:
+def reach_of(network: nn.Module, compute: Callable[[Tensor], Any], image: Tensor) -> Reach | None:
     """How far a network looks in an image (C, H, W), which `compute` gives to it; `None` where that is not known, as of
     one that averages over the whole image. The sum over all its convolutions, be they beside one another or behind one
     another, is an upper bound."""

@@ -85,7 +85,7 @@ DOORS = {
     "disk": Door(),
     "build": Door(),
     "windows": Door({"models.ensemble"}),
-    "inference": Door({"windows", "data.files"}),  # which reads an image that is given by its path
+    "inference": Door({"windows", "data.files", "models.ensemble"}),  # which reads an image that is given by its path
     "report": Door({"data.classes", "metrics"}),
     "runs": Door({"build", "data.classes", "weights"}),
     "training": Door(

@@ -82,12 +82,12 @@ def test_windows_give_the_mask_of_the_whole_image(
 
     def shrinking(network: nn.Module, image: Tensor) -> Tensor:
         sizes.append(image.shape[-2:].numel())
-        return most_likely(network, image)
+        return logits_of(network, image)
 
     from segtrain import inference
 
-    most_likely = inference.most_likely
-    monkeypatch.setattr(inference, "most_likely", shrinking)
+    logits_of = inference.logits_of
+    monkeypatch.setattr(inference, "logits_of", shrinking)
     assert torch.equal(predict(network, image), whole)
     assert len(whole.unique()) > 1
     assert len(sizes) > 4

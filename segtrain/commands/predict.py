@@ -1,10 +1,11 @@
 """`predict`: masks and overlays for new images."""
 
+import csv
 import io
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from lightning.fabric import Fabric
@@ -12,7 +13,7 @@ from PIL import Image
 from rich.progress import track
 from torch import nn
 
-from .. import disk
+from .. import disk, inference
 from ..build import Trust
 from ..data.classes import ClassTable
 from ..data.files.arrays import SUFFIXES as ARRAYS
@@ -21,16 +22,21 @@ from ..data.files.images import MAX_PIXELS, SUFFIXES, header, read_picture
 from ..data.files.pictures import Pictures, filled
 from ..data.layouts.tree import PASSED_OVER, Tree
 from ..errors import UserError
-from ..inference import classify
+from ..inference import answers, probable
 from ..machine import device
 from ..machine.device import Computing
 from ..places import matches, no_image
+from ..report.encoding import ENCODINGS, Encoding, encoded, void_number
 from ..report.pictures import overlay_with_legend
 from ..report.screen import console, say
 from ..runs.folder import checkpoint_files
 from ..runs.trained import Opened, opened
-from ..text import counted, kinds_of_files, refuse_unprintable
+from ..text import counted, kinds_of_files, plain_cell, refuse_unprintable
 from ..training.members import ensemble, in_a_mirror
+
+PROBABILITIES = "probabilities"
+FOLDERS = {"mask": "masks", "overlay": "overlays", "confidence": "confidence", PROBABILITIES: PROBABILITIES}
+LARGEST = 4096  # pixels a side of an overlay
 
 
 class Images(NamedTuple):
@@ -45,15 +51,29 @@ class Predicted(NamedTuple):
 
     image: np.ndarray  # (C, H, W)
     mask: np.ndarray  # (H, W) class indices
+    confidence: np.ndarray  # (H, W) uint8: how probable these are, in 255ths; 0 where there are no data
     place: Place | None  # where a GeoTIFF lies
     remark: str  # by what the image differs from those of the training, if a network may take it for something else
 
 
 class Target(NamedTuple):
-    """Where masks and overlays are written."""
+    """What is written, and where."""
 
     folder: Path
     home: Path  # the folder out of which no link may lead
+    save: Collection[str]  # names in `FOLDERS`
+    encoding: Encoding
+
+    def place(self, what: str, name: str, suffix: str) -> Path:
+        """The file for what is saved of an image, in a folder that is there.
+
+        Raises UserError if a link leads out of `home`, which a run folder from somewhere else may hold. A name may hold
+        dots, or be nothing else.
+        """
+        path = self.folder / FOLDERS[what] / f"{name}{suffix}"
+        disk.stay_inside(self.home, path.parent)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
 
 
 @dataclass
@@ -69,38 +89,57 @@ def predict(
     checkpoint: str | None,
     images: str,
     out: str | None,
+    save: list[str],
+    encode: str,
     correction: bool,
     flip: bool,
     data: Limits,
     trainer: Computing,
     allow: list[str],
 ) -> None:
-    """Write masks/NAME.png (class indices, with the class colours as palette) and overlays/NAME.png for each image.
+    """Write what `save` names of each image: by default masks/NAME.png (class indices, with the class colours as
+    palette) and overlays/NAME.png; and summary.csv of all.
 
     `images` is an image, a folder, or a glob, whose folders are mirrored in `out`, by default the run's `predict/`. The
-    mask of a GeoTIFF is a GeoTIFF. Several networks answer by the mean of their probabilities, and with `flip` those of
-    each image in a mirror too. One of several images that cannot be read is named at the end, in an error.
+    mask of a GeoTIFF is a GeoTIFF. With `encode` masks hold the data set's own values or colours. Several networks
+    answer by the mean of their probabilities, and with `flip` those of each image in a mirror too. One of several
+    images that cannot be read is named at the end, in an error.
     """
+    encoding = refuse_unknown(save, encode)
     sources = find_images(images)
     device.quiet()
     trust = Trust(allow)
     members = [opened(file, trust, correction=correction) for file in checkpoint_files(run, checkpoint)]
     trained = ensemble([in_a_mirror(member) for member in members] if flip else members)
     network = on_device(trained, trainer)
-    target = Target(Path(out), Path(out)) if out else Target(trained.folder / "predict", trained.folder)
+    folder, home = (Path(out), Path(out)) if out else (trained.folder / "predict", trained.folder)
+    target = Target(folder, home, save, encoding)
     max_pixels = trained.record.max_pixels(data.max_pixels, MAX_PIXELS)
     failed = predict_all(sources.files, network, trained, target, max_pixels)
-    conclude(sources, failed, target.folder)
+    conclude(sources, failed, target)
+
+
+def refuse_unknown(save: Collection[str], encode: str) -> Encoding:
+    """Raises UserError for what cannot be saved, and for another encoding than there are."""
+    for what in save:
+        if what not in FOLDERS:
+            raise UserError(f"save={what}: expected some of {', '.join(FOLDERS)}, as in save=[mask,confidence]")
+    if not save:
+        raise UserError(f"save=[]: nothing would be written; name some of {', '.join(FOLDERS)}")
+    for encoding in ENCODINGS:
+        if encode == encoding:
+            return encoding
+    raise UserError(f"encode={encode}: expected {', '.join(ENCODINGS)}")
 
 
 def predict_all(
     files: Mapping[str, Path], network: nn.Module, trained: Opened, target: Target, max_pixels: int
 ) -> list[str]:
     """Write what the network makes of images, by their names; why some of them could not be predicted."""
-    failed, strange = [], 0
+    failed, strange, rows = [], 0, []
     for name, path in track(files.items(), "predicting", console=console, disable=not console.is_terminal):
         try:
-            result = computed(network, trained, path, max_pixels)
+            result = computed(network, trained, path, max_pixels, target, name)
         except (UserError, OSError) as error:
             if len(files) == 1:
                 raise
@@ -109,11 +148,12 @@ def predict_all(
         if result.remark and not strange:
             say(f"{path}: {result.remark}: the mask may be wrong; give pictures stored as those of the training")
         strange += result.remark != ""
-        write_mask(target.folder / "masks", name, result, path, trained.classes, target.home)
-        picture = overlay_with_legend(result.image, result.mask, trained.classes)
-        write_picture(target.folder / "overlays" / f"{name}.png", picture, target.home)
+        write(name, result, path, trained.classes, target)
+        rows.append(summary(name, result, trained.classes))
     if strange > 1:
         say(f"{strange} images are not like those of the training; the first one is named above")
+    if rows:
+        write_summary(target, rows, trained.classes)
     return failed
 
 
@@ -128,16 +168,29 @@ def on_device(trained: Opened, trainer: Computing) -> nn.Module:
     return fabric.setup_module(trained.network.to(device.dtype_of_weights(precision)))
 
 
-def computed(network: nn.Module, trained: Opened, path: Path, max_pixels: int) -> Predicted:
-    """An image and its mask; pixels without data are void."""
+def computed(network: nn.Module, trained: Opened, path: Path, max_pixels: int, target: Target, name: str) -> Predicted:
+    """An image and its mask; pixels without data are void. Probabilities are written while they are computed."""
     head = header(path, max_pixels)
     image = read_picture(path, max_pixels, channels=trained.record.channels, bits=head.depth)
     known = Pictures.stored(trained.record.pictures)
     remark = known.remark(*head.stored, filled(image.values())) if known else ""
-    mask = classify(network, image.pixels).numpy()
-    if image.valid is not None:
-        mask[~image.valid.numpy()] = trained.classes.void
-    return Predicted(image.pixels.numpy(), mask, place_of(path), remark)
+    size = tuple(image.pixels.shape[-2:])
+    missing = None if image.valid is None else ~image.valid.numpy()
+    mask, confidence = np.empty(size, trained.classes.dtype), np.empty(size, np.uint8)
+    if PROBABILITIES in target.save:
+        with disk.finished(target.place(PROBABILITIES, name, ".npy")) as file:
+            each = np.lib.format.open_memmap(file, "w+", np.uint8, (*size, len(trained.classes)))
+            for rows, (likely, sure, shares) in answers(network, image.pixels, probable):
+                mask[rows], confidence[rows], each[rows] = likely, sure, shares.permute(1, 2, 0)
+            if missing is not None:
+                each[missing] = 0
+            each.flush()
+    else:
+        for rows, (likely, sure) in answers(network, image.pixels, inference.sure):
+            mask[rows], confidence[rows] = likely, sure
+    if missing is not None:
+        mask[missing], confidence[missing] = trained.classes.void, 0
+    return Predicted(image.pixels.numpy(), mask, confidence, place_of(path), remark)
 
 
 def reason_of(path: Path, error: Exception) -> str:
@@ -148,13 +201,14 @@ def reason_of(path: Path, error: Exception) -> str:
     return text if str(path) in text else f"{path}: {text}"
 
 
-def conclude(sources: Images, failed: list[str], target: Path) -> None:
+def conclude(sources: Images, failed: list[str], target: Target) -> None:
     """Say what was done. Raises UserError if some images could not be predicted."""
     total = len(sources.files)
     done = total - len(failed)
     if done:
         count = f"{done} of {counted(total, 'image')}" if failed else counted(total, "image")
-        say(f"{count}: masks in {target / 'masks'}, overlays in {target / 'overlays'}")
+        folders = [f"{FOLDERS[what]} in {target.folder / FOLDERS[what]}" for what in FOLDERS if what in target.save]
+        say(f"{count}: {', '.join(folders)}; summary.csv says what is in them")
     if sources.others:
         say(f"left aside, as no images by their names: {kinds_of_files(sources.others)}")
     if len(failed) > 1:
@@ -210,36 +264,57 @@ def by_name(files: Iterable[Path], folder: Path, images: str) -> dict[str, Path]
     return found
 
 
-def indexed(mask: np.ndarray, classes: ClassTable) -> Image.Image:
-    """A palette image of class indices; 16-bit grey where there are more classes than a palette holds."""
-    if len(classes) > 256 or mask.max(initial=0) > 255:
-        return Image.fromarray(mask.astype(np.uint16))
-    image = Image.fromarray(mask.astype(np.uint8))
-    image.putpalette(classes.palette.tobytes())
-    return image
+def write(name: str, result: Predicted, source: Path, classes: ClassTable, target: Target) -> None:
+    """Write what is wanted of the image `source`."""
+    if "mask" in target.save:
+        write_mask(name, result, source, classes, target)
+    if "overlay" in target.save:
+        step = -(-max(result.mask.shape) // LARGEST)  # a larger picture is not looked at as a whole
+        picture = overlay_with_legend(result.image[:, ::step, ::step], result.mask[::step, ::step], classes)
+        write_picture(target.place("overlay", name, ".png"), picture)
+    if "confidence" in target.save:
+        write_picture(target.place("confidence", name, ".png"), Image.fromarray(result.confidence))
 
 
-def write_mask(folder: Path, name: str, result: Predicted, source: Path, classes: ClassTable, home: Path) -> None:
+def write_mask(name: str, result: Predicted, source: Path, classes: ClassTable, target: Target) -> None:
     """Write the mask of the image `source`: as a GeoTIFF where that is one, else as a PNG, with the world file of the
-    image where it has one. A name may hold dots, or be nothing else."""
-    picture = indexed(result.mask, classes)
+    image where it has one."""
+    picture = encoded(result.mask, classes, target.encoding)
     if result.place is not None:
-        tags = result.place.for_mask(classes.void)
-        write_picture(folder / f"{name}.tif", picture, home, tiffinfo=tags, compression="tiff_adobe_deflate")
+        tags = result.place.for_mask(void_number(classes, target.encoding))
+        path = target.place("mask", name, ".tif")
+        write_picture(path, picture, tiffinfo=tags, compression="tiff_adobe_deflate")
         return
-    write_picture(folder / f"{name}.png", picture, home)
+    write_picture(target.place("mask", name, ".png"), picture)
     world = world_file(source)
     if world is not None:
-        disk.write(folder / f"{name}.pgw", world.read_bytes())
+        disk.write(target.place("mask", name, ".pgw"), world.read_bytes())
 
 
-def write_picture(path: Path, picture: Image.Image, home: Path, **options: object) -> None:
-    """Write a picture in the format that its suffix says, with options of Pillow's.
-
-    Raises UserError if a link leads out of `home`, which a run folder from somewhere else may hold.
-    """
-    disk.stay_inside(home, path.parent)
-    path.parent.mkdir(parents=True, exist_ok=True)
+def write_picture(path: Path, picture: Image.Image, **options: object) -> None:
+    """Write a picture in the format that its suffix says, with options of Pillow's."""
     content = io.BytesIO()
     picture.save(content, format="TIFF" if path.suffix == ".tif" else "PNG", **options)
     disk.write(path, content.getbuffer())
+
+
+def summary(name: str, result: Predicted, classes: ClassTable) -> list[Any]:
+    """A row of summary.csv."""
+    pixels = np.bincount(result.mask.ravel(), minlength=classes.void + 1)
+    seen = result.mask.size - int(pixels[classes.void])
+    sure = f"{result.confidence.sum(dtype=np.int64) / 255 / seen:.4f}" if seen else ""
+    shares = [f"{number / seen:.6f}" if seen else "" for number in pixels[: len(classes)].tolist()]
+    height, width = result.mask.shape
+    return [plain_cell(name), height, width, int(pixels[classes.void]), sure, *pixels[: len(classes)].tolist(), *shares]
+
+
+def write_summary(target: Target, rows: Sequence[Sequence[Any]], classes: ClassTable) -> None:
+    """`summary.csv`: a row for each image, with the pixels and the share of each class."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    names = [*(f"pixels {name}" for name in classes.names), *(f"share {name}" for name in classes.names)]
+    writer.writerow(["image", "height", "width", "void_pixels", "mean_confidence", *map(plain_cell, names)])
+    writer.writerows(rows)
+    disk.stay_inside(target.home, target.folder)
+    target.folder.mkdir(parents=True, exist_ok=True)
+    disk.write(target.folder / "summary.csv", text.getvalue())

@@ -1,3 +1,4 @@
+import csv
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,8 @@ from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 import segtrain as api
+from segtrain import disk, windows
+from segtrain.commands import predict as predicting
 from segtrain.commands.predict import find_images
 from segtrain.data.files.images import read_image
 from segtrain.inference import classify
@@ -41,6 +44,127 @@ def test_a_mask_is_what_the_network_predicts_with_the_class_palette(trained: Run
     with Image.open("run/predict/overlays/a.png") as overlay:
         assert overlay.width >= 30
         assert overlay.height > 20  # below the picture, the legend
+
+
+def logits_of(path: Path) -> torch.Tensor:
+    """(classes, H, W) of the network in `run`."""
+    with torch.inference_mode():
+        return api.load("run").network(read_image(path)[None])[0]
+
+
+@pytest.mark.parametrize("whole", [windows.WHOLE, 1000])  # at once, and in windows
+def test_everything_that_can_be_saved(trained: Run, monkeypatch: pytest.MonkeyPatch, whole: int):
+    monkeypatch.setattr(windows, "WHOLE", whole)
+    monkeypatch.setattr(windows, "CORE", 32)
+    path = photo("new/a.png", (70, 50))
+    words = ["save=[mask,overlay,confidence,probabilities]", "out=done"]
+    assert trained("predict", "run=run", f"images={path}", *words) == 0
+    assert masks_below("done") == [
+        "confidence/a.png",
+        "masks/a.png",
+        "overlays/a.png",
+        "probabilities/a.npy",
+        "summary.csv",
+    ]
+    expected = logits_of(path).softmax(0)
+    each = np.load("done/probabilities/a.npy", mmap_mode="r")
+    assert (each.shape, each.dtype) == ((70, 50, len(expected)), np.uint8)
+    assert abs(each / 255 - expected.permute(1, 2, 0).numpy()).max() < 0.51 / 255
+    with Image.open("done/confidence/a.png") as picture:
+        assert (np.asarray(picture) == each.max(2)).all()
+    with Image.open("done/masks/a.png") as picture:
+        assert (np.asarray(picture) == expected.argmax(0).numpy()).all()
+
+
+def test_only_what_is_wanted_is_saved(trained: Run, capsys: pytest.CaptureFixture[str]):
+    photo("new/a.png")
+    capsys.readouterr()
+    assert trained("predict", "run=run", "images=new", "save=[confidence]", "out=done") == 0
+    assert masks_below("done") == ["confidence/a.png", "summary.csv"]
+    assert "1 image: confidence in done/confidence; summary.csv says" in capsys.readouterr().out
+
+
+def test_the_probabilities_of_an_ensemble_and_of_a_mirror_are_their_mean(trained: Run):
+    path = photo("new/a.png", (32, 64))  # whole steps of the grid: nothing is padded
+    assert trained("predict", "run=run,run", f"images={path}", "flip=true", "save=[probabilities]", "out=done") == 0
+    network = api.load("run").network
+    with torch.inference_mode():
+        image = read_image(path)[None]
+        both = (network(image).softmax(1) + network(image.flip(-1)).softmax(1).flip(-1)) / 2
+    found = np.load("done/probabilities/a.npy")
+    assert abs(found / 255 - both[0].permute(1, 2, 0).numpy()).max() < 0.6 / 255
+
+
+def test_the_summary_has_the_pixels_of_every_image(trained: Run):
+    paths = [photo("new/a.png"), photo("new/deep/=b.png", (12, 40))]
+    assert trained("predict", "run=run", "images=new", "out=done") == 0
+    with open("done/summary.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["image"] for row in rows] == ["a", "deep/=b"]
+    for row, path in zip(rows, paths, strict=True):
+        probability, mask = logits_of(path).softmax(0).max(0)
+        assert float(row["mean_confidence"]) == pytest.approx(float(probability.mean()), abs=0.003)
+        names = api.load("run").classes.names
+        counts = [int((mask == index).sum()) for index in range(len(names))]
+        assert [int(row[f"pixels {name}"]) for name in names] == counts
+        assert [float(row[f"share {name}"]) for name in names] == pytest.approx(
+            [count / mask.numel() for count in counts], abs=1e-6
+        )
+        assert (int(row["height"]), int(row["width"]), row["void_pixels"]) == (*mask.shape, "0")
+
+
+@pytest.mark.parametrize("encoding", ["values", "colors"])
+def test_masks_in_the_data_sets_own_numbers(segtrain: Run, encoding: str):
+    for i, split in enumerate(("train", "train", "train", "train", "val")):
+        photo(f"photos/images/{split}/{i}.png", (40, 40))
+        mask = RNG.choice([10, 200], (40, 40)).astype(np.uint8)
+        Path(f"photos/masks/{split}").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(mask).save(f"photos/masks/{split}/{i}.png")
+    table = "{name: ground, values: [10], color: [1, 2, 3]}, {name: sky, values: [200], color: [9, 8, 7]}"
+    Path("photos/classes.yaml").write_text(f"classes: [{table}]\n")
+    words = [word for word in TINY if not word.startswith(("data.size", "data.train", "data.val", "data.test"))]
+    assert segtrain("train", *words, "data.root=photos", "run_dir=run") == 0
+    assert segtrain("predict", "run=run", "images=photos/images/val", f"encode={encoding}", "out=done") == 0
+    expected = logits_of(Path("photos/images/val/4.png")).argmax(0).numpy()
+    table = {"values": np.array([10, 200]), "colors": np.array([[1, 2, 3], [9, 8, 7]])}[encoding]
+    with Image.open("done/masks/4.png") as picture:
+        assert (np.asarray(picture) == table[expected]).all()
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["save=[mask,heat]"], "save=heat: expected some of mask, overlay, confidence, probabilities, as in"),
+        (["save=[]"], "save=[]: nothing would be written"),
+        (["encode=rgb"], "encode=rgb: expected index, values, colors"),
+    ],
+)
+def test_what_cannot_be_saved_is_refused_at_once(
+    trained: Run, capsys: pytest.CaptureFixture[str], words: list[str], error: str
+):
+    photo("new/a.png")
+    assert trained("predict", "run=run", "images=new", "out=done", *words) == 2
+    assert f"segtrain: error: {error}" in capsys.readouterr().err
+    assert not Path("done").exists()
+
+
+def test_the_overlay_of_a_large_image_is_smaller(trained: Run, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(predicting, "LARGEST", 20)
+    photo("new/a.png", (50, 30))
+    assert trained("predict", "run=run", "images=new", "out=done") == 0
+    with Image.open("done/overlays/a.png") as overlay, Image.open("done/masks/a.png") as mask:
+        assert (mask.size, overlay.crop((0, 0, 10, 17)).size) == ((30, 50), (10, 17))
+        assert overlay.height < 50 + 17 + 40
+
+
+def test_a_full_disk_leaves_no_half_of_the_probabilities(trained: Run, monkeypatch: pytest.MonkeyPatch):
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    photo("new/a.png")
+    monkeypatch.setattr(disk, "sync", fail)
+    assert trained("predict", "run=run", "images=new", "save=[probabilities]", "out=done") == 2
+    assert masks_below("done") == []
 
 
 def test_several_networks_predict_by_the_mean_of_their_probabilities(trained: Run):

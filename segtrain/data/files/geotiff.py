@@ -23,13 +23,14 @@ class Place(NamedTuple):
     tags: ImageFileDirectory_v2  # where it lies, as it stands in the file
     nodata: float | None  # the value of pixels that were not seen, in all channels
 
-    def for_mask(self, nodata: int) -> ImageFileDirectory_v2:
-        """Tags for a mask in which `nodata` is the value of pixels that were not seen, if there can be any."""
+    def for_mask(self, nodata: int | None) -> ImageFileDirectory_v2:
+        """Tags for a mask in which `nodata` is the value of pixels that were not seen, if there can be any; `None` for
+        one whose values cannot say so."""
         tags = ImageFileDirectory_v2()
         for tag in self.tags:
             tags.tagtype[tag] = self.tags.tagtype[tag]
             tags[tag] = self.tags[tag]
-        if self.nodata is not None:
+        if self.nodata is not None and nodata is not None:
             tags.tagtype[tiff.NODATA] = ASCII
             tags[tiff.NODATA] = str(nodata)
         return tags
