@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from . import windows
 from .data.files.images import Picture, header, opened_pixels, read_picture
-from .data.files.pictures import Kind, Pictures, filled, scale_of
+from .data.files.pictures import SAMPLE, Kind, Pictures, filled, scale_of
 from .errors import UserError
 from .models.ensemble import probabilities
 
@@ -200,5 +200,5 @@ def refuse_other(picture: Picture, kind: Kind, bits: int, pictures: Pictures | N
     has_white = scale_of(pictures.kind, pictures.bits) > 1
     if has_white and (kind, bits) == (pictures.kind, pictures.bits):
         return  # a dark image is one too
-    if remark := pictures.differ(kind, bits, filled(picture.values())):
+    if remark := pictures.differ(kind, bits, filled(picture.values(SAMPLE))):
         raise UserError(f"{name}: {remark}; give it in the numbers of the training's pictures")

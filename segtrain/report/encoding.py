@@ -19,8 +19,8 @@ def encoded(mask: np.ndarray, classes: ClassTable, encoding: Encoding) -> Image.
     if encoding == "colors":
         return Image.fromarray(colors_of(classes)[mask])
     if encoding == "values":
-        values = values_of(classes)[mask]
-        return Image.fromarray(values.astype(np.uint8 if values.max(initial=0) < 256 else np.uint16))
+        values = values_of(classes)
+        return Image.fromarray(values.astype(np.uint8 if values.max() < 256 else np.uint16)[mask])
     if len(classes) > 256 or mask.max(initial=0) > 255:
         return Image.fromarray(mask.astype(np.uint16))
     image = Image.fromarray(mask.astype(np.uint8))

@@ -164,8 +164,7 @@ def report_score(
 def remarks_on(result: Mapping[str, Any], verdict: Verdict | None, data: DataModule, record: Record) -> list[str]:
     """What is to be known of a score, in sentences."""
     remarks = [record.correction.line()] if record.correction else []
-    remarks += verdict.lines() if verdict is not None else []
     if result["split"] == "val" and data.final_split == "val":
         choices = "the checkpoint and the prior correction" if record.correction else "the checkpoint"
         remarks.append(f"These data have no test split: val also chose {choices}, so this score flatters it.")
-    return remarks
+    return remarks + (verdict.lines() if verdict is not None else [])

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps, PngImagePlugin
 
 from segtrain.data.classes import ClassTable
-from segtrain.data.files.images import displayed_size, header, read_image
+from segtrain.data.files.images import Picture, displayed_size, header, read_image
 from segtrain.data.files.masks import read_mask
+from segtrain.data.files.pictures import SAMPLE, filled
 
 RNG = np.random.default_rng(0)
 
@@ -433,3 +434,19 @@ def test_a_damaged_image_is_refused_by_name_and_no_png_is_read_as_another(tmp_pa
                     assert np.array_equal(found, read(tmp_path / name))
     assert number < len(messages) < 3 * number
     assert all(message.startswith(": ") and "\n" not in message for message in messages)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("gaps", [False, True])
+def test_few_of_many_pixels_fill_the_same_values(kind: type, gaps: bool):
+    rng = np.random.default_rng(0)
+    pixels = (rng.random((3, 700, 600)) * (250 if kind is not np.float32 else 1)).astype(kind)
+    valid = torch.from_numpy(rng.random((700, 600)) < 0.8) if gaps else None
+    picture = Picture(torch.from_numpy(pixels), valid)
+    every = picture.values()
+    white = 1 if kind is np.float32 else np.iinfo(kind).max
+    expected = pixels.reshape(3, -1) if valid is None else pixels[:, valid.numpy()]
+    assert every == pytest.approx(expected / white)
+    assert filled(picture.values(SAMPLE)) == filled(every)
+    assert picture.values(1000).shape[1] <= 1000
+    assert picture.values(10**9).shape == every.shape
