@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torchmetrics import Metric
-from torchmetrics.utilities import dim_zero_cat
+from torchmetrics.utilities.distributed import gather_all_tensors
 
 
 class ConfusionMatrix(Metric):
@@ -65,29 +65,33 @@ class ImageMatrices(ConfusionMatrix):
     """The same, and the matrix of every image, whose zeros are left out.
 
     Attributes:
-        cells: (n, 3) int64 in pieces: the key of an image, a cell of its matrix (row by row, then one for void), and
-            the pixels in it.
+        cells: Of the images of this process, (n, 3) int64 in pieces: the key of an image, a cell of its matrix (row by
+            row, then one for void), and the pixels in it. It is no state of the metric: lists that are empty in one
+            process, which may have no image, are not gathered there, and the others would wait for it.
     """
-
-    cells: list[Tensor] | Tensor
 
     def __init__(self, num_classes: int, void: int) -> None:
         super().__init__(num_classes, void)
-        self.add_state("cells", default=[], dist_reduce_fx="cat")
+        self.cells: list[Tensor] = []
+
+    def reset(self) -> None:
+        super().reset()
+        self.cells = []
 
     def update(self, logits: Tensor, mask: Tensor, keys: Tensor) -> None:
         """As in `ConfusionMatrix`, of images with these keys (N,)."""
         for key, predicted, truth in zip(keys, logits.argmax(1), mask, strict=True):
             pixels = self.count(predicted[None], truth[None])
             cells = pixels.nonzero()
-            assert isinstance(self.cells, list)
             self.cells.append(torch.cat([key.to(cells).expand(len(cells), 1), cells, pixels[cells]], 1))
         self.note_broken(logits)
 
     def all_cells(self) -> Tensor:
         """The cells (n, 3) of all images over all processes, sorted by key and cell, on the CPU."""
-        with self.sync_context():
-            cells = dim_zero_cat(self.cells).cpu() if len(self.cells) else torch.zeros(0, 3, dtype=torch.int64)
+        cells = torch.cat([torch.zeros(0, 3, dtype=torch.int64, device=self.device), *self.cells])
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            cells = torch.cat(gather_all_tensors(cells))
+        cells = cells.cpu()
         order = (cells[:, 0] * (self.num_classes**2 + 1) + cells[:, 1]).argsort()
         return cells[order]
 

@@ -50,7 +50,8 @@ def test_the_wheel_holds_the_package_its_configuration_and_the_licence(wheel: Pa
     information = f"{'-'.join(wheel.name.split('-')[:2])}.dist-info"
     assert {name.split("/")[0] for name in names} == {"segtrain", information}
     assert f"{information}/licenses/LICENSE" in names
-    here = [*(ROOT / "segtrain").rglob("*.py"), *(ROOT / "conf").rglob("*.yaml")]
+    templates = (ROOT / "segtrain/report/templates").iterdir()
+    here = [*(ROOT / "segtrain").rglob("*.py"), *templates, *(ROOT / "conf").rglob("*.yaml")]
     there = {str(file.relative_to(ROOT)).replace("conf/", "segtrain/conf/") for file in here}
     assert {name for name in names if name.startswith("segtrain/")} == there
 
