@@ -164,7 +164,7 @@ def test_curves_are_drawn_of_what_was_logged():
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="there is no Chromium")
-@pytest.mark.parametrize("width", [500, 1400])
+@pytest.mark.parametrize("width", [390, 1400])
 def test_chromium_shows_a_report_without_anything_beyond_its_width(tmp_path: Path, width: int):
     probe = (
         "<script>document.title = [document.documentElement.scrollWidth, innerWidth, "
