@@ -1,7 +1,6 @@
 """What the report on a score shows is gathered: from the score, from the images, and from the folder of the run."""
 
 import shlex
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,8 @@ PACKAGES = ("segtrain", "python", "torch", "torchvision", "lightning")
 def write_report(part: Part, data: DataModule, target: Path, run: Path, record: Record, remarks: list[str]) -> Path:
     """`report.html` and `report.md` in the folder of a score; the path of the first."""
     result, names = part.result, data.classes.names
+    for name in ("report.html", "report.md"):
+        (target / name).unlink(missing_ok=True)  # those of an earlier score would be taken for this one's
     picture = target / "confusion.png"
     page = Page(
         title=f"{record.settings['name']}: {result['split']}",
@@ -43,7 +44,7 @@ def write_report(part: Part, data: DataModule, target: Path, run: Path, record: 
         matrix=data_uri(picture.read_bytes(), "image/png") if picture.exists() else None,
         rows=shown_images(part, data),
         curves=curves_of(run),
-        facts=facts_of(run, record, result),
+        facts=facts_of(run, record),
         settings=yaml.safe_dump(record.settings, sort_keys=False, allow_unicode=True),
     )
     disk.write(target / "report.html", page.html())
@@ -73,22 +74,22 @@ def curves_of(run: Path) -> dict[str, str]:
     return {}
 
 
-def facts_of(run: Path, record: Record, result: Mapping[str, Any]) -> dict[str, str]:
-    """What was scored, and with what."""
-    settings = record.settings
-    facts = {"run": str(run), "data": str(settings["data"].get("root") or settings["data"]["_target_"])}
-    facts["fingerprint of the data"] = record.fingerprint
-    facts["network"], facts["precision of the training"] = str(record.model["_target_"]), record.precision
+def facts_of(run: Path, record: Record) -> dict[str, str]:
+    """What network was scored, and how it was trained."""
+    data, overrides = record.settings["data"], run / "overrides.txt"
+    facts = {"run": str(run), "network": str(record.model["_target_"])}
+    facts["data of the training"] = str(data.get("root") or data["_target_"])
+    facts["their fingerprint"], facts["precision"] = record.fingerprint, record.precision
+    if overrides.is_file():
+        words = overrides.read_text(encoding="utf-8", errors="replace").splitlines()
+        facts["trained by"] = f"{COMMAND} {shlex.join(['train', *words])}"
     environment = read_environment(run)
     versions = [f"{name} {environment[name]}" for name in PACKAGES if name in environment]
     if versions:
-        facts["trained with"] = ", ".join(versions)
+        facts["with"] = ", ".join(versions)
     for name in ("commit", "device", "platform"):
         if environment.get(name):
             facts[name] = str(environment[name])
-    words = ["evaluate", f"run={run}", f"split={result['split']}"]
-    words += ["flip=true"] if result.get("flip") else []
-    facts["to score it again"] = f"{COMMAND} {shlex.join(words)}"
     return facts
 
 

@@ -253,8 +253,10 @@ def test_a_report_that_cannot_be_written_costs_no_score(
     def fail(*_: object) -> None:
         raise MemoryError("too large")
 
+    segtrain("train", *TINY, "run_dir=run")
+    assert "python -m segtrain train model=fcn_tiny" in Path("run/evaluate/test/report.html").read_text()
     monkeypatch.setattr(reporting, "row_of", fail)
-    assert segtrain("train", *TINY, "run_dir=run") == 0
+    assert segtrain("evaluate", "run=run") == 0
     out = capsys.readouterr().out
     assert "report.html: it could not be written (MemoryError: too large); the numbers are beside it" in out
     assert "written: run/evaluate/test/metrics.json; beside it confusion.csv" in out
