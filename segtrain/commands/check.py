@@ -12,7 +12,7 @@ import torch
 from .. import disk
 from ..data.batches.augment import fitting_crop
 from ..data.batches.source import FolderSource
-from ..data.batches.statistics import together
+from ..data.batches.statistics import pooled
 from ..data.classes import ClassTable
 from ..data.files.images import MAX_PIXELS
 from ..data.files.pair import Pair
@@ -211,7 +211,7 @@ def statistics(images: Sequence[ImageFacts]) -> tuple[str, str]:
     """Mean and standard deviation per channel over all images, as fractions of white; among colour, grey counts too."""
     channels = max((len(image.mean) for image in images), default=0)
     usable = [image.summary.of_channels(channels) for image in images if len(image.mean) in (1, channels)]
-    mean, square = together(usable)
+    mean, square = pooled(usable)
     std = np.sqrt(np.maximum(square - mean**2, 0))
     return str(mean.round(3).tolist()), str(std.round(3).tolist())
 

@@ -13,7 +13,7 @@ from PIL import Image
 from rich.progress import track
 from torch import nn
 
-from .. import disk, inference
+from .. import disk
 from ..build import Trust
 from ..data.classes import ClassTable
 from ..data.files.arrays import SUFFIXES as ARRAYS
@@ -22,7 +22,7 @@ from ..data.files.images import MAX_PIXELS, SUFFIXES, header, read_picture
 from ..data.files.pictures import SAMPLE, Pictures, filled
 from ..data.layouts.tree import PASSED_OVER, Tree
 from ..errors import UserError
-from ..inference import answers, probable
+from ..inference import answers, probable, sure
 from ..machine import device
 from ..machine.device import Computing
 from ..places import matches, no_image
@@ -180,14 +180,14 @@ def computed(network: nn.Module, trained: Opened, path: Path, max_pixels: int, t
     if PROBABILITIES in target.save:
         with disk.finished(target.place(PROBABILITIES, name, ".npy")) as file:
             each = np.lib.format.open_memmap(file, "w+", np.uint8, (*size, len(trained.classes)))
-            for rows, (likely, sure, shares) in answers(network, image.pixels, probable):
-                mask[rows], confidence[rows], each[rows] = likely, sure, shares.permute(1, 2, 0)
+            for rows, (indices, highest, shares) in answers(network, image.pixels, probable):
+                mask[rows], confidence[rows], each[rows] = indices, highest, shares.permute(1, 2, 0)
             if missing is not None:
                 each[missing] = 0
             each.flush()
     else:
-        for rows, (likely, sure) in answers(network, image.pixels, inference.sure):
-            mask[rows], confidence[rows] = likely, sure
+        for rows, (indices, highest) in answers(network, image.pixels, sure):
+            mask[rows], confidence[rows] = indices, highest
     if missing is not None:
         mask[missing], confidence[missing] = trained.classes.void, 0
     return Predicted(image.pixels.numpy(), mask, confidence, place_of(path), remark)
@@ -303,10 +303,10 @@ def summary(name: str, result: Predicted, classes: ClassTable) -> list[Any]:
     rows = [np.bincount(row, minlength=classes.void + 1) for row in result.mask]  # all at once takes 8 bytes a pixel
     pixels = np.sum(rows, axis=0)
     seen = result.mask.size - int(pixels[classes.void])
-    sure = f"{result.confidence.sum(dtype=np.int64) / 255 / seen:.4f}" if seen else ""
+    mean = f"{result.confidence.sum(dtype=np.int64) / 255 / seen:.4f}" if seen else ""
     shares = [f"{number / seen:.6f}" if seen else "" for number in pixels[: len(classes)].tolist()]
     height, width = result.mask.shape
-    return [plain_cell(name), height, width, int(pixels[classes.void]), sure, *pixels[: len(classes)].tolist(), *shares]
+    return [plain_cell(name), height, width, int(pixels[classes.void]), mean, *pixels[: len(classes)].tolist(), *shares]
 
 
 def write_summary(target: Target, rows: Sequence[Sequence[Any]], classes: ClassTable) -> None:

@@ -56,6 +56,11 @@ class Change(NamedTuple):
         return 100 * (self.after - self.before)
 
     @property
+    def reach(self) -> float:
+        """How far from 0 the difference and its interval reach, in points."""
+        return max(abs(self.points), *(abs(100 * end) for end in self.interval))
+
+    @property
     def is_defined(self) -> bool:
         return not math.isnan(self.interval.low) and not math.isnan(self.points)
 
@@ -74,9 +79,8 @@ class Difference(NamedTuple):
     @property
     def widest(self) -> float:
         """The farthest point from 0 that an interval reaches, in points."""
-        changes = [change for change in (self.miou, *self.classes) if change.is_defined]
-        ends = [abs(100 * end) for change in changes for end in (*change.interval, change.points / 100)]
-        return max([1.0, *ends])
+        reached = [change.reach for change in (self.miou, *self.classes) if change.is_defined]
+        return max([1.0, *reached])
 
     def sentence(self) -> str:
         """What these images say of the two networks."""

@@ -1,5 +1,4 @@
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,7 +6,6 @@ from typing import Any
 import pytest
 import yaml
 
-from segtrain import cli
 from segtrain.report.comparison import Scored
 from segtrain.report.per_image import per_image_npz
 from tests.report.test_comparison import NAMES, network
@@ -27,16 +25,11 @@ def run_of(folder: Path, scored: Scored, split: str = "test", **changes: Any) ->
 
 
 @pytest.fixture
-def compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+def compare(segtrain: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Words -> (exit status, what was printed, what went wrong), in an empty folder."""
-    monkeypatch.chdir(tmp_path)
 
     def call(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["segtrain", "compare", *words])
-        try:
-            status = cli.main()
-        except SystemExit as error:
-            status = int(error.code or 0)
+        status = segtrain("compare", *words)
         out, err = capsys.readouterr()
         return status, out, err
 

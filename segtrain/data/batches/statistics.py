@@ -77,13 +77,13 @@ def pixels_of(mask: Tensor, classes: ClassTable) -> Tensor:
 
 def measure(images: Sequence[Summary], stored: tuple[Kind, int, int]) -> Statistics:
     """What images of the same channels have together; `stored` is how most of them are, as in `Source`."""
-    mean, square = together(images)
+    mean, square = pooled(images)
     std = np.sqrt(np.maximum(square - mean**2, 0))
     std[std <= NOTHING * abs(mean)] = CONSTANT  # a constant channel must not divide by zero
     return Statistics(mean.tolist(), std.tolist(), Pictures.of(*stored, [image.span for image in images]))
 
 
-def together(images: Sequence[Summary]) -> tuple[np.ndarray, np.ndarray]:
+def pooled(images: Sequence[Summary]) -> tuple[np.ndarray, np.ndarray]:
     """Mean and mean square (C,) over the pixels of all images, which have the same channels; (0,) without a pixel."""
     images = [image for image in images if image.pixels]
     if not images:
