@@ -44,7 +44,11 @@ PHRASES = {  # the values of a type, in words for people who write YAML
     None: ["null"],
     types.NoneType: ["null"],
 }
-LISTS = {"data.crop": "[512,512] (height, width)", "data.size": "[128,128] (height, width)"}
+LISTS = {
+    "data.crop": "[512,512] (height, width)",
+    "data.size": "[128,128] (height, width)",
+    "save": "[mask,overlay]",
+}
 EXAMPLES = {int: ", such as 8", float: ", such as 0.002"}
 ALIKE = 0.72  # from here on, of 1, a name may be what was meant by another
 ANYTHING = (Any, object, inspect.Parameter.empty)  # annotations that say nothing

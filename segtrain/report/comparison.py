@@ -164,6 +164,8 @@ def recipes(networks: Sequence[Scored]) -> list[Recipe]:
 def recipe_sentences(found: Sequence[Recipe]) -> list[str]:
     """What the seeds say of the recipes: their spread, and from three seeds of each on whether one is better."""
     lines = [f"{recipe.line()}." for recipe in found if len(recipe.mious) > 1]
+    if sum(len(recipe.mious) for recipe in found) == 1:  # a run beside itself
+        return []
     if len(found) == 1:
         return [*lines, "All differ by the seed alone, so none of them is a better recipe."]
     first, *others = found

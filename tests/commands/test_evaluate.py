@@ -244,7 +244,9 @@ def test_a_score_comes_with_every_image_and_a_report(segtrain: Run, capsys: pyte
     assert all(html.count(f"<h3>{name}: mean IoU within the image") == 1 for name in images.names)
     assert html.count('alt="confidence of ') == 5
     assert 'alt="IoU over the steps of the training"' in html
-    assert f"{100 * score['miou']:.1f} % mIoU" in (folder / "report.md").read_text()
+    markdown = (folder / "report.md").read_text()
+    assert f"{100 * score['miou']:.1f} % mIoU" in markdown
+    assert all("too narrow: only 5 images" in page for page in (html, markdown))
 
 
 def test_a_report_that_cannot_be_written_costs_no_score(

@@ -136,6 +136,7 @@ def test_masks_in_the_data_sets_own_numbers(segtrain: Run, encoding: str):
     [
         (["save=[mask,heat]"], "save=heat: expected some of mask, overlay, confidence, probabilities, as in"),
         (["save=[]"], "save=[]: nothing would be written"),
+        (["save=mask"], "save: 'mask' is not a list of str, such as save=[mask,overlay]"),
         (["encode=rgb"], "encode=rgb: expected index, values, colors"),
     ],
 )
