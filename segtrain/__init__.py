@@ -6,10 +6,10 @@ __version__ = "0.1.0"
 __all__ = ["__version__", "load", "predict"]
 
 if TYPE_CHECKING:
-    from .inference import predict
+    from .inference.image import predict
     from .runs.trained import load
 
-HOMES = {"load": "runs.trained", "predict": "inference"}
+HOMES = {"load": "runs.trained", "predict": "inference.image"}
 
 
 def __getattr__(name: str) -> Any:  # importing segtrain must stay cheap: torch comes with the first use

@@ -78,13 +78,12 @@ class ImageMatrices(ConfusionMatrix):
         super().reset()
         self.cells = []
 
-    def update(self, logits: Tensor, mask: Tensor, keys: Tensor) -> None:
-        """As in `ConfusionMatrix`, of images with these keys (N,)."""
-        for key, predicted, truth in zip(keys, logits.argmax(1), mask, strict=True):
+    def update(self, prediction: Tensor, mask: Tensor, keys: Tensor) -> None:
+        """Count maps of classes (N, H, W), predicted and true, of images with these keys (N,)."""
+        for key, predicted, truth in zip(keys, prediction, mask, strict=True):
             pixels = self.count(predicted[None], truth[None])
             cells = pixels.nonzero()
             self.cells.append(torch.cat([key.to(cells).expand(len(cells), 1), cells, pixels[cells]], 1))
-        self.note_broken(logits)
 
     def all_cells(self) -> Tensor:
         """The cells (n, 3) of all images over all processes, sorted by key and cell, on the CPU."""

@@ -246,7 +246,7 @@ def test_the_public_names_come_with_their_first_use() -> None:
     code = "import segtrain, sys; print({'torch', 'numpy', 'hydra'} & set(sys.modules) or 'none', segtrain.__version__)"
     assert python("-c", code, cwd=ROOT).stdout == f"none {segtrain.__version__}\n"
     assert segtrain.load is importlib.import_module("segtrain.runs.trained").load
-    assert segtrain.predict is importlib.import_module("segtrain.inference").predict
+    assert segtrain.predict is importlib.import_module("segtrain.inference.image").predict
     with pytest.raises(AttributeError, match="'segtrain' has no attribute 'lode'"):
         segtrain.lode  # noqa: B018
 

@@ -84,12 +84,12 @@ DOORS = {
     "text": Door(),
     "disk": Door(),
     "build": Door(),
-    "windows": Door({"models.ensemble"}),
-    "inference": Door({"windows", "data.files", "models.ensemble"}),  # which reads an image that is given by its path
+    "inference": Door({"data.files", "models.ensemble"}),  # which reads an image that is given by its path
     "report": Door({"data.classes", "metrics"}),
     "runs": Door({"build", "data.classes", "weights"}),
     "training": Door(
-        {"data", "losses", "metrics", "models.ensemble", "runs", "report", "machine", "build"}, lightning=True
+        {"data", "losses", "metrics", "models.ensemble", "inference", "runs", "report", "machine", "build"},
+        lightning=True,
     ),
     "inspection": Door({"data", "report"}),
     "commands": Door(),
@@ -106,7 +106,7 @@ DOORS = {
     ),  # a setting is checked against what `build` will find, by the same look-up
     "cli": Door({"config", "places", "commands", "machine.signals"}, hydra=True),
     "__main__": Door({"cli"}),
-    "": Door({"runs.trained", "inference"}),  # segtrain/__init__: what it makes public
+    "": Door({"runs.trained", "inference.image"}),  # segtrain/__init__: what it makes public
 }
 OPEN = {"errors", "disk", "text"}  # to all
 NAMES_TO_OBJECTS = {"build", "cli", ""}  # may import a module whose name is not written there

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from lightning.pytorch import Trainer
@@ -26,7 +27,6 @@ from ..training.members import (
     Member,
     crossed,
     ensemble,
-    in_a_mirror,
     missing_text,
     refuse_changed,
     refuse_no_folds,
@@ -35,6 +35,7 @@ from ..training.members import (
 from ..training.part import Part
 from ..training.parts import data_of_a_run, train_settings
 from ..training.scoring import Scorer, report_score, score_split, silent_trainer
+from ..training.views import Views
 
 IMAGES = 16  # of another folder that are compared with those of the training
 
@@ -48,6 +49,15 @@ class Elsewhere:
     max_pixels: int | None
 
 
+class Engine(NamedTuple):
+    """What computes scores, and how images are shown to the networks."""
+
+    settings: Computing
+    kind: str  # `cuda` or `cpu`
+    processes: int
+    views: Views
+
+
 def evaluate(
     *,
     run: str | None,
@@ -56,6 +66,9 @@ def evaluate(
     cross: bool,
     correction: bool,
     flip: bool,
+    scales: list[float],
+    window: int | None,
+    overlap: float | None,
     data: Elsewhere,
     trainer: Computing,
     allow: list[str],
@@ -63,30 +76,28 @@ def evaluate(
     """Score a run's best checkpoint, or any checkpoint, on whole images at their own resolution; several together by
     the mean of their probabilities; or with `cross` the runs of all folds, each on its own val.
 
-    With `flip` a network sees each image in a mirror too. A score with it, or without `correction`, has a folder of its
-    own.
+    With `flip` a network sees each image in a mirror too, and in all `scales`. A score with these or with other windows
+    than in the training, or without `correction`, has a folder of its own.
     """
     processes.end_with_parent()
     device.quiet()
-    files = checkpoint_files(run, checkpoint)
+    files, views = checkpoint_files(run, checkpoint), Views(flip, scales, window, overlap)
     kind, count = processes.count(asdict(trainer))
     if not processes.is_main(count):
         be_quiet()
     trust = Trust(allow)
-    members = [
-        with_data(network_in(file, trust, correction=correction, flip=flip), file, data, trust) for file in files
-    ]
+    members = [with_data(views.of(opened(file, trust, correction=correction)), file, data, trust) for file in files]
     first, module = members[0]
     with from_stored(str(files[0])):
         split = wanted_split(split, members, data, cross=cross)
         if data.root:
             say_difference(first, module, "val" if cross else split)
-    target = first.folder / "evaluate" / folder_name(split, len(members), data, correction=correction, flip=flip)
+    target = first.folder / "evaluate" / folder_name(split, len(members), data, views, correction=correction)
     disk.stay_inside(first.folder, target)
-    part = crossed_score(members, trainer, kind, count) if cross else joint(members, split, trainer, kind, count)
+    engine = Engine(trainer, kind, count, views)
+    part = crossed_score(members, engine) if cross else joint(members, split, engine)
     record = first.record
-    if flip:
-        part.result["flip"] = True
+    part.result.update(views.noted())
     if len(members) > 1:
         part.result["members"] = list(map(str, files))
         record = replace(record, correction=None)  # each has its own
@@ -94,43 +105,38 @@ def evaluate(
         report_score(part, module, target, first.folder, record, steps_of(members[0], data))
 
 
-def joint(members: Sequence[Member], split: str, trainer: Computing, kind: str, count: int) -> Part:
+def joint(members: Sequence[Member], split: str, engine: Engine) -> Part:
     """The score of one network, or of several by the mean of their probabilities, on the data of the first."""
     trained = ensemble([member.trained for member in members])
-    return scored(trained, members[0].data, split, trainer, kind, count)
+    return scored(trained, members[0].data, split, engine)
 
 
-def crossed_score(members: Sequence[Member], trainer: Computing, kind: str, count: int) -> Part:
+def crossed_score(members: Sequence[Member], engine: Engine) -> Part:
     """The score of the runs of all folds together, each on its own val, which is said."""
-    parts = [scored(*member, "val", trainer, kind, count) for member in members]
+    parts = [scored(*member, "val", engine) for member in members]
     say_parts(members, parts)
     return crossed(parts, members[0].data.classes.names)
 
 
-def scored(trained: Opened, module: DataModule, split: str, trainer: Computing, kind: str, count: int) -> Part:
+def scored(trained: Opened, module: DataModule, split: str, engine: Engine) -> Part:
     """The score of a network in the precision that was typed, or that its training had; the same in all processes."""
-    precision, note = device.typed_or_stored(trainer.precision, kind, trained.record.precision)
+    precision, note = device.typed_or_stored(engine.settings.precision, engine.kind, trained.record.precision)
     if note:
         say(note)
-    engine = silent_trainer(
+    trainer = silent_trainer(
         Trainer,
-        count,
-        accelerator=kind,
-        devices=trainer.devices,
+        engine.processes,
+        accelerator=engine.kind,
+        devices=engine.settings.devices,
         precision=precision,
-        callbacks=[ScoringBar()] if processes.is_main(count) else [],
+        callbacks=[ScoringBar()] if processes.is_main(engine.processes) else [],
         logger=False,
         enable_checkpointing=False,
     )
     network = trained.network.to(device.dtype_of_weights(precision)).to(memory_format=torch.channels_last)
-    scorer = Scorer(network, class_names=trained.classes.names, void=module.classes.void)
-    return score_split(engine, scorer, module, split)
-
-
-def network_in(file: Path, trust: Trust, *, correction: bool, flip: bool) -> Opened:
-    """The network in a checkpoint file, with `flip` one that is shown each image in a mirror too."""
-    trained = opened(file, trust, correction=correction)
-    return in_a_mirror(trained) if flip else trained
+    windows = engine.views.windows(trained.record)
+    scorer = Scorer(network, class_names=trained.classes.names, void=module.classes.void, windows=windows)
+    return score_split(trainer, scorer, module, split)
 
 
 def with_data(trained: Opened, file: Path, elsewhere: Elsewhere, trust: Trust) -> Member:
@@ -171,7 +177,7 @@ def steps_of(member: Member, elsewhere: Elsewhere) -> int | None:
     return train.total_steps(len(member.data.source("train")), member.data.batch_size)
 
 
-def folder_name(split: str, members: int, elsewhere: Elsewhere, *, correction: bool, flip: bool) -> str:
+def folder_name(split: str, members: int, elsewhere: Elsewhere, views: Views, *, correction: bool) -> str:
     """The folder for a score, below `evaluate` in the run folder."""
     names = [disk.file_name(Path(elsewhere.root).resolve().name)] if elsewhere.root else []
     names.append(split)
@@ -179,9 +185,7 @@ def folder_name(split: str, members: int, elsewhere: Elsewhere, *, correction: b
         names.append(f"{members}" if split == CROSS else f"ensemble-{members}")
     if not correction:
         names.append("uncorrected")
-    if flip:
-        names.append("flip")
-    return "-".join(names)
+    return "-".join([*names, *views.words()])
 
 
 def say_parts(members: Sequence[Member], parts: Sequence[Part]) -> None:

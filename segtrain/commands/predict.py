@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ import numpy as np
 from lightning.fabric import Fabric
 from PIL import Image
 from rich.progress import track
-from torch import nn
+from torch import Tensor, nn
 
 from .. import disk
 from ..build import Trust
@@ -22,7 +22,8 @@ from ..data.files.images import MAX_PIXELS, SUFFIXES, header, read_picture
 from ..data.files.pictures import SAMPLE, Pictures, filled
 from ..data.layouts.tree import PASSED_OVER, Tree
 from ..errors import UserError
-from ..inference import answers, probable, sure
+from ..inference.image import Answer, Area, answers, probable, sure
+from ..inference.windows import Windows
 from ..machine import device
 from ..machine.device import Computing
 from ..places import matches, no_image
@@ -32,7 +33,8 @@ from ..report.screen import console, say
 from ..runs.folder import checkpoint_files
 from ..runs.trained import Opened, opened
 from ..text import counted, kinds_of_files, plain_cell, refuse_unprintable
-from ..training.members import ensemble, in_a_mirror
+from ..training.members import ensemble
+from ..training.views import Views
 
 PROBABILITIES = "probabilities"
 FOLDERS = {"mask": "masks", "overlay": "overlays", "confidence": "confidence", PROBABILITIES: PROBABILITIES}
@@ -54,6 +56,16 @@ class Predicted(NamedTuple):
     confidence: np.ndarray  # (H, W) uint8: how probable these are, in 255ths; 0 where there are no data
     place: Place | None  # where a GeoTIFF lies
     remark: str  # by what the image differs from those of the training, if a network may take it for something else
+
+
+class Sight(NamedTuple):
+    """A network, and how it is shown large images."""
+
+    network: nn.Module
+    windows: Windows
+
+    def answers(self, image: Tensor, answer: Answer) -> Iterator[tuple[Area, list[Tensor]]]:
+        return answers(self.network, image, answer, self.windows)
 
 
 class Target(NamedTuple):
@@ -93,6 +105,9 @@ def predict(
     encode: str,
     correction: bool,
     flip: bool,
+    scales: list[float],
+    window: int | None,
+    overlap: float | None,
     data: Limits,
     trainer: Computing,
     allow: list[str],
@@ -102,20 +117,20 @@ def predict(
 
     `images` is an image, a folder, or a glob, whose folders are mirrored in `out`, by default the run's `predict/`. The
     mask of a GeoTIFF is a GeoTIFF. With `encode` masks hold the data set's own values or colours. Several networks
-    answer by the mean of their probabilities, and with `flip` those of each image in a mirror too. One of several
-    images that cannot be read is named at the end, in an error.
+    answer by the mean of their probabilities, with `flip` of each image in a mirror too, and of each in all `scales`.
+    One of several images that cannot be read is named at the end, in an error.
     """
-    encoding = refuse_unknown(save, encode)
+    encoding, views = refuse_unknown(save, encode), Views(flip, scales, window, overlap)
     sources = find_images(images)
     device.quiet()
     trust = Trust(allow)
     members = [opened(file, trust, correction=correction) for file in checkpoint_files(run, checkpoint)]
-    trained = ensemble([in_a_mirror(member) for member in members] if flip else members)
-    network = on_device(trained, trainer)
+    trained = ensemble([views.of(member) for member in members])
+    sight = Sight(on_device(trained, trainer), views.windows(trained.record))
     folder, home = (Path(out), Path(out)) if out else (trained.folder / "predict", trained.folder)
     target = Target(folder, home, save, encoding)
     max_pixels = trained.record.max_pixels(data.max_pixels, MAX_PIXELS)
-    failed = predict_all(sources.files, network, trained, target, max_pixels)
+    failed = predict_all(sources.files, sight, trained, target, max_pixels)
     conclude(sources, failed, target)
 
 
@@ -132,14 +147,12 @@ def refuse_unknown(save: Collection[str], encode: str) -> Encoding:
     raise UserError(f"encode={encode}: expected {', '.join(ENCODINGS)}")
 
 
-def predict_all(
-    files: Mapping[str, Path], network: nn.Module, trained: Opened, target: Target, max_pixels: int
-) -> list[str]:
+def predict_all(files: Mapping[str, Path], sight: Sight, trained: Opened, target: Target, max_pixels: int) -> list[str]:
     """Write what the network makes of images, by their names; why some of them could not be predicted."""
     failed, strange, rows = [], 0, []
     for name, path in track(files.items(), "predicting", console=console, disable=not console.is_terminal):
         try:
-            result = computed(network, trained, path, max_pixels, target, name)
+            result = computed(sight, trained, path, max_pixels, target, name)
         except (UserError, OSError) as error:
             if len(files) == 1:
                 raise
@@ -168,7 +181,7 @@ def on_device(trained: Opened, trainer: Computing) -> nn.Module:
     return fabric.setup_module(trained.network.to(device.dtype_of_weights(precision)))
 
 
-def computed(network: nn.Module, trained: Opened, path: Path, max_pixels: int, target: Target, name: str) -> Predicted:
+def computed(sight: Sight, trained: Opened, path: Path, max_pixels: int, target: Target, name: str) -> Predicted:
     """An image and its mask; pixels without data are void. Probabilities are written while they are computed."""
     head = header(path, max_pixels)
     image = read_picture(path, max_pixels, channels=trained.record.channels, bits=head.depth)
@@ -180,14 +193,14 @@ def computed(network: nn.Module, trained: Opened, path: Path, max_pixels: int, t
     if PROBABILITIES in target.save:
         with disk.finished(target.place(PROBABILITIES, name, ".npy")) as file:
             each = np.lib.format.open_memmap(file, "w+", np.uint8, (*size, len(trained.classes)))
-            for rows, (indices, highest, shares) in answers(network, image.pixels, probable):
-                mask[rows], confidence[rows], each[rows] = indices, highest, shares.permute(1, 2, 0)
+            for area, (indices, highest, shares) in sight.answers(image.pixels, probable):
+                mask[area], confidence[area], each[area] = indices, highest, shares.permute(1, 2, 0)
             if missing is not None:
                 each[missing] = 0
             each.flush()
     else:
-        for rows, (indices, highest) in answers(network, image.pixels, sure):
-            mask[rows], confidence[rows] = indices, highest
+        for area, (indices, highest) in sight.answers(image.pixels, sure):
+            mask[area], confidence[area] = indices, highest
     if missing is not None:
         mask[missing], confidence[missing] = trained.classes.void, 0
     return Predicted(image.pixels.numpy(), mask, confidence, place_of(path), remark)

@@ -73,7 +73,7 @@ class Pooled(nn.Module):
     channel, of which a batch of one has no variance, and one of a few images no reliable one.
     """
 
-    whole_image = True  # read by `segtrain.windows`: a pixel depends on pixels at any distance
+    whole_image = True  # read by `segtrain.inference.reach`: a pixel depends on pixels at any distance
 
     def __init__(self, in_channels: int, out_channels: int, bins: int) -> None:
         super().__init__()

@@ -1,15 +1,17 @@
-"""Several answers that become one: those of several networks, or of one network to an image and to its mirror image."""
+"""Several answers that become one: those of several networks, or of one network to an image, its mirror image, and the
+image in other sizes."""
 
 from collections.abc import Iterable, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
 def probabilities(network: nn.Module, answer: Tensor, dim: int = 1) -> Tensor:
-    """Those of the classes, float32, by what a network answers: logits, but of these two already probabilities."""
+    """Those of the classes, float32, by what a network answers: logits, but of these three already probabilities."""
     inner = getattr(network, "module", network)  # Fabric's wrapper leaves the network as it is
-    return answer.float() if isinstance(inner, Ensemble | Mirrored) else answer.float().softmax(dim)
+    return answer.float() if isinstance(inner, Ensemble | Mirrored | Scaled) else answer.float().softmax(dim)
 
 
 class Ensemble(nn.Module):
@@ -70,3 +72,36 @@ class Mirrored(nn.Module):
         for one, other in self.pairs:
             order[one], order[other] = other, one
         return probabilities[:, order]
+
+
+class Scaled(nn.Module):
+    """The mean of the probabilities that a network gives an image in several sizes.
+
+    Args:
+        network: images (N, C, H, W) -> logits (N, classes, H, W), or a `Mirrored` one.
+        scales: factors on height and width.
+    """
+
+    whole_image = True  # read by `segtrain.inference.reach`: pixels of another size have no place of their own
+
+    def __init__(self, network: nn.Module, scales: Sequence[float]) -> None:
+        super().__init__()
+        self.network, self.scales = network, scales
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Probabilities (N, classes, H, W), float32; NaN where logits are NaN or infinite."""
+        size = x.shape[-2:]
+        total = torch.zeros((), device=x.device)
+        for scale in self.scales:
+            answer = probabilities(self.network, self.network(resized(x, scale)))
+            total = total + F.interpolate(answer, size, mode="bilinear", align_corners=False)
+        return total / len(self.scales)
+
+
+def resized(images: Tensor, scale: float) -> Tensor:
+    """Images (N, C, H, W) with height and width times `scale`, in numbers of the same type."""
+    if scale == 1:
+        return images
+    size = [max(1, round(scale * side)) for side in images.shape[-2:]]
+    result = F.interpolate(images.float(), size, mode="bilinear", align_corners=False, antialias=True)
+    return result if images.is_floating_point() else result.round().to(images.dtype)

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from ..build import Spec
 from ..data import DataModule
+from ..inference.windows import Windows
 from ..metrics import count_pairs, mean_iou
 from ..report.screen import say
 from ..runs.corrected import shifted
@@ -56,20 +57,30 @@ class GridScorer(LightningModule):
 
     matrices: Tensor
 
-    def __init__(self, network: nn.Module, grid: Sequence[tuple[float, ...]], *, void: int, images: int) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        grid: Sequence[tuple[float, ...]],
+        *,
+        void: int,
+        images: int,
+        windows: Windows | None = None,
+    ) -> None:
         super().__init__()
         self.network, self.grid, self.void, self.images = network, grid, void, images
+        self.windows = windows or Windows()
         classes = len(grid[0])
         shape = (BLOCKS, len(grid), classes, classes)
         self.register_buffer("matrices", torch.zeros(shape, dtype=torch.int64), persistent=False)
 
     def test_step(self, batch: Batch, _: int) -> None:
-        logits = self.network(batch["image"])
-        for index, one, mask in zip(batch["key"].tolist(), logits.split(1), batch["mask"].split(1), strict=True):
-            self.count(one, mask, self.matrices[index * BLOCKS // self.images])
+        for piece in self.windows.pieces(self.network, batch["image"]):
+            keys, masks = batch["key"][piece.place[0]], batch["mask"][piece.place]
+            for index, logits, mask in zip(keys.tolist(), piece.answer.split(1), masks.split(1), strict=True):
+                self.count(logits, mask, self.matrices[index * BLOCKS // self.images])
 
     def count(self, logits: Tensor, mask: Tensor, matrices: Tensor) -> None:
-        """Count an image's pixels under each correction.
+        """Count pixels of an image under each correction.
 
         Logits are linear in the share, so that where both ends of the grid give one answer, all of it does: most pixels
         are counted once.
@@ -87,7 +98,9 @@ class GridScorer(LightningModule):
         self.totals = total.cpu()
 
 
-def fit_correction(trainer: Trainer, network: nn.Module, data: DataModule, loss: Spec) -> Correction | None:
+def fit_correction(
+    trainer: Trainer, network: nn.Module, data: DataModule, loss: Spec, windows: Windows | None = None
+) -> Correction | None:
     """The correction of a network that was trained with this loss; `None`, which is said, if there is no good one.
 
     All processes take part, and get the same.
@@ -101,7 +114,7 @@ def fit_correction(trainer: Trainer, network: nn.Module, data: DataModule, loss:
         return None
     of, logarithms = bias(loss, data)
     grid = [tuple(-share * value for value in logarithms) for share in SHARES]
-    scorer = GridScorer(network, grid, void=data.classes.void, images=images)
+    scorer = GridScorer(network, grid, void=data.classes.void, images=images, windows=windows)
     trainer.test(scorer, dataloaders=data.whole_images("val", trainer), verbose=False)
     choice = choose(scorer.totals)
     if not choice.share:

@@ -97,7 +97,7 @@ def final_score(parts: Parts, trainer: Trainer, folder: Path | None) -> Verdict 
     learner.scored.load_state_dict(best)
     correction = None
     if parts.train.correction:
-        correction = fit_correction(trainer, learner.scored, parts.data, parts.record.loss)
+        correction = fit_correction(trainer, learner.scored, parts.data, parts.record.loss, learner.windows)
     if correction:
         correct(learner.scored, correction)
     score = score_split(trainer, learner, parts.data, split)

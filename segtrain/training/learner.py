@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from ..inference.windows import Windows
 from ..losses.contract import Loss, mean_loss
 from ..metrics import ConfusionMatrix, FirstNotFinite, MeanLoss, mean_iou
 from .average import MovingAverage
@@ -56,6 +57,7 @@ class Learner(Validator):
         compile: Whether training steps use torch.compile; scores must not depend on it.
         encoder_lr: Factor on the learning rate of the network's encoder.
         teacher: Another network, whose answers count beside the loss.
+        windows: How images are scored that do not fit.
     """
 
     def __init__(
@@ -76,8 +78,9 @@ class Learner(Validator):
         compile: bool = False,
         encoder_lr: float = 1.0,
         teacher: Teacher | None = None,
+        windows: Windows | None = None,
     ) -> None:
-        super().__init__(network, loss=loss, class_names=class_names, void=void)
+        super().__init__(network, loss=loss, class_names=class_names, void=void, windows=windows)
         self.automatic_optimization = False  # `training_step` is the whole step
         self.make_optimizer, self.schedule = optimizer, schedule
         self.steps, self.seed, self.auxiliary_weight = steps, seed, auxiliary_weight
@@ -186,10 +189,15 @@ class Learner(Validator):
         """The optimiser goes on with its state, but with the settings of now. Of the running metrics the first process
         takes all, the others none."""
         adopt_settings(checkpoint, self.new_optimizer())
-        state = checkpoint["state_dict"]
-        for name, value in state.items():
-            if self.global_rank and name.partition(".")[0] in RUNNING:
-                state[name] = torch.zeros_like(value)
+        if self.global_rank:
+            start_metrics_anew(checkpoint["state_dict"])
+
+
+def start_metrics_anew(state: dict[str, Tensor]) -> None:
+    """Set the running metrics in the state of a learner to zero."""
+    for name, value in state.items():
+        if name.partition(".")[0] in RUNNING:
+            state[name] = torch.zeros_like(value)
 
 
 def compiled(network: nn.Module) -> Callable[[Tensor], Any]:

@@ -7,12 +7,11 @@ from itertools import combinations
 from typing import NamedTuple
 
 from ..data import DataModule
-from ..data.batches.sides import flip_pairs
 from ..data.batches.source import Source
 from ..data.files.pictures import Pictures, Span
 from ..errors import UserError
 from ..metrics import accuracy, mean_iou
-from ..models.ensemble import Ensemble, Mirrored
+from ..models.ensemble import Ensemble
 from ..report.per_image import PerImage
 from ..report.scores import score
 from ..report.screen import say
@@ -51,12 +50,6 @@ def ensemble(members: Sequence[Opened]) -> Opened:
     if any(other.record.precision != first.record.precision for other in others):
         say(f"all compute in the precision of the first run ({first.record.precision}), unless another one is typed")
     return first._replace(network=Ensemble(member.network for member in members))
-
-
-def in_a_mirror(trained: Opened) -> Opened:
-    """The network that is shown each image's mirror image too, in which left and right classes are exchanged."""
-    pairs = flip_pairs(trained.record.augment.get("flip_pairs"), trained.classes.names)
-    return trained._replace(network=Mirrored(trained.network, pairs))
 
 
 def refuse_unlike(first: Opened, other: Opened) -> None:

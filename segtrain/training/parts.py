@@ -18,6 +18,7 @@ from ..data import DataModule
 from ..data.files.pictures import Pictures, Span
 from ..data.public import HINT
 from ..errors import UserError, from_user
+from ..inference.windows import Windows
 from ..losses.contract import as_loss
 from ..losses.distillation import Distillation
 from ..losses.weights import class_weights
@@ -55,6 +56,8 @@ class TrainSettings:
     encoder_lr: float | None = 1.0  # factor on the encoder's rate, `None` by its weights; runs of older versions had 1
     teacher_weight: float = 1.0  # factor on the divergence from a teacher's answers
     teacher_temperature: float = 1.0  # that these answers are softened by
+    window: int | None = None  # pixels a side of the windows of larger val images; `None`: whole ones where they fit
+    overlap: float = 0.5  # of these windows
 
     def __post_init__(self) -> None:
         positive = ("epochs", "steps", "validate_epochs", "log_steps", "patience", "freeze_encoder", "encoder_lr")
@@ -72,6 +75,11 @@ class TrainSettings:
                 raise UserError(f"train.{name}={value}: expected 0 or more")
         if self.ema is not None and not 0 <= self.ema < 1:
             raise UserError(f"train.ema={self.ema}: expected null, or a decay from 0 to below 1, such as 0.999")
+
+    @property
+    def windows(self) -> Windows:
+        """How images are scored that do not fit. Raises UserError for windows that are none."""
+        return Windows(self.window, self.overlap)
 
     def total_steps(self, images: int, batch_size: int) -> int:
         """Steps of the whole training."""
@@ -373,6 +381,7 @@ def build_learner(
         seed=settings["seed"],
         class_names=data.classes.names,
         void=data.classes.void,
+        windows=train.windows,
         auxiliary_weight=train.auxiliary_weight,
         ema=train.ema,
         pieces=settings["trainer"]["accumulate_grad_batches"],

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from .. import disk
 from ..data import DataModule
 from ..data.batches.source import Source
+from ..inference.windows import Windows
 from ..models.ensemble import probabilities
 from ..report.findings import confusions, extremes
 from ..report.page import Look, Page, Row, css_colors, curves, data_uri, row_of
@@ -94,15 +95,18 @@ def facts_of(run: Path, record: Record) -> dict[str, str]:
 
 
 @torch.inference_mode()
-def look_at(trainer: Trainer, network: nn.Module, source: Source, index: int) -> Look:
+def look_at(trainer: Trainer, network: nn.Module, windows: Windows, source: Source, index: int) -> Look:
     """An image and what the network makes of it, computed as for its score."""
     image, mask = source.read(index)
     place = trainer.strategy.root_device
     network = network.to(place).eval()
+    batch = image[None].to(place).contiguous(memory_format=torch.channels_last)
+    prediction, confidence = torch.empty_like(mask, dtype=torch.int64), torch.empty(mask.shape)
     with trainer.precision_plugin.forward_context():
-        answer = network(image[None].to(place).contiguous(memory_format=torch.channels_last))[0]
-    confidence = confidence_of(network, answer).cpu().numpy()
-    return Look(image.numpy(), mask.numpy(), answer.argmax(0).cpu().numpy(), confidence)
+        for piece in windows.pieces(network, batch):
+            prediction[piece.area] = piece.answer[0].argmax(0).cpu()
+            confidence[piece.area] = confidence_of(network, piece.answer[0]).cpu()
+    return Look(image.numpy(), mask.numpy(), prediction.numpy(), confidence.numpy())
 
 
 def confidence_of(network: nn.Module, answer: Tensor) -> Tensor:

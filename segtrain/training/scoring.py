@@ -2,17 +2,19 @@
 
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 
 from ..data import DataModule
 from ..errors import UserError, from_user
+from ..inference.windows import Piece, Windows
 from ..losses.contract import Loss
 from ..machine import device as machine
 from ..machine import processes
@@ -33,12 +35,16 @@ Batch = dict[str, Tensor]
 class Scorer(LightningModule):
     """Scores a network, images (N, C, H, W) -> logits (N, classes, H, W), on whole images.
 
-    `class_names` stand in the order of their indices; `void` is the value in the masks that is left out.
+    `class_names` stand in the order of their indices; `void` is the value in the masks that is left out; `windows` are
+    how images are computed that do not fit.
     """
 
-    def __init__(self, network: nn.Module, *, class_names: tuple[str, ...], void: int) -> None:
+    def __init__(
+        self, network: nn.Module, *, class_names: tuple[str, ...], void: int, windows: Windows | None = None
+    ) -> None:
         super().__init__()
         self.network, self.class_names = network, class_names
+        self.windows = windows or Windows()
         self.confusion = ImageMatrices(len(class_names), void)
 
     @property
@@ -49,8 +55,16 @@ class Scorer(LightningModule):
     def on_test_epoch_start(self) -> None:
         self.confusion.reset()
 
+    def answers(self, batch: Batch) -> Iterator[Piece]:
+        """What the network answers to the images of a batch, a piece at a time."""
+        return self.windows.pieces(self.scored, batch["image"])
+
     def test_step(self, batch: Batch, _: int) -> None:
-        self.confusion.update(self.scored(batch["image"]), batch["mask"], batch["key"])
+        prediction = torch.empty_like(batch["mask"], dtype=torch.int64)
+        for piece in self.answers(batch):
+            prediction[piece.place] = piece.answer.argmax(1)
+            self.confusion.note_broken(piece.answer)
+        self.confusion.update(prediction, batch["mask"], batch["key"])
 
     def on_test_epoch_end(self) -> None:
         """The sum over all processes, which here still all take part."""
@@ -62,8 +76,10 @@ class Scorer(LightningModule):
 class Validator(Scorer):
     """Scores a network in the middle of its training too, and publishes what comes out."""
 
-    def __init__(self, network: nn.Module, *, loss: Loss, class_names: tuple[str, ...], void: int) -> None:
-        super().__init__(network, class_names=class_names, void=void)
+    def __init__(
+        self, network: nn.Module, *, loss: Loss, class_names: tuple[str, ...], void: int, windows: Windows | None = None
+    ) -> None:
+        super().__init__(network, class_names=class_names, void=void, windows=windows)
         self.loss, self.val_loss = loss, MeanLoss(loss.terms)
         self.shown: dict[str, float] = {}  # the last value of every tag
         self.verdict: Verdict | None = None  # on the last validation
@@ -73,11 +89,15 @@ class Validator(Scorer):
         self.val_loss.reset()
 
     def validation_step(self, batch: Batch, _: int) -> Tensor:
-        """The prediction (N, H, W), for callbacks."""
-        logits = self.scored(batch["image"])
-        self.confusion.update(logits, batch["mask"], batch["key"])
-        self.val_loss.update(self.loss(logits, batch["mask"]), self.loss.count(batch["mask"]))
-        return logits.argmax(1)
+        """The prediction (N, H, W), for callbacks. An image in windows counts for the loss as several ones."""
+        prediction = torch.empty_like(batch["mask"], dtype=torch.int64)
+        for piece in self.answers(batch):
+            mask = batch["mask"][piece.place]
+            prediction[piece.place] = piece.answer.argmax(1)
+            self.confusion.note_broken(piece.answer)
+            self.val_loss.update(self.loss(piece.answer, mask), self.loss.count(mask))
+        self.confusion.update(prediction, batch["mask"], batch["key"])
+        return prediction
 
     def on_validation_epoch_end(self) -> None:
         matrix = confusion_of(self.confusion, "the validation images")
@@ -130,7 +150,7 @@ def score_split(trainer: Trainer, scorer: Scorer, data: DataModule, split: str) 
     names = data.classes.names
     images = PerImage(list(data.source(split).names), names, scorer.cells, data.groups(split))
     result = score(scorer.totals, scorer.matrix, split, names)
-    look = partial(look_at, trainer, scorer.scored, data.source(split))
+    look = partial(look_at, trainer, scorer.scored, scorer.windows, data.source(split))
     return Part(result, scorer.matrix, images, look)
 
 

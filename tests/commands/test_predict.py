@@ -14,7 +14,7 @@ from segtrain import disk, windows
 from segtrain.commands import predict as predicting
 from segtrain.commands.predict import find_images
 from segtrain.data.files.images import read_image
-from segtrain.inference import classify
+from segtrain.inference.image import classify
 from tests.commands.conftest import TINY
 
 Run = Callable[..., int]
@@ -52,10 +52,10 @@ def logits_of(path: Path) -> torch.Tensor:
         return api.load("run").network(read_image(path)[None])[0]
 
 
-@pytest.mark.parametrize("whole", [windows.WHOLE, 1000])  # at once, and in windows
+@pytest.mark.parametrize("whole", [windows.FITS, 100_000])  # at once, and in windows
 def test_everything_that_can_be_saved(trained: Run, monkeypatch: pytest.MonkeyPatch, whole: int):
-    monkeypatch.setattr(windows, "WHOLE", whole)
-    monkeypatch.setattr(windows, "CORE", 32)
+    monkeypatch.setattr(windows, "FITS", whole)
+    monkeypatch.setattr(windows, "SURE", 0)
     path = photo("new/a.png", (70, 50))
     words = ["save=[mask,overlay,confidence,probabilities]", "out=done"]
     assert trained("predict", "run=run", f"images={path}", *words) == 0

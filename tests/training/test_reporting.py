@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from segtrain.data import ShapesData
+from segtrain.inference.windows import Windows
 from segtrain.models.ensemble import Ensemble, Mirrored
 from segtrain.training import reporting
 from segtrain.training.reporting import look_at
@@ -30,7 +31,7 @@ def test_confidence_is_the_probability_of_the_answer(kind: str, monkeypatch: pyt
     network = Floats(3, 4, 3, padding=1)
     shown = {"one": network, "several": Ensemble([network, network]), "mirrored": Mirrored(network)}[kind]
     data = ShapesData(size=[20, 24], train=1, val=1, test=2, variant=0, crop=[16, 16], batch_size=1, workers=0)
-    look = look_at(ENGINE, shown, data.source("test"), 1)
+    look = look_at(ENGINE, shown, Windows(), data.source("test"), 1)
     image, mask = data.source("test").read(1)
     with torch.inference_mode():
         expected = network(image[None]).softmax(1)

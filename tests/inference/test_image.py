@@ -9,7 +9,7 @@ from torch import nn
 
 from segtrain.data.files.pictures import Pictures
 from segtrain.errors import UserError
-from segtrain.inference import predict
+from segtrain.inference.image import predict
 from segtrain.models import FCN, Encoder
 from segtrain.models.blocks import Bottleneck
 

@@ -6,11 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from segtrain import windows
-from segtrain.inference import predict
+from segtrain.inference.reach import reach_of
 from segtrain.models import FCN, AtrousPyramid, Bottleneck, ConvBNReLU, Encoder, PyramidPooling
-from segtrain.models.ensemble import Ensemble, Mirrored
-from segtrain.windows import Reach, reach_of, spans
+from segtrain.models.ensemble import Ensemble
 
 
 def small(
@@ -54,81 +52,41 @@ NETWORKS = [
 @pytest.mark.parametrize("settings", NETWORKS, ids=str)
 def test_no_logit_depends_on_more_than_the_reach(settings: dict):
     network = small(**settings).double()
-    image = torch.rand(3, 640, 640, dtype=torch.float64)
-    reach = reach_of(network, lambda part: network(part[None])[0], image)
+    image = torch.rand(1, 3, 640, 640, dtype=torch.float64)
+    reach = reach_of(network, network, image)
     assert reach is not None
     assert reach.halo % reach.grid == 0
     image.requires_grad_()
     middle = slice(320 - reach.grid, 320 + reach.grid)
-    network(image[None])[..., middle, middle].sum().backward()
+    network(image)[..., middle, middle].sum().backward()
     assert image.grad is not None
-    seen = image.grad.abs().sum((0, 1)).nonzero().flatten()
+    seen = image.grad.abs().sum((0, 1, 2)).nonzero().flatten()
     assert 320 - reach.grid - reach.halo <= seen.min() < 320 - reach.grid
     assert 320 + reach.grid < seen.max() < 320 + reach.grid + reach.halo
 
 
-@pytest.mark.parametrize("mirrored", [False, True])
-@pytest.mark.parametrize("size", [(250, 131), (97, 300), (256, 256)])
-def test_windows_give_the_mask_of_the_whole_image(
-    size: tuple[int, int], mirrored: bool, monkeypatch: pytest.MonkeyPatch
-):
-    network: nn.Module = small(depths=(1, 1)).double()
-    network = Mirrored(network) if mirrored else network
-    image = torch.randint(0, 256, (3, *size), dtype=torch.uint8)
-    whole = predict(network, image)
-    monkeypatch.setattr(windows, "WHOLE", 90 * 90)
-    monkeypatch.setattr(windows, "CORE", 64)
-    sizes = []
-
-    def shrinking(network: nn.Module, image: Tensor) -> Tensor:
-        sizes.append(image.shape[-2:].numel())
-        return logits_of(network, image)
-
-    from segtrain import inference
-
-    logits_of = inference.logits_of
-    monkeypatch.setattr(inference, "logits_of", shrinking)
-    assert torch.equal(predict(network, image), whole)
-    assert len(whole.unique()) > 1
-    assert len(sizes) > 4
-
-
-def test_the_spans_cover_a_side_once_and_begin_on_the_grid():
-    for length in (1, 2048, 2049, 5000):
-        parts = list(spans(length, Reach(halo=96, grid=32)))
-        assert [i for part in parts for i in range(part.kept.start, part.kept.stop)] == list(range(length))
-        for part in parts:
-            assert part.window.start % 32 == 0
-            assert part.window.start + part.inner.start == part.kept.start
-            assert part.window.stop == min(length, part.kept.stop + 96)
-
-
 def test_a_network_that_looks_at_the_whole_image_is_computed_at_once():
     pooled = nn.Sequential(ConvBNReLU(3, 4), nn.AdaptiveAvgPool2d(1))
-    assert reach_of(pooled, lambda part: pooled(part[None])[0], torch.zeros(3, 9, 9)) is None
+    assert reach_of(pooled, pooled, torch.zeros(1, 3, 9, 9)) is None
 
 
 def test_an_ensemble_reaches_as_far_as_the_member_that_looks_farthest():
     near, far = small(depths=(1, 1)), small(depths=(1, 2, 1), skips=2, widths=(8, 8))
-    image = torch.zeros(3, 9, 9)
-    reaches = [reach_of(member, partial(batched, member), image) for member in (near, far)]
+    image = torch.zeros(1, 3, 9, 9)
+    reaches = [reach_of(member, member, image) for member in (near, far)]
     together = Ensemble([near, far])
-    assert reach_of(together, partial(batched, together), image) == reaches[1]
+    assert reach_of(together, together, image) == reaches[1]
     assert reaches[0] != reaches[1]
     assert reaches[1] is not None
     assert reaches[1].grid == 16
     odd = Ensemble([near, nn.Sequential(Odd(), nn.Conv2d(3, 3, 1))])
-    assert reach_of(odd, partial(batched, odd), image) is None
-
-
-def batched(network: nn.Module, image: Tensor) -> Tensor:
-    return network(image[None])[0]
+    assert reach_of(odd, odd, image) is None
 
 
 @pytest.mark.parametrize("context", [PyramidPooling, AtrousPyramid])
 def test_a_context_module_looks_at_the_whole_image(context: type[nn.Module]):
     network = small(context=partial(context, out_channels=8))
-    assert reach_of(network, lambda part: network(part[None])[0], torch.zeros(3, 9, 9)) is None
+    assert reach_of(network, network, torch.zeros(1, 3, 9, 9)) is None
 
 
 class Odd(nn.Module):
@@ -138,4 +96,4 @@ class Odd(nn.Module):
 
 def test_of_a_strangers_module_nothing_is_known():
     network = nn.Sequential(Odd(), nn.Conv2d(3, 3, 1))
-    assert reach_of(network, network, torch.zeros(3, 9, 9)) is None
+    assert reach_of(network, network, torch.zeros(1, 3, 9, 9)) is None

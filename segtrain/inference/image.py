@@ -1,7 +1,8 @@
-"""From an image and a network to a mask."""
+"""One image in a file or in memory, and what a network makes of it."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,14 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from . import windows
-from .data.files.images import Picture, header, opened_pixels, read_picture
-from .data.files.pictures import SAMPLE, Kind, Pictures, filled, scale_of
-from .errors import UserError
-from .models.ensemble import probabilities
+from ..data.files.images import Picture, header, opened_pixels, read_picture
+from ..data.files.pictures import SAMPLE, Kind, Pictures, filled, scale_of
+from ..errors import UserError
+from ..models.ensemble import probabilities
+from .windows import Windows
 
-Answer = Callable[[nn.Module, Tensor], Sequence[Tensor]]
+Answer = Callable[[nn.Module, Tensor], list[Tensor]]
+Area = tuple[slice, slice]  # rows and columns
 AT_ONCE = 1 << 24  # probabilities that are computed in float32 at a time
 NO_DATA = -1  # in a mask: pixels that are NaN or infinite, or that a TIFF says hold no data
 EXPECTED = "expected a path, a PIL image, a tensor (C, H, W), or an array (H, W, C) or (H, W)"
@@ -50,37 +52,32 @@ def predict(network: nn.Module, image: str | Path | Image.Image | Tensor | np.nd
 def classify(network: nn.Module, image: Tensor) -> Tensor:
     """The most likely class of every pixel (H, W) int64, on the CPU, of an image (C, H, W) as the network takes it; of
     a large one in windows."""
-    return torch.cat([mask for _, (mask,) in answers(network, image, likely)])
+    mask = torch.empty(image.shape[-2:], dtype=torch.int64)
+    for area, (part,) in answers(network, image, likely, Windows()):
+        mask[area] = part
+    return mask
 
 
-def answers(network: nn.Module, image: Tensor, answer: Answer) -> Iterator[tuple[slice, Sequence[Tensor]]]:
-    """What `likely`, `sure` or `probable` says of an image (C, H, W), with the rows that it is about: of a large one in
-    windows, a band of rows at a time, else all at once."""
+def answers(network: nn.Module, image: Tensor, answer: Answer, windows: Windows) -> Iterator[tuple[Area, list[Tensor]]]:
+    """What `likely`, `sure` or `probable` says of an image (C, H, W), a part of its rows and columns at a time."""
     network.eval()
-
-    @torch.inference_mode()
-    def compute(part: Tensor) -> Sequence[Tensor]:
-        return answer(network, logits_of(network, part))
-
-    reach = windows.reach_of(network, compute, image) if windows.is_large(image) else None
-    if reach is None:
-        yield slice(0, image.shape[-2]), compute(image)
-    else:
-        yield from windows.bands(compute, image, reach)
+    with torch.inference_mode():
+        for piece in windows.pieces(network, image[None], partial(logits_of, network)):
+            yield piece.area, answer(network, piece.answer[0])
 
 
-def likely(network: nn.Module, logits: Tensor) -> Sequence[Tensor]:
+def likely(network: nn.Module, logits: Tensor) -> list[Tensor]:
     """The most likely class of every pixel (H, W) int64, on the CPU, by a network's answer (classes, H, W)."""
     return [logits.argmax(0).cpu()]
 
 
-def sure(network: nn.Module, logits: Tensor) -> Sequence[Tensor]:
+def sure(network: nn.Module, logits: Tensor) -> list[Tensor]:
     """The same, and its probability in 255ths, (H, W) uint8."""
     parts = [part.amax(0) for part in in_255ths(network, logits)]
     return [*likely(network, logits), torch.cat(parts)]
 
 
-def probable(network: nn.Module, logits: Tensor) -> Sequence[Tensor]:
+def probable(network: nn.Module, logits: Tensor) -> list[Tensor]:
     """The same, and the probabilities of all classes in 255ths, (classes, H, W) uint8."""
     each = torch.cat(list(in_255ths(network, logits)), 1)
     return [*likely(network, logits), each.amax(0), each]
@@ -94,20 +91,20 @@ def in_255ths(network: nn.Module, logits: Tensor) -> Iterator[Tensor]:
         yield (255 * probabilities(network, some, dim=0)).round().byte().cpu()
 
 
-def logits_of(network: nn.Module, image: Tensor) -> Tensor:
-    """What a network answers to an image (C, H, W) that is computed at once: (classes, H, W)."""
+def logits_of(network: nn.Module, images: Tensor) -> Tensor:
+    """What a network answers to images (N, C, H, W) that are computed at once: (N, classes, H, W)."""
     device = next(network.parameters()).device
-    batch = image[None].to(device).contiguous(memory_format=torch.channels_last)
+    batch = images.to(device).contiguous(memory_format=torch.channels_last)
     try:
         logits = network(batch)
     except RuntimeError as error:
         reason, *_ = str(error).splitlines()
         if not MISFIT.search(reason):
             raise
-        raise UserError(f"the network does not take an image of shape {tuple(image.shape)}: {reason}") from error
+        raise UserError(f"the network does not take an image of shape {tuple(images.shape[1:])}: {reason}") from error
     if not logits.mean().isfinite():
         raise UserError("the network's output is not finite (NaN or infinite); try trainer.precision=32-true")
-    return logits[0]
+    return logits
 
 
 def of_file(path: Path, channels: int | None, pictures: Pictures | None) -> Picture:

@@ -1,17 +1,14 @@
-"""Large images, computed in overlapping windows: the same logits as of the whole image, in a fraction of its memory."""
+"""How far a network looks: from which pixels of an image a logit may be made."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from math import lcm
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
-from .models.ensemble import Ensemble
+from ..models.ensemble import Ensemble, Mirrored
 
-WHOLE = 1 << 24  # pixels up to which an image is computed at once
-CORE = 2048  # pixels a side that a window is kept of
 SIDE = 256  # of the empty image that shows how the resolution changes: a multiple of every stride
 CONVOLUTIONS = (nn.Conv2d, nn.MaxPool2d)
 BY_PIXEL = (nn.BatchNorm2d, nn.ReLU, nn.Identity)
@@ -25,46 +22,10 @@ class Reach(NamedTuple):
     grid: int  # pixels of the image a pixel of the coarsest feature, where windows may begin
 
 
-class Span(NamedTuple):
-    """Rows or columns of an image."""
-
-    window: slice  # what is computed
-    kept: slice  # what is kept of it
-    inner: slice  # the same, counted from the window's beginning
-
-
-def is_large(image: Tensor) -> bool:
-    """Whether an image (C, H, W) is better computed in windows."""
-    return image.shape[-2] * image.shape[-1] > WHOLE
-
-
-def bands(
-    compute: Callable[[Tensor], Sequence[Tensor]], image: Tensor, reach: Reach
-) -> Iterator[tuple[slice, list[Tensor]]]:
-    """What `compute` makes of an image (C, H, W), tensors (..., H, W), a band of rows at a time."""
-    height, width = image.shape[-2:]
-    for rows in spans(height, reach):
-        parts = []
-        for columns in spans(width, reach):
-            part = compute(image[:, rows.window, columns.window])
-            parts.append([tensor[..., rows.inner, columns.inner] for tensor in part])
-        yield rows.kept, [torch.cat(tensors, -1) for tensors in zip(*parts, strict=True)]
-
-
-def spans(length: int, reach: Reach) -> Iterator[Span]:
-    """The windows along one side of an image, which begin where a pixel of the coarsest feature does."""
-    core = -(-CORE // reach.grid) * reach.grid
-    for start in range(0, length, core):
-        end = min(start + core, length)
-        first = max(0, start - reach.halo)
-        window = slice(first, min(end + reach.halo, length))
-        yield Span(window, slice(start, end), slice(start - first, end - first))
-
-
 def reach_of(network: nn.Module, compute: Callable[[Tensor], Any], image: Tensor) -> Reach | None:
-    """How far a network looks in an image (C, H, W), which `compute` gives to it; `None` where that is not known, as of
-    one that averages over the whole image. The sum over all its convolutions, be they beside one another or behind one
-    another, is an upper bound."""
+    """How far a network looks in images such as (1, C, H, W), which `compute` gives to it; `None` where that is not
+    known, as of one that averages over the whole image. The sum over all its convolutions, be they beside one another
+    or behind one another, is an upper bound."""
     inner = getattr(network, "module", network)  # Fabric's wrapper leaves the network as it is
     if isinstance(inner, Ensemble):
         return farthest_of([reach_of(member, compute, image) for member in inner.members])
@@ -82,9 +43,15 @@ def reach_of(network: nn.Module, compute: Callable[[Tensor], Any], image: Tensor
         for module in inner.modules():
             if isinstance(module, (*CONVOLUTIONS, nn.ConvTranspose2d)):
                 stack.enter_context(module.register_forward_hook(note))
-        compute(image.new_zeros(len(image), SIDE, SIDE))
+        compute(empty(image, SIDE))
     grid = round(max(scales))
-    return Reach(halo=-(-round(sum(distances)) // grid) * grid, grid=grid)
+    times = 2 if isinstance(inner, Mirrored) else 1  # that each convolution was computed
+    return Reach(halo=-(-round(sum(distances) / times) // grid) * grid, grid=grid)
+
+
+def empty(image: Tensor, side: int) -> Tensor:
+    """An image (1, C, side, side) of zeros, otherwise like `image` (N, C, H, W)."""
+    return image.new_zeros(1, image.shape[1], side, side)
 
 
 def farthest_of(reaches: Sequence[Reach | None]) -> Reach | None:

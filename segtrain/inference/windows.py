@@ -1,0 +1,205 @@
+"""Images of any size, computed a piece at a time: at once where they fit, else in overlapping windows.
+
+A network that looks only so far has windows that overlap by that much, of which the middle is kept: its answer is that
+for the whole image. Of any other network, and where the size of the windows is given, the answers of overlapping
+windows are averaged, with weights that fall off from the middle as a Gaussian does (nnU-Net, Isensee et al. 2021,
+https://doi.org/10.1038/s41592-020-01008-z: a deviation of an eighth of the side).
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import UserError
+from .cost import bytes_per_pixel
+from .reach import Reach, reach_of
+
+FITS = 1 << 30  # bytes that computing takes at a time
+SURE = 1 << 18  # pixels that always fit
+LARGEST_CORE = 2048  # pixels a side that a window is kept of
+LARGEST = 1024  # pixels a side of windows that are averaged
+SMALLEST = 128
+LEAST = 32  # that can be typed
+DEVIATION = 1 / 8  # of a side
+OVERLAP = 0.5
+
+Compute = Callable[[Tensor], Tensor]
+
+
+class Piece(NamedTuple):
+    """What a network answers to a part of a batch of images."""
+
+    place: tuple[slice, slice, slice]  # images, rows and columns
+    answer: Tensor  # (images, classes, rows, columns)
+
+    @property
+    def area(self) -> tuple[slice, slice]:
+        """Rows and columns."""
+        return self.place[1:]
+
+
+class Span(NamedTuple):
+    """Rows or columns of an image."""
+
+    window: slice  # what is computed
+    kept: slice  # what is kept of it
+    inner: slice  # the same, counted from the window's beginning
+
+
+class Known(NamedTuple):
+    """What is known of a network."""
+
+    cost: float  # bytes that it takes for a pixel
+    reach: Reach | None  # how far it looks, if that is known
+
+
+class Windows:
+    """How images that do not fit are computed.
+
+    Args:
+        side: Of windows, in pixels, that every larger image is computed in; `None` for whole images where they fit.
+        overlap: Of neighbouring windows, as a share of their side, where their answers are averaged.
+    """
+
+    def __init__(self, side: int | None = None, overlap: float = OVERLAP) -> None:
+        if side is not None and not (isinstance(side, int) and side >= LEAST):  # a stored one may be anything
+            raise UserError(f"window={side}: expected null, or {LEAST} pixels or more")
+        if not (isinstance(overlap, int | float) and 0 <= overlap < 1):
+            raise UserError(f"overlap={overlap}: expected a share of a window, from 0 to below 1")
+        self.side, self.overlap = side, overlap
+        self._known: WeakKeyDictionary[nn.Module, Known] = WeakKeyDictionary()
+
+    def pieces(self, network: nn.Module, images: Tensor, compute: Compute | None = None) -> Iterator[Piece]:
+        """What a network answers to images (N, C, H, W), in evaluation mode; each pixel is in one piece.
+
+        `compute` gives images to the network, and by default calls it.
+        """
+        compute = compute or network
+        if self.fits(network, images, compute):
+            yield Piece((slice(None), slice(None), slice(None)), compute(images))
+            return
+        for index in range(len(images)):
+            chosen = slice(index, index + 1)
+            for rows, columns, answer in self._of_one(network, images[chosen], compute):
+                yield Piece((chosen, rows, columns), answer)
+
+    def fits(self, network: nn.Module, images: Tensor, compute: Compute) -> bool:
+        """Whether images (N, C, H, W) are computed at once."""
+        if self.side is not None:
+            return max(images.shape[-2:]) <= self.side
+        pixels = images[:, 0].numel()
+        return pixels <= SURE or pixels * self.known(network, images, compute).cost <= FITS
+
+    def known(self, network: nn.Module, images: Tensor, compute: Compute) -> Known:
+        """What it costs to compute images such as these, and how far the network looks; found out once."""
+        if network not in self._known:
+            self._known[network] = Known(bytes_per_pixel(compute, images), reach_of(network, compute, images))
+        return self._known[network]
+
+    def _of_one(self, network: nn.Module, image: Tensor, compute: Compute) -> Iterator[tuple[slice, slice, Tensor]]:
+        """Rows, columns, and the answer there, of an image (1, C, H, W)."""
+        if self.fits(network, image, compute):
+            yield slice(None), slice(None), compute(image)
+        elif self.side is not None:
+            yield from averaged(compute, image, self.side, self.overlap)
+        else:
+            cost, reach = self.known(network, image, compute)
+            largest = math.isqrt(int(FITS / cost))  # side of a square that fits
+            core = core_of(largest, reach)
+            if reach is not None and core:
+                yield from exact(compute, image, reach, core)
+            else:
+                side = min(max(largest // SMALLEST * SMALLEST, SMALLEST), LARGEST)
+                yield from averaged(compute, image, side, self.overlap)
+
+
+def core_of(largest: int, reach: Reach | None) -> int:
+    """Pixels a side that are kept of windows of at most `largest`; 0 where these would mostly be computed in vain."""
+    if reach is None:
+        return 0
+    core = (min(LARGEST_CORE, largest - 2 * reach.halo) // reach.grid) * reach.grid
+    return core if core >= 2 * reach.halo else 0
+
+
+def exact(compute: Compute, image: Tensor, reach: Reach, core: int) -> Iterator[tuple[slice, slice, Tensor]]:
+    """The middles of windows that see all that their answers depend on."""
+    height, width = image.shape[-2:]
+    for rows in spans(height, reach, core):
+        for columns in spans(width, reach, core):
+            answer = compute(image[..., rows.window, columns.window])
+            yield rows.kept, columns.kept, answer[..., rows.inner, columns.inner]
+
+
+def spans(length: int, reach: Reach, core: int) -> Iterator[Span]:
+    """The windows along one side of an image, which begin where a pixel of the coarsest feature does."""
+    for start in range(0, length, core):
+        end = min(start + core, length)
+        first = max(0, start - reach.halo)
+        window = slice(first, min(end + reach.halo, length))
+        yield Span(window, slice(start, end), slice(start - first, end - first))
+
+
+def averaged(compute: Compute, image: Tensor, side: int, overlap: float) -> Iterator[tuple[slice, slice, Tensor]]:
+    """The weighted mean of windows, in strips of columns whose sums fit, from above to below."""
+    height, width = image.shape[-2:]
+    tops, lefts = starts(height, side, overlap), starts(width, side, overlap)
+    sample = compute(image[..., :side, :side])
+    most = max(FITS // (8 * sample[0, :, 0, 0].numel() * side), side)  # columns
+    for first in range(0, width, most):
+        strip = Strip(sample, slice(first, min(first + most, width)))
+        near = [left for left in lefts if strip.columns.start - side < left < strip.columns.stop]
+        for top, following in zip(tops, [*tops[1:], height], strict=True):
+            for left in near:
+                strip.add(compute(image[..., top : top + side, left : left + side]), left)
+            yield slice(top, following), strip.columns, strip.taken(following - top)
+
+
+class Strip:
+    """Adds up the answers of windows, in as many rows as a window has, of some columns of an image.
+
+    `sample` is the answer (1, classes, rows, columns) of one window.
+    """
+
+    def __init__(self, sample: Tensor, columns: slice) -> None:
+        height, width = sample.shape[-2:]
+        self.columns = columns
+        self.weights = falling_off(height, sample.device)[:, None] * falling_off(width, sample.device)
+        self.sums = sample.new_zeros(*sample.shape[:-1], columns.stop - columns.start, dtype=torch.float32)
+        self.total = self.sums.new_zeros(self.sums.shape[-2:])
+
+    def add(self, answer: Tensor, left: int) -> None:
+        """Add the answer of the window that begins at the column `left` of the image."""
+        start = max(left, self.columns.start)
+        stop = min(left + answer.shape[-1], self.columns.stop)
+        inside, place = slice(start - left, stop - left), slice(start - self.columns.start, stop - self.columns.start)
+        self.sums[..., place] += self.weights[..., inside] * answer[..., inside]
+        self.total[..., place] += self.weights[..., inside]
+
+    def taken(self, rows: int) -> Tensor:
+        """The mean in the uppermost rows, below which the strip goes on from here."""
+        mean = self.sums[..., :rows, :] / self.total[:rows]
+        for tensor in (self.sums, self.total):
+            rest = tensor[..., rows:, :].clone()
+            tensor.zero_()
+            tensor[..., : rest.shape[-2], :] = rest
+        return mean
+
+
+def starts(length: int, side: int, overlap: float) -> list[int]:
+    """Where windows begin along one side of an image: spread evenly, so that neighbours overlap by at least `overlap`
+    of their side."""
+    last = length - side
+    if last <= 0:
+        return [0]
+    steps = math.ceil(last / max(1, int(side * (1 - overlap))))
+    return [round(step * last / steps) for step in range(steps + 1)]
+
+
+def falling_off(length: int, device: torch.device) -> Tensor:
+    """(length,) float32: a Gaussian around the middle."""
+    distance = torch.arange(length, dtype=torch.float32, device=device) - (length - 1) / 2
+    return torch.exp(-((distance / (DEVIATION * length)) ** 2) / 2)
