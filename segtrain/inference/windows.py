@@ -122,7 +122,7 @@ def core_of(largest: int, reach: Reach | None) -> int:
     if reach is None:
         return 0
     core = (min(LARGEST_CORE, largest - 2 * reach.halo) // reach.grid) * reach.grid
-    return core if core >= 2 * reach.halo else 0
+    return core if core >= reach.halo else 0
 
 
 def exact(compute: Compute, image: Tensor, reach: Reach, core: int) -> Iterator[tuple[slice, slice, Tensor]]:

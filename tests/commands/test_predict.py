@@ -10,7 +10,8 @@ from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 import segtrain as api
-from segtrain import disk, windows
+from segtrain import disk
+from segtrain.inference import windows
 from segtrain.commands import predict as predicting
 from segtrain.commands.predict import find_images
 from segtrain.data.files.images import read_image
@@ -19,6 +20,7 @@ from tests.commands.conftest import TINY
 
 Run = Callable[..., int]
 RNG = np.random.default_rng(0)
+COST = 105  # bytes that fcn_tiny takes for a pixel
 
 
 @pytest.fixture
@@ -52,11 +54,11 @@ def logits_of(path: Path) -> torch.Tensor:
         return api.load("run").network(read_image(path)[None])[0]
 
 
-@pytest.mark.parametrize("whole", [windows.FITS, 100_000])  # at once, and in windows
-def test_everything_that_can_be_saved(trained: Run, monkeypatch: pytest.MonkeyPatch, whole: int):
-    monkeypatch.setattr(windows, "FITS", whole)
+@pytest.mark.parametrize("size", [(70, 50), (650, 620)])  # at once, and in windows
+def test_everything_that_can_be_saved(trained: Run, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]):
     monkeypatch.setattr(windows, "SURE", 0)
-    path = photo("new/a.png", (70, 50))
+    monkeypatch.setattr(windows, "FITS", 600**2 * COST)
+    path = photo("new/a.png", size)
     words = ["save=[mask,overlay,confidence,probabilities]", "out=done"]
     assert trained("predict", "run=run", f"images={path}", *words) == 0
     assert masks_below("done") == [
@@ -68,7 +70,7 @@ def test_everything_that_can_be_saved(trained: Run, monkeypatch: pytest.MonkeyPa
     ]
     expected = logits_of(path).softmax(0)
     each = np.load("done/probabilities/a.npy", mmap_mode="r")
-    assert (each.shape, each.dtype) == ((70, 50, len(expected)), np.uint8)
+    assert (each.shape, each.dtype) == ((*size, len(expected)), np.uint8)
     assert abs(each / 255 - expected.permute(1, 2, 0).numpy()).max() < 0.51 / 255
     with Image.open("done/confidence/a.png") as picture:
         assert (np.asarray(picture) == each.max(2)).all()

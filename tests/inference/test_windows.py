@@ -75,7 +75,8 @@ def test_the_spans_cover_a_side_once_and_begin_on_the_grid() -> None:
 def test_the_core_of_a_window_is_a_multiple_of_the_grid_and_no_small_part_of_it() -> None:
     assert core_of(1000, Reach(halo=100, grid=32)) == 800
     assert core_of(9999, Reach(halo=100, grid=32)) == 2048
-    assert core_of(390, Reach(halo=100, grid=32)) == 0
+    assert core_of(328, Reach(halo=100, grid=32)) == 128
+    assert core_of(300, Reach(halo=100, grid=32)) == 0
     assert core_of(1000, None) == 0
 
 
