@@ -12,6 +12,7 @@ from torchmetrics.classification import MulticlassJaccardIndex
 import segtrain as api
 from segtrain.data import ShapesData
 from segtrain.machine import device
+from segtrain.inference.windows import Windows
 from segtrain.models.fcn import FCN
 from segtrain.report.per_image import read_per_image
 from segtrain.runs.correction import LOSS, Correction
@@ -441,3 +442,39 @@ def test_mistakes_are_one_line(segtrain: Run, capsys: pytest.CaptureFixture[str]
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert message in err
+
+
+def test_other_sizes_and_windows_have_a_score_of_their_own(segtrain: Run):
+    segtrain("train", *TINY, "data.size=[64,96]", "run_dir=run", "train.window=64", "train.overlap=0.25")
+    whole = stored("run/evaluate/test/metrics.json")
+    assert segtrain("evaluate", "run=run", "window=32", "scales=[0.5,1]") == 0
+    score = stored("run/evaluate/test-scales-0.5-1-window-32/metrics.json")
+    assert (score["window"], score["scales"]) == (32, [0.5, 1])
+    assert score["pixels"] == whole["pixels"]
+    assert segtrain("evaluate", "run=run") == 0  # as in the training
+    again = stored("run/evaluate/test/metrics.json")
+    assert (again["miou"], "window" in again) == (whole["miou"], False)
+    assert segtrain("evaluate", "run=run", "window=96") == 0  # whole images
+    network = api.load("run").network
+    size, sizes = (64, 96), []
+    network.register_forward_hook(lambda _, inputs, __: sizes.append(tuple(inputs[0].shape[-2:])))
+    list(Windows(64, 0.25).pieces(network, torch.zeros(1, 3, *size, dtype=torch.uint8)))
+    assert set(sizes) == {(64, 64)}
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["scales=[]"], "scales=[]: expected numbers above 0, such as [0.75,1,1.25]"),
+        (["scales=[1,0]"], "scales=[1, 0]: expected numbers above 0"),
+        (["window=8"], "window=8: expected null, or 32 pixels or more"),
+        (["window=64", "overlap=1"], "overlap=1: expected a share of a window, from 0 to below 1"),
+    ],
+)
+def test_sizes_and_windows_that_are_none_are_refused(
+    segtrain: Run, capsys: pytest.CaptureFixture[str], words: list[str], reason: str
+):
+    segtrain("train", *TINY, "run_dir=run")
+    capsys.readouterr()
+    assert segtrain("evaluate", "run=run", *words) == 2
+    assert reason in capsys.readouterr().err

@@ -3,10 +3,11 @@ from functools import partial
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segtrain.models import FCN, Bottleneck, Encoder
-from segtrain.models.ensemble import Ensemble, Mirrored
+from segtrain.models.ensemble import Ensemble, Mirrored, Scaled, resized
 
 
 class Constant(nn.Module):
@@ -98,3 +99,29 @@ def test_several_that_see_mirror_images_answer_by_the_mean_of_what_they_answer_a
     members = [Mirrored(nn.Conv2d(3, 4, 3, padding=1)) for _ in range(3)]
     expected = sum(member(image) for member in members) / 3
     torch.testing.assert_close(Ensemble(members)(image), expected)
+
+
+def test_sizes_answer_by_the_mean_of_their_probabilities_at_the_size_of_the_image():
+    torch.manual_seed(0)
+    network, image = nn.Conv2d(3, 4, 3, padding=1), torch.rand(2, 3, 12, 10)
+    answers = []
+    for size in ((6, 5), (12, 10), (18, 15)):
+        small = F.interpolate(image, size, mode="bilinear", antialias=True) if size != (12, 10) else image
+        answers.append(F.interpolate(network(small).softmax(1), (12, 10), mode="bilinear"))
+    torch.testing.assert_close(Scaled(network, [0.5, 1, 1.5])(image), torch.stack(answers).mean(0))
+
+
+def test_one_size_with_a_mirror_answers_as_the_mirror_does():
+    torch.manual_seed(0)
+    mirrored, image = Mirrored(nn.Conv2d(3, 4, 3, padding=1)), torch.rand(1, 3, 8, 8)
+    torch.testing.assert_close(Scaled(mirrored, [1])(image), mirrored(image))
+
+
+@pytest.mark.parametrize("kind", [torch.uint8, torch.uint16])
+def test_whole_numbers_stay_such_in_another_size(kind: torch.dtype):
+    white = torch.iinfo(kind).max
+    image = torch.full((1, 3, 4, 6), white, dtype=torch.int32).to(kind)
+    larger = resized(image, 1.5)
+    assert (larger.dtype, larger.shape) == (kind, (1, 3, 6, 9))
+    assert (larger.to(torch.int32) == white).all()
+    assert resized(image, 0.01).shape == (1, 3, 1, 1)
