@@ -11,8 +11,8 @@ from torchmetrics.classification import MulticlassJaccardIndex
 
 import segtrain as api
 from segtrain.data import ShapesData
-from segtrain.machine import device
 from segtrain.inference.windows import Windows
+from segtrain.machine import device
 from segtrain.models.fcn import FCN
 from segtrain.report.per_image import read_per_image
 from segtrain.runs.correction import LOSS, Correction

@@ -11,10 +11,10 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 import segtrain as api
 from segtrain import disk
-from segtrain.inference import windows
 from segtrain.commands import predict as predicting
 from segtrain.commands.predict import find_images
 from segtrain.data.files.images import read_image
+from segtrain.inference import windows
 from segtrain.inference.image import classify
 from tests.commands.conftest import TINY
 
