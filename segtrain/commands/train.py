@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import yaml
 
@@ -68,6 +68,14 @@ def train(
     return go_on(resume, settings, typed, Trust(allow), allow_changes=allow_changes)
 
 
+class Saved(NamedTuple):
+    """A checkpoint of a run."""
+
+    file: Path
+    content: dict[str, Any]
+    record: Record
+
+
 def without_floor(train: TrainSettings, typed: list[str]) -> TrainSettings:
     """What a person chose decides: epochs that were typed, or stand in an experiment, are not made up to `min_steps`,
     unless that was chosen too."""
@@ -103,28 +111,46 @@ def go_on(resume: str, composed: Settings, typed: list[str], trust: Trust, *, al
         saved = usable(files, folder)
         if saved is None:
             return start_again(folder, composed, typed, trust, allow_changes=allow_changes)
-        file, content, before = saved
-        stored = with_places(before.settings, runs.beginnings(folder, before.cwd))
-        refuse_more(stored["trainer"], composed["trainer"])
-        settings = settled(stored, composed, typed, allow_changes=allow_changes)
-        if settings["train"]["epochs"] != stored["train"]["epochs"] and "train.min_steps" not in typed_keys(typed):
-            settings["train"]["min_steps"] = None  # the epochs that are chosen now are not made up
-        with from_stored(f"resume={folder}"):
-            parts = prepare(settings, trust, before)
-        if before.fingerprint != parts.record.fingerprint and not allow_changes:
-            reason = "the data are not those of the run (names, sizes or classes differ)"
-            raise UserError(f"resume={folder}: {reason}; restore them, or add allow_changes=true")
-        if before.teacher != parts.record.teacher and not allow_changes:
-            reason = "the teacher is not that of the run (its weights differ, or one of the two has none)"
-            raise UserError(f"resume={folder}: {reason}; restore it, or add allow_changes=true")
-        scores = folder / "evaluate" / parts.data.final_split / "metrics.json"
-        if content[RECORD]["finished"] and deciding(settings) == deciding(stored) and scores.exists():
+        parts = continued(saved, folder, composed, typed, trust, allow_changes=allow_changes)
+        if parts is None:
             say(f"{folder} is finished: nothing is changed; {COMMAND} evaluate run={folder} scores it")
             return 0
-        refuse_misfit(parts.learner, content)
-        parts.data.batches_done = batches_done(content)
+        file, first_step = saved.file, saved.content["global_step"] + 1
+        del saved  # its tensors would stay in memory for the whole training
         note_skipped(parts, folder)
-        return fit(parts, folder if parts.main else None, file, content["global_step"] + 1)
+        return fit(parts, folder if parts.main else None, file, first_step)
+
+
+def continued(
+    saved: Saved, folder: Path, composed: Settings, typed: list[str], trust: Trust, *, allow_changes: bool
+) -> Parts | None:
+    """The training that was saved, with what was typed; `None` if it is finished."""
+    content, before = saved.content, saved.record
+    stored = with_places(before.settings, runs.beginnings(folder, before.cwd))
+    refuse_more(stored["trainer"], composed["trainer"])
+    settings = settled(stored, composed, typed, allow_changes=allow_changes)
+    if settings["train"]["epochs"] != stored["train"]["epochs"] and "train.min_steps" not in typed_keys(typed):
+        settings["train"]["min_steps"] = None  # the epochs that are chosen now are not made up
+    with from_stored(f"resume={folder}"):
+        parts = prepare(settings, trust, before)
+    if not allow_changes:
+        refuse_others(before, parts.record, folder)
+    scores = folder / "evaluate" / parts.data.final_split / "metrics.json"
+    if content[RECORD]["finished"] and deciding(settings) == deciding(stored) and scores.exists():
+        return None
+    refuse_misfit(parts.learner, content)
+    parts.data.batches_done = batches_done(content)
+    return parts
+
+
+def refuse_others(before: Record, now: Record, folder: Path) -> None:
+    """Raises UserError for other data, or another teacher, than those of the run."""
+    if before.fingerprint != now.fingerprint:
+        reason = "the data are not those of the run (names, sizes or classes differ)"
+        raise UserError(f"resume={folder}: {reason}; restore them, or add allow_changes=true")
+    if before.teacher != now.teacher:
+        reason = "the teacher is not that of the run (its weights differ, or one of the two has none)"
+        raise UserError(f"resume={folder}: {reason}; restore it, or add allow_changes=true")
 
 
 def start_again(folder: Path, composed: Settings, typed: list[str], trust: Trust, *, allow_changes: bool) -> int:
@@ -187,8 +213,8 @@ def refuse_more(stored: Settings, composed: Settings) -> None:
             raise UserError(f"the run was begun with trainer.{name}: type +trainer.{name}=... to go on with it")
 
 
-def usable(files: Sequence[Path], folder: Path) -> tuple[Path, dict[str, Any], Record] | None:
-    """The first of a run's checkpoints that can be read and is its own (file, content, record); `None` if it has none.
+def usable(files: Sequence[Path], folder: Path) -> Saved | None:
+    """The first of a run's checkpoints that can be read and is its own; `None` if it has none.
 
     Raises UserError if there are some, and none is good.
     """
@@ -204,7 +230,7 @@ def usable(files: Sequence[Path], folder: Path) -> tuple[Path, dict[str, Any], R
             continue
         if problem:
             say(f"{problem}: going on from {file.name}, the one before it")
-        return file, content, record
+        return Saved(file, content, record)
     if problem:
         raise problem
     return None

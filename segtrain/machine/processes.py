@@ -47,7 +47,14 @@ def count(trainer: Mapping[str, Any]) -> tuple[str, int]:
 
 
 def strategy(processes: int) -> Any:
-    return SharedScoring() if processes > 1 else "auto"
+    """How so many processes train together.
+
+    Batch norm's running statistics are not sent about at each step: the first process's are what counts, and the
+    others get them before they score.
+    """
+    if processes == 1:
+        return "auto"
+    return SharedScoring(broadcast_buffers=False, gradient_as_bucket_view=True)
 
 
 def environment() -> list[Any]:

@@ -29,6 +29,7 @@ from .correction import fit_correction
 from .defaults import AUTO, Facts
 from .divergence import Diverged
 from .encoder import Freeze, encoder_of
+from .kernels import TriedKernels
 from .parts import Parts
 from .scoring import report_score, score_split, silent_trainer
 from .verdict import Verdict, next_command, remedies
@@ -157,7 +158,8 @@ def callbacks(parts: Parts) -> list[Callback]:
     """Curves and pictures; in the process that speaks, progress bars too."""
     images = len(parts.data.source("val"))
     shown = [round((i + 0.5) * images / MOSAIC_IMAGES - 0.5) for i in range(MOSAIC_IMAGES)]
-    result: list[Callback] = [Curves(parts.train.log_steps, parts.data.batch_size), Mosaic(parts.data.classes, shown)]
+    curves, pictures = Curves(parts.train.log_steps, parts.data.batch_size), Mosaic(parts.data.classes, shown)
+    result: list[Callback] = [curves, pictures, TriedKernels()]
     if parts.frozen_steps:
         encoder = encoder_of(parts.learner.network, "train.freeze_encoder")
         result.append(Freeze(encoder, parts.frozen_steps))

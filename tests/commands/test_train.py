@@ -2,6 +2,7 @@ import csv
 import json
 import os
 import signal
+import weakref
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +14,7 @@ import yaml
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from segtrain.commands import train
 from segtrain.runs import trained as runs_trained
 from segtrain.runs.correction import LOSS, Correction
 from segtrain.training import fit, learner
@@ -498,3 +500,20 @@ def test_a_learning_rate_that_may_change_does(segtrain: Run):
     content = torch.load("run/checkpoints/last.ckpt", weights_only=True)
     assert [group["initial_lr"] for group in content["optimizer_states"][0]["param_groups"]] == [0.5, 0.5]
     assert content["lr_schedulers"][0]["base_lrs"] == [0.5, 0.5]
+
+
+def test_what_the_checkpoint_held_is_let_go_before_a_training_goes_on(segtrain: Run, monkeypatch: pytest.MonkeyPatch):
+    segtrain("train", *TINY, "run_dir=run")
+    read, kept = train.read_checkpoint, []
+
+    def noted(file: Path) -> dict:
+        content = read(file)
+        kept.extend(weakref.ref(tensor) for tensor in content["state_dict"].values())
+        return content
+
+    monkeypatch.setattr(train, "read_checkpoint", noted)
+    alive = []
+    monkeypatch.setattr(train, "fit", lambda *_: alive.append([ref() is not None for ref in kept]) or 0)
+    assert segtrain("train", "resume=run", "train.steps=12", "allow_changes=true") == 0
+    assert len(alive[0]) > 10
+    assert not any(alive[0])
