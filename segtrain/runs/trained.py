@@ -3,7 +3,6 @@
 import textwrap
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ from ..data.classes import ClassTable
 from ..errors import UserError, from_user
 from .corrected import correct
 from .folder import folder_of, followed
+from .portable import PROGRAMS, SAFETENSORS, read_program, read_safetensors, without_correction
 from .record import Record, without_pretrained
 from .restore import RECORD, read_checkpoint, weights_of
 
@@ -56,18 +56,30 @@ def opened(file: Path, trust: Trust, *, correction: bool = True) -> Opened:
 
     Without `correction` they are not, and the record has none. Raises UserError if parts do not belong together.
     """
-    content = read_checkpoint(file)
-    record = Record.from_json(content[RECORD].get("record"))
-    network = filled_network(record.model, weights_of(content), trust)
+    network, record = stored_network(file, trust)
     known = {"channels": record.channels, "pictures": record.pictures}
     network.__dict__["trained_on"] = known  # for segtrain.predict
     classes = ClassTable.from_spec(record.classes, "checkpoint")
     if not correction:
-        record = replace(record, correction=None)
+        record = without_correction(record, file)
     if record.correction:
         record.correction.refuse_others(len(classes))
-        correct(network, record.correction)
+        if file.suffix not in PROGRAMS:  # whose answers are corrected inside
+            correct(network, record.correction)
     return Opened(folder_of(file), record, network, classes)
+
+
+def stored_network(file: Path, trust: Trust) -> tuple[nn.Module, Record]:
+    """The network in a checkpoint, or in a file that was exported, and what is known of its run."""
+    if file.suffix in PROGRAMS:
+        facts, network = read_program(file, trust)
+        return network.eval(), facts.record
+    if file.suffix == SAFETENSORS:
+        facts, weights = read_safetensors(file)
+        return filled_network(facts.record.model, weights, trust), facts.record
+    content = read_checkpoint(file)
+    record = Record.from_json(content[RECORD].get("record"))
+    return filled_network(record.model, weights_of(content), trust), record
 
 
 def filled_network(model: Spec, weights: Mapping[str, Tensor], trust: Trust) -> nn.Module:
