@@ -1,6 +1,7 @@
 """What the report on a score shows is gathered: from the score, from the images, and from the folder of the run."""
 
 import shlex
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from ..data import DataModule
 from ..data.batches.source import Source
 from ..inference.windows import Windows
 from ..models.ensemble import probabilities
-from ..report.findings import confusions, extremes
+from ..report.findings import Costly, confusions, costly, extremes
 from ..report.page import Look, Page, Row, css_colors, curves, data_uri, row_of
 from ..report.per_image import mean_of_defined
 from ..report.screen import COMMAND, say
@@ -25,6 +26,7 @@ from ..runs.record import Record
 from .part import Part
 
 CONFUSIONS, WORST, BEST = 10, 6, 3  # that are shown
+OF_CLASSES = 20  # images that are shown for single classes, all together
 BAND = 1 << 20  # pixels of which probabilities are computed at a time
 PACKAGES = ("segtrain", "python", "torch", "torchvision", "lightning")
 
@@ -54,7 +56,7 @@ def write_report(part: Part, data: DataModule, target: Path, run: Path, record: 
 
 
 def shown_images(part: Part, data: DataModule) -> dict[str, list[Row]]:
-    """The images that went worst and best, with their pictures."""
+    """The images that went worst and best, on the whole and for each class, with their pictures."""
     worst, best = extremes(part.images, WORST, BEST)
     mean = mean_of_defined(part.images.iou)
     shown: dict[str, list[Row]] = {}
@@ -65,7 +67,31 @@ def shown_images(part: Part, data: DataModule) -> dict[str, list[Row]]:
             rows.append(row_of(part.images.names[index], remark, part.look(index), data.classes))
         if rows:
             shown[heading] = rows
+    if found := costly(part.images, OF_CLASSES):
+        shown[heading_of_classes(part, found)] = class_rows(part, data, found, {*worst, *best})
     return shown
+
+
+def heading_of_classes(part: Part, found: Sequence[Costly]) -> str:
+    """Of very many classes only the worst ones are there, which it says."""
+    images = part.images
+    occurring = int(((images.truth + images.predicted).sum(0) > 0).sum())
+    named = len({item.class_name for item in found})
+    some = f"the {named} worst of {occurring} classes" if occurring > OF_CLASSES else "each class"
+    return f"What costs {some} most"
+
+
+def class_rows(part: Part, data: DataModule, found: Sequence[Costly], shown: set[int]) -> list[Row]:
+    """A row for each image that costs a class much; those that are shown are only named."""
+    rows, above = [], set(shown)
+    for item in found:
+        name = f"{item.class_name}: {part.images.names[item.image]}"
+        if item.image in above:
+            rows.append(Row(name, f"{item.line()} (shown above)", []))
+        else:
+            rows.append(row_of(name, item.line(), part.look(item.image), data.classes))
+        above.add(item.image)
+    return rows
 
 
 def curves_of(run: Path) -> dict[str, str]:
