@@ -14,6 +14,7 @@ from ..data.public import provide
 from ..errors import UserError
 from ..machine import device, processes
 from ..machine.device import Devices, Precision
+from ..report.scores import METRICS
 from ..report.screen import COMMAND, be_quiet, say
 from ..runs import folder as runs
 from ..runs.folder import trained_file
@@ -117,7 +118,7 @@ def go_on(resume: str, composed: Settings, typed: list[str], trust: Trust, *, al
         if before.teacher != parts.record.teacher and not allow_changes:
             reason = "the teacher is not that of the run (its weights differ, or one of the two has none)"
             raise UserError(f"resume={folder}: {reason}; restore it, or add allow_changes=true")
-        scores = folder / "evaluate" / parts.data.final_split / "metrics.json"
+        scores = folder / "evaluate" / parts.data.final_split / METRICS
         if content[RECORD]["finished"] and deciding(settings) == deciding(stored) and scores.exists():
             say(f"{folder} is finished: nothing is changed; {COMMAND} evaluate run={folder} scores it")
             return 0

@@ -21,7 +21,7 @@ from ..machine import processes
 from ..metrics import ConfusionMatrix, ImageMatrices, MeanLoss, accuracy, class_iou, mean_iou, summary
 from ..report.intervals import intervals
 from ..report.per_image import PerImage
-from ..report.scores import score, table, with_intervals, write_score
+from ..report.scores import METRICS, finish_score, score, table, with_intervals, write_score
 from ..report.screen import say
 from ..runs.record import Record
 from ..text import counted
@@ -176,7 +176,8 @@ def report_score(
     if verdict is not None and verdict.lines():
         say(advice(verdict, record, steps))
     report = report_or_say(part._replace(result=result), data, folder, run, record, remarks)
-    first, *others = ["report.html", *written] if report else written
+    finish_score(folder, result)
+    first, *others = ["report.html", METRICS, *written] if report else [METRICS, *written]
     say(f"written: {folder / first}; beside it {', '.join(others)}")
     return verdict
 
