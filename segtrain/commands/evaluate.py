@@ -69,6 +69,7 @@ def evaluate(
     scales: list[float],
     window: int | None,
     overlap: float | None,
+    label_problems: int,
     data: Elsewhere,
     trainer: Computing,
     allow: list[str],
@@ -77,8 +78,11 @@ def evaluate(
     the mean of their probabilities; or with `cross` the runs of all folds, each on its own val.
 
     With `flip` a network sees each image in a mirror too, and in all `scales`. A score with these or with other windows
-    than in the training, or without `correction`, has a folder of its own.
+    than in the training, or without `correction`, has a folder of its own. The labels that the network contradicts
+    most, in up to `label_problems` images, are listed beside it.
     """
+    if label_problems < 0:
+        raise UserError(f"label_problems={label_problems}: expected the number of images to list, or 0 for none")
     processes.end_with_parent()
     device.quiet()
     files, views = checkpoint_files(run, checkpoint), Views(flip, scales, window, overlap)
@@ -102,7 +106,7 @@ def evaluate(
         part.result["members"] = list(map(str, files))
         record = replace(record, correction=None)  # each has its own
     if processes.is_main(count):
-        report_score(part, module, target, first.folder, record, steps_of(members[0], data))
+        report_score(part, module, target, first.folder, record, steps_of(members[0], data), label_problems)
 
 
 def joint(members: Sequence[Member], split: str, engine: Engine) -> Part:
