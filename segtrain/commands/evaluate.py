@@ -9,16 +9,14 @@ import torch
 from lightning.pytorch import Trainer
 
 from .. import disk
-from ..build import Trust, build_part, from_stored
+from ..build import Trust, from_stored
 from ..data import DataModule
-from ..data.files.images import MAX_PIXELS
 from ..data.files.pictures import Pictures, Span
 from ..errors import UserError
 from ..machine import device, processes
 from ..machine.device import Computing
 from ..report.screen import be_quiet, say
-from ..runs.folder import beginnings, checkpoint_files
-from ..runs.record import with_places
+from ..runs.folder import checkpoint_files
 from ..runs.trained import Opened, opened
 from ..text import counted
 from ..training.callbacks import ScoringBar
@@ -33,7 +31,8 @@ from ..training.members import (
     refuse_seen,
 )
 from ..training.part import Part
-from ..training.parts import data_of_a_run, train_settings
+from ..training.parts import train_settings
+from ..training.reopened import with_data
 from ..training.scoring import Scorer, report_score, score_split, silent_trainer
 from ..training.views import Views
 
@@ -90,7 +89,9 @@ def evaluate(
     if not processes.is_main(count):
         be_quiet()
     trust = Trust(allow)
-    members = [with_data(views.of(opened(file, trust, correction=correction)), file, data, trust) for file in files]
+    members = [
+        with_data(views.of(opened(file, trust, correction=correction)), file, asdict(data), trust) for file in files
+    ]
     first, module = members[0]
     with from_stored(str(files[0])):
         split = wanted_split(split, members, data, cross=cross)
@@ -141,12 +142,6 @@ def scored(trained: Opened, module: DataModule, split: str, engine: Engine) -> P
     windows = engine.views.windows(trained.record)
     scorer = Scorer(network, class_names=trained.classes.names, void=module.classes.void, windows=windows)
     return score_split(trainer, scorer, module, split)
-
-
-def with_data(trained: Opened, file: Path, elsewhere: Elsewhere, trust: Trust) -> Member:
-    """A network with the data of its run."""
-    with from_stored(str(file)):
-        return Member(trained, stored_data(trained, elsewhere, trust))
 
 
 def wanted_split(typed: str | None, members: Sequence[Member], elsewhere: Elsewhere, *, cross: bool) -> str:
@@ -211,24 +206,3 @@ def say_difference(trained: Opened, module: DataModule, split: str) -> None:
         return
     if remark := known.remark(here.kind, here.bits, here.channels, Span(here.low, here.high)):
         say(f"images such as {source.names[0]}: {remark}: the score may be of no use")
-
-
-def stored_data(trained: Opened, elsewhere: Elsewhere, trust: Trust) -> DataModule:
-    """The data of the run, or others of the same kind. Raises UserError if they have other classes."""
-    typed = {name: value for name, value in asdict(elsewhere).items() if value is not None}
-    record = trained.record
-    stored = with_places(record.settings, beginnings(trained.folder, record.cwd))
-    settings = {**stored["data"], **typed}
-    if "max_pixels" in settings:
-        settings["max_pixels"] = record.max_pixels(elsewhere.max_pixels, MAX_PIXELS)
-    if "channels" in settings:
-        settings["channels"] = record.channels  # of grey images in another folder too
-    with data_of_a_run(settings):
-        module = build_part("data", settings, trust)
-    if not isinstance(module, DataModule):
-        raise UserError(f"the checkpoint's settings name {type(module).__name__} as its data")
-    own, other = trained.classes.names, module.classes.names
-    if own != other:
-        network, data = f"{counted(len(own), 'class')} ({', '.join(own)})", f"{len(other)} ({', '.join(other)})"
-        raise UserError(f"the network was trained for {network}, but the data have {data}")
-    return module

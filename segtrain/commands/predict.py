@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from lightning.fabric import Fabric
 from PIL import Image
 from rich.progress import track
 from torch import Tensor, nn
@@ -34,6 +33,7 @@ from ..runs.folder import checkpoint_files
 from ..runs.trained import Opened, opened
 from ..text import counted, kinds_of_files, plain_cell, refuse_unprintable
 from ..training.members import ensemble
+from ..training.reopened import on_device
 from ..training.views import Views
 
 PROBABILITIES = "probabilities"
@@ -168,17 +168,6 @@ def predict_all(files: Mapping[str, Path], sight: Sight, trained: Opened, target
     if rows:
         write_summary(target, rows, trained.classes)
     return failed
-
-
-def on_device(trained: Opened, trainer: Computing) -> nn.Module:
-    """The network on the device that it computes on, in the precision that was typed, or that its training had."""
-    kind = device.device_type(trainer.accelerator)
-    precision, note = device.typed_or_stored(trainer.precision, kind, trained.record.precision)
-    if note:
-        say(note)
-    fabric = Fabric(accelerator=kind, devices=trainer.devices, precision=precision)  # pyright: ignore[reportArgumentType]
-    device.keep_depth(fabric._precision)
-    return fabric.setup_module(trained.network.to(device.dtype_of_weights(precision)))
 
 
 def computed(sight: Sight, trained: Opened, path: Path, max_pixels: int, target: Target, name: str) -> Predicted:

@@ -90,12 +90,14 @@ class Contender(NamedTuple):
 
 @dataclass(frozen=True)
 class Comparison:
-    """All that a comparison shows. `sentences` say what it comes to."""
+    """All that a comparison shows. `sentences` say what it comes to; `rows` are the images that changed most, of each
+    difference."""
 
     split: str
     contenders: Sequence[Contender]
     sentences: Sequence[str]
     differences: Sequence[Difference]
+    rows: Sequence[Sequence[Row]]
 
     def html(self) -> str:
         return rendered("compare.html", self)
