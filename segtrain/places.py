@@ -53,9 +53,18 @@ def refuse_no_root(data: Any) -> None:
 
 
 def refuse_no_images(images: str) -> None:
-    """Raises FileNotFoundError for a path or a glob that finds nothing."""
-    if not Path(images).exists() and not matches(images)[1]:
-        raise FileNotFoundError(no_image(images))
+    """Raises FileNotFoundError for a path or a glob that finds nothing, or one of several."""
+    for name in images_named(images):
+        if not Path(name).exists() and not matches(name)[1]:
+            raise FileNotFoundError(no_image(name))
+
+
+def images_named(images: str) -> list[str]:
+    """`[A,B]` -> A and B, and `A,B` too if there is nothing of that name."""
+    is_list = images.startswith("[") and images.endswith("]") and "," in images
+    if not is_list and (Path(images).exists() or matches(images)[1]):
+        return [images]
+    return several(images)
 
 
 def matches(pattern: str) -> tuple[Path, list[Path]]:

@@ -39,6 +39,7 @@ COMMAND = Door(
     {
         "build",
         "data",
+        "images",
         "inference",
         "inspection",
         "losses",
@@ -100,6 +101,7 @@ DOORS = {
     "commands.predict": COMMAND,
     "commands.train": COMMAND,
     "hints": Door(),
+    "images": Door({"places", "data.files", "data.layouts"}),
     "places": Door({"runs.folder", "runs.resume"}),  # neither imports torch
     "config": Door(
         {"build", "hints"}, hydra=True

@@ -2,27 +2,88 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import nn
 
 from .. import disk
+from ..build import Trust, from_stored
+from ..data.batches.source import Source
+from ..data.classes import ClassTable
 from ..errors import UserError
+from ..inference.image import answers, likely
+from ..inference.windows import Windows
+from ..machine import device
+from ..machine.device import Computing
+from ..report.changed import changed_row
 from ..report.comparison import Change, Difference, Scored, compared, recipe_sentences, recipes
 from ..report.intervals import intervals
-from ..report.page import Comparison, Contender
+from ..report.page import Comparison, Contender, Row
 from ..report.per_image import read_per_image
 from ..report.screen import COMMAND, say
 from ..runs.folder import find, read_settings, several
 from ..runs.resume import deciding
+from ..training.reopened import as_scored, on_device
 
 FILE = "per_image.npz"
+SHOWN, MOST_ROWS = 6, 36  # images with pictures: of two runs, and of all
 
 
-def compare(*, runs: str, split: str | None, out: str | None) -> None:
+@dataclass
+class Elsewhere:
+    """Settings in place of the runs' own, where not `None`: the same images in another folder."""
+
+    root: str | None
+    max_pixels: int | None
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How networks and their data are opened, and where they compute."""
+
+    elsewhere: Elsewhere
+    trainer: Computing
+    trust: Trust
+
+
+class Viewer(NamedTuple):
+    """A network that answers again to images that it was scored on, which are known by their names."""
+
+    network: nn.Module
+    windows: Windows
+    classes: ClassTable
+    source: Source
+    places: Mapping[str, int]
+
+    def look(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The image (C, H, W), its truth and the prediction (H, W)."""
+        if name not in self.places:
+            raise UserError(f"{name}: it is not among the images of the run any more")
+        image, truth = self.source.read(self.places[name])
+        prediction = np.empty(truth.shape, np.int64)
+        for area, (indices,) in answers(self.network, image, likely, self.windows):
+            prediction[area] = indices
+        return image.numpy(), truth.numpy(), prediction
+
+
+def compare(
+    *,
+    runs: str,
+    split: str | None,
+    out: str | None,
+    pictures: bool,
+    data: Elsewhere,
+    trainer: Computing,
+    allow: list[str],
+) -> None:
     """Say which of several runs is better on the images that all of them were scored on, and whether these can tell.
 
     The first run is what the others are compared with. `split` is the name of a score in their `evaluate/` folders.
+    With `pictures` the networks answer once more to the images that changed most, where they and the data are at hand.
     """
     names = several(runs)
     if len(names) < 2:
@@ -35,7 +96,12 @@ def compare(*, runs: str, split: str | None, out: str | None) -> None:
     doubts = found[0].doubts
     if doubts:
         sentences.append(f"The intervals are too narrow: {'; '.join(doubts)}.")
-    page = Comparison(split, [contender(network) for network in networks], sentences, found)
+    rows: list[list[Row]] = [[] for _ in found]
+    if pictures:
+        rows, reason = changed_rows(folders, split, found, Opening(data, trainer, Trust(allow)))
+        if reason:
+            sentences.append(f"Pictures of images that changed most are missing: {reason}")
+    page = Comparison(split, [contender(network) for network in networks], sentences, found, rows)
     say(page.text())
     for sentence in sentences:
         say(sentence)
@@ -67,6 +133,45 @@ def scored(name: str, folder: Path, split: str) -> Scored:
     settings = read_settings(folder)
     recipe = repr(sorted(deciding({**settings, "seed": None}).items()))
     return Scored(name, recipe, settings["seed"], read_per_image(file))
+
+
+def changed_rows(
+    folders: Sequence[Path], split: str, found: Sequence[Difference], opening: Opening
+) -> tuple[list[list[Row]], str]:
+    """Of each difference, the images that changed most with what both networks make of them; and why some are missing,
+    or an empty text. A network, or images, that are not at hand any more cost no comparison."""
+    device.quiet()
+    rows: list[list[Row]] = []
+    most = max(1, min(SHOWN, MOST_ROWS // len(found)))
+    try:
+        first = viewer(folders[0], split, opening)
+        for folder, difference in zip(folders[1:], found, strict=True):
+            second = viewer(folder, split, opening)
+            with from_stored(str(folder)):
+                rows.append([changed(change, first, second) for change in difference.images[:most]])
+    except (UserError, OSError) as error:
+        return rows + [[]] * (len(found) - len(rows)), str(error)
+    return rows, ""
+
+
+def viewer(folder: Path, split: str, opening: Opening) -> Viewer:
+    """The network of a run, opened as for its score."""
+    again = as_scored(folder, split, asdict(opening.elsewhere), opening.trust)
+    trained, module = again.member
+    with from_stored(str(folder)):
+        source = module.source(again.split)
+        places = {name: index for index, name in enumerate(source.names)}
+        return Viewer(on_device(trained, opening.trainer), again.windows, trained.classes, source, places)
+
+
+def changed(change: Change, first: Viewer, second: Viewer) -> Row:
+    """An image with what two networks make of it. Raises UserError if it has another mask in one of the runs."""
+    image, truth, before = first.look(change.name)
+    _, other, after = second.look(change.name)
+    if not np.array_equal(truth, other):
+        raise UserError(f"{change.name}: its mask is another one in one of the runs")
+    remark = f"mean IoU within the image {100 * change.before:.1f} %, then {100 * change.after:.1f} %"
+    return changed_row(change.name, remark, image, truth, (before, after), first.classes)
 
 
 def contender(network: Scored) -> Contender:

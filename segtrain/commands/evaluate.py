@@ -9,16 +9,14 @@ import torch
 from lightning.pytorch import Trainer
 
 from .. import disk
-from ..build import Trust, build_part, from_stored
+from ..build import Trust, from_stored
 from ..data import DataModule
-from ..data.files.images import MAX_PIXELS
 from ..data.files.pictures import Pictures, Span
 from ..errors import UserError
 from ..machine import device, processes
 from ..machine.device import Computing
 from ..report.screen import be_quiet, say
-from ..runs.folder import beginnings, checkpoint_files
-from ..runs.record import with_places
+from ..runs.folder import checkpoint_files
 from ..runs.trained import Opened, opened
 from ..text import counted
 from ..training.callbacks import ScoringBar
@@ -33,7 +31,8 @@ from ..training.members import (
     refuse_seen,
 )
 from ..training.part import Part
-from ..training.parts import data_of_a_run, train_settings
+from ..training.parts import train_settings
+from ..training.reopened import with_data
 from ..training.scoring import Scorer, report_score, score_split, silent_trainer
 from ..training.views import Views
 
@@ -69,6 +68,7 @@ def evaluate(
     scales: list[float],
     window: int | None,
     overlap: float | None,
+    label_problems: int,
     data: Elsewhere,
     trainer: Computing,
     allow: list[str],
@@ -77,8 +77,11 @@ def evaluate(
     the mean of their probabilities; or with `cross` the runs of all folds, each on its own val.
 
     With `flip` a network sees each image in a mirror too, and in all `scales`. A score with these or with other windows
-    than in the training, or without `correction`, has a folder of its own.
+    than in the training, or without `correction`, has a folder of its own. The labels that the network contradicts
+    most, in up to `label_problems` images, are listed beside it.
     """
+    if label_problems < 0:
+        raise UserError(f"label_problems={label_problems}: expected the number of images to list, or 0 for none")
     processes.end_with_parent()
     device.quiet()
     files, views = checkpoint_files(run, checkpoint), Views(flip, scales, window, overlap)
@@ -86,7 +89,9 @@ def evaluate(
     if not processes.is_main(count):
         be_quiet()
     trust = Trust(allow)
-    members = [with_data(views.of(opened(file, trust, correction=correction)), file, data, trust) for file in files]
+    members = [
+        with_data(views.of(opened(file, trust, correction=correction)), file, asdict(data), trust) for file in files
+    ]
     first, module = members[0]
     with from_stored(str(files[0])):
         split = wanted_split(split, members, data, cross=cross)
@@ -102,7 +107,7 @@ def evaluate(
         part.result["members"] = list(map(str, files))
         record = replace(record, correction=None)  # each has its own
     if processes.is_main(count):
-        report_score(part, module, target, first.folder, record, steps_of(members[0], data))
+        report_score(part, module, target, first.folder, record, steps_of(members[0], data), label_problems)
 
 
 def joint(members: Sequence[Member], split: str, engine: Engine) -> Part:
@@ -137,12 +142,6 @@ def scored(trained: Opened, module: DataModule, split: str, engine: Engine) -> P
     windows = engine.views.windows(trained.record)
     scorer = Scorer(network, class_names=trained.classes.names, void=module.classes.void, windows=windows)
     return score_split(trainer, scorer, module, split)
-
-
-def with_data(trained: Opened, file: Path, elsewhere: Elsewhere, trust: Trust) -> Member:
-    """A network with the data of its run."""
-    with from_stored(str(file)):
-        return Member(trained, stored_data(trained, elsewhere, trust))
 
 
 def wanted_split(typed: str | None, members: Sequence[Member], elsewhere: Elsewhere, *, cross: bool) -> str:
@@ -207,24 +206,3 @@ def say_difference(trained: Opened, module: DataModule, split: str) -> None:
         return
     if remark := known.remark(here.kind, here.bits, here.channels, Span(here.low, here.high)):
         say(f"images such as {source.names[0]}: {remark}: the score may be of no use")
-
-
-def stored_data(trained: Opened, elsewhere: Elsewhere, trust: Trust) -> DataModule:
-    """The data of the run, or others of the same kind. Raises UserError if they have other classes."""
-    typed = {name: value for name, value in asdict(elsewhere).items() if value is not None}
-    record = trained.record
-    stored = with_places(record.settings, beginnings(trained.folder, record.cwd))
-    settings = {**stored["data"], **typed}
-    if "max_pixels" in settings:
-        settings["max_pixels"] = record.max_pixels(elsewhere.max_pixels, MAX_PIXELS)
-    if "channels" in settings:
-        settings["channels"] = record.channels  # of grey images in another folder too
-    with data_of_a_run(settings):
-        module = build_part("data", settings, trust)
-    if not isinstance(module, DataModule):
-        raise UserError(f"the checkpoint's settings name {type(module).__name__} as its data")
-    own, other = trained.classes.names, module.classes.names
-    if own != other:
-        network, data = f"{counted(len(own), 'class')} ({', '.join(own)})", f"{len(other)} ({', '.join(other)})"
-        raise UserError(f"the network was trained for {network}, but the data have {data}")
-    return module

@@ -2,13 +2,13 @@
 
 import csv
 import io
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from lightning.fabric import Fabric
 from PIL import Image
 from rich.progress import track
 from torch import Tensor, nn
@@ -16,36 +16,31 @@ from torch import Tensor, nn
 from .. import disk
 from ..build import Trust
 from ..data.classes import ClassTable
-from ..data.files.arrays import SUFFIXES as ARRAYS
 from ..data.files.geotiff import Place, place_of, world_file
-from ..data.files.images import MAX_PIXELS, SUFFIXES, header, read_picture
+from ..data.files.images import MAX_PIXELS, header, read_picture
 from ..data.files.pictures import SAMPLE, Pictures, filled
-from ..data.layouts.tree import PASSED_OVER, Tree
 from ..errors import UserError
+from ..images import Images, find_images
 from ..inference.image import Answer, Area, answers, probable, sure
 from ..inference.windows import Windows
 from ..machine import device
 from ..machine.device import Computing
-from ..places import matches, no_image
+from ..report.annotations import Annotations, annotations, geojson, marked
 from ..report.encoding import ENCODINGS, Encoding, encoded, void_number
+from ..report.outlines import regions
 from ..report.pictures import overlay_with_legend
 from ..report.screen import console, say
 from ..runs.folder import checkpoint_files
 from ..runs.trained import Opened, opened
-from ..text import counted, kinds_of_files, plain_cell, refuse_unprintable
+from ..text import counted, kinds_of_files, plain_cell
 from ..training.members import ensemble
+from ..training.reopened import on_device
 from ..training.views import Views
 
-PROBABILITIES = "probabilities"
-FOLDERS = {"mask": "masks", "overlay": "overlays", "confidence": "confidence", PROBABILITIES: PROBABILITIES}
+PROBABILITIES, POLYGONS = "probabilities", "polygons"
+FOLDERS = {"mask": "masks", "overlay": "overlays", "confidence": "confidence"}
+FOLDERS |= {PROBABILITIES: PROBABILITIES, POLYGONS: POLYGONS}
 LARGEST = 4096  # pixels a side of an overlay
-
-
-class Images(NamedTuple):
-    """What is to be predicted."""
-
-    files: dict[str, Path]  # by their names below the folder that all have in common, without suffix
-    others: list[Path]  # files that are no images by their suffix
 
 
 class Predicted(NamedTuple):
@@ -75,6 +70,7 @@ class Target(NamedTuple):
     home: Path  # the folder out of which no link may lead
     save: Collection[str]  # names in `FOLDERS`
     encoding: Encoding
+    min_area: int  # pixels of the smallest region that has a polygon
 
     def place(self, what: str, name: str, suffix: str) -> Path:
         """The file for what is saved of an image, in a folder that is there.
@@ -86,6 +82,16 @@ class Target(NamedTuple):
         disk.stay_inside(self.home, path.parent)
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
+
+
+@dataclass
+class Outlines:
+    """Where the polygons of all images go, and what has none."""
+
+    file: Annotations
+    small: int = 0  # regions that are left out,
+    lost: int = 0  # and their pixels
+    unplaced: int = 0  # GeoTIFFs whose place is no matrix
 
 
 @dataclass
@@ -103,6 +109,7 @@ def predict(
     out: str | None,
     save: list[str],
     encode: str,
+    min_area: int,
     correction: bool,
     flip: bool,
     scales: list[float],
@@ -115,12 +122,17 @@ def predict(
     """Write what `save` names of each image: by default masks/NAME.png (class indices, with the class colours as
     palette) and overlays/NAME.png; and summary.csv of all.
 
-    `images` is an image, a folder, or a glob, whose folders are mirrored in `out`, by default the run's `predict/`. The
-    mask of a GeoTIFF is a GeoTIFF. With `encode` masks hold the data set's own values or colours. Several networks
-    answer by the mean of their probabilities, with `flip` of each image in a mirror too, and of each in all `scales`.
-    One of several images that cannot be read is named at the end, in an error.
+    `images` is an image, a folder, a glob, several of these, or a text file with a path in each line. Their folders are
+    mirrored in `out`, by default the run's `predict/`. The mask of a GeoTIFF is a GeoTIFF. With `encode` masks hold the
+    data set's own values or colours. Several networks answer by the mean of their probabilities, with `flip` of each
+    image in a mirror too, and of each in all `scales`. One of several images that cannot be read is named at the end,
+    in an error.
     """
     encoding, views = refuse_unknown(save, encode), Views(flip, scales, window, overlap)
+    if min_area < 1:
+        raise UserError(
+            f"min_area={min_area}: expected the pixels of the smallest region that has a polygon, 1 or more"
+        )
     sources = find_images(images)
     device.quiet()
     trust = Trust(allow)
@@ -128,7 +140,7 @@ def predict(
     trained = ensemble([views.of(member) for member in members])
     sight = Sight(on_device(trained, trainer), views.windows(trained.record))
     folder, home = (Path(out), Path(out)) if out else (trained.folder / "predict", trained.folder)
-    target = Target(folder, home, save, encoding)
+    target = Target(folder, home, save, encoding, min_area)
     max_pixels = trained.record.max_pixels(data.max_pixels, MAX_PIXELS)
     failed = predict_all(sources.files, sight, trained, target, max_pixels)
     conclude(sources, failed, target)
@@ -150,19 +162,22 @@ def refuse_unknown(save: Collection[str], encode: str) -> Encoding:
 def predict_all(files: Mapping[str, Path], sight: Sight, trained: Opened, target: Target, max_pixels: int) -> list[str]:
     """Write what the network makes of images, by their names; why some of them could not be predicted."""
     failed, strange, rows = [], 0, []
-    for name, path in track(files.items(), "predicting", console=console, disable=not console.is_terminal):
-        try:
-            result = computed(sight, trained, path, max_pixels, target, name)
-        except (UserError, OSError) as error:
-            if len(files) == 1:
-                raise
-            failed.append(reason_of(path, error))
-            continue
-        if result.remark and not strange:
-            say(f"{path}: {result.remark}: the mask may be wrong; give pictures stored as those of the training")
-        strange += result.remark != ""
-        write(name, result, path, trained.classes, target)
-        rows.append(summary(name, result, trained.classes))
+    with outlining(target, trained.classes) as outlines:
+        for name, path in track(files.items(), "predicting", console=console, disable=not console.is_terminal):
+            try:
+                result = computed(sight, trained, path, max_pixels, target, name)
+            except (UserError, OSError) as error:
+                if len(files) == 1:
+                    raise
+                failed.append(reason_of(path, error))
+                continue
+            if result.remark and not strange:
+                say(f"{path}: {result.remark}: the mask may be wrong; give pictures stored as those of the training")
+            strange += result.remark != ""
+            write(name, result, path, trained.classes, target)
+            if outlines is not None:
+                write_polygons(name, result, path, trained.classes, target, outlines)
+            rows.append(summary(name, result, trained.classes))
     if strange > 1:
         say(f"{strange} images are not like those of the training; the first one is named above")
     if rows:
@@ -170,15 +185,20 @@ def predict_all(files: Mapping[str, Path], sight: Sight, trained: Opened, target
     return failed
 
 
-def on_device(trained: Opened, trainer: Computing) -> nn.Module:
-    """The network on the device that it computes on, in the precision that was typed, or that its training had."""
-    kind = device.device_type(trainer.accelerator)
-    precision, note = device.typed_or_stored(trainer.precision, kind, trained.record.precision)
-    if note:
-        say(note)
-    fabric = Fabric(accelerator=kind, devices=trainer.devices, precision=precision)  # pyright: ignore[reportArgumentType]
-    device.keep_depth(fabric._precision)
-    return fabric.setup_module(trained.network.to(device.dtype_of_weights(precision)))
+@contextmanager
+def outlining(target: Target, classes: ClassTable) -> Iterator[Outlines | None]:
+    """The file for the polygons of all images, which is whole or not there; `None` where none are wanted."""
+    if POLYGONS not in target.save:
+        yield None
+        return
+    with disk.finished(target.place(POLYGONS, "coco", ".json")) as path, annotations(path, classes) as file:
+        outlines = Outlines(file)
+        yield outlines
+    if outlines.small:
+        small = f"{counted(outlines.small, 'region')} of {outlines.lost:,} pixels together"
+        say(f"polygons: without {small}, each smaller than min_area={target.min_area}")
+    if outlines.unplaced:
+        say(f"no GeoJSON of {counted(outlines.unplaced, 'GeoTIFF')}, whose tags give no matrix from pixels to the map")
 
 
 def computed(sight: Sight, trained: Opened, path: Path, max_pixels: int, target: Target, name: str) -> Predicted:
@@ -232,51 +252,6 @@ def conclude(sources: Images, failed: list[str], target: Target) -> None:
         raise UserError(f"{len(failed)} of {total} images could not be predicted: {failed[0]}{more}")
 
 
-def find_images(images: str) -> Images:
-    """The images in a folder as data rooms list it, of a glob, or the one that is named."""
-    path = Path(images)
-    if path.is_dir():
-        folder, files, named = path, [path / name for name in Tree(path).files], False
-    elif path.exists():
-        folder, files, named = path.parent, [path], True
-    else:
-        folder, files = matches(images)
-        files, named = list(shown(files, folder)), True
-    pictures = of_kind(files, SUFFIXES) or of_kind(files, ARRAYS)
-    if not pictures and named:  # whose suffix was typed, or is like no other: reading them says what is wrong
-        pictures = files
-    if not pictures:
-        raise FileNotFoundError(no_image(images))
-    return Images(by_name(pictures, folder, images), sorted(set(files) - set(pictures)))
-
-
-def of_kind(files: Iterable[Path], suffixes: Collection[str]) -> list[Path]:
-    return [file for file in files if file.suffix.lower() in suffixes]
-
-
-def shown(paths: Iterable[Path], folder: Path) -> Iterable[Path]:
-    """The files among paths below a folder, but for what a Mac or a NAS leaves behind."""
-    for path in paths:
-        if path.is_file() and not PASSED_OVER & set(path.relative_to(folder).parts):
-            yield path
-
-
-def by_name(files: Iterable[Path], folder: Path, images: str) -> dict[str, Path]:
-    """Name below the folder that all have in common, without suffix -> image file."""
-    found: dict[str, Path] = {}
-    for file in files:
-        refuse_unprintable(file)
-        below = file.relative_to(folder)
-        if ".." in below.parts:
-            raise UserError(f"images={images}: with '..' after a wildcard, {file} would be written somewhere else")
-        name = below.as_posix().removesuffix(below.suffix)
-        if name in found:
-            apart = f"predict them apart, such as images='{folder}/*{file.suffix}' with an out=FOLDER of its own"
-            raise UserError(f"{file} and {found[name].name} would both become {name}.png: {apart}")
-        found[name] = file
-    return found
-
-
 def write(name: str, result: Predicted, source: Path, classes: ClassTable, target: Target) -> None:
     """Write what is wanted of the image `source`."""
     if "mask" in target.save:
@@ -287,6 +262,28 @@ def write(name: str, result: Predicted, source: Path, classes: ClassTable, targe
         write_picture(target.place("overlay", name, ".png"), picture)
     if "confidence" in target.save:
         write_picture(target.place("confidence", name, ".png"), Image.fromarray(result.confidence))
+
+
+def write_polygons(
+    name: str, result: Predicted, source: Path, classes: ClassTable, target: Target, outlines: Outlines
+) -> None:
+    """Write the regions of the image `source`: into COCO's file of all images, and of a GeoTIFF as GeoJSON too."""
+    shown, kept = set(marked(classes)), []
+    for region in regions(result.mask):
+        if region.value in shown and region.pixels >= target.min_area:
+            kept.append(region)
+        elif region.value in shown:
+            outlines.small += 1
+            outlines.lost += region.pixels
+    outlines.file.add(f"{name}{source.suffix}", result.mask.shape, kept)
+    if result.place is None:
+        return
+    matrix = result.place.affine
+    if matrix is None:
+        outlines.unplaced += 1
+        return
+    text = geojson(kept, classes, lambda points: points @ matrix[:, :2].T + matrix[:, 2], result.place.epsg)
+    disk.write(target.place(POLYGONS, name, ".geojson"), text)
 
 
 def write_mask(name: str, result: Predicted, source: Path, classes: ClassTable, target: Target) -> None:

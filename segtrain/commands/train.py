@@ -14,6 +14,7 @@ from ..data.public import provide
 from ..errors import UserError
 from ..machine import device, processes
 from ..machine.device import Devices, Precision
+from ..report.scores import METRICS
 from ..report.screen import COMMAND, be_quiet, say
 from ..runs import folder as runs
 from ..runs.folder import trained_file
@@ -135,7 +136,7 @@ def continued(
         parts = prepare(settings, trust, before)
     if not allow_changes:
         refuse_others(before, parts.record, folder)
-    scores = folder / "evaluate" / parts.data.final_split / "metrics.json"
+    scores = folder / "evaluate" / parts.data.final_split / METRICS
     if content[RECORD]["finished"] and deciding(settings) == deciding(stored) and scores.exists():
         return None
     refuse_misfit(parts.learner, content)

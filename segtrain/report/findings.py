@@ -1,4 +1,5 @@
-"""What a score says beyond its numbers: which classes are taken for which, and the images that went worst and best."""
+"""What a score says beyond its numbers: which classes are taken for which, and the images that went worst and best, on
+the whole and for each class."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -20,6 +21,18 @@ class Confusion(NamedTuple):
     def line(self) -> str:
         percent = f"{100 * self.share:.0f}" if self.share >= 0.01 else f"{100 * self.share:.2g}"
         return f"{self.truth} taken for {self.prediction}: {percent} % of {self.truth}"
+
+
+class Costly(NamedTuple):
+    """An image that costs a class much of its IoU."""
+
+    class_name: str
+    image: int  # its place among the images
+    lost: int  # pixels that truth or prediction have of the class, but not both
+    iou: float  # of the class within the image
+
+    def line(self) -> str:
+        return f"IoU {100 * self.iou:.1f} %, {self.lost:,} pixels lost"
 
 
 def confusions(matrix: Tensor, names: Sequence[str], most: int) -> list[Confusion]:
@@ -52,3 +65,22 @@ def extremes(images: PerImage, worst: int, best: int) -> tuple[list[int], list[i
     first = order[:worst]
     rest = order[len(first) :]
     return first, rest[::-1][:best]
+
+
+def costly(images: PerImage, most: int) -> list[Costly]:
+    """The images that cost each class that occurs most of its IoU: `most` of all classes together, two of each class if
+    that many go, else one; where even these are too many, of the classes with the lowest IoU.
+
+    What is lost is counted in pixels: so an image with ten pixels of a class, none of which is found, is not the worst.
+    """
+    union = images.truth + images.predicted - images.hits
+    lost = union - images.hits
+    iou = ratio(images.hits.sum(0), union.sum(0))
+    occurring = [int(c) for c in np.argsort(iou, kind="stable") if not np.isnan(iou[c])][:most]
+    each = 2 if 2 * len(occurring) <= most else 1
+    within = images.iou
+    found = []
+    for c in occurring:
+        worst = [int(i) for i in np.argsort(-lost[:, c], kind="stable")[:each] if lost[i, c] > 0]
+        found += [Costly(images.class_names[c], i, int(lost[i, c]), float(within[i, c])) for i in worst]
+    return found

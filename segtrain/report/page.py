@@ -6,7 +6,7 @@ What it shows is computed elsewhere; here it gets its layout.
 import base64
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +19,8 @@ from ..data.classes import ClassTable
 from .comparison import Difference
 from .pictures import colorize, displayable
 
-SIDE = 320  # pixels, at most, of a picture in a report
+SIDES = 320, 224, 160  # pixels, at most, of a picture in a report: the first that takes few enough bytes
+MOST_BYTES = 32_000  # of a picture: 60 images with five each stay below 15 MB
 CURVES = {"IoU": ("IoU/val", "IoU/train"), "loss": ("loss/val", "loss/train")}
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -34,7 +35,8 @@ class Look(NamedTuple):
 
 
 class Row(NamedTuple):
-    """An image in the report: its name, what is said of it, and its pictures with their captions."""
+    """An image in the report: its name, what is said of it, and its pictures with their captions, unless they are shown
+    with another row."""
 
     name: str
     remark: str
@@ -88,12 +90,14 @@ class Contender(NamedTuple):
 
 @dataclass(frozen=True)
 class Comparison:
-    """All that a comparison shows. `sentences` say what it comes to."""
+    """All that a comparison shows. `sentences` say what it comes to; `rows` are the images that changed most, of each
+    difference."""
 
     split: str
     contenders: Sequence[Contender]
     sentences: Sequence[str]
     differences: Sequence[Difference]
+    rows: Sequence[Sequence[Row]]
 
     def html(self) -> str:
         return rendered("compare.html", self)
@@ -163,18 +167,32 @@ def row_of(name: str, remark: str, look: Look, classes: ClassTable) -> Row:
 
 def photograph(pixels: np.ndarray) -> str:
     """A picture (H, W, 3) uint8 as a data URI, smaller where it is large."""
-    return encoded(reduced(pixels, Image.Resampling.BOX), "JPEG", quality=85)
+    return smallest(lambda side: encoded(reduced(pixels, Image.Resampling.BOX, side), "JPEG", quality=85))
 
 
 def drawing(pixels: np.ndarray) -> str:
     """The same of few colours, none of which is mixed."""
-    picture = reduced(pixels, Image.Resampling.NEAREST)
-    return encoded(picture.quantize(256, dither=Image.Dither.NONE), "PNG", optimize=True)
+
+    def draw(side: int) -> str:
+        picture = reduced(pixels, Image.Resampling.NEAREST, side)
+        return encoded(picture.quantize(256, dither=Image.Dither.NONE), "PNG", optimize=True)
+
+    return smallest(draw)
 
 
-def reduced(pixels: np.ndarray, resampling: Image.Resampling) -> Image.Image:
+def smallest(draw: Callable[[int], str]) -> str:
+    """What `draw` makes of the first of `SIDES` with at most `MOST_BYTES`, or of the last one: noise packs badly."""
+    *larger, last = SIDES
+    for side in larger:
+        uri = draw(side)
+        if 3 * len(uri) <= 4 * MOST_BYTES:  # four characters stand for three bytes
+            return uri
+    return draw(last)
+
+
+def reduced(pixels: np.ndarray, resampling: Image.Resampling, side: int) -> Image.Image:
     picture = Image.fromarray(np.ascontiguousarray(pixels))
-    scale = min(1.0, SIDE / max(picture.size))
+    scale = min(1.0, side / max(picture.size))
     size = (max(1, round(scale * picture.width)), max(1, round(scale * picture.height)))
     return picture.resize(size, resampling)
 

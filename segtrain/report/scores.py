@@ -18,6 +18,8 @@ from .per_image import PerImage, per_image_csv, per_image_npz
 from .pictures import confusion_picture
 from .screen import say
 
+METRICS = "metrics.json"
+
 
 def score(totals: dict[str, Any], matrix: Tensor, split: str, names: tuple[str, ...]) -> dict[str, Any]:
     """The content of `metrics.json`: fractions, `None` for what is undefined; `totals` as `metrics.summary` has it."""
@@ -52,18 +54,18 @@ def _both(interval: Interval) -> list[float] | None:
 
 
 def write_score(folder: Path, score: dict[str, Any], matrix: Tensor, images: PerImage) -> list[str]:
-    """`metrics.json`, the matrix (rows truth, columns prediction) as `confusion.csv`, those of all images, and
-    `confusion.png`.
+    """What a score has besides `metrics.json`, which is written when all else is there: the matrix (rows truth, columns
+    prediction) as `confusion.csv`, those of all images, and `confusion.png`.
 
     Returns the names of the files. A picture that cannot be drawn costs no score: it is said, and left out.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / METRICS).unlink(missing_ok=True)  # where it is, the score is complete
     names = list(score["classes"])
-    disk.write(folder / "metrics.json", json.dumps(score, indent=2, ensure_ascii=False) + "\n")
     disk.write(folder / "confusion.csv", matrix_csv(names, matrix))
     disk.write(folder / "per_image.csv", per_image_csv(images))
     disk.write(folder / "per_image.npz", per_image_npz(images))
-    written = ["metrics.json", "confusion.csv", "per_image.csv"]
+    written = ["confusion.csv", "per_image.csv"]
     picture = folder / "confusion.png"
     picture.unlink(missing_ok=True)  # that of an earlier score would be taken for this one's
     try:
@@ -72,6 +74,11 @@ def write_score(folder: Path, score: dict[str, Any], matrix: Tensor, images: Per
         say(f"{picture}: it could not be drawn ({type(error).__name__}: {error}); the numbers are in confusion.csv")
         return written
     return [*written, "confusion.png"]
+
+
+def finish_score(folder: Path, score: dict[str, Any]) -> None:
+    """`metrics.json`, the last file of a score, by which a training that goes on can tell that it was scored."""
+    disk.write(folder / METRICS, json.dumps(score, indent=2, ensure_ascii=False) + "\n")
 
 
 def matrix_csv(names: Sequence[str], matrix: Tensor) -> str:

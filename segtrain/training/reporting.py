@@ -1,6 +1,7 @@
 """What the report on a score shows is gathered: from the score, from the images, and from the folder of the run."""
 
 import shlex
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,25 +16,35 @@ from ..data import DataModule
 from ..data.batches.source import Source
 from ..inference.windows import Windows
 from ..models.ensemble import probabilities
-from ..report.findings import confusions, extremes
+from ..report.findings import Costly, confusions, costly, extremes
+from ..report.labels import problem_row, problems_csv
 from ..report.page import Look, Page, Row, css_colors, curves, data_uri, row_of
 from ..report.per_image import mean_of_defined
 from ..report.screen import COMMAND, say
 from ..runs.folder import read_environment
 from ..runs.metrics_csv import parse
 from ..runs.record import Record
+from .labels import label_problems
 from .part import Part
 
 CONFUSIONS, WORST, BEST = 10, 6, 3  # that are shown
+OF_CLASSES = 20  # images that are shown for single classes, all together
+LABELS, SHOWN_LABELS = "label_problems.csv", 12
 BAND = 1 << 20  # pixels of which probabilities are computed at a time
 PACKAGES = ("segtrain", "python", "torch", "torchvision", "lightning")
 
 
-def write_report(part: Part, data: DataModule, target: Path, run: Path, record: Record, remarks: list[str]) -> Path:
-    """`report.html` and `report.md` in the folder of a score; the path of the first."""
+def write_report(
+    part: Part, data: DataModule, target: Path, run: Path, record: Record, remarks: list[str], labels: int
+) -> Path:
+    """`report.html` and `report.md` in the folder of a score, and `label_problems.csv` if so many labels to look at are
+    wanted; the path of the first."""
     result, names = part.result, data.classes.names
-    for name in ("report.html", "report.md"):
+    for name in ("report.html", "report.md", LABELS):
         (target / name).unlink(missing_ok=True)  # those of an earlier score would be taken for this one's
+    rows = shown_images(part, data)
+    if labels:
+        rows |= shown_labels(part, data, target, labels)
     picture = target / "confusion.png"
     page = Page(
         title=f"{record.settings['name']}: {result['split']}",
@@ -43,7 +54,7 @@ def write_report(part: Part, data: DataModule, target: Path, run: Path, record: 
         remarks=remarks,
         confusions=[confusion.line() for confusion in confusions(part.matrix, names, CONFUSIONS)],
         matrix=data_uri(picture.read_bytes(), "image/png") if picture.exists() else None,
-        rows=shown_images(part, data),
+        rows=rows,
         curves=curves_of(run),
         facts=facts_of(run, record),
         settings=yaml.safe_dump(record.settings, sort_keys=False, allow_unicode=True),
@@ -54,7 +65,7 @@ def write_report(part: Part, data: DataModule, target: Path, run: Path, record: 
 
 
 def shown_images(part: Part, data: DataModule) -> dict[str, list[Row]]:
-    """The images that went worst and best, with their pictures."""
+    """The images that went worst and best, on the whole and for each class, with their pictures."""
     worst, best = extremes(part.images, WORST, BEST)
     mean = mean_of_defined(part.images.iou)
     shown: dict[str, list[Row]] = {}
@@ -65,7 +76,42 @@ def shown_images(part: Part, data: DataModule) -> dict[str, list[Row]]:
             rows.append(row_of(part.images.names[index], remark, part.look(index), data.classes))
         if rows:
             shown[heading] = rows
+    if found := costly(part.images, OF_CLASSES):
+        shown[heading_of_classes(part, found)] = class_rows(part, data, found, {*worst, *best})
     return shown
+
+
+def heading_of_classes(part: Part, found: Sequence[Costly]) -> str:
+    """Of very many classes only the worst ones are there, which it says."""
+    images = part.images
+    occurring = int(((images.truth + images.predicted).sum(0) > 0).sum())
+    named = len({item.class_name for item in found})
+    some = f"the {named} worst of {occurring} classes" if occurring > OF_CLASSES else "each class"
+    return f"What costs {some} most"
+
+
+def class_rows(part: Part, data: DataModule, found: Sequence[Costly], shown: set[int]) -> list[Row]:
+    """A row for each image that costs a class much; those that are shown are only named."""
+    rows, above = [], set(shown)
+    for item in found:
+        name = f"{item.class_name}: {part.images.names[item.image]}"
+        if item.image in above:
+            rows.append(Row(name, f"{item.line()} (shown above)", []))
+        else:
+            rows.append(row_of(name, item.line(), part.look(item.image), data.classes))
+        above.add(item.image)
+    return rows
+
+
+def shown_labels(part: Part, data: DataModule, target: Path, wanted: int) -> dict[str, list[Row]]:
+    """The labels that the network contradicts most, with their pictures; all that are wanted go into a file."""
+    found = label_problems(part, data.classes, wanted)
+    disk.write(target / LABELS, problems_csv([item.problem for item in found]))
+    if not found:
+        return {}
+    say(f"a label to look at: {found[0].problem.image}: {found[0].problem.line()}; {LABELS} has {len(found)}")
+    shown = found[:SHOWN_LABELS]
+    return {"Labels to look at": [problem_row(problem, part.look(i), data.classes) for problem, i in shown]}
 
 
 def curves_of(run: Path) -> dict[str, str]:

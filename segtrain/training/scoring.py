@@ -21,12 +21,12 @@ from ..machine import processes
 from ..metrics import ConfusionMatrix, ImageMatrices, MeanLoss, accuracy, class_iou, mean_iou, summary
 from ..report.intervals import intervals
 from ..report.per_image import PerImage
-from ..report.scores import score, table, with_intervals, write_score
+from ..report.scores import METRICS, finish_score, score, table, with_intervals, write_score
 from ..report.screen import say
 from ..runs.record import Record
 from ..text import counted
 from .part import Part
-from .reporting import look_at, report_or_say
+from .reporting import LABELS, look_at, report_or_say
 from .verdict import Verdict, advice, judge
 
 Batch = dict[str, Tensor]
@@ -155,12 +155,19 @@ def score_split(trainer: Trainer, scorer: Scorer, data: DataModule, split: str) 
 
 
 def report_score(
-    part: Part, data: DataModule, folder: Path, run: Path, record: Record, steps: int | None = None
+    part: Part,
+    data: DataModule,
+    folder: Path,
+    run: Path,
+    record: Record,
+    steps: int | None = None,
+    label_problems: int = 0,
 ) -> Verdict | None:
     """Print the table with what it hides, and write the scores and a report into `folder`; `None` if there is nothing
     to judge.
 
-    `run` is the folder of the run; `steps` are those of the training, if they are known.
+    `run` is the folder of the run; `steps` are those of the training, if they are known. So many
+    `label_problems` are looked for.
     """
     result, verdict = with_intervals(part.result, intervals(part.images)), None
     if result["miou"] is not None:
@@ -175,8 +182,11 @@ def report_score(
         say(remark)
     if verdict is not None and verdict.lines():
         say(advice(verdict, record, steps))
-    report = report_or_say(part._replace(result=result), data, folder, run, record, remarks)
-    first, *others = ["report.html", *written] if report else written
+    report = report_or_say(part._replace(result=result), data, folder, run, record, remarks, label_problems)
+    if (folder / LABELS).exists():
+        written.append(LABELS)
+    finish_score(folder, result)
+    first, *others = ["report.html", METRICS, *written] if report else [METRICS, *written]
     say(f"written: {folder / first}; beside it {', '.join(others)}")
     return verdict
 

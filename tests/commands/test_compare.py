@@ -1,15 +1,23 @@
 import json
+import shutil
 from collections.abc import Callable
+from html import escape as html_escape
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 import yaml
 
+from segtrain.report.changed import changed_row
 from segtrain.report.comparison import Scored
-from segtrain.report.per_image import per_image_npz
+from segtrain.report.per_image import per_image_npz, read_per_image
+from tests.commands.test_evaluate import ON_FOLDERS, write_folder
 from tests.report.test_comparison import NAMES, network
 
+commands_compare = import_module("segtrain.commands.compare")
 PARTS = ("data", "model", "loss", "optimizer", "schedule", "augment", "trainer")
 SPEC = {"_target_": "segtrain.Part"}
 SETTINGS = {"name": "photos-fcn", "seed": 0, "train": {"steps": 9}, **dict.fromkeys(PARTS, SPEC)}
@@ -42,6 +50,8 @@ def test_two_networks_are_compared(compare: Callable[..., Any], tmp_path: Path):
     status, out, err = compare("runs=[A,B]")
     assert (status, err) == (0, "")
     assert "B is better than A by" in out
+    assert "Pictures of images that changed most are missing: runs=A: it has no best.ckpt yet" in out
+    assert "missing" not in compare("runs=[A,B]", "pictures=false")[1]
     assert "Whether the recipe of B is better than that of A is not said: that takes 3 seeds of each" in out
     written = tmp_path / "A" / "compare"
     assert sorted(path.name for path in written.iterdir()) == ["compare.html", "compare.json", "compare.md"]
@@ -108,3 +118,76 @@ def test_nothing_is_written_through_a_link_out_of_the_run(compare: Callable[...,
     (tmp_path / "A" / "compare").symlink_to(tmp_path / "elsewhere")
     assert compare("runs=[A,B]")[0] == 2
     assert not list((tmp_path / "elsewhere").iterdir())
+
+
+@pytest.fixture
+def two_runs(segtrain: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    """Runs `A` and `B` on photos, `B` of another seed."""
+    write_folder(Path("photos"), 3)
+    for name, seed in (("A", 0), ("B", 1)):
+        assert segtrain("train", *ON_FOLDERS, "data.root=photos", f"seed={seed}", f"run_dir={name}") == 0
+    capsys.readouterr()
+
+
+@pytest.mark.usefixtures("two_runs")
+def test_what_both_networks_make_of_the_images_is_shown(
+    compare: Callable[..., Any], segtrain: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+):
+    shown: list[tuple[str, np.ndarray, tuple[np.ndarray, np.ndarray]]] = []
+
+    def noting(name: str, remark: str, image: np.ndarray, truth: np.ndarray, answers: Any, classes: Any) -> Any:
+        shown.append((name, truth, answers))
+        return changed_row(name, remark, image, truth, answers, classes)
+
+    monkeypatch.setattr(commands_compare, "changed_row", noting)
+    status, out, err = compare("runs=A,B")
+    assert (status, err) == (0, "")
+    assert "missing" not in out
+    html = Path("A/compare/compare.html").read_text()
+    assert html.count("<figcaption>second</figcaption>") == len(shown) == 2
+    scores = [read_per_image(Path(run, "evaluate/val/per_image.npz")) for run in "AB"]
+    for name, truth, answers in shown:
+        for answer, score in zip(answers, scores, strict=True):
+            index = list(score.names).index(name)
+            assert np.bincount(answer.ravel(), minlength=3).tolist() == score.predicted[index].tolist()
+            assert (answer == truth).sum() == score.hits[index].sum()
+    for run in "AB":
+        segtrain("evaluate", f"run={run}", "flip=true", "label_problems=0")
+    assert "missing" not in compare("runs=A,B", "split=val-flip")[1]
+
+
+@pytest.mark.usefixtures("two_runs")
+def test_a_comparison_needs_neither_networks_nor_data(compare: Callable[..., Any], segtrain: Callable[..., int]):
+    def missing(*words: str) -> str:
+        status, out, err = compare("runs=A,B", *words)
+        assert (status, err) == (0, "")
+        assert "B is" in out or "B against A" in out
+        (line,) = (line for line in out.splitlines() if line.startswith("Pictures of images that changed most are"))
+        assert html_escape(line) in Path("A/compare/compare.html").read_text()
+        return line
+
+    Path("photos").rename("moved")
+    assert "type data.root=FOLDER" in missing()
+    assert "missing" not in compare("runs=A,B", "data.root=moved")[1]
+    Path("moved").rename("photos")
+    Path("photos/images/val/0.png").rename("photos/images/val/9.png")
+    Path("photos/masks/val/0.png").rename("photos/masks/val/9.png")
+    assert "0: it is not among the images of the run any more" in missing()
+    Path("B/checkpoints/best.ckpt").write_bytes(b"PK")
+    assert "best.ckpt: not a readable checkpoint" in missing()
+    for run in "AB":
+        shutil.copytree(f"{run}/evaluate/val", f"{run}/evaluate/val-ensemble-2")
+    assert "val-ensemble-2 is a score of several networks" in missing("split=val-ensemble-2")
+
+
+@pytest.mark.usefixtures("two_runs")
+def test_a_strangers_run_builds_only_what_is_allowed(compare: Callable[..., Any]):
+    content = torch.load("B/checkpoints/best.ckpt", weights_only=True)
+    record = json.loads(content["segtrain"]["record"])
+    record["settings"]["data"] = {"_target_": "pathlib.Path", "path": "photos"}
+    content["segtrain"]["record"] = json.dumps(record)
+    torch.save(content, "B/checkpoints/best.ckpt")
+    status, out, _ = compare("runs=A,B")
+    assert status == 0
+    assert "allow=[pathlib.Path]" in out
+    assert "Pictures of images that changed most are missing" in out

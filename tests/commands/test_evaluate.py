@@ -14,6 +14,7 @@ from segtrain.data import ShapesData
 from segtrain.inference.windows import Windows
 from segtrain.machine import device
 from segtrain.models.fcn import FCN
+from segtrain.report import labels
 from segtrain.report.per_image import read_per_image
 from segtrain.runs.correction import LOSS, Correction
 from segtrain.training import checkpoint, fit, reporting
@@ -264,6 +265,26 @@ def test_a_report_that_cannot_be_written_costs_no_score(
     assert "report.html: it could not be written (MemoryError: too large); the numbers are beside it" in out
     assert "written: run/evaluate/test/metrics.json; beside it confusion.csv" in out
     assert not Path("run/evaluate/test/report.html").exists()
+
+
+def test_labels_to_look_at_are_listed_unless_that_is_turned_off(
+    segtrain: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    segtrain("train", *TINY, "run_dir=run")
+    file = Path("run/evaluate/test/label_problems.csv")
+    assert not file.exists()
+    monkeypatch.setattr(labels, "SURE", 0.0)  # this network is sure of nothing
+    capsys.readouterr()
+    assert segtrain("evaluate", "run=run", "label_problems=2") == 0
+    out = capsys.readouterr().out
+    assert "a label to look at: 0-2-0000" in out
+    assert "confusion.png, label_problems.csv" in out
+    assert len(file.read_text().splitlines()) == 1 + 2
+    assert Path("run/evaluate/test/report.html").read_text().count(">against the label (red)<") == 2
+    assert segtrain("evaluate", "run=run", "label_problems=0") == 0
+    assert not file.exists()
+    assert segtrain("evaluate", "run=run", "label_problems=-1") == 2
+    assert "label_problems=-1: expected the number of images" in capsys.readouterr().err
 
 
 def test_the_images_of_a_group_are_drawn_together(segtrain: Run):

@@ -1,4 +1,5 @@
 import csv
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 import segtrain as api
 from segtrain import disk
 from segtrain.commands import predict as predicting
-from segtrain.commands.predict import find_images
+from segtrain.data import FolderData
 from segtrain.data.files.images import read_image
 from segtrain.inference import windows
 from segtrain.inference.image import classify
@@ -136,9 +137,10 @@ def test_masks_in_the_data_sets_own_numbers(segtrain: Run, encoding: str):
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (["save=[mask,heat]"], "save=heat: expected some of mask, overlay, confidence, probabilities, as in"),
+        (["save=[mask,heat]"], "save=heat: expected some of mask, overlay, confidence, probabilities, polygons, as in"),
         (["save=[]"], "save=[]: nothing would be written"),
         (["save=mask"], "save: 'mask' is not a list of str, such as save=[mask,overlay]"),
+        (["min_area=0"], "min_area=0: expected the pixels of the smallest region"),
         (["encode=rgb"], "encode=rgb: expected index, values, colors"),
     ],
 )
@@ -247,17 +249,6 @@ def test_a_glob_finds_what_a_folder_would(trained: Run):
     assert masks_below("done/masks") == ["a.png", "x/b.png"]
 
 
-def test_a_folder_of_arrays_alone_is_one_of_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(tmp_path)
-    for name in ("arrays/a.npy", "mixed/a.npy"):
-        Path(name).parent.mkdir()
-        np.save(name, RNG.integers(0, 256, (20, 30, 3), np.uint8))
-    photo("mixed/b.png")
-    assert list(find_images("arrays").files) == ["a"]
-    assert find_images("mixed").files == {"b": Path("mixed/b.png")}
-    assert find_images("mixed").others == [Path("mixed/a.npy")]
-
-
 def test_the_mask_of_a_geotiff_is_a_geotiff_at_the_same_place(trained: Run):
     tags = ImageFileDirectory_v2()
     for tag, kind, value in (
@@ -286,6 +277,70 @@ def test_the_mask_of_a_geotiff_is_a_geotiff_at_the_same_place(trained: Run):
         assert mask.tag_v2[42113] == "255"
         assert mask.getpalette()[: 3 * len(classes)] == classes.colors.flatten().tolist()
         assert np.asarray(mask).tolist() == expected.tolist()
+
+
+def test_polygons_are_data_that_give_the_masks_back(trained: Run, capsys: pytest.CaptureFixture[str]):
+    for name in ("new/a.png", "new/deep/b.jpg"):
+        photo(name, (40, 50))
+    words = ["images=new", "out=done", "save=[mask,polygons]"]
+    assert trained("predict", "run=run", "min_area=1", *words) == 0
+    assert masks_below("done") == ["masks/a.png", "masks/deep/b.png", "polygons/coco.json", "summary.csv"]
+    assert "left out" not in capsys.readouterr().out
+    Path("done/polygons/coco.json").rename("new/coco.json")
+    source = FolderData(root="new", layout="coco_json", classes=None, crop=None, batch_size=1, workers=0).splits
+    seen = 0
+    for split in source.values():
+        for index, name in enumerate(split.names):
+            with Image.open(f"done/masks/{name}.png") as mask:
+                assert (split.read_mask(index).numpy() == np.asarray(mask)).all()
+            seen += 1
+    assert seen == 2
+
+
+def test_small_regions_have_no_polygons_which_is_said(trained: Run, capsys: pytest.CaptureFixture[str]):
+    photo("new/a.png", (40, 50))
+    assert trained("predict", "run=run", "images=new", "out=done", "save=[mask,polygons]", "min_area=100000") == 0
+    assert json.loads(Path("done/polygons/coco.json").read_text())["annotations"] == []
+    with Image.open("done/masks/a.png") as mask:
+        pixels = int((np.asarray(mask) > 0).sum())
+    assert re.search(
+        rf"polygons: without \d+ regions? of {pixels:,} pixels together, each smaller than", capsys.readouterr().out
+    )
+
+
+def test_the_polygons_of_a_geotiff_lie_on_its_map(trained: Run, capsys: pytest.CaptureFixture[str]):
+    photo("new/a.tif", tiffinfo=tags_of({33550: (12, (0.5, 0.5, 0.0)), 33922: (12, (0.0, 0.0, 0.0, 5e5, 5.4e6, 0.0))}))
+    photo("new/b.tif", tiffinfo=tags_of({33922: (12, tuple(map(float, range(12))))}))
+    assert trained("predict", "run=run", "images=new", "out=done", "save=[mask,polygons]", "min_area=1") == 0
+    assert masks_below("done/polygons") == ["a.geojson", "coco.json"]
+    assert "no GeoJSON of 1 GeoTIFF" in capsys.readouterr().out
+    features = json.loads(Path("done/polygons/a.geojson").read_text())["features"]
+    corners = np.array([point for feature in features for point in feature["geometry"]["coordinates"][0]])
+    assert (corners.min(0) >= [5e5, 5.4e6 - 10]).all()
+    assert (corners.max(0) <= [5e5 + 15, 5.4e6]).all()
+    with Image.open("done/masks/a.tif") as mask:
+        pixels = np.bincount(np.asarray(mask).ravel(), minlength=6)[1:]
+    found = np.zeros(5, int)
+    for feature in features:
+        found[feature["properties"]["class_id"] - 1] += feature["properties"]["pixels"]
+    assert (found == pixels).all()
+
+
+def tags_of(values: dict[int, tuple[int, tuple[float, ...]]]) -> ImageFileDirectory_v2:
+    tags = ImageFileDirectory_v2()
+    for tag, (kind, value) in values.items():
+        tags.tagtype[tag] = kind
+        tags[tag] = value
+    return tags
+
+
+@pytest.mark.parametrize("images", ["list.txt", "[new/a.png,more/b.png]", "new/a.png,more"])
+def test_images_from_several_places(trained: Run, images: str):
+    for name in ("new/a.png", "new/other.png", "more/b.png"):
+        photo(name)
+    Path("list.txt").write_text("# two of three\nnew/a.png\n\nmore/b.png\nnew/a.png\n")
+    assert trained("predict", "run=run", f"images={images}", "out=done") == 0
+    assert masks_below("done/masks") == ["more/b.png", "new/a.png"]
 
 
 def test_the_orientation_of_a_camera_is_kept(trained: Run, capsys: pytest.CaptureFixture[str]):

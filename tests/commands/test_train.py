@@ -17,7 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from segtrain.commands import train
 from segtrain.runs import trained as runs_trained
 from segtrain.runs.correction import LOSS, Correction
-from segtrain.training import fit, learner
+from segtrain.training import fit, learner, scoring
 from tests.commands.conftest import TINY
 from tests.commands.test_evaluate import ON_FOLDERS, write_folder
 
@@ -257,6 +257,23 @@ def test_a_run_that_is_stopped_around_its_correction_ends_as_if_it_had_not(
     assert segtrain("train", "resume=part", "train.steps=9", "allow_changes=true") == 0
     content = torch.load("part/checkpoints/best.ckpt", weights_only=True)
     assert json.loads(content["segtrain"]["record"])["correction"] is None
+
+
+def test_a_run_that_is_stopped_while_its_report_is_written_is_scored_when_it_goes_on(
+    segtrain: Run, monkeypatch: pytest.MonkeyPatch
+):
+    def failing(*_: object) -> None:
+        raise Interruption
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scoring, "report_or_say", failing)
+        assert segtrain("train", *TINY, "run_dir=run") == 1
+    score = Path("run/evaluate/test")
+    assert (score / "per_image.npz").exists()
+    assert not (score / "metrics.json").exists()
+    assert segtrain("train", "resume=run") == 0
+    assert (score / "report.html").exists()
+    assert (score / "metrics.json").exists()
 
 
 def test_init_takes_weights_over_and_names_what_does_not_fit(segtrain: Run, capsys: pytest.CaptureFixture[str]):

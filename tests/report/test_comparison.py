@@ -5,7 +5,7 @@ import pytest
 
 from segtrain.errors import UserError
 from segtrain.report.comparison import Recipe, Scored, compared, recipe_sentence, recipe_sentences, recipes
-from segtrain.report.page import Comparison, Contender
+from segtrain.report.page import Comparison, Contender, Row
 from segtrain.report.per_image import PerImage
 
 NAMES = ("road", "<b>car</b>")
@@ -136,7 +136,8 @@ def test_the_page_shows_every_number_and_no_name_is_code():
     runs = [network("A <script>", 0.6), network("B|C", 0.7, recipe="b", seed=3)]
     found = compared(*runs)
     contenders = [Contender(run.name, run.seed, run.miou, run.miou - 0.01, run.miou + 0.01) for run in runs]
-    page = Comparison("test", contenders, [found.sentence()], [found])
+    row = Row("day <script>", "better", [("image", "data:image/png;base64,")])
+    page = Comparison("test", contenders, [found.sentence()], [found], [[row]])
     html, markdown = page.html(), page.markdown()
     assert "<script" not in html + markdown
     assert "<b>" not in html + markdown
@@ -147,6 +148,7 @@ def test_the_page_shows_every_number_and_no_name_is_code():
         assert f"{100 * change.after:.1f}" in reader.text
         assert f"{change.points:+.1f}" in markdown
     assert found.sentence() in reader.text
+    assert "day <script>: better" in reader.text
     assert page.text().splitlines()[2].split()[:3] == ["B|C", "3", f"{runs[1].miou:.4f}"]
 
 

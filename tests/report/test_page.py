@@ -1,6 +1,7 @@
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,9 +11,9 @@ import torch
 from PIL import Image
 
 from segtrain.data.classes import ClassTable
-from segtrain.report.findings import confusions, extremes, ranked
+from segtrain.report.findings import confusions, costly, extremes, ranked
 from segtrain.report.intervals import intervals
-from segtrain.report.page import Look, Page, css_colors, curves, percent, row_of
+from segtrain.report.page import MOST_BYTES, Look, Page, css_colors, curves, drawing, percent, photograph, row_of
 from segtrain.report.per_image import PerImage
 from segtrain.report.scores import score, with_intervals
 
@@ -132,6 +133,34 @@ def test_the_worst_images_come_first_and_none_twice():
     assert extremes(images, 2, 1) == ([2, 0], [1])
     assert extremes(images, 3, 9) == ([2, 0, 3], [1])
     assert extremes(images, 9, 2) == ([2, 0, 3, 1], [])
+
+
+def test_what_costs_a_class_most_is_counted_in_pixels():
+    matrices = np.zeros((4, 3, 3), np.int64)
+    matrices[0] = [[500, 0, 0], [10, 0, 0], [0, 0, 0]]  # ten pixels of b, none of which is found
+    matrices[1] = [[500, 40, 0], [60, 100, 0], [0, 0, 0]]
+    matrices[2] = [[900, 0, 0], [0, 100, 0], [0, 0, 0]]
+    images = images_of(matrices, ["a", "b", "c"])
+    found = costly(images, 4)
+    assert [(item.class_name, item.image, item.lost) for item in found] == [
+        ("b", 1, 100),
+        ("b", 0, 10),
+        ("a", 1, 100),
+        ("a", 0, 10),
+    ]
+    assert found[0].iou == 100 / 200
+    assert found[0].line() == "IoU 50.0 %, 100 pixels lost"
+    assert [item.class_name for item in costly(images, 3)] == ["b", "a"]
+    assert [item.class_name for item in costly(images, 1)] == ["b"]
+    assert not costly(images_of(matrices * np.eye(3, dtype=int), ["a", "b", "c"]), 9)
+
+
+@pytest.mark.parametrize("draw", [photograph, drawing])
+def test_a_picture_takes_few_bytes_whatever_it_shows(draw: Callable[[np.ndarray], str]):
+    noise = np.random.default_rng(0).integers(0, 256, (600, 600, 3), np.uint8)
+    assert 0.4 * MOST_BYTES < len(draw(noise)) * 3 / 4 <= MOST_BYTES
+    assert opened(draw(noise[:, :, :1].repeat(3, 2) // 255)).size == (320, 320)
+    assert 60 * 5 * MOST_BYTES * 4 / 3 < 15e6
 
 
 def test_pictures_are_small_and_keep_their_colours():

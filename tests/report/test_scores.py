@@ -9,7 +9,7 @@ from torch.nn.functional import one_hot
 from segtrain.metrics import ConfusionMatrix, summary
 from segtrain.report import scores
 from segtrain.report.per_image import PerImage
-from segtrain.report.scores import score, table, write_score
+from segtrain.report.scores import finish_score, score, table, write_score
 
 NAMES = ("sky", "road", "tree")
 NO_IMAGES = PerImage([], NAMES, np.zeros((0, 3), np.int64))
@@ -31,6 +31,8 @@ def scored(confusion: ConfusionMatrix) -> dict:
 def test_metrics_json_is_fractions_with_null_for_what_never_occurs(tmp_path, confusion: ConfusionMatrix):
     result = scored(confusion)
     write_score(tmp_path / "evaluate", result, confusion.compute(), NO_IMAGES)
+    assert not (tmp_path / "evaluate/metrics.json").exists()
+    finish_score(tmp_path / "evaluate", result)
     stored = json.loads((tmp_path / "evaluate/metrics.json").read_text())
     assert (stored["split"], stored["images"], stored["pixels"], stored["void_pixels"]) == ("val", 1, 10, 3)
     assert stored["classes"]["sky"] == {"iou": 0.4, "dice": 4 / 7, "precision": 2 / 3, "recall": 0.5, "pixels": 4}
@@ -70,10 +72,15 @@ def test_a_picture_that_cannot_be_drawn_costs_no_score(
 
     monkeypatch.setattr(scores, "confusion_picture", fail)
     written = write_score(tmp_path, scored(confusion), confusion.compute(), NO_IMAGES)
-    assert written == ["metrics.json", "confusion.csv", "per_image.csv"]
+    assert written == ["confusion.csv", "per_image.csv"]
     assert f"confusion.png: it could not be drawn ({type(error).__name__}" in capsys.readouterr().out
     assert {path.name for path in tmp_path.iterdir()} == {*written, "per_image.npz"}
-    assert json.loads((tmp_path / "metrics.json").read_text())["accuracy"] == 0.7
+
+
+def test_metrics_json_of_an_earlier_score_is_gone_while_a_new_one_is_written(tmp_path, confusion: ConfusionMatrix):
+    finish_score(tmp_path, {"miou": 0.5})
+    write_score(tmp_path, scored(confusion), confusion.compute(), NO_IMAGES)
+    assert not (tmp_path / "metrics.json").exists()
 
 
 def test_the_table_names_every_class_and_marks_what_is_undefined(confusion: ConfusionMatrix):
@@ -86,6 +93,7 @@ def test_the_table_names_every_class_and_marks_what_is_undefined(confusion: Conf
 def test_names_that_a_spreadsheet_would_compute_are_texts_in_confusion_csv(tmp_path, confusion: ConfusionMatrix):
     result = score(summary(confusion), confusion.compute(), "val", ("=1+1", "@sum", "-sky"))
     write_score(tmp_path, result, confusion.compute(), NO_IMAGES)
+    finish_score(tmp_path, result)
     with (tmp_path / "confusion.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))
     assert rows[0][1:] == ["'=1+1", "'@sum", "'-sky"]

@@ -1,6 +1,8 @@
 from contextlib import nullcontext
 from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -8,8 +10,12 @@ from torch import nn
 from segtrain.data import ShapesData
 from segtrain.inference.windows import Windows
 from segtrain.models.ensemble import Ensemble, Mirrored
+from segtrain.report.page import Look
+from segtrain.report.per_image import PerImage
 from segtrain.training import reporting
-from segtrain.training.reporting import look_at
+from segtrain.training.part import Part
+from segtrain.training.reporting import look_at, shown_images
+from tests.report.test_page import images_of, table_of
 
 ENGINE = SimpleNamespace(
     strategy=SimpleNamespace(root_device=torch.device("cpu")),
@@ -41,3 +47,73 @@ def test_confidence_is_the_probability_of_the_answer(kind: str, monkeypatch: pyt
     assert (look.prediction == expected[0].argmax(0).numpy()).all()
     assert (look.image == image.numpy()).all()
     assert (look.truth == mask.numpy()).all()
+
+
+class Data:
+    """What is asked of data here."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.classes = table_of(names)
+
+
+def part_of(images: PerImage) -> tuple[Part, list[int]]:
+    """A score of these images, and the indices of those that were looked at."""
+    looked: list[int] = []
+
+    def look(index: int) -> Look:
+        looked.append(index)
+        truth = np.zeros((8, 8), np.int64)
+        return Look(np.zeros((3, 8, 8), np.uint8), truth, truth, np.ones((8, 8)))
+
+    return Part({}, torch.zeros(1, 1), images, look), looked
+
+
+def wrong(images: int, classes: int) -> PerImage:
+    """Images whose class i loses most in image i, after which it is never lost."""
+    matrices = np.zeros((images, classes, classes), np.int64)
+    matrices[:, range(classes), range(classes)] = 100
+    for c in range(classes):
+        matrices[c % images, c, (c + 1) % classes] = 50 + c
+    return images_of(matrices, [f"c{c}" for c in range(classes)])
+
+
+def test_an_image_is_shown_once_and_named_where_it_is_the_worst_of_a_class_too():
+    part, looked = part_of(wrong(images=30, classes=4))
+    data: Any = Data(["c0", "c1", "c2", "c3"])
+    shown = shown_images(part, data)
+    assert len(looked) == len(set(looked))
+    assert list(shown) == ["The worst images", "The best images", "What costs each class most"]
+    rows = shown["What costs each class most"]
+    assert [(row.name, row.remark) for row in rows[:2]] == [
+        ("c3: day 1/3", "IoU 65.4 %, 53 pixels lost (shown above)"),
+        ("c3: day 1/2", "IoU 65.8 %, 52 pixels lost (shown above)"),
+    ]
+    assert len(rows) == 8
+    assert not any(row.pictures for row in rows)
+
+
+def test_an_image_that_only_a_class_suffers_from_has_its_pictures_there():
+    matrices = np.full((20, 2, 2), [[10, 8], [0, 10]])
+    matrices[10] = [[9_000, 100], [0, 9_000]]  # a large image, which is neither of the worst nor of the best
+    matrices[11:] = [[10, 0], [0, 10]]
+    part, _ = part_of(images_of(matrices, ["a", "b"]))
+    data: Any = Data(["a", "b"])
+    rows = shown_images(part, data)["What costs each class most"]
+    assert [(row.name, len(row.pictures)) for row in rows] == [
+        ("a: day 1/10", 5),
+        ("a: day 1/0", 0),
+        ("b: day 1/10", 0),
+        ("b: day 1/0", 0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("classes", "heading"),
+    [(20, "each class"), (21, "the 20 worst of 21 classes"), (150, "the 20 worst of 150 classes")],
+)
+def test_of_very_many_classes_the_worst_are_shown(classes: int, heading: str):
+    part, looked = part_of(wrong(images=150, classes=classes))
+    data: Any = Data([f"c{c}" for c in range(classes)])
+    rows = shown_images(part, data)[f"What costs {heading} most"]
+    assert len(rows) == len({row.name.partition(":")[0] for row in rows}) == 20
+    assert len(looked) == len(set(looked)) <= 6 + 3 + 20

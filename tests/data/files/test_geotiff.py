@@ -73,3 +73,31 @@ def test_the_world_file_of_an_image_is_found(tmp_path: Path, image: str, world: 
     assert world_file(tmp_path / image) is None
     (tmp_path / world).write_text("0.5\n0\n0\n-0.5\n500000\n5400000\n")
     assert world_file(tmp_path / image) == tmp_path / world
+
+
+MATRIX = (0.0, 2.0, 0.0, 100.0, -3.0, 0.0, 0.0, 200.0, *[0.0] * 8)
+POINT = (1, 1, 0, 2, 1025, 0, 1, 2, 2048, 0, 1, 4326)
+
+
+@pytest.mark.parametrize(
+    ("tags", "matrix", "epsg"),
+    [
+        (GEO, [[0.5, 0, 500000], [0, -0.5, 5400000]], 32632),
+        ({**GEO, 33922: ("d", (4.0, 2.0, 0.0, 10.0, 20.0, 0.0))}, [[0.5, 0, 8], [0, -0.5, 21]], 32632),
+        ({**GEO, 34735: ("H", POINT)}, [[0.5, 0, 500000 - 0.25], [0, -0.5, 5400000 + 0.25]], 4326),
+        ({34264: ("d", MATRIX)}, [[0, 2, 100], [-3, 0, 200]], None),
+        ({34735: ("H", (1, 1, 0, 1, 3072, 0, 1, 32767))}, None, None),
+        ({33922: ("d", tuple(map(float, range(12))))}, None, None),
+        ({33550: ("d", (float("nan"), 1.0, 0.0)), 33922: GEO[33922]}, None, None),
+        ({34735: ("H", (1, 1, 0)), 34264: ("d", (1.0, 2.0))}, None, None),
+    ],
+    ids=["size", "another point", "centres", "matrix", "own map", "points", "no number", "damaged"],
+)
+def test_pixels_have_coordinates_on_the_map(
+    tmp_path: Path, tags: dict[int, Any], matrix: list[list[float]] | None, epsg: int | None
+):
+    place = place_of(write(tmp_path / "a.tif", np.zeros((4, 3, 3), np.uint8), tags))
+    assert place is not None
+    found = place.affine
+    assert (None if found is None else found.tolist()) == matrix
+    assert place.epsg == epsg

@@ -1,0 +1,48 @@
+"""The labels of a split that its network contradicts most are looked for."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..data.classes import ClassTable
+from ..report.labels import Problem, problem_in
+from ..report.per_image import PerImage, ratio
+from .part import Part
+
+LOOKS = 4  # images that are looked at again for each problem that is wanted, at most
+
+
+class Found(NamedTuple):
+    """A problem, and the place of its image among the images of the split."""
+
+    problem: Problem
+    image: int
+
+
+def label_problems(part: Part, classes: ClassTable, wanted: int) -> list[Found]:
+    """The images with the largest patches against their labels, by their share of the image, the worst first.
+
+    No patch is larger than all that one class has lost to another in its image, which the score knows: so images are
+    looked at in that order, until no other one can have a larger patch.
+    """
+    most = largest_confusions(part.images)
+    found: list[Found] = []
+    for index in map(int, np.argsort(-most, kind="stable")[: LOOKS * wanted]):
+        enough = len(found) >= wanted and found[wanted - 1].problem.share >= most[index]
+        if enough or not most[index]:
+            break
+        problem = problem_in(part.images.names[index], part.look(index), classes)
+        if problem is not None:
+            found.append(Found(problem, index))
+            found.sort(key=lambda item: -item.problem.share)
+    return found[:wanted]
+
+
+def largest_confusions(images: PerImage) -> np.ndarray:
+    """(images,) float64: the largest share of the labelled pixels of an image that is of one class and predicted as one
+    other."""
+    image, truth, prediction, pixels = images.pairs.T
+    wrong = truth != prediction
+    most = np.zeros(len(images), np.int64)
+    np.maximum.at(most, image[wrong], pixels[wrong])
+    return np.nan_to_num(ratio(most, images.truth.sum(1)))

@@ -1,0 +1,103 @@
+"""Trained networks with the data of their runs, opened again."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lightning.fabric import Fabric
+from torch import nn
+
+from ..build import Trust, build_part, from_stored
+from ..data import DataModule
+from ..data.files.images import MAX_PIXELS
+from ..errors import UserError
+from ..inference.windows import Windows
+from ..machine import device
+from ..machine.device import Computing
+from ..report.screen import say
+from ..runs.folder import beginnings, checkpoint_of
+from ..runs.record import with_places
+from ..runs.trained import Opened, opened
+from ..text import counted
+from .members import Member
+from .parts import data_of_a_run
+from .views import Views
+
+NUMBER = r"[\d.]+"
+ALONE = re.compile(  # the name of a score of a single network on its run's images
+    rf"(?P<split>train|val|test)(?P<raw>-uncorrected)?(?P<flip>-flip)?(-scales-(?P<scales>{NUMBER}(-{NUMBER})*))?"
+    rf"(-window-(?P<window>\d+))?(-overlap-(?P<overlap>{NUMBER}))?"
+)
+
+
+class Again(NamedTuple):
+    """A network that can answer once more as it did for a score."""
+
+    member: Member
+    split: str
+    windows: Windows
+
+
+def as_scored(run: Path, score: str, typed: Mapping[str, Any], trust: Trust) -> Again:
+    """The network of a run with its data, and the views that it had for a score of this name.
+
+    Raises UserError for a score of several networks, or on other images than the run's own.
+    """
+    match = ALONE.fullmatch(score)
+    if match is None:
+        raise UserError(f"{score} is a score of several networks, or on other images than those of the run")
+    views, file = views_of(match), checkpoint_of(str(run), "best", "runs")
+    trained = opened(file, trust, correction=match["raw"] is None)
+    with from_stored(str(file)):
+        windows = views.windows(trained.record)
+    return Again(with_data(views.of(trained), file, typed, trust), match["split"], windows)
+
+
+def views_of(name: re.Match[str]) -> Views:
+    """The views that the name of a score tells of, which `Views.words` has written there."""
+    scales = [float(scale) for scale in (name["scales"] or "1").split("-")]
+    window, overlap = name["window"], name["overlap"]
+    return Views(
+        flip=name["flip"] is not None,
+        scales=scales,
+        window=None if window is None else int(window),
+        overlap=None if overlap is None else float(overlap),
+    )
+
+
+def with_data(trained: Opened, file: Path, typed: Mapping[str, Any], trust: Trust) -> Member:
+    """A network with the data of its run; what is typed and not `None` takes the place of what the run has."""
+    with from_stored(str(file)):
+        return Member(trained, stored_data(trained, typed, trust))
+
+
+def stored_data(trained: Opened, typed: Mapping[str, Any], trust: Trust) -> DataModule:
+    """The data of the run, or others of the same kind. Raises UserError if they have other classes."""
+    record = trained.record
+    stored = with_places(record.settings, beginnings(trained.folder, record.cwd))
+    settings = {**stored["data"], **{name: value for name, value in typed.items() if value is not None}}
+    if "max_pixels" in settings:
+        settings["max_pixels"] = record.max_pixels(typed["max_pixels"], MAX_PIXELS)
+    if "channels" in settings:
+        settings["channels"] = record.channels  # of grey images in another folder too
+    with data_of_a_run(settings):
+        module = build_part("data", settings, trust)
+    if not isinstance(module, DataModule):
+        raise UserError(f"the checkpoint's settings name {type(module).__name__} as its data")
+    own, other = trained.classes.names, module.classes.names
+    if own != other:
+        network, data = f"{counted(len(own), 'class')} ({', '.join(own)})", f"{len(other)} ({', '.join(other)})"
+        raise UserError(f"the network was trained for {network}, but the data have {data}")
+    return module
+
+
+def on_device(trained: Opened, trainer: Computing) -> nn.Module:
+    """The network on the device that it computes on, in the precision that was typed, or that its training had."""
+    kind = device.device_type(trainer.accelerator)
+    precision, note = device.typed_or_stored(trainer.precision, kind, trained.record.precision)
+    if note:
+        say(note)
+    fabric = Fabric(accelerator=kind, devices=trainer.devices, precision=precision)  # pyright: ignore[reportArgumentType]
+    device.keep_depth(fabric._precision)
+    return fabric.setup_module(trained.network.to(device.dtype_of_weights(precision)))

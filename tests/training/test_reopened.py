@@ -1,0 +1,25 @@
+import pytest
+
+from segtrain.training.reopened import ALONE, views_of
+from segtrain.training.views import Views
+
+
+@pytest.mark.parametrize("raw", [False, True])
+@pytest.mark.parametrize(
+    "views",
+    [
+        Views(flip=False, scales=[1], window=None, overlap=None),
+        Views(flip=True, scales=[1], window=512, overlap=None),
+        Views(flip=True, scales=[0.75, 1, 1.25], window=1024, overlap=0.25),
+        Views(flip=False, scales=[0.5], window=None, overlap=0),
+    ],
+)
+def test_the_name_of_a_score_says_how_its_network_answered(views: Views, *, raw: bool):
+    match = ALONE.fullmatch("-".join(["val", *(["uncorrected"] if raw else []), *views.words()]))
+    assert match is not None
+    assert (match["split"], match["raw"] is not None, views_of(match)) == ("val", raw, views)
+
+
+@pytest.mark.parametrize("score", ["cross-3", "test-ensemble-2", "others-val", "photos", "test-", ""])
+def test_scores_of_several_networks_and_on_other_images_are_none_of_a_single_one(score: str):
+    assert ALONE.fullmatch(score) is None
