@@ -20,6 +20,7 @@ COMMANDS = {  # name: what it does, an example
     "check": ("explain a folder of images and masks, and say what is wrong with it", "data.root=photos"),
     "train": ("train a network on images and masks; without data, on generated shapes", "data.root=photos"),
     "evaluate": ("score a trained network: mIoU, and the IoU of each class", "run=latest"),
+    "export": ("write a trained network as a file for other programs, and check that", "run=latest format=onnx"),
     "compare": ("say which of several runs is better, and whether that can be told", "runs=[A,B]"),
     "models": ("list the networks: parameters, GFLOPs, pretrained weights", "find=convnext"),
     "predict": ("write masks and overlays for new images", "run=latest images=photos/new"),

@@ -608,6 +608,7 @@ def test_help_names_settings_and_examples_that_exist(name: str) -> None:
         "train": "train.epochs",
         "evaluate": "run",
         "compare": "runs",
+        "export": "run",
         "models": "find",
         "predict": "images",
     }[name] in names

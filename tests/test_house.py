@@ -85,9 +85,10 @@ DOORS = {
     "text": Door(),
     "disk": Door(),
     "build": Door(),
-    "inference": Door({"data.files", "models.ensemble"}),  # which reads an image that is given by its path
+    "inference": Door({"data.files", "metrics", "models.ensemble"}),  # which reads an image that is given by its path
     "report": Door({"data.classes", "metrics"}),
     "runs": Door({"build", "data.classes", "weights"}),
+    "runs.portable": Door({"runs", "build", "data.classes", "inference"}),  # a network may be another's program
     "training": Door(
         {"data", "losses", "metrics", "models.ensemble", "inference", "runs", "report", "machine", "build"},
         lightning=True,
@@ -97,6 +98,7 @@ DOORS = {
     "commands.check": COMMAND,
     "commands.compare": COMMAND,
     "commands.evaluate": COMMAND,
+    "commands.export": COMMAND,
     "commands.models": COMMAND,
     "commands.predict": COMMAND,
     "commands.train": COMMAND,

@@ -103,7 +103,9 @@ def in_other_sizes(network: nn.Module, other: nn.Module, samples: list[Tensor]) 
 
 def cut(image: Tensor, size: tuple[int, int], start: int) -> Tensor:
     """A part of an image (C, H, W) from the row and column `start` on, which begins anew where the image ends."""
-    rows, columns = ((torch.arange(length) + start) % limit for length, limit in zip(size, image.shape[1:], strict=True))
+    rows, columns = (
+        (torch.arange(length) + start) % limit for length, limit in zip(size, image.shape[1:], strict=True)
+    )
     return image[:, rows][:, :, columns]
 
 

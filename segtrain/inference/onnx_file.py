@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ..errors import UserError
@@ -15,18 +16,24 @@ METADATA = 14  # number of the field of a ModelProto
 VARINT, EIGHT, SIZED, FOUR = 0, 1, 2, 5  # wire types of protobuf
 
 
-def extra(name: str) -> Any:
-    """A module of the extra `export`. Raises UserError if it is not installed."""
+def onnx() -> Any:
+    """The module of that name, from the extra `export`. Raises UserError if it is not installed."""
+    with extra():
+        return importlib.import_module("onnx")
+
+
+@contextmanager
+def extra() -> Iterator[None]:
+    """Inside, modules are imported that the extra `export` brings. Raises UserError if one is not installed."""
     try:
-        return importlib.import_module(name)
+        yield
     except ModuleNotFoundError as error:
-        raise UserError(f"{name} is not installed: pip install 'segtrain[export]'") from error
+        raise UserError(f"{error.name} is not installed: pip install 'segtrain[export]'") from error
 
 
 def facts_in(content: bytes) -> str | None:
-    """What segtrain has noted in a file; `None` if that is nothing."""
-    model = extra("onnx").load_model_from_string(content)
-    for entry in model.metadata_props:
+    """What segtrain has noted in a file; `None` if that is nothing. Raises UserError as `parsed` does."""
+    for entry in parsed(content).metadata_props:
         if entry.key == KEY:
             return entry.value
     return None
@@ -34,6 +41,17 @@ def facts_in(content: bytes) -> str | None:
 
 def refuse_hostile(content: bytes) -> None:
     """Raises UserError for a file that is no model, or has anything that those of segtrain do not have."""
+    model = parsed(content)
+    refuse_operators(model)
+    refuse_tensors(model)
+    for side, values, name in (("input", model.graph.input, "image"), ("output", model.graph.output, "logits")):
+        if [value.name for value in values] != [name]:
+            names = ", ".join(value.name for value in values)
+            raise UserError(f"its {side} is {names or 'missing'}, expected one named {name}")
+
+
+def parsed(content: bytes) -> Any:
+    """The model in a file. Raises UserError for a file that is none, or too large; its metadata are not read then."""
     if len(content) > MOST:
         raise UserError(f"it has {len(content):,} bytes, more than {MOST:,}")
     try:
@@ -42,17 +60,11 @@ def refuse_hostile(content: bytes) -> None:
         raise UserError("it is no ONNX model: is it damaged?") from None
     if facts > MOST_FACTS:
         raise UserError(f"its metadata have {facts:,} bytes, more than {MOST_FACTS:,}")
-    onnx = extra("onnx")
+    reader = onnx()
     try:
-        model = onnx.load_model_from_string(content)
+        return reader.load_model_from_string(content)
     except Exception:  # protobuf's own
         raise UserError("it is no ONNX model: is it damaged?") from None
-    refuse_operators(model)
-    refuse_tensors(onnx, model)
-    for side, values, name in (("input", model.graph.input, "image"), ("output", model.graph.output, "logits")):
-        if [value.name for value in values] != [name]:
-            names = ", ".join(value.name for value in values)
-            raise UserError(f"its {side} is {names or 'missing'}, expected one named {name}")
 
 
 def refuse_operators(model: Any) -> None:
@@ -72,13 +84,13 @@ def refuse_operators(model: Any) -> None:
             raise UserError(f"it has a graph inside of a graph, in {node.op_type}")
 
 
-def refuse_tensors(onnx: Any, model: Any) -> None:
-    """Raises UserError for tensors that lie in other files."""
+def refuse_tensors(model: Any) -> None:
+    """Raises UserError for tensors that lie in other files, or are sparse."""
     if model.graph.sparse_initializer:
         raise UserError("it has sparse tensors")
     inside = [attribute.t for node in model.graph.node for attribute in node.attribute if attribute.HasField("t")]
     for tensor in [*model.graph.initializer, *inside]:
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        if tensor.data_location == onnx().TensorProto.EXTERNAL:
             raise UserError(f"its tensor {tensor.name} lies in another file, of which nothing is read")
 
 

@@ -1,5 +1,6 @@
 """Networks as programs of other makers: ONNX (onnx.ai), and torch.export's. Writing them, and running them again."""
 
+import importlib
 import io
 import json
 import warnings
@@ -37,8 +38,9 @@ def traced(network: nn.Module, channels: int, kind: torch.dtype) -> torch.export
 
 def write_onnx(program: torch.export.ExportedProgram, facts: Mapping[str, Any], path: Path) -> None:
     """A program as an ONNX file that holds its weights and `facts`."""
-    onnx = extra("onnx")
-    extra("onnxscript")
+    with extra():
+        importlib.import_module("onnxscript")
+        helper = importlib.import_module("onnx.helper")
     with silence():
         made: Any = torch.onnx.export(
             program, (), dynamo=True, input_names=["image"], output_names=["logits"], opset_version=OPSET
@@ -49,14 +51,14 @@ def write_onnx(program: torch.export.ExportedProgram, facts: Mapping[str, Any], 
             dimension = value.type.tensor_type.shape.dim[place]
             if not dimension.HasField("dim_value"):
                 dimension.dim_param = name
-    onnx.helper.set_model_props(model, {KEY: json.dumps(facts)})
-    onnx.checker.check_model(model)
+    helper.set_model_props(model, {KEY: json.dumps(facts)})
     path.write_bytes(model.SerializeToString())
 
 
 def write_program(program: torch.export.ExportedProgram, facts: Mapping[str, Any], path: Path) -> None:
     """torch.export's own file, which `torch.export.load` reads."""
-    torch.export.save(program, path, extra_files={f"{KEY}.json": json.dumps(facts)})
+    with silence():
+        torch.export.save(program, path, extra_files={f"{KEY}.json": json.dumps(facts)})
 
 
 @contextmanager
@@ -77,7 +79,8 @@ class OnnxNetwork(nn.Module):
 
     def __init__(self, content: bytes, classes: int) -> None:
         super().__init__()
-        runtime = extra("onnxruntime")
+        with extra():
+            runtime = importlib.import_module("onnxruntime")
         refuse_hostile(content)
         options = runtime.SessionOptions()
         options.log_severity_level = 3  # errors alone
@@ -116,7 +119,8 @@ class ProgramNetwork(nn.Module):
         """Logits (N, classes, H, W), float32."""
         (program,) = self.program
         try:
-            logits = program(image.cpu())
+            with torch.autocast("cpu", enabled=False):  # it has the numbers that it was written with
+                logits = program(image.cpu())
         except (RuntimeError, AssertionError) as error:
             raise UserError(f"the program does not take images {tuple(image.shape)}: {one_line(error)}") from None
         return fitting(logits, image, self.classes)

@@ -36,7 +36,9 @@ class Facts(NamedTuple):
     def as_json(self) -> dict[str, Any]:
         """The record, and, for other programs, what they need of it."""
         classes = ClassTable.from_spec(self.record.classes, "record")
-        named = [{"name": name, "color": color} for name, color in zip(classes.names, classes.colors.tolist(), strict=True)]
+        named = [
+            {"name": name, "color": color} for name, color in zip(classes.names, classes.colors.tolist(), strict=True)
+        ]
         known = self.known and {"bytes_per_pixel": self.known.cost, "reach": self.known.reach}
         return {
             "format": FORMAT,
@@ -69,14 +71,14 @@ def known_of(stored: Any, path: Path) -> Known | None:
     """What is noted of the cost and the reach of a network."""
     if stored is None:
         return None
+    damage = UserError(f"{path}: what it says of windows cannot be read: is it damaged?")
     try:
         cost, reach = float(stored["bytes_per_pixel"]), stored["reach"]
         found = Known(cost, None if reach is None else Reach(*(int(number) for number in reach)))
-        good = cost > 0 and (found.reach is None or (found.reach.halo >= 0 and found.reach.grid > 0))
     except (KeyError, TypeError, ValueError, OverflowError):
-        good = False
-    if not good:
-        raise UserError(f"{path}: what it says of windows cannot be read: is it damaged?")
+        raise damage from None
+    if not cost > 0 or (found.reach is not None and min(found.reach) < 1):
+        raise damage
     return found
 
 

@@ -1,0 +1,141 @@
+"""`export`: a trained network as a file for other programs, which answers as the checkpoint does."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from torch import Tensor
+
+from .. import disk
+from ..build import Trust
+from ..data.batches.source import Source
+from ..data.files.pictures import Pictures
+from ..errors import UserError
+from ..inference.gate import Verdict, compare
+from ..inference.programs import traced, write_onnx, write_program
+from ..inference.windows import Windows
+from ..machine import device
+from ..report.screen import columns, say
+from ..runs.folder import checkpoint_files
+from ..runs.portable import ALLOWED, Facts, write_safetensors
+from ..runs.trained import Opened, opened
+from ..text import counted
+from ..training.reopened import with_data
+
+FORMATS = ("onnx", "pt2", "safetensors")
+
+
+@dataclass
+class Elsewhere:
+    """Settings in place of the run's own, where not `None`: the same kind of data in another folder."""
+
+    root: str | None
+    max_pixels: int | None
+
+
+def export(
+    *,
+    run: str | None,
+    checkpoint: str | None,
+    format: str,
+    out: str | None,
+    split: str | None,
+    correction: bool,
+    data: Elsewhere,
+    allow: list[str],
+) -> None:
+    """Write a trained network into one file, with all that another program has to know of it.
+
+    The file is opened again and held against the checkpoint on the images of a split. One that answers otherwise gets
+    no name: it is an error, and nothing is left.
+    """
+    if format not in FORMATS:
+        raise UserError(f"format={format}: expected {', '.join(FORMATS)}")
+    device.quiet()
+    file, *others = checkpoint_files(run, checkpoint)
+    if others:
+        raise UserError("export takes one network: name one run")
+    trust = Trust(allow)
+    trained = opened(file, trust, correction=correction)
+    typed = {"root": data.root, "max_pixels": data.max_pixels}
+    module = with_data(trained, file, typed, trust).data
+    split = split or module.final_split
+    target = place_of(trained, out, format)
+    with unfinished(target) as path:
+        write(trained, path)
+        again = opened(path, Trust((*allow, ALLOWED)))
+        source = module.source(split)
+        verdict = compare(trained.network, again.network, pairs(source), trained.classes.void, len(trained.classes))
+        say(columns(verdict.rows(), numbers=(1, 2, 3)))
+        if verdict.problem:
+            raise UserError(f"{target}: not written, since it does not answer as the network does: {verdict.problem}")
+        path.replace(target)
+    disk.write(target.with_suffix(f"{target.suffix}.json"), summary(verdict, file, split, len(source)))
+    megabytes = target.stat().st_size / 1e6
+    say(f"written: {target} ({megabytes:.1f} MB), checked on {counted(len(source), 'image')} of {split}")
+
+
+def place_of(trained: Opened, out: str | None, format: str) -> Path:
+    """The file to be written."""
+    if out is None:
+        target = trained.folder / "export" / f"{disk.file_name(trained.record.settings['name'])}.{format}"
+        disk.stay_inside(trained.folder, target.parent)
+    else:
+        target = Path(out)
+        if target.suffix != f".{format}":
+            raise UserError(f"out={out}: expected a file whose name ends with .{format}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target
+
+
+@contextmanager
+def unfinished(target: Path) -> Iterator[Path]:
+    """A file of the same kind in a folder of its own beside the target, which is gone at the end."""
+    with TemporaryDirectory(dir=target.parent, prefix=".export_") as folder:
+        yield Path(folder) / target.name
+
+
+def write(trained: Opened, path: Path) -> None:
+    """The network as a file of the kind that its name says."""
+    kind = numbers_of(trained)
+    image = torch.zeros(1, trained.record.channels, 1, 1, dtype=kind)
+    known = Windows().known(trained.network, image, trained.network)
+    facts = Facts(trained.record, known).as_json()
+    if path.suffix == ".safetensors":
+        write_safetensors(trained.network, facts, path)
+        return
+    program = traced(trained.network, trained.record.channels, kind)
+    writer = write_onnx if path.suffix == ".onnx" else write_program
+    writer(program, facts, path)
+
+
+def numbers_of(trained: Opened) -> torch.dtype:
+    """The numbers in which the images come that the network was trained on."""
+    pictures = Pictures.stored(trained.record.pictures)
+    if pictures is None or (pictures.kind, pictures.bits) == ("unsigned", 8):
+        return torch.uint8
+    return torch.uint16 if (pictures.kind, pictures.bits) == ("unsigned", 16) else torch.float32
+
+
+def pairs(source: Source) -> Iterator[tuple[Tensor, Tensor]]:
+    """Images with their masks."""
+    for index in range(len(source)):
+        yield source.read(index)
+
+
+def summary(verdict: Verdict, file: Path, split: str, images: int) -> str:
+    """What was compared, for the file beside the exported one."""
+    checks = [{**check._asdict(), "share": check.share} for check in verdict.checks]
+    found = {
+        "checkpoint": str(file),
+        "split": split,
+        "images": images,
+        "miou": verdict.other,
+        "miou_of_checkpoint": verdict.miou,
+        "checks": checks,
+    }
+    return json.dumps(found, indent=2) + "\n"
