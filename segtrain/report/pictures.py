@@ -93,8 +93,11 @@ def framed(picture: np.ndarray, below: int, right: int) -> np.ndarray:
     return np.pad(picture, ((0, below), (0, right), (0, 0)), constant_values=255)
 
 
-def samples(rows: Sequence[tuple[str, np.ndarray, np.ndarray]], classes: ClassTable, side: int = 320) -> Image.Image:
-    """A picture to see whether masks mean what they should: a row for each (name, image (C, h, w), mask (h, w)).
+def samples(
+    rows: Sequence[tuple[str, np.ndarray, np.ndarray]], classes: ClassTable, side: int = 320, columns: int = 1
+) -> Image.Image:
+    """A picture to see whether masks mean what they should: a strip for each (name, image (C, h, w), mask (h, w)), so
+    many `columns` beside one another.
 
     The image, its mask in the class colours and both over one another, each at most `side` wide and high; above, the
     names of the classes in their colours.
@@ -102,9 +105,27 @@ def samples(rows: Sequence[tuple[str, np.ndarray, np.ndarray]], classes: ClassTa
     named: list[Named] = [*zip(classes.names, classes.colors.tolist(), strict=True)]
     if any((mask == classes.void).any() for _, _, mask in rows):
         named.append(("void", [0, 0, 0]))
-    strips = [legend(named, 3 * side + 2 * GAP)]
-    strips += [sample(name, image, mask, classes, side) for name, image, mask in rows]
-    whole = Image.new("RGB", (strips[0].width, sum(strip.height + GAP for strip in strips)), "white")
+    strips = [sample(name, image, mask, classes, side) for name, image, mask in rows]
+    lines = [beside(strips[first : first + columns]) for first in range(0, len(strips), columns)]
+    return stacked([legend(named, lines[0].width), *lines])
+
+
+def beside(strips: Sequence[Image.Image]) -> Image.Image:
+    """Pictures in a line, with white between them."""
+    apart = 4 * GAP
+    width = sum(strip.width for strip in strips) + apart * (len(strips) - 1)
+    whole = Image.new("RGB", (width, max(strip.height for strip in strips)), "white")
+    left = 0
+    for strip in strips:
+        whole.paste(strip, (left, 0))
+        left += strip.width + apart
+    return whole
+
+
+def stacked(strips: Sequence[Image.Image]) -> Image.Image:
+    """Pictures below one another, with white between them."""
+    width = max(strip.width for strip in strips)
+    whole = Image.new("RGB", (width, sum(strip.height + GAP for strip in strips)), "white")
     top = 0
     for strip in strips:
         whole.paste(strip, (0, top))
@@ -127,8 +148,17 @@ def sample(name: str, image: np.ndarray, mask: np.ndarray, classes: ClassTable, 
     for i, (pixels, resampling) in enumerate(columns):
         resized = Image.fromarray(np.ascontiguousarray(pixels)).resize((width, height), resampling)
         strip.paste(resized, (i * (side + GAP), CAPTION))
-    ImageDraw.Draw(strip).text((2, 2), name, fill="black", font_size=CAPTION - 6)
+    ImageDraw.Draw(strip).text((2, 2), fitted(name, strip.width - 4), fill="black", font_size=CAPTION - 6)
     return strip
+
+
+def fitted(name: str, width: int) -> str:
+    """The end of a name of an image, which tells it from others, as far as it goes into a caption of so many pixels."""
+    draw = ImageDraw.Draw(Image.new("RGB", (1, 1)))
+    shown = name
+    while len(shown) > 1 and draw.textlength(shown, font_size=CAPTION - 6) > width:
+        shown = f"…{shown[2:]}"
+    return shown
 
 
 def legend(named: Sequence[Named], width: int, line: int = CAPTION, most: int | None = None) -> Image.Image:

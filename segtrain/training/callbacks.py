@@ -1,8 +1,7 @@
-"""What happens beside training: curves, pictures, a progress bar. `pl_module` is the learner in all hooks."""
+"""What happens beside training: curves, progress, doubts. `pl_module` is the learner in all hooks."""
 
 import csv
 import io
-import math
 import os
 import threading
 import time
@@ -16,15 +15,11 @@ import numpy as np
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from rich.progress import TextColumn
-from torch import Tensor
 
 from .. import disk
-from ..data.classes import ClassTable
-from ..report.pictures import mosaic
 from ..report.screen import counting_bar, say
 from ..runs.metrics_csv import cut_back
 
-MOSAIC_SIDE = 640
 SHOWN = ("IoU/val", "IoU/train", "loss/train", "loss/val")  # in the line after a validation
 SPEED = "speed/images_per_second"
 # TensorBoard sorts its cards by their tags: these have groups of their own there, so that IoU/val is the first one.
@@ -203,36 +198,6 @@ class Curves(Callback):
             SPEED: images / seconds,
             "speed/data_wait": self._waited / seconds,
         }
-
-
-class Mosaic(Callback):
-    """The same validation images after every validation, for TensorBoard: image, truth, prediction, error.
-
-    Larger images are thinned out to at most `MOSAIC_SIDE` pixels a side.
-    """
-
-    def __init__(self, classes: ClassTable, indices: Sequence[int]) -> None:
-        self.classes, self.indices, self._rows = classes, set(indices), []
-
-    def on_validation_batch_end(
-        self, trainer: Trainer, pl_module: Any, outputs: Tensor, batch: dict[str, Tensor], *_: Any
-    ) -> None:
-        for image, mask, key, prediction in zip(batch["image"], batch["mask"], batch["key"], outputs, strict=True):
-            if int(key) in self.indices:
-                thin = math.ceil(max(mask.shape) / MOSAIC_SIDE)
-                self._rows.append([t[..., ::thin, ::thin].cpu().numpy() for t in (image, mask, prediction)])
-
-    def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
-        """Log the picture; one that cannot be drawn is said."""
-        loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoard)]
-        if self._rows and loggers and trainer.is_global_zero:
-            try:
-                picture = mosaic(self._rows, self.classes)
-                for logger in loggers:
-                    logger.log_picture("images/val", picture, trainer.global_step)
-            except Exception as error:  # whatever it is: a picture ends no training
-                say(f"the picture of this validation could not be drawn ({type(error).__name__}: {error})")
-        self._rows = []
 
 
 class ProgressBar(Callback):

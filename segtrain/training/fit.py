@@ -23,7 +23,7 @@ from ..runs.corrected import correct
 from ..runs.folder import write_environment
 from ..runs.restore import read_checkpoint, weights_of
 from ..text import counted, enumerated
-from .callbacks import Curves, Doubts, MetricsTable, Mosaic, ProgressBar, ScoringBar, TensorBoard, tags
+from .callbacks import Curves, Doubts, MetricsTable, ProgressBar, ScoringBar, TensorBoard, tags
 from .checkpoint import Checkpoint, store_correction
 from .correction import fit_correction
 from .defaults import AUTO, Facts
@@ -31,6 +31,7 @@ from .divergence import Diverged
 from .encoder import Freeze, encoder_of
 from .kernels import TriedKernels
 from .parts import Parts
+from .pictures import FirstBatch, Mosaic
 from .scoring import report_score, score_split, silent_trainer
 from .verdict import Verdict, next_command, remedies
 
@@ -145,7 +146,7 @@ def build_trainer(parts: Parts, folder: Path | None, first_step: int | None, kee
             check_val_every_n_epoch=None,
             num_sanity_val_steps=0,
             logger=loggers,
-            callbacks=[*callbacks(parts), keeper],
+            callbacks=[*callbacks(parts, folder), keeper],
         )
 
 
@@ -154,12 +155,14 @@ def without_step(settings: Spec) -> Spec:
     return {**settings, "accumulate_grad_batches": 1, "gradient_clip_val": None}
 
 
-def callbacks(parts: Parts) -> list[Callback]:
+def callbacks(parts: Parts, folder: Path | None) -> list[Callback]:
     """Curves and pictures; in the process that speaks, progress bars too."""
     images = len(parts.data.source("val"))
     shown = [round((i + 0.5) * images / MOSAIC_IMAGES - 0.5) for i in range(MOSAIC_IMAGES)]
     curves, pictures = Curves(parts.train.log_steps, parts.data.batch_size), Mosaic(parts.data.classes, shown)
     result: list[Callback] = [curves, pictures, TriedKernels()]
+    if folder:
+        result.append(FirstBatch(folder, parts.data.classes, parts.data.source("train").names))
     if parts.frozen_steps:
         encoder = encoder_of(parts.learner.network, "train.freeze_encoder")
         result.append(Freeze(encoder, parts.frozen_steps))

@@ -49,6 +49,7 @@ def test_a_run_folder_holds_what_the_contract_says(segtrain: Run, capsys: pytest
         "environment.json",
         "metrics.csv",
         "log.txt",
+        "samples/train_batch.png",
         *(f"checkpoints/{name}.ckpt" for name in ("best", "last", "previous")),
         *(f"evaluate/test/{name}" for name in ("metrics.json", "confusion.csv", "confusion.png")),
         *(f"evaluate/test/{name}" for name in ("per_image.csv", "per_image.npz", "report.html", "report.md")),

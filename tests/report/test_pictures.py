@@ -9,6 +9,7 @@ from segtrain.report.pictures import (
     colorize,
     confusion_picture,
     displayable,
+    fitted,
     mosaic,
     most_confused,
     overlay,
@@ -123,3 +124,19 @@ def test_a_confusion_picture_of_strange_names_and_no_pixels_is_drawn():
     names = ["$x^2$", "道", "a" * 100, "_", "\n"]
     with Image.open(io.BytesIO(confusion_picture(names, torch.zeros(5, 5, dtype=torch.int64)))) as image:
         assert image.size == (577, 577)
+
+
+def test_samples_stand_in_as_many_columns_as_are_wanted():
+    image, mask = np.zeros((3, 20, 20), np.uint8), np.zeros((20, 20), np.uint8)
+    rows = [("photo", image, mask)] * 3
+    one, two = (samples(rows, CLASSES, side=96, columns=columns) for columns in (1, 2))
+    strip_height, gap = 96 + 18, 4
+    assert one.height - two.height == strip_height + gap  # the third begins a second line, and not a third one
+    assert two.width == 2 * one.width + 16
+
+
+def test_of_a_name_that_is_too_long_the_end_is_shown():
+    assert fitted("a.jpg", 500) == "a.jpg"
+    shown = fitted("some/long/way/to/an/image.jpg", 80)
+    assert shown.startswith("…")
+    assert shown.endswith("image.jpg")

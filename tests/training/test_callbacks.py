@@ -55,37 +55,6 @@ def test_tensorboard_writes_into_the_run_folder_itself(tmp_path: Path):
     assert path.name.startswith("events.out.tfevents")
 
 
-def test_the_mosaic_shows_the_chosen_images_after_each_validation(tmp_path: Path):
-    logger = callbacks.TensorBoard(tmp_path)
-    trainer = SimpleNamespace(loggers=[logger], is_global_zero=True, global_step=7)
-    mosaic = callbacks.Mosaic(CLASSES, [1, 2])
-    for key in range(4):
-        image = torch.full((1, 3, 4, 5), 10 * key, dtype=torch.uint8)
-        batch = {"image": image, "mask": torch.zeros(1, 4, 5, dtype=torch.uint8), "key": torch.tensor([key])}
-        mosaic.on_validation_batch_end(trainer, None, torch.zeros(1, 4, 5, dtype=torch.long), batch)
-    mosaic.on_validation_end(trainer, None)
-    logger.finalize("success")
-    events = EventAccumulator(str(tmp_path), size_guidance={"images": 0})
-    events.Reload()
-    (picture,) = events.Images("images/val")
-    assert (picture.step, picture.width, picture.height) == (7, 4 * (5 + 4), 2 * (4 + 4))
-
-
-def test_a_picture_that_cannot_be_drawn_ends_no_training(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    def fail(*_: object) -> None:
-        raise MemoryError("too large")
-
-    monkeypatch.setattr(callbacks, "mosaic", fail)
-    trainer = SimpleNamespace(loggers=[callbacks.TensorBoard(tmp_path)], is_global_zero=True, global_step=7)
-    mosaic = callbacks.Mosaic(CLASSES, [0])
-    zeros = torch.zeros(1, 4, 5, dtype=torch.uint8)
-    mosaic.on_validation_batch_end(trainer, None, zeros, {"image": zeros[None], "mask": zeros, "key": torch.zeros(1)})
-    mosaic.on_validation_end(trainer, None)
-    assert "could not be drawn (MemoryError: too large)" in capsys.readouterr().out
-
-
 def test_a_point_holds_the_mean_speed_and_the_share_of_waiting(monkeypatch: pytest.MonkeyPatch):
     clock = iter(np.arange(0, 100, 1.0))
     monkeypatch.setattr(callbacks.time, "perf_counter", lambda: float(next(clock)))
