@@ -82,6 +82,20 @@ def test_curves_have_the_same_tags_and_points_in_tensorboard_and_csv(segtrain: R
         assert stored == [(step, pytest.approx(value, rel=1e-6)) for step, value in values], tag
 
 
+def test_without_tensorboard_the_table_and_the_pictures_are_still_written(
+    segtrain: Run, capsys: pytest.CaptureFixture[str]
+):
+    assert segtrain("train", *TINY, "logger=csv", "run_dir=run") == 0
+    assert Path("run/samples/train_batch.png").is_file()
+    assert "IoU/test" in Path("run/metrics.csv").read_text()
+    assert not list(Path("run").glob("events*"))
+    assert "watch it" not in capsys.readouterr().out
+    assert segtrain("train", "resume=run", "train.steps=9", "allow_changes=true") == 0
+    out = capsys.readouterr().out
+    assert "this run was begun with logger=csv: type that too to go on with its curves there" in out
+    assert "watch it" in out
+
+
 def test_the_final_score_is_that_of_the_best_checkpoint(segtrain: Run):
     segtrain("train", *TINY, "run_dir=run")
     best = torch.load("run/checkpoints/best.ckpt", weights_only=True)

@@ -8,7 +8,8 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from segtrain.data import ClassTable
-from segtrain.training import callbacks, pictures
+from segtrain.training import pictures
+from segtrain.training.loggers.event_files import TensorBoard
 
 VOID = 255
 CLASSES = ClassTable.from_spec({"ignore": VOID, "classes": [{"name": "a", "color": [9, 9, 9]}, {"name": "b"}]})
@@ -29,7 +30,7 @@ def batch_of(images: int, **more: torch.Tensor) -> dict[str, torch.Tensor]:
 
 
 def test_the_first_batch_is_drawn_in_the_colours_that_the_network_sees(tmp_path: Path):
-    logger = callbacks.TensorBoard(tmp_path)
+    logger = TensorBoard(tmp_path)
     trainer = SimpleNamespace(loggers=[logger], global_step=0)
     pictures.FirstBatch(tmp_path, CLASSES, ["photo"]).on_train_batch_start(trainer, None, batch_of(1), 0)
     logger.finalize("success")
@@ -80,7 +81,7 @@ def test_data_in_another_range_are_seen_as_numbers_beyond_it():
 
 
 def test_the_mosaic_shows_the_chosen_images_after_each_validation(tmp_path: Path):
-    logger = callbacks.TensorBoard(tmp_path)
+    logger = TensorBoard(tmp_path)
     trainer = SimpleNamespace(loggers=[logger], is_global_zero=True, global_step=7)
     mosaic = pictures.Mosaic(CLASSES, [1, 2])
     for key in range(4):
@@ -102,7 +103,7 @@ def test_a_picture_that_cannot_be_drawn_ends_no_training(
         raise MemoryError("too large")
 
     monkeypatch.setattr(pictures, "mosaic", fail)
-    trainer = SimpleNamespace(loggers=[callbacks.TensorBoard(tmp_path)], is_global_zero=True, global_step=7)
+    trainer = SimpleNamespace(loggers=[TensorBoard(tmp_path)], is_global_zero=True, global_step=7)
     mosaic = pictures.Mosaic(CLASSES, [0])
     zeros = torch.zeros(1, 4, 5, dtype=torch.uint8)
     mosaic.on_validation_batch_end(trainer, None, zeros, {"image": zeros[None], "mask": zeros, "key": torch.zeros(1)})
