@@ -13,6 +13,7 @@ from torch import Tensor
 from ..data.classes import ClassTable
 
 MOST_CLASSES = 40  # in the confusion picture, whose size grows with their square
+MOST_NAMED = 30  # classes in a legend, unless more of them are there
 GAP, CAPTION = 4, 18  # pixels between pictures, and of the lines above them
 LINES = 4  # of a legend below an overlay
 AT_ONCE = 1 << 20  # pixels that are painted over at a time
@@ -93,39 +94,20 @@ def framed(picture: np.ndarray, below: int, right: int) -> np.ndarray:
     return np.pad(picture, ((0, below), (0, right), (0, 0)), constant_values=255)
 
 
-def samples(
-    rows: Sequence[tuple[str, np.ndarray, np.ndarray]], classes: ClassTable, side: int = 320, columns: int = 1
-) -> Image.Image:
-    """A picture to see whether masks mean what they should: a strip for each (name, image (C, h, w), mask (h, w)), so
-    many `columns` beside one another.
+def samples(rows: Sequence[tuple[str, np.ndarray, np.ndarray]], classes: ClassTable, side: int = 320) -> Image.Image:
+    """A picture to see whether masks mean what they should: a row for each (name, image (C, h, w), mask (h, w)).
 
     The image, its mask in the class colours and both over one another, each at most `side` wide and high; above, the
-    names of the classes in their colours.
+    names of the classes in their colours, of many only those that are in these masks.
     """
-    named: list[Named] = [*zip(classes.names, classes.colors.tolist(), strict=True)]
-    if any((mask == classes.void).any() for _, _, mask in rows):
+    present = np.unique(np.concatenate([np.unique(np.minimum(mask, len(classes))) for _, _, mask in rows])).tolist()
+    shown = present if len(classes) > MOST_NAMED else range(len(classes))
+    named: list[Named] = [(classes.names[i], classes.colors[i].tolist()) for i in shown if i < len(classes)]
+    if len(classes) in present:
         named.append(("void", [0, 0, 0]))
-    strips = [sample(name, image, mask, classes, side) for name, image, mask in rows]
-    lines = [beside(strips[first : first + columns]) for first in range(0, len(strips), columns)]
-    return stacked([legend(named, lines[0].width), *lines])
-
-
-def beside(strips: Sequence[Image.Image]) -> Image.Image:
-    """Pictures in a line, with white between them."""
-    apart = 4 * GAP
-    width = sum(strip.width for strip in strips) + apart * (len(strips) - 1)
-    whole = Image.new("RGB", (width, max(strip.height for strip in strips)), "white")
-    left = 0
-    for strip in strips:
-        whole.paste(strip, (left, 0))
-        left += strip.width + apart
-    return whole
-
-
-def stacked(strips: Sequence[Image.Image]) -> Image.Image:
-    """Pictures below one another, with white between them."""
-    width = max(strip.width for strip in strips)
-    whole = Image.new("RGB", (width, sum(strip.height + GAP for strip in strips)), "white")
+    strips = [legend(named, 3 * side + 2 * GAP)]
+    strips += [sample(name, image, mask, classes, side) for name, image, mask in rows]
+    whole = Image.new("RGB", (strips[0].width, sum(strip.height + GAP for strip in strips)), "white")
     top = 0
     for strip in strips:
         whole.paste(strip, (0, top))

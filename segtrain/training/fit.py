@@ -34,7 +34,7 @@ from .kernels import TriedKernels
 from .loggers.choice import Place, word
 from .loggers.table import MetricsTable, tags
 from .parts import Parts
-from .pictures import FirstBatch, Mosaic
+from .pictures import ClassCurves, ConfusionPicture, FirstBatch, Mosaic
 from .scoring import report_score, score_split, silent_trainer
 from .verdict import Verdict, next_command, remedies
 
@@ -170,10 +170,13 @@ def callbacks(parts: Parts, folder: Path | None) -> list[Callback]:
     """Curves and pictures; in the process that speaks, progress bars too."""
     images = len(parts.data.source("val"))
     shown = [round((i + 0.5) * images / MOSAIC_IMAGES - 0.5) for i in range(MOSAIC_IMAGES)]
-    curves, pictures = Curves(parts.train.log_steps, parts.data.batch_size), Mosaic(parts.data.classes, shown)
+    classes = parts.data.classes
+    curves, pictures = Curves(parts.train.log_steps, parts.data.batch_size), Mosaic(classes, shown)
     result: list[Callback] = [curves, pictures, TriedKernels()]
     if folder:
-        result.append(FirstBatch(folder, parts.data.classes, parts.data.source("train").names))
+        names = parts.data.source("train").names
+        result += [FirstBatch(folder, classes, names), ClassCurves(folder / "metrics.csv", classes)]
+        result.append(ConfusionPicture(classes.names))
     if parts.frozen_steps:
         encoder = encoder_of(parts.learner.network, "train.freeze_encoder")
         result.append(Freeze(encoder, parts.frozen_steps))

@@ -16,7 +16,8 @@ The hooks of one step, in the order in which they run:
     Checkpoint.on_train_batch_end           checkpoint.py  save or stop, unless a validation comes first
 
 Where a validation is due, it follows: `on_validation_epoch_start`, `validation_step` for each image and
-`on_validation_epoch_end` of the learner, then `on_validation_end` of Mosaic, ProgressBar and Checkpoint.
+`on_validation_epoch_end` of the learner, then `on_validation_end` of Mosaic, ClassCurves, ConfusionPicture, ProgressBar
+and Checkpoint.
 """
 
 from collections.abc import Callable

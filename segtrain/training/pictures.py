@@ -14,13 +14,17 @@ from torch import Tensor
 
 from .. import disk
 from ..data.classes import ClassTable
+from ..metrics import class_iou
+from ..report.class_curves import class_curves
+from ..report.confusion import confusion_chart
 from ..report.pictures import mosaic, samples
 from ..report.screen import say
+from ..runs.metrics_csv import Row, parse
 from .learner import apply_color
 
 MOSAIC_SIDE = 640
-FIRST = 8  # images, at most, of the first batch
-FIRST_SIDE, FIRST_COLUMNS = 160, 2
+FIRST = 6  # images, at most, of the first batch
+FIRST_SIDE = 160  # pixels, at most, of each
 
 
 @runtime_checkable
@@ -78,7 +82,7 @@ class FirstBatch(Callback):
         names = [self.names[key % len(self.names)] for key in keys]
         masks = batch["mask"][:FIRST].cpu().numpy()
         rows = list(zip(names, seen(batch, FIRST), masks, strict=True))
-        return samples(rows, self.classes, FIRST_SIDE, FIRST_COLUMNS)
+        return samples(rows, self.classes, FIRST_SIDE)
 
     def _write(self, picture: Image.Image) -> None:
         content = io.BytesIO()
@@ -117,3 +121,38 @@ class Mosaic(Callback):
         if self._rows:
             show(trainer, "images/val", lambda: mosaic(self._rows, self.classes))
         self._rows = []
+
+
+class ConfusionPicture(Callback):
+    """After every validation, what was taken for what."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = names
+
+    def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
+        show(trainer, "images/confusion", lambda: confusion_chart(self.names, pl_module.matrix))
+
+
+class ClassCurves(Callback):
+    """After every validation, the IoU of each class so far; a run that goes on finds the earlier ones in its table."""
+
+    def __init__(self, table: Path, classes: ClassTable) -> None:
+        self.table, self.classes = table, classes
+        self.iou: dict[int, np.ndarray] = {}  # step -> (classes,), NaN where a class did not occur
+
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
+        self.iou = {}
+        if self.table.exists():
+            self.iou = logged_iou(parse(self.table.read_bytes()).rows, self.classes.names)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
+        self.iou[trainer.global_step] = class_iou(pl_module.matrix).numpy()
+        steps, iou = list(self.iou), np.array(list(self.iou.values()))
+        show(trainer, "images/IoU_per_class", lambda: class_curves(steps, iou, self.classes))
+
+
+def logged_iou(rows: Sequence[Row], names: Sequence[str]) -> dict[int, np.ndarray]:
+    """The IoU of each class after those steps of `metrics.csv` that had a validation."""
+    tags = [f"IoU_class/val/{name}" for name in names]
+    validated = [row for row in rows if row.get("IoU/val")]
+    return {int(row["step"]): np.array([float(row.get(tag) or "nan") for tag in tags]) for row in validated}

@@ -126,13 +126,13 @@ def test_a_confusion_picture_of_strange_names_and_no_pixels_is_drawn():
         assert image.size == (577, 577)
 
 
-def test_samples_stand_in_as_many_columns_as_are_wanted():
-    image, mask = np.zeros((3, 20, 20), np.uint8), np.zeros((20, 20), np.uint8)
-    rows = [("photo", image, mask)] * 3
-    one, two = (samples(rows, CLASSES, side=96, columns=columns) for columns in (1, 2))
-    strip_height, gap = 96 + 18, 4
-    assert one.height - two.height == strip_height + gap  # the third begins a second line, and not a third one
-    assert two.width == 2 * one.width + 16
+def test_of_many_classes_the_legend_above_samples_names_those_that_are_there():
+    table = ClassTable.from_spec({"ignore": 255, "classes": [{"name": f"class number {i}"} for i in range(150)]})
+    mask = np.full((20, 20), 7, np.uint8)
+    picture = np.asarray(samples([("photo", np.zeros((3, 20, 20), np.uint8), mask)], table, side=20))
+    one_line, gap = 18, 4
+    assert picture.shape[0] == one_line + gap + 20 + 18 + gap
+    assert tuple(table.colors[7]) in set(map(tuple, picture[:one_line].reshape(-1, 3).tolist()))
 
 
 def test_of_a_name_that_is_too_long_the_end_is_shown():

@@ -46,10 +46,10 @@ def test_the_first_batch_is_drawn_in_the_colours_that_the_network_sees(tmp_path:
     assert (picture.step, picture.height, picture.width) == (0, *pixels.shape[:2])
 
 
-def test_of_a_large_batch_eight_images_are_drawn_and_a_run_that_goes_on_keeps_them(tmp_path: Path):
+def test_of_a_large_batch_six_images_are_drawn_and_a_run_that_goes_on_keeps_them(tmp_path: Path):
     trainer = SimpleNamespace(loggers=[], global_step=0)
     shapes = []
-    for images in (8, 30):
+    for images in (6, 30):
         folder = tmp_path / str(images)
         folder.mkdir()
         first = pictures.FirstBatch(folder, CLASSES, ["photo"])
@@ -109,3 +109,32 @@ def test_a_picture_that_cannot_be_drawn_ends_no_training(
     mosaic.on_validation_batch_end(trainer, None, zeros, {"image": zeros[None], "mask": zeros, "key": torch.zeros(1)})
     mosaic.on_validation_end(trainer, None)
     assert "could not be drawn (MemoryError: too large)" in capsys.readouterr().out
+
+
+def test_the_curves_of_classes_of_a_run_that_goes_on_are_those_of_one_that_did_not(tmp_path: Path):
+    scores = {10: torch.tensor([[1, 3], [0, 0]]), 20: torch.tensor([[3, 1], [2, 4]])}
+    whole, part = tmp_path / "whole.csv", tmp_path / "part.csv"
+    part.write_text("step,IoU/val,IoU_class/val/a,IoU_class/val/b,loss/train\n5,,,,0.5\n10,0.125,0.25,0.0,\n")
+    drawn = []
+    for file, steps in ((whole, [10, 20]), (part, [20])):
+        shown: list[np.ndarray] = []
+        logger = SimpleNamespace(log_picture=lambda tag, picture, step, shown=shown: shown.append(picture))
+        trainer = SimpleNamespace(loggers=[logger], is_global_zero=True)
+        curves = pictures.ClassCurves(file, CLASSES)
+        curves.on_train_start(trainer, None)
+        for step in steps:
+            trainer.global_step = step
+            curves.on_validation_end(trainer, SimpleNamespace(matrix=scores[step]))
+        drawn.append(shown[-1])
+    assert (drawn[0] == drawn[1]).all()
+
+
+def test_a_class_that_did_not_occur_has_no_score_in_a_row():
+    rows = [
+        {"step": "3", "IoU/val": "0.5", "IoU_class/val/a": "0.5", "IoU_class/val/b": ""},
+        {"step": "4", "IoU/val": ""},
+    ]
+    logged = pictures.logged_iou(rows, ["a", "b"])
+    assert list(logged) == [3]
+    assert logged[3][0] == 0.5
+    assert np.isnan(logged[3][1])

@@ -17,6 +17,7 @@ from ...report.screen import tensorboard as tensorboard_program
 from .event_files import TensorBoard
 
 ROOM = "segtrain.training.loggers"
+PAGE = "http://localhost:6006/?smoothing=0#timeseries"  # TensorBoard smooths curves unless it is told so by the address
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ def tensorboard() -> Open:
 def open_tensorboard(place: Place) -> TensorBoard:
     """Say how the curves are watched."""
     say(f"watch it: {tensorboard_program()} --logdir {shlex.quote(str(place.folder))}")
+    say(f"  and then at {PAGE}")
     return TensorBoard(place.folder, place.first_step)
 
 
