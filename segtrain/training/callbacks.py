@@ -7,7 +7,7 @@ from typing import Any
 from lightning.pytorch import Callback, Trainer
 from rich.progress import TextColumn
 
-from ..report.screen import counting_bar, say
+from ..report.screen import Countdown, say
 
 SHOWN = ("IoU/val", "IoU/train", "loss/train", "loss/val")  # in the line after a validation
 SPEED = "speed/images_per_second"
@@ -65,44 +65,53 @@ class Curves(Callback):
 
 
 class ProgressBar(Callback):
-    """Loss, IoU, images per second and the time left; without a terminal, one line per validation."""
+    """Loss, IoU, images per second and the time left; without a terminal, a line per validation, and others where these
+    are rare."""
 
     def __init__(self, steps_per_epoch: float) -> None:
         self.steps_per_epoch = steps_per_epoch
-        self.bar = counting_bar(TextColumn("{task.fields[scores]}"))
+        self.countdown: Countdown | None = None
 
     def on_train_start(self, trainer: Trainer, *_: Any) -> None:
-        self._began, self._first = time.perf_counter(), trainer.global_step
-        self.task = self.bar.add_task("training", total=trainer.max_steps, completed=trainer.global_step, scores="")
-        self.bar.start()
+        scores = TextColumn("{task.fields[scores]}")
+        self.countdown = Countdown("training", trainer.max_steps, scores, done=trainer.global_step, scores="")
+        self.countdown.bar.start()
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
-        self._draw(trainer, pl_module)
+        countdown = self._drawn(trainer, pl_module.shown)
+        if countdown.due():
+            countdown.say(self._line(trainer, pl_module.shown, countdown))
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
-        self._draw(trainer, pl_module)
-        say(self._line(trainer, pl_module.shown))
+        countdown = self._drawn(trainer, pl_module.shown)
+        countdown.say(self._line(trainer, pl_module.shown, countdown))
 
-    def _draw(self, trainer: Trainer, pl_module: Any) -> None:
-        shown = pl_module.shown
+    def _drawn(self, trainer: Trainer, shown: Mapping[str, float]) -> Countdown:
+        assert self.countdown is not None
         scores = [
             f"{word} {shown[tag]:.4f}" for word, tag in (("loss", "loss/train"), ("IoU", "IoU/val")) if tag in shown
         ]
-        self.bar.update(self.task, completed=trainer.global_step, scores="  ".join([*scores, *speed(shown)]))
+        self.countdown.update(trainer.global_step, scores="  ".join([*scores, *speed(shown)]))
+        return self.countdown
 
-    def _line(self, trainer: Trainer, shown: Mapping[str, float]) -> str:
-        """What is known after a validation."""
+    def _line(self, trainer: Trainer, shown: Mapping[str, float], countdown: Countdown) -> str:
+        """What is known after a validation, or in between."""
         step = trainer.global_step
-        left = (time.perf_counter() - self._began) / max(step - self._first, 1) * (trainer.max_steps - step)
         place = [f"epoch {step / self.steps_per_epoch:.1f}", f"step {step}/{trainer.max_steps}"]
         scores = [f"{tag} {shown[tag]:.4f}" for tag in SHOWN if tag in shown]
-        return "  ".join([*place, *scores, *speed(shown), f"{_clock(left)} left"])
+        return "  ".join([*place, *scores, *speed(shown), f"{countdown.left()} left"])
 
     def on_train_end(self, *_: Any) -> None:
-        self.bar.stop()
+        stop(self.countdown)
 
     def on_exception(self, *_: Any) -> None:
-        self.bar.stop()
+        stop(self.countdown)
+
+
+def stop(countdown: Countdown | None) -> None:
+    """Leave a bar as it is, if there is one."""
+    if countdown is not None:
+        countdown.bar.stop()
 
 
 def speed(shown: Mapping[str, float]) -> list[str]:
@@ -127,24 +136,18 @@ class ScoringBar(Callback):
     """Images scored, and the time left."""
 
     def __init__(self) -> None:
-        self.bar = counting_bar()
+        self.countdown: Countdown | None = None
 
     def on_test_start(self, trainer: Trainer, *_: Any) -> None:
-        self.task = self.bar.add_task("scoring", total=sum(map(int, trainer.num_test_batches)))
-        self.bar.start()
+        self.countdown = Countdown("scoring", sum(map(int, trainer.num_test_batches)))
+        self.countdown.bar.start()
 
     def on_test_batch_end(self, *_: Any) -> None:
-        self.bar.advance(self.task)
+        assert self.countdown is not None
+        self.countdown.advance()
 
     def on_test_end(self, *_: Any) -> None:
-        self.bar.stop()
-        self.bar.remove_task(self.task)  # another test may follow
+        stop(self.countdown)
 
     def on_exception(self, *_: Any) -> None:
-        self.bar.stop()
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}"
+        stop(self.countdown)

@@ -43,7 +43,7 @@ def test_progress_says_scores_speed_and_time_left(monkeypatch: pytest.MonkeyPatc
     console = Console(force_terminal=terminal, width=160, record=True, highlight=False, soft_wrap=True)
     monkeypatch.setattr(report, "console", console)
     said: list[str] = []
-    monkeypatch.setattr(callbacks, "say", said.append)
+    monkeypatch.setattr(report, "say", said.append)
     trainer = SimpleNamespace(global_step=0, max_steps=10)
     learner = SimpleNamespace(shown={})
     bar = callbacks.ProgressBar(steps_per_epoch=5)
@@ -53,7 +53,7 @@ def test_progress_says_scores_speed_and_time_left(monkeypatch: pytest.MonkeyPatc
     bar.on_validation_end(trainer, learner)
     bar.on_train_batch_end(trainer, learner)
     bar.on_train_end()
-    assert said[0].startswith("epoch 1.0  step 5/10  IoU/val 0.2500  loss/train 0.5000  12.0 images/s  0:00:0")
+    assert said[0].startswith("epoch 1.0  step 5/10  IoU/val 0.2500  loss/train 0.5000  12.0 images/s  0:0")
     screen = console.export_text(clear=False)
     assert ("5/10" in screen and "loss 0.5000  IoU 0.2500  12.0 images/s" in screen) is terminal
 
@@ -61,7 +61,7 @@ def test_progress_says_scores_speed_and_time_left(monkeypatch: pytest.MonkeyPatc
 def test_the_bar_shows_the_score_of_a_validation_at_once(monkeypatch: pytest.MonkeyPatch):
     console = Console(force_terminal=True, width=160, record=True)
     monkeypatch.setattr(report, "console", console)
-    monkeypatch.setattr(callbacks, "say", lambda text: None)
+    monkeypatch.setattr(report, "say", lambda text: None)
     trainer, learner = SimpleNamespace(global_step=5, max_steps=10), SimpleNamespace(shown={"IoU/val": 0.25})
     bar = callbacks.ProgressBar(steps_per_epoch=5)
     bar.on_train_start(trainer)
@@ -74,13 +74,13 @@ def test_the_bar_shows_the_score_of_a_validation_at_once(monkeypatch: pytest.Mon
 
 def test_a_speed_that_is_not_known_yet_is_left_out(monkeypatch: pytest.MonkeyPatch):
     said: list[str] = []
-    monkeypatch.setattr(callbacks, "say", said.append)
+    monkeypatch.setattr(report, "say", said.append)
     trainer = SimpleNamespace(global_step=0, max_steps=10)
     bar = callbacks.ProgressBar(steps_per_epoch=5)
     bar.on_train_start(trainer)
     trainer.global_step = 2
     bar.on_validation_end(trainer, SimpleNamespace(shown={"IoU/val": 0.25}))
-    assert said[0].startswith("epoch 0.4  step 2/10  IoU/val 0.2500  0:00:0")
+    assert said[0].startswith("epoch 0.4  step 2/10  IoU/val 0.2500  0:0")
 
 
 def test_doubts_are_said_once_and_again_where_they_change(monkeypatch: pytest.MonkeyPatch):
@@ -94,4 +94,23 @@ def test_doubts_are_said_once_and_again_where_they_change(monkeypatch: pytest.Mo
     assert said == [
         f"  not found so far: {share}; IoU/val is no better than ground everywhere (0.4670)",
         "  each class is found now",
+    ]
+
+
+def test_where_validations_are_rare_lines_in_between_say_how_far_it_is(monkeypatch: pytest.MonkeyPatch):
+    now, said = [0.0], []
+    monkeypatch.setattr(report.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(report, "say", said.append)
+    trainer, learner = SimpleNamespace(global_step=0, max_steps=100), SimpleNamespace(shown={"loss/train": 0.5})
+    bar = callbacks.ProgressBar(steps_per_epoch=10)
+    bar.on_train_start(trainer)
+    for step in range(1, 41):  # of two seconds each
+        now[0], trainer.global_step = 2.0 * step, step
+        bar.on_train_batch_end(trainer, learner)
+        if step == 25:
+            bar.on_validation_end(trainer, learner)
+    assert said == [
+        "epoch 0.5  step 5/100  loss/train 0.5000  3:10 left",
+        "epoch 1.5  step 15/100  loss/train 0.5000  2:50 left",
+        "epoch 2.5  step 25/100  loss/train 0.5000  2:30 left",
     ]
