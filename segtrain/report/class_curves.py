@@ -11,7 +11,7 @@ from ..data.classes import ClassTable
 from .pictures import short_name
 
 MOST_LINES = 20  # that can be told apart by their colours; more classes are rows of a map
-MOST_ROWS = 30
+MOST_ROWS, LOWEST = 30, 15  # half of them the lowest, the others from all the rest
 WIDTH, PLOT, LINE, DPI = 5.4, 2.6, 0.19, 100  # inches: of the picture, of the height of lines' axes, of a name
 
 
@@ -19,7 +19,7 @@ def class_curves(steps: Sequence[int], iou: np.ndarray, classes: ClassTable) -> 
     """(H, W, 3) uint8: the IoU (validations, classes) after these steps; NaN where a class did not occur.
 
     Each class is a line in its colour, named beside it in the order of the last scores. Of more classes than lines can
-    show, those with the lowest scores are the rows of a map.
+    show, the lowest and some others are the rows of a map.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # only now: it takes half a second
     from matplotlib.figure import Figure
@@ -27,7 +27,7 @@ def class_curves(steps: Sequence[int], iou: np.ndarray, classes: ClassTable) -> 
 
     order = by_last_score(iou)
     as_map = len(order) > MOST_LINES
-    shown = order[:MOST_ROWS] if as_map else order[::-1]
+    shown = rows_of_map(order) if as_map else order[::-1]
     below = 0.6 if as_map else 0.6 + 0.85 * LINE * math.ceil(len(shown) / 2)
     height = 0.4 + below + (LINE * len(shown) if as_map else PLOT)
     figure = Figure(figsize=(WIDTH, height), dpi=DPI)
@@ -55,7 +55,18 @@ def title(shown: int, classes: int, as_map: bool) -> str:
     """What the picture shows, and what it leaves out."""
     if not as_map:
         return "IoU of each class on the validation images"
-    return f"IoU on the validation images, lowest first: {shown} of {classes} classes"
+    if shown < MOST_ROWS:
+        return "IoU on the validation images, lowest first"
+    return f"IoU on the validation images: the {LOWEST} lowest of {classes} classes, {shown - LOWEST} others"
+
+
+def rows_of_map(order: Sequence[int]) -> list[int]:
+    """Of many classes, from the lowest to the highest, the lowest ones, and some that are spread over the others."""
+    if len(order) <= MOST_ROWS:
+        return list(order)
+    others = order[LOWEST:]
+    places = np.linspace(0, len(others) - 1, MOST_ROWS - LOWEST).round().astype(int)
+    return [*order[:LOWEST], *(others[place] for place in places)]
 
 
 def by_last_score(iou: np.ndarray) -> list[int]:

@@ -36,14 +36,17 @@ def test_a_class_that_never_occurred_has_no_line():
     assert second not in shown
 
 
-def test_of_many_classes_the_lowest_are_the_rows_of_a_map(monkeypatch: pytest.MonkeyPatch):
+def test_of_many_classes_the_lowest_and_some_others_are_the_rows_of_a_map(monkeypatch: pytest.MonkeyPatch):
     drawn: list[tuple[list[int], np.ndarray, list[str]]] = []
     monkeypatch.setattr(module, "draw_map", lambda axes, steps, iou, names, colors: drawn.append((steps, iou, names)))
     iou = np.stack([np.zeros(150), np.arange(150)[::-1] / 150])
     class_curves([1, 2], iou, table(150))
     ((steps, shown, names),) = drawn
     assert (steps, shown.shape, names[0]) == ([1, 2], (2, 30), "0.00  class $ 149")
-    assert shown[1].tolist() == sorted(iou[1])[:30]
+    lowest_first = sorted(iou[1])
+    assert shown[1].tolist() == sorted(shown[1])
+    assert shown[1][:15].tolist() == lowest_first[:15]
+    assert (shown[1][15], shown[1][29]) == (lowest_first[15], lowest_first[149])
 
 
 @pytest.mark.parametrize("validations", [1, 40])

@@ -15,6 +15,7 @@ from segtrain.report.pictures import (
     overlay,
     overlay_with_legend,
     samples,
+    void_color,
 )
 
 CLASSES = ClassTable.from_spec(
@@ -140,3 +141,17 @@ def test_of_a_name_that_is_too_long_the_end_is_shown():
     shown = fitted("some/long/way/to/an/image.jpg", 80)
     assert shown.startswith("…")
     assert shown.endswith("image.jpg")
+
+
+def test_void_is_told_from_a_class_that_is_black():
+    black, white, blue = (
+        {"name": name, "color": color} for name, color in (("a", [0, 0, 9]), ("b", [255] * 3), ("c", [0, 0, 200]))
+    )
+    tables = [
+        ClassTable.from_spec({"ignore": 255, "classes": classes}) for classes in ([blue], [black, blue], [black, white])
+    ]
+    assert [void_color(table) for table in tables] == [[0, 0, 0], [255, 255, 255], [128, 128, 128]]
+    mask = np.array([[0, 255]], np.uint8).repeat(20, 0).repeat(10, 1)
+    picture = np.asarray(samples([("photo", np.full((3, 20, 20), 60, np.uint8), mask)], tables[2], side=20))
+    column = picture[-24:-4, 24:44].reshape(-1, 3)
+    assert set(map(tuple, column.tolist())) == {(0, 0, 9), (128, 128, 128)}
