@@ -383,7 +383,7 @@ def test_what_only_looks_like_a_danger_is_not_one() -> None:
 
 # --- configuration ----------------------------------------------------------------------------------------------------
 
-GROUPS = ("data", "model", "loss", "optimizer", "schedule", "augment", "trainer")
+GROUPS = ("data", "model", "loss", "optimizer", "schedule", "augment", "trainer", "logger")
 CALLS = sorted(file for group in GROUPS for file in (CONF / group).glob("*.yaml"))
 PASSED = {  # parameters that code passes, so that no file lists them
     "segtrain.data.FolderData": {"augment", "seed"},

@@ -24,7 +24,7 @@ from ..report.comparison import Change, Difference, Scored, compared, recipe_sen
 from ..report.intervals import intervals
 from ..report.page import Comparison, Contender, Row
 from ..report.per_image import read_per_image
-from ..report.screen import COMMAND, say
+from ..report.screen import COMMAND, counted_down, say
 from ..runs.folder import find, read_settings, several
 from ..runs.resume import deciding
 from ..training.reopened import as_scored, on_device
@@ -91,7 +91,7 @@ def compare(
     folders = [find(name, "runs") for name in names]
     split = split or common_split(folders)
     networks = [scored(name, folder, split) for name, folder in zip(names, folders, strict=True)]
-    found = [compared(networks[0], other) for other in networks[1:]]
+    found = [compared(networks[0], other) for other in counted_down("comparing", networks[1:], transient=True)]
     sentences = [difference.sentence() for difference in found] + recipe_sentences(recipes(networks))
     doubts = found[0].doubts
     if doubts:

@@ -6,13 +6,12 @@ from typing import Any, NamedTuple
 
 import torch
 from omegaconf import OmegaConf
-from rich.progress import track
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..build import Spec, build, conf_folder
 from ..errors import UserError
 from ..networks import smp, timm, torchvision
-from ..report.screen import console, say
+from ..report.screen import counted_down, say
 from ..text import enumerated
 
 MOST = 24  # rows of what is found
@@ -61,8 +60,7 @@ def models(*, find: str | None, size: tuple[int, int], classes: int) -> None:
         raise UserError(f"find={find}: no network has that in its name; python -m segtrain models lists the families")
     width = max(len(row.words) for row in rows[:MOST])
     say(f"{'':{width}}  parameters  GFLOPs at {size[0]}x{size[1]}, {classes} classes; pretrained weights")
-    shown = track(rows[:MOST], "counting", console=console, disable=not console.is_terminal, transient=True)
-    for row in shown:
+    for row in counted_down("counting", rows[:MOST], transient=True):
         say(f"{row.words:{width}}  {described(row.spec, size, classes)}")
     if len(rows) > MOST:
         say(f"and {len(rows) - MOST} more: a longer find= shows fewer")

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
-from rich.progress import track
 from torch import Tensor, nn
 
 from .. import disk
@@ -29,7 +28,7 @@ from ..report.annotations import Annotations, annotations, geojson, marked
 from ..report.encoding import ENCODINGS, Encoding, encoded, void_number
 from ..report.outlines import regions
 from ..report.pictures import overlay_with_legend
-from ..report.screen import console, say
+from ..report.screen import counted_down, say
 from ..runs.folder import checkpoint_files
 from ..runs.trained import Opened, opened
 from ..text import counted, kinds_of_files, plain_cell
@@ -163,7 +162,7 @@ def predict_all(files: Mapping[str, Path], sight: Sight, trained: Opened, target
     """Write what the network makes of images, by their names; why some of them could not be predicted."""
     failed, strange, rows = [], 0, []
     with outlining(target, trained.classes) as outlines:
-        for name, path in track(files.items(), "predicting", console=console, disable=not console.is_terminal):
+        for name, path in counted_down("predicting", files.items()):
             try:
                 result = computed(sight, trained, path, max_pixels, target, name)
             except (UserError, OSError) as error:

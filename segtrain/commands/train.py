@@ -24,6 +24,7 @@ from ..runs.resume import deciding, resumable, settled, typed_keys
 from ..training.checkpoint import batches_done
 from ..training.defaults import with_choices
 from ..training.fit import fit
+from ..training.loggers.choice import word
 from ..training.parts import Parts, TrainSettings, assemble, build_data, data_of_a_run, refuse_splits, with_filled_batch
 from ..training.trial import refuse_misfit, refuse_own
 
@@ -47,6 +48,7 @@ def train(
     schedule: Spec,
     augment: Spec,
     trainer: Annotated[Spec, {"precision": Precision, "devices": Devices, "strategy": Literal["auto", "ddp"]}],
+    logger: Spec,
 ) -> int:
     """Train a network, score its best checkpoint on the held-out split, say how to go on, return the exit status."""
     processes.end_with_parent()
@@ -62,6 +64,7 @@ def train(
         "schedule": schedule,
         "augment": augment,
         "trainer": trainer,
+        "logger": logger,
         "teacher": None if teacher is None else str(trained_file(teacher, "teacher")),
     }
     if resume is None:
@@ -116,7 +119,8 @@ def go_on(resume: str, composed: Settings, typed: list[str], trust: Trust, *, al
         if parts is None:
             say(f"{folder} is finished: nothing is changed; {COMMAND} evaluate run={folder} scores it")
             return 0
-        file, first_step = saved.file, saved.content["global_step"] + 1
+        step = saved.content["global_step"]
+        file, first_step = saved.file, step + 1 if step else 0  # the picture of the first batch belongs to step 0
         del saved  # its tensors would stay in memory for the whole training
         note_skipped(parts, folder)
         return fit(parts, folder if parts.main else None, file, first_step)
@@ -140,6 +144,7 @@ def continued(
     if content[RECORD]["finished"] and deciding(settings) == deciding(stored) and scores.exists():
         return None
     refuse_misfit(parts.learner, content)
+    remind(stored, settings)
     parts.data.batches_done = batches_done(content)
     return parts
 
@@ -152,6 +157,14 @@ def refuse_others(before: Record, now: Record, folder: Path) -> None:
     if before.teacher != now.teacher:
         reason = "the teacher is not that of the run (its weights differ, or one of the two has none)"
         raise UserError(f"resume={folder}: {reason}; restore it, or add allow_changes=true")
+
+
+def remind(stored: Settings, settings: Settings) -> None:
+    """Say how to go on with the logger that a run had, if it is another one now. It is not taken by itself, since
+    nothing that is stored, which may be a stranger's, opens a connection."""
+    typed = word(stored.get("logger"))
+    if typed and typed != word(settings["logger"]):
+        say(f"this run was begun with {typed}: type that too to go on with its curves there")
 
 
 def start_again(folder: Path, composed: Settings, typed: list[str], trust: Trust, *, allow_changes: bool) -> int:

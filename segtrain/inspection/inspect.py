@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +22,7 @@ from ..data.survey.facts import MaskFacts
 from ..data.survey.memory import remembered
 from ..data.survey.survey import Survey, readers, survey
 from ..data.survey.tally import shows_colours, tally
-from ..report.screen import counting_bar
+from ..report.screen import Countdown
 from .exchanged import are_exchanged, exchanged
 from .mark import PROPOSED, examples, made_for_others, text_of
 
@@ -98,9 +97,9 @@ def with_reasons(findings: Sequence[Finding], reading: Reading) -> list[Finding]
 
 
 def surveyed(pairs: Sequence[Pair], max_pixels: int) -> Survey:
-    with counting_bar(transient=True) as bar:
-        advance = partial(bar.advance, bar.add_task("reading images and masks", total=len(pairs)))
-        return survey(pairs, max_pixels=max_pixels, workers=readers(), cache=remembered(), advance=advance)
+    with Countdown("reading images and masks", len(pairs), transient=True) as countdown:
+        cache, advance = remembered(), countdown.advance
+        return survey(pairs, max_pixels=max_pixels, workers=readers(), cache=cache, advance=advance)
 
 
 def describe(folder: OpenFolder, classes: Mapping[str, Any] | None, facts: Survey) -> Described:

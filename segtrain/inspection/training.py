@@ -17,7 +17,7 @@ from ..data.layouts.tree import below, description_in
 from ..data.survey.memory import remembered
 from ..data.survey.survey import readers, survey, unknown
 from ..errors import UserError
-from ..report.screen import COMMAND, counting_bar, say
+from ..report.screen import COMMAND, Countdown, say
 from ..text import counted
 from .inspect import inspect, with_reasons
 from .mark import MASKS, made_for_others
@@ -139,9 +139,8 @@ def header_errors(data: FolderData) -> list[Finding]:
     """What names and headers alone show."""
     reading = data.folder.reading
     errors, pairs = with_reasons(alone(reading), reading), reading.pairs
-    with counting_bar(transient=True) as bar:
-        advance = partial(bar.advance, bar.add_task("reading headers", total=len(pairs)))
-        headers = data.read_headers(pairs, advance)
+    with Countdown("reading headers", len(pairs), transient=True) as countdown:
+        headers = data.read_headers(pairs, countdown.advance)
     for index, header in enumerate(headers):
         if isinstance(header, Exception):
             image = pairs[index].image

@@ -13,6 +13,8 @@ from torch import Tensor
 from ..data.classes import ClassTable
 
 MOST_CLASSES = 40  # in the confusion picture, whose size grows with their square
+MOST_NAMED = 30  # classes in a legend, unless more of them are there
+VOID_COLORS, NEAR = ((0, 0, 0), (255, 255, 255), (128, 128, 128), (200, 200, 200)), 24
 GAP, CAPTION = 4, 18  # pixels between pictures, and of the lines above them
 LINES = 4  # of a legend below an overlay
 AT_ONCE = 1 << 20  # pixels that are painted over at a time
@@ -97,11 +99,13 @@ def samples(rows: Sequence[tuple[str, np.ndarray, np.ndarray]], classes: ClassTa
     """A picture to see whether masks mean what they should: a row for each (name, image (C, h, w), mask (h, w)).
 
     The image, its mask in the class colours and both over one another, each at most `side` wide and high; above, the
-    names of the classes in their colours.
+    names of the classes in their colours, of many only those that are in these masks.
     """
-    named: list[Named] = [*zip(classes.names, classes.colors.tolist(), strict=True)]
-    if any((mask == classes.void).any() for _, _, mask in rows):
-        named.append(("void", [0, 0, 0]))
+    present = np.unique(np.concatenate([np.unique(np.minimum(mask, len(classes))) for _, _, mask in rows])).tolist()
+    shown = present if len(classes) > MOST_NAMED else range(len(classes))
+    named: list[Named] = [(classes.names[i], classes.colors[i].tolist()) for i in shown if i < len(classes)]
+    if len(classes) in present:
+        named.append(("void", void_color(classes)))
     strips = [legend(named, 3 * side + 2 * GAP)]
     strips += [sample(name, image, mask, classes, side) for name, image, mask in rows]
     whole = Image.new("RGB", (strips[0].width, sum(strip.height + GAP for strip in strips)), "white")
@@ -119,16 +123,33 @@ def sample(name: str, image: np.ndarray, mask: np.ndarray, classes: ClassTable, 
     height, width = (max(1, round(scale * length)) for length in mask.shape)
     smooth = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX
     strip = Image.new("RGB", (3 * side + 2 * GAP, height + CAPTION), "white")
+    colored = colorize(mask, classes)
+    colored[mask == classes.void] = void_color(classes)
     columns = (
         (picture.transpose(1, 2, 0), smooth),
-        (colorize(mask, classes), Image.Resampling.NEAREST),
+        (colored, Image.Resampling.NEAREST),
         (overlay(picture, mask, classes), smooth),
     )
     for i, (pixels, resampling) in enumerate(columns):
         resized = Image.fromarray(np.ascontiguousarray(pixels)).resize((width, height), resampling)
         strip.paste(resized, (i * (side + GAP), CAPTION))
-    ImageDraw.Draw(strip).text((2, 2), name, fill="black", font_size=CAPTION - 6)
+    ImageDraw.Draw(strip).text((2, 2), fitted(name, strip.width - 4), fill="black", font_size=CAPTION - 6)
     return strip
+
+
+def void_color(classes: ClassTable) -> list[int]:
+    """Black, or where a class is nearly that, the first of white and two greys that is no class's."""
+    free = (color for color in VOID_COLORS if np.abs(classes.colors.astype(int) - color).max(1).min() > NEAR)
+    return list(next(free, VOID_COLORS[0]))
+
+
+def fitted(name: str, width: int) -> str:
+    """The end of a name of an image, which tells it from others, as far as it goes into a caption of so many pixels."""
+    draw = ImageDraw.Draw(Image.new("RGB", (1, 1)))
+    shown = name
+    while len(shown) > 1 and draw.textlength(shown, font_size=CAPTION - 6) > width:
+        shown = f"…{shown[2:]}"
+    return shown
 
 
 def legend(named: Sequence[Named], width: int, line: int = CAPTION, most: int | None = None) -> Image.Image:

@@ -7,9 +7,11 @@ import re
 import shutil
 import sys
 import textwrap
+import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, TypeVar
 
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
@@ -18,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 
 COMMAND = os.environ.get("SEGTRAIN_COMMAND", "python -m segtrain")  # how this was called: scripts/run says so
 TO_COPY = (COMMAND, "--logdir ")  # by which a line shows that it holds what is typed next
+FIRST_GAP, LONGEST_GAP = 10, 600  # seconds before a line on what is done, where there is no terminal
 HARD_SPACE = "\xa0"
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # which a terminal would obey, but for line ends
 
@@ -74,18 +77,75 @@ class Bar(Progress):
         yield Constrain(self.make_tasks_table(self.tasks), console.width - 3)
 
 
-def counting_bar(*beside: ProgressColumn, transient: bool = False) -> Progress:
-    """How many of how many, `beside` it more columns, and the time left; nothing where the output is no terminal."""
-    return Bar(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        *beside,
-        TimeRemainingColumn(elapsed_when_finished=True),
-        console=console,
-        disable=not console.is_terminal,
-        transient=transient,
-    )
+class Countdown:
+    """How much of a long work is done, and the time left: a bar on a terminal; elsewhere a line, from the tenth second
+    on and at gaps that grow.
+
+    The first `done` of the `total` were there before. `beside` are more columns of the bar, for `update`.
+    """
+
+    def __init__(
+        self, what: str, total: int, *beside: ProgressColumn, done: int = 0, transient: bool = False, **fields: Any
+    ) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *beside)
+        left = TimeRemainingColumn(elapsed_when_finished=True)
+        off = not console.is_terminal
+        self.bar = Bar(*columns, left, console=console, disable=off, transient=transient)
+        self.task = self.bar.add_task(what, total=total, completed=done, **fields)
+        self.what, self.total, self.first, self.done = what, total, done, done
+        self._began = self._said = time.monotonic()
+        self._gap = FIRST_GAP
+
+    def __enter__(self) -> "Countdown":
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def advance(self, steps: int = 1) -> None:
+        """So many more are done; a line says so where one is due. Several at once were known before, in no time."""
+        self.first += steps if steps > 1 else 0
+        self.update(self.done + steps)
+        if self.done < self.total and self.due():
+            self.say(f"{self.what}: {self.done:,} of {self.total:,}, {self.left()} left")
+
+    def update(self, done: int, **fields: Any) -> None:
+        self.done = done
+        self.bar.update(self.task, completed=done, **fields)
+
+    def due(self) -> bool:
+        """Whether it is time for a line, where there is no bar."""
+        return self.bar.disable and time.monotonic() - self._said >= self._gap
+
+    def say(self, text: str) -> None:
+        """A line after which the next one waits twice as long."""
+        say(text)
+        self._gap = min(2 * self._gap, LONGEST_GAP)
+        self._said = time.monotonic()
+
+    def left(self) -> str:
+        """The time left, if the rest takes as long as what was done."""
+        per_step = (time.monotonic() - self._began) / max(self.done - self.first, 1)
+        return clock(per_step * (self.total - self.done))
+
+
+T = TypeVar("T")
+
+
+def counted_down(what: str, items: Collection[T], *, transient: bool = False) -> Iterator[T]:
+    """The items one after the other, while a `Countdown` shows how many are done."""
+    with Countdown(what, len(items), transient=transient) as countdown:
+        for item in items:
+            yield item
+            countdown.advance()
+
+
+def clock(seconds: float) -> str:
+    """83 -> 1:23, and with hours 1:01:23."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
 
 def be_quiet() -> None:

@@ -31,7 +31,18 @@ LATEST = ROOT / "latest"  # a note: one line, the path of the newest run from he
 MAX_SETTINGS = 250_000  # characters
 MAX_NOTE = 10_000  # bytes
 # What a resumed run writes to where it is.
-WRITTEN = (".lock", "log.txt", "metrics.csv", "checkpoints", "evaluate", "evaluate/test", "evaluate/val")
+WRITTEN = (
+    ".lock",
+    "log.txt",
+    "metrics.csv",
+    "checkpoints",
+    "samples",
+    "wandb.json",
+    "mlflow.json",
+    "evaluate",
+    "evaluate/test",
+    "evaluate/val",
+)
 
 
 def lock(folder: Path) -> TextIO:

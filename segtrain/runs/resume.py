@@ -22,6 +22,7 @@ FREE = {  # settings that never change the result, so that they may always be ty
     "teacher",  # which is known by its weights
 }
 
+LOGGER = "logger"  # changes no result, and is always that of now: nothing that is stored opens a connection
 ADDED = {  # settings that runs of older versions have not, and go on without
     "teacher",
     "train.min_steps",
@@ -67,7 +68,8 @@ def resumable(resume: str) -> tuple[Path, list[Path]]:
 def settled(
     stored: Mapping[str, Any], composed: Mapping[str, Any], typed: Sequence[str], *, allow_changes: bool
 ) -> dict[str, Any]:
-    """The settings to go on with: the stored ones, and of the composed ones those that were typed and may differ.
+    """The settings to go on with: the stored ones, and of the composed ones the logger, and those that were typed and
+    may differ.
 
     Raises UserError for the first typed setting that would change the result, unless `allow_changes`.
     """
@@ -76,7 +78,7 @@ def settled(
     for path, value in leaves(composed):
         name, old = ".".join(path), leaf(stored, path)
         unknown_then = name in ADDED and not has_leaf(stored, path)
-        if not was_typed(name, keys) or (unknown_then and name not in keys):
+        if path[0] == LOGGER or not was_typed(name, keys) or (unknown_then and name not in keys):
             continue
         if name not in FREE and value != old and not allow_changes:
             reason = f"{name}={value} would change the result of a run that began with {name}={old}"
@@ -86,6 +88,8 @@ def settled(
         group, before = leaf(composed, key.split(".")), leaf(stored, key.split("."))
         if isinstance(group, Mapping) and not contains(group, before, key):
             set_leaf(result, key.split("."), group)
+    if LOGGER in composed:
+        result[LOGGER] = composed[LOGGER]
     return result
 
 
@@ -110,7 +114,7 @@ def was_typed(name: str, keys: Sequence[str]) -> bool:
 
 def deciding(settings: Mapping[str, Any]) -> dict[tuple[str, ...], Any]:
     """The settings that the result depends on, by their paths."""
-    return {path: value for path, value in leaves(settings) if ".".join(path) not in FREE}
+    return {path: value for path, value in leaves(settings) if path[0] != LOGGER and ".".join(path) not in FREE}
 
 
 def leaves(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -1,157 +1,16 @@
-"""What happens beside training: curves, pictures, a progress bar. `pl_module` is the learner in all hooks."""
+"""What happens beside training: curves, progress, doubts. `pl_module` is the learner in all hooks."""
 
-import csv
-import io
-import math
-import os
-import threading
 import time
-from argparse import Namespace
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from rich.progress import TextColumn
-from torch import Tensor
 
-from .. import disk
-from ..data.classes import ClassTable
-from ..report.pictures import mosaic
-from ..report.screen import counting_bar, say
-from ..runs.metrics_csv import cut_back
+from ..report.screen import Countdown, say
 
-MOSAIC_SIDE = 640
 SHOWN = ("IoU/val", "IoU/train", "loss/train", "loss/val")  # in the line after a validation
 SPEED = "speed/images_per_second"
-# TensorBoard sorts its cards by their tags: these have groups of their own there, so that IoU/val is the first one.
-IN_TENSORBOARD = {"IoU/train": "IoU_crops/train", "IoU/test": "IoU_final/test"}
-print_exception_of_thread = threading.excepthook
-
-
-def ignore_writers(arguments: threading.ExceptHookArgs) -> None:
-    """TensorBoard's thread prints its traceback besides raising the error in the thread that logs."""
-    if type(arguments.thread).__name__ != "_AsyncWriterThread":
-        print_exception_of_thread(arguments)
-
-
-class TensorBoard(TensorBoardLogger):
-    """Events straight in the run folder, and no `hparams.yaml`, since `config.yaml` says all.
-
-    On resume, TensorBoard forgets what an earlier process wrote from `first_step` on.
-    """
-
-    def __init__(self, folder: Path, first_step: int | None = None) -> None:
-        threading.excepthook = ignore_writers
-        super().__init__(save_dir=folder, name="", version="", default_hp_metric=False, purge_step=first_step)
-
-    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        with self._surviving():
-            super().log_metrics({IN_TENSORBOARD.get(tag, tag): value for tag, value in metrics.items()}, step)
-
-    def log_picture(self, tag: str, picture: np.ndarray, step: int) -> None:
-        """`picture` (H, W, 3) uint8."""
-        with self._surviving():
-            self.experiment.add_image(tag, picture, step, dataformats="HWC")
-
-    def save(self) -> None:
-        """Wait until all points are on the disk."""
-        with self._surviving():
-            self.experiment.flush()
-            for file in Path(self.log_dir).glob("events.out.tfevents*"):
-                disk.sync(file)
-
-    def finalize(self, status: str) -> None:
-        with self._surviving():
-            super().finalize(status)
-
-    @contextmanager
-    def _surviving(self) -> Iterator[None]:
-        """A full disk ends no training: the curves get a gap, and a new file as soon as one can be written."""
-        try:
-            yield
-        except (OSError, ValueError) as error:
-            reason = error if isinstance(error, OSError) else error.__cause__  # Lightning takes it for a wrong value
-            if not isinstance(reason, OSError):
-                raise
-            if self._experiment is not None:
-                say(f"TensorBoard's file could not be written ({reason.strerror}): its curves have a gap from here")
-                with suppress(OSError):
-                    self._experiment.close()
-            self._experiment = None
-
-
-class MetricsTable(Logger):
-    """`metrics.csv`: one row per step that logged something, one column per tag; the final score has its own row.
-
-    On resume, the rows that an earlier process wrote from `first_step` on are dropped.
-    """
-
-    def __init__(self, path: Path, tags: Sequence[str], first_step: int | None = None) -> None:
-        super().__init__()
-        self.path, self.columns = path, ["step", *tags]
-        self._row: dict[str, float] = {}
-        self._rows: list[dict[str, float]] = []  # that wait to be written
-        if first_step is not None and path.exists():
-            self.columns, problem = cut_back(path, self.columns, first_step)
-            if problem:
-                say(problem)
-
-    @property
-    def name(self) -> str:
-        return "metrics"
-
-    @property
-    def version(self) -> str:
-        return ""
-
-    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
-        """The configuration has its own file."""
-
-    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        if self._row and self._row["step"] != step:
-            self._append()
-        self._row.update(metrics, step=float(step or 0))
-
-    def save(self) -> None:
-        """Wait until all rows are on the disk: a checkpoint that is saved next takes them for logged."""
-        self._append()
-        with suppress(OSError):  # a disk that is full or gone ends no training
-            disk.sync(self.path)
-
-    def _append(self) -> None:
-        """Append the row of the step that is over, and those that could not be written before."""
-        if self._row:
-            self._rows.append({**self._row, "step": int(self._row["step"])})
-        self._row = {}
-        if not self._rows:
-            return
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, self.columns, extrasaction="ignore")
-        size = self.path.stat().st_size if self.path.exists() else 0
-        if not size:
-            writer.writeheader()
-        writer.writerows(self._rows)
-        try:
-            with open(self.path, "a", newline="", encoding="utf-8") as file:
-                file.write(text.getvalue())
-            self._rows = []
-        except OSError:  # a full disk ends no training, but half a row must not stay
-            with suppress(OSError):
-                os.truncate(self.path, size)
-
-    def finalize(self, status: str) -> None:
-        self.save()
-
-
-def tags(class_names: Sequence[str]) -> list[str]:
-    """Every scalar tag of a run, in the order in which a person wants to read them."""
-    per_class = [f"IoU_class/val/{name}" for name in class_names]
-    training = ["loss/train", "optim/lr", "speed/images_per_second", "speed/data_wait"]
-    return ["IoU/val", "IoU/train", "IoU/test", "loss/val", "accuracy/val", *training, *per_class]
 
 
 class Curves(Callback):
@@ -205,75 +64,54 @@ class Curves(Callback):
         }
 
 
-class Mosaic(Callback):
-    """The same validation images after every validation, for TensorBoard: image, truth, prediction, error.
-
-    Larger images are thinned out to at most `MOSAIC_SIDE` pixels a side.
-    """
-
-    def __init__(self, classes: ClassTable, indices: Sequence[int]) -> None:
-        self.classes, self.indices, self._rows = classes, set(indices), []
-
-    def on_validation_batch_end(
-        self, trainer: Trainer, pl_module: Any, outputs: Tensor, batch: dict[str, Tensor], *_: Any
-    ) -> None:
-        for image, mask, key, prediction in zip(batch["image"], batch["mask"], batch["key"], outputs, strict=True):
-            if int(key) in self.indices:
-                thin = math.ceil(max(mask.shape) / MOSAIC_SIDE)
-                self._rows.append([t[..., ::thin, ::thin].cpu().numpy() for t in (image, mask, prediction)])
-
-    def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
-        """Log the picture; one that cannot be drawn is said."""
-        loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoard)]
-        if self._rows and loggers and trainer.is_global_zero:
-            try:
-                picture = mosaic(self._rows, self.classes)
-                for logger in loggers:
-                    logger.log_picture("images/val", picture, trainer.global_step)
-            except Exception as error:  # whatever it is: a picture ends no training
-                say(f"the picture of this validation could not be drawn ({type(error).__name__}: {error})")
-        self._rows = []
-
-
 class ProgressBar(Callback):
-    """Loss, IoU, images per second and the time left; without a terminal, one line per validation."""
+    """Loss, IoU, images per second and the time left; without a terminal, a line per validation, and others where these
+    are rare."""
 
     def __init__(self, steps_per_epoch: float) -> None:
         self.steps_per_epoch = steps_per_epoch
-        self.bar = counting_bar(TextColumn("{task.fields[scores]}"))
+        self.countdown: Countdown | None = None
 
     def on_train_start(self, trainer: Trainer, *_: Any) -> None:
-        self._began, self._first = time.perf_counter(), trainer.global_step
-        self.task = self.bar.add_task("training", total=trainer.max_steps, completed=trainer.global_step, scores="")
-        self.bar.start()
+        scores = TextColumn("{task.fields[scores]}")
+        self.countdown = Countdown("training", trainer.max_steps, scores, done=trainer.global_step, scores="")
+        self.countdown.bar.start()
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
-        self._draw(trainer, pl_module)
+        countdown = self._drawn(trainer, pl_module.shown)
+        if countdown.due():
+            countdown.say(self._line(trainer, pl_module.shown, countdown))
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
-        self._draw(trainer, pl_module)
-        say(self._line(trainer, pl_module.shown))
+        countdown = self._drawn(trainer, pl_module.shown)
+        countdown.say(self._line(trainer, pl_module.shown, countdown))
 
-    def _draw(self, trainer: Trainer, pl_module: Any) -> None:
-        shown = pl_module.shown
+    def _drawn(self, trainer: Trainer, shown: Mapping[str, float]) -> Countdown:
+        assert self.countdown is not None
         scores = [
             f"{word} {shown[tag]:.4f}" for word, tag in (("loss", "loss/train"), ("IoU", "IoU/val")) if tag in shown
         ]
-        self.bar.update(self.task, completed=trainer.global_step, scores="  ".join([*scores, *speed(shown)]))
+        self.countdown.update(trainer.global_step, scores="  ".join([*scores, *speed(shown)]))
+        return self.countdown
 
-    def _line(self, trainer: Trainer, shown: Mapping[str, float]) -> str:
-        """What is known after a validation."""
+    def _line(self, trainer: Trainer, shown: Mapping[str, float], countdown: Countdown) -> str:
+        """What is known after a validation, or in between."""
         step = trainer.global_step
-        left = (time.perf_counter() - self._began) / max(step - self._first, 1) * (trainer.max_steps - step)
         place = [f"epoch {step / self.steps_per_epoch:.1f}", f"step {step}/{trainer.max_steps}"]
         scores = [f"{tag} {shown[tag]:.4f}" for tag in SHOWN if tag in shown]
-        return "  ".join([*place, *scores, *speed(shown), f"{_clock(left)} left"])
+        return "  ".join([*place, *scores, *speed(shown), f"{countdown.left()} left"])
 
     def on_train_end(self, *_: Any) -> None:
-        self.bar.stop()
+        stop(self.countdown)
 
     def on_exception(self, *_: Any) -> None:
-        self.bar.stop()
+        stop(self.countdown)
+
+
+def stop(countdown: Countdown | None) -> None:
+    """Leave a bar as it is, if there is one."""
+    if countdown is not None:
+        countdown.bar.stop()
 
 
 def speed(shown: Mapping[str, float]) -> list[str]:
@@ -298,24 +136,18 @@ class ScoringBar(Callback):
     """Images scored, and the time left."""
 
     def __init__(self) -> None:
-        self.bar = counting_bar()
+        self.countdown: Countdown | None = None
 
     def on_test_start(self, trainer: Trainer, *_: Any) -> None:
-        self.task = self.bar.add_task("scoring", total=sum(map(int, trainer.num_test_batches)))
-        self.bar.start()
+        self.countdown = Countdown("scoring", sum(map(int, trainer.num_test_batches)))
+        self.countdown.bar.start()
 
     def on_test_batch_end(self, *_: Any) -> None:
-        self.bar.advance(self.task)
+        assert self.countdown is not None
+        self.countdown.advance()
 
     def on_test_end(self, *_: Any) -> None:
-        self.bar.stop()
-        self.bar.remove_task(self.task)  # another test may follow
+        stop(self.countdown)
 
     def on_exception(self, *_: Any) -> None:
-        self.bar.stop()
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}"
+        stop(self.countdown)

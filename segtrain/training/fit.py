@@ -18,19 +18,23 @@ from ..data.files.pictures import Pictures
 from ..errors import UserError, from_user
 from ..machine import device
 from ..machine.signals import Stopped
-from ..report.screen import COMMAND, log_to, say, tensorboard
+from ..report.screen import COMMAND, log_to, say
 from ..runs.corrected import correct
 from ..runs.folder import write_environment
 from ..runs.restore import read_checkpoint, weights_of
 from ..text import counted, enumerated
-from .callbacks import Curves, Doubts, MetricsTable, Mosaic, ProgressBar, ScoringBar, TensorBoard, tags
+from .callbacks import Curves, Doubts, ProgressBar, ScoringBar
 from .checkpoint import Checkpoint, store_correction
 from .correction import fit_correction
 from .defaults import AUTO, Facts
 from .divergence import Diverged
 from .encoder import Freeze, encoder_of
+from .hyperparameters import hyperparameters
 from .kernels import TriedKernels
+from .loggers.choice import Place, word
+from .loggers.table import MetricsTable, tags
 from .parts import Parts
+from .pictures import ClassCurves, ConfusionPicture, FirstBatch, Mosaic
 from .scoring import report_score, score_split, silent_trainer
 from .verdict import Verdict, next_command, remedies
 
@@ -79,7 +83,8 @@ def run_steps(parts: Parts, trainer: Trainer, folder: Path | None, checkpoint: P
     except (Exception, Stopped) as error:
         if folder and (folder / "checkpoints" / "last.ckpt").exists():
             condition = "" if isinstance(error, Stopped) else " once it is mended"
-            say(f"stopped; go on{condition}: {COMMAND} train {shlex.quote(f'resume={folder}')}")
+            words = " ".join([shlex.quote(f"resume={folder}"), word(parts.settings["logger"])]).rstrip()
+            say(f"stopped; go on{condition}: {COMMAND} train {words}")
         if isinstance(error, Stopped) and not folder:
             raise SystemExit(0) from None  # the first process has the status; another one's would kill it
         raise
@@ -102,8 +107,8 @@ def final_score(parts: Parts, trainer: Trainer, folder: Path | None) -> Verdict 
     if correction:
         correct(learner.scored, correction)
     score = score_split(trainer, learner, parts.data, split)
-    if split == "test" and score.result["miou"] is not None:
-        learner.publish({"IoU/test": score.result["miou"]})
+    if score.result["miou"] is not None:
+        learner.publish({"IoU/test" if split == "test" else "IoU_final/val": score.result["miou"]})
         for logger in trainer.loggers:
             logger.save()
     if folder is None:
@@ -128,10 +133,7 @@ def next_steps(parts: Parts, folder: Path, verdict: Verdict | None) -> list[str]
 def build_trainer(parts: Parts, folder: Path | None, first_step: int | None, keeper: Checkpoint) -> Trainer:
     """Lightning's trainer, counting steps, with our loggers, callbacks and checkpoints."""
     steps_between = parts.train.steps_between(len(parts.data.source("train")), parts.data.batch_size)
-    loggers: list[Logger] = []
-    if folder:
-        table = MetricsTable(folder / "metrics.csv", tags(parts.data.classes.names), first_step)
-        loggers = [TensorBoard(folder, first_step), table]
+    loggers = open_loggers(parts, folder, first_step) if folder else []
     with from_user(MisconfigurationException, ValueError):
         return silent_trainer(
             partial(build_part, "trainer", without_step(parts.settings["trainer"]), parts.trust),
@@ -145,8 +147,18 @@ def build_trainer(parts: Parts, folder: Path | None, first_step: int | None, kee
             check_val_every_n_epoch=None,
             num_sanity_val_steps=0,
             logger=loggers,
-            callbacks=[*callbacks(parts), keeper],
+            callbacks=[*callbacks(parts, folder), keeper],
         )
+
+
+def open_loggers(parts: Parts, folder: Path, first_step: int | None) -> list[Logger]:
+    """The logger that the settings choose, which is told the hyper-parameters, and `metrics.csv`."""
+    table = MetricsTable(folder / "metrics.csv", tags(parts.data.classes.names), first_step)
+    chosen = parts.open_logger(Place(folder, parts.record.run, parts.settings["name"], first_step))
+    if chosen is None:
+        return [table]
+    chosen.log_hyperparams(hyperparameters(parts, folder))
+    return [chosen, table]
 
 
 def without_step(settings: Spec) -> Spec:
@@ -154,12 +166,17 @@ def without_step(settings: Spec) -> Spec:
     return {**settings, "accumulate_grad_batches": 1, "gradient_clip_val": None}
 
 
-def callbacks(parts: Parts) -> list[Callback]:
+def callbacks(parts: Parts, folder: Path | None) -> list[Callback]:
     """Curves and pictures; in the process that speaks, progress bars too."""
     images = len(parts.data.source("val"))
     shown = [round((i + 0.5) * images / MOSAIC_IMAGES - 0.5) for i in range(MOSAIC_IMAGES)]
-    curves, pictures = Curves(parts.train.log_steps, parts.data.batch_size), Mosaic(parts.data.classes, shown)
+    classes = parts.data.classes
+    curves, pictures = Curves(parts.train.log_steps, parts.data.batch_size), Mosaic(classes, shown)
     result: list[Callback] = [curves, pictures, TriedKernels()]
+    if folder:
+        names = parts.data.source("train").names
+        result += [FirstBatch(folder, classes, names), ClassCurves(folder / "metrics.csv", classes)]
+        result.append(ConfusionPicture(classes.names))
     if parts.frozen_steps:
         encoder = encoder_of(parts.learner.network, "train.freeze_encoder")
         result.append(Freeze(encoder, parts.frozen_steps))
@@ -169,7 +186,7 @@ def callbacks(parts: Parts) -> list[Callback]:
 
 
 def opening(parts: Parts, folder: Path, *, resumed: bool) -> list[str]:
-    """What is said before the first step: what is trained on what, and where it can be watched."""
+    """What is said before the first step: what is trained on what."""
     data, skipped = parts.data, getattr(parts.data, "skipped", [])
     lines = [headline(parts, folder, resumed=resumed), *about_encoder(parts)]
     if parts.learner.teacher is not None:
@@ -187,7 +204,7 @@ def opening(parts: Parts, folder: Path, *, resumed: bool) -> list[str]:
         lines.append(f"a flip exchanges {paired(data)} (augment.flip_pairs=[] turns that off)")
     if not resumed and parts.settings["loss"].get("weights") == AUTO:
         lines.append(chosen(parts))
-    return [*lines, f"watch it: {tensorboard()} --logdir {shlex.quote(str(folder))}"]
+    return lines
 
 
 def chosen(parts: Parts) -> str:

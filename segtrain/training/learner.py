@@ -3,6 +3,7 @@
 The hooks of one step, in the order in which they run:
 
     Curves.on_train_batch_start             callbacks.py   how long the data were waited for
+    FirstBatch.on_train_batch_start         pictures.py    in the first step of all: what the network sees
     Freeze.on_train_batch_start             encoder.py     the encoder stands still, or begins to learn
     Checkpoint.on_train_batch_start         checkpoint.py  from here on the state is not whole
     Learner.on_train_batch_start            learner.py     the random numbers of this step
@@ -15,7 +16,8 @@ The hooks of one step, in the order in which they run:
     Checkpoint.on_train_batch_end           checkpoint.py  save or stop, unless a validation comes first
 
 Where a validation is due, it follows: `on_validation_epoch_start`, `validation_step` for each image and
-`on_validation_epoch_end` of the learner, then `on_validation_end` of Mosaic, ProgressBar and Checkpoint.
+`on_validation_epoch_end` of the learner, then `on_validation_end` of Mosaic, ClassCurves, ConfusionPicture, ProgressBar
+and Checkpoint.
 """
 
 from collections.abc import Callable

@@ -30,6 +30,7 @@ from ..text import enumerated
 from .defaults import AUTO
 from .encoder import encoder_rate
 from .learner import Learner
+from .loggers.choice import Open
 from .teacher import Teacher, open_teacher
 from .transfer import take_over
 from .trial import refuse_batch, refuse_crop, try_network, try_optimizer
@@ -128,6 +129,7 @@ class Parts:
     record: Record
     learner: Learner
     steps: int  # steps of the whole training
+    open_logger: Open  # what logs besides metrics.csv, once there is a run folder
 
     @property
     def main(self) -> bool:
@@ -244,7 +246,8 @@ def assemble(
     try_optimizer(learner)
     if init is not None:
         take_over(init, network, record, data.classes.names, trust)
-    return Parts(settings, train, trust, device, count, precision, reason, data, record, learner, steps)
+    open_logger = build_part("logger", settings["logger"], trust)
+    return Parts(settings, train, trust, device, count, precision, reason, data, record, learner, steps, open_logger)
 
 
 def precision_of(typed: Any, device: str, before: Record | None) -> tuple[str, str]:

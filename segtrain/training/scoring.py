@@ -100,7 +100,7 @@ class Validator(Scorer):
         return prediction
 
     def on_validation_epoch_end(self) -> None:
-        matrix = confusion_of(self.confusion, "the validation images")
+        self.matrix = matrix = confusion_of(self.confusion, "the validation images")
         self.verdict = judge(matrix, self.class_names)
         scores = {"IoU/val": mean_iou(matrix), "loss/val": self.val_loss.compute(), "accuracy/val": accuracy(matrix)}
         for name, iou in zip(self.class_names, class_iou(matrix), strict=True):

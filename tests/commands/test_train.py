@@ -49,6 +49,7 @@ def test_a_run_folder_holds_what_the_contract_says(segtrain: Run, capsys: pytest
         "environment.json",
         "metrics.csv",
         "log.txt",
+        "samples/train_batch.png",
         *(f"checkpoints/{name}.ckpt" for name in ("best", "last", "previous")),
         *(f"evaluate/test/{name}" for name in ("metrics.json", "confusion.csv", "confusion.png")),
         *(f"evaluate/test/{name}" for name in ("per_image.csv", "per_image.npz", "report.html", "report.md")),
@@ -79,6 +80,20 @@ def test_curves_have_the_same_tags_and_points_in_tensorboard_and_csv(segtrain: R
         column = columns.get(tag, tag)
         stored = [(int(row["step"]), float(row[column])) for row in rows if row[column]]
         assert stored == [(step, pytest.approx(value, rel=1e-6)) for step, value in values], tag
+
+
+def test_without_tensorboard_the_table_and_the_pictures_are_still_written(
+    segtrain: Run, capsys: pytest.CaptureFixture[str]
+):
+    assert segtrain("train", *TINY, "logger=csv", "run_dir=run") == 0
+    assert Path("run/samples/train_batch.png").is_file()
+    assert "IoU/test" in Path("run/metrics.csv").read_text()
+    assert not list(Path("run").glob("events*"))
+    assert "watch it" not in capsys.readouterr().out
+    assert segtrain("train", "resume=run", "train.steps=9", "allow_changes=true") == 0
+    out = capsys.readouterr().out
+    assert "this run was begun with logger=csv: type that too to go on with its curves there" in out
+    assert "watch it" in out
 
 
 def test_the_final_score_is_that_of_the_best_checkpoint(segtrain: Run):

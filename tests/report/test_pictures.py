@@ -9,11 +9,13 @@ from segtrain.report.pictures import (
     colorize,
     confusion_picture,
     displayable,
+    fitted,
     mosaic,
     most_confused,
     overlay,
     overlay_with_legend,
     samples,
+    void_color,
 )
 
 CLASSES = ClassTable.from_spec(
@@ -123,3 +125,33 @@ def test_a_confusion_picture_of_strange_names_and_no_pixels_is_drawn():
     names = ["$x^2$", "道", "a" * 100, "_", "\n"]
     with Image.open(io.BytesIO(confusion_picture(names, torch.zeros(5, 5, dtype=torch.int64)))) as image:
         assert image.size == (577, 577)
+
+
+def test_of_many_classes_the_legend_above_samples_names_those_that_are_there():
+    table = ClassTable.from_spec({"ignore": 255, "classes": [{"name": f"class number {i}"} for i in range(150)]})
+    mask = np.full((20, 20), 7, np.uint8)
+    picture = np.asarray(samples([("photo", np.zeros((3, 20, 20), np.uint8), mask)], table, side=20))
+    one_line, gap = 18, 4
+    assert picture.shape[0] == one_line + gap + 20 + 18 + gap
+    assert tuple(table.colors[7]) in set(map(tuple, picture[:one_line].reshape(-1, 3).tolist()))
+
+
+def test_of_a_name_that_is_too_long_the_end_is_shown():
+    assert fitted("a.jpg", 500) == "a.jpg"
+    shown = fitted("some/long/way/to/an/image.jpg", 80)
+    assert shown.startswith("…")
+    assert shown.endswith("image.jpg")
+
+
+def test_void_is_told_from_a_class_that_is_black():
+    black, white, blue = (
+        {"name": name, "color": color} for name, color in (("a", [0, 0, 9]), ("b", [255] * 3), ("c", [0, 0, 200]))
+    )
+    tables = [
+        ClassTable.from_spec({"ignore": 255, "classes": classes}) for classes in ([blue], [black, blue], [black, white])
+    ]
+    assert [void_color(table) for table in tables] == [[0, 0, 0], [255, 255, 255], [128, 128, 128]]
+    mask = np.array([[0, 255]], np.uint8).repeat(20, 0).repeat(10, 1)
+    picture = np.asarray(samples([("photo", np.full((3, 20, 20), 60, np.uint8), mask)], tables[2], side=20))
+    column = picture[-24:-4, 24:44].reshape(-1, 3)
+    assert set(map(tuple, column.tolist())) == {(0, 0, 9), (128, 128, 128)}

@@ -1,6 +1,10 @@
-import pytest
+import io
 
-from segtrain.report.screen import COMMAND, bars, columns, folded, log_to, say
+import pytest
+from rich.console import Console
+
+from segtrain.report import screen
+from segtrain.report.screen import COMMAND, Countdown, bars, clock, columns, counted_down, folded, log_to, say
 
 
 def test_what_is_said_stands_on_the_screen_and_in_the_log(tmp_path, capsys: pytest.CaptureFixture[str]):
@@ -37,3 +41,49 @@ def test_a_command_stays_in_one_piece_to_be_copied():
     line = f"stopped; go on: {COMMAND} train resume=runs/some"
     assert folded(line, 20) == line
     assert folded("watch it: tensorboard --logdir runs/some", 20) == "watch it: tensorboard --logdir runs/some"
+
+
+@pytest.fixture
+def seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A clock that stands still; its only item may be changed."""
+    now = [0.0]
+    monkeypatch.setattr(screen.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_without_a_terminal_lines_come_at_gaps_that_grow(seconds: list[float], capsys: pytest.CaptureFixture[str]):
+    for _ in counted_down("predicting", range(5000)):
+        seconds[0] += 0.125
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["predicting: 80 of 5,000, 10:15 left", "predicting: 240 of 5,000, 9:55 left"]
+    assert len(lines) == 5  # after 10, 30, 70, 150 and 310 seconds; the next would come after 630, and it takes 625
+    assert "predicting: 2,480 of 5,000, 5:15 left" in lines
+
+
+def test_what_is_short_says_nothing(seconds: list[float], capsys: pytest.CaptureFixture[str]):
+    assert list(counted_down("counting", "abc")) == ["a", "b", "c"]
+    for _ in counted_down("counting", "abc"):
+        seconds[0] += 3
+    assert capsys.readouterr().out == ""
+
+
+def test_what_was_known_before_is_no_sign_of_speed(seconds: list[float], capsys: pytest.CaptureFixture[str]):
+    with Countdown("reading", 1000) as countdown:
+        countdown.advance(900)
+        seconds[0] = 20
+        countdown.advance()
+    assert capsys.readouterr().out == "reading: 901 of 1,000, 33:00 left\n"
+
+
+def test_on_a_terminal_there_is_a_bar_and_no_line(seconds: list[float], monkeypatch: pytest.MonkeyPatch):
+    console = Console(force_terminal=True, width=100, record=True, file=io.StringIO())
+    monkeypatch.setattr(screen, "console", console)
+    for _ in counted_down("predicting", range(4)):
+        seconds[0] += 60
+    text = console.export_text()
+    assert "4/4" in text
+    assert "left" not in text
+
+
+def test_a_time_has_hours_only_where_it_needs_them():
+    assert [clock(0.4), clock(83), clock(3683)] == ["0:00", "1:23", "1:01:23"]

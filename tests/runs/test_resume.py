@@ -72,3 +72,18 @@ def test_a_group_that_is_another_replaces_the_stored_one():
     more = {**NEW, "augment": {**OLD["augment"], "turn": 3}}
     with pytest.raises(ValueError, match=r"augment.turn=3 would change the result"):
         resume.settled(OLD, more, ["augment=turned"], allow_changes=False)
+
+
+CURVES = {"_target_": "tensorboard"}
+SERVICE = {"_target_": "wandb", "project": "p"}
+
+
+@pytest.mark.parametrize("typed", [["logger=tensorboard"], ["resume=latest"], ["experiment=long"]])
+def test_the_logger_is_that_of_now_and_no_stored_one_opens_a_connection(typed: list[str]):
+    stored, now = {**STORED, "logger": SERVICE}, {**STORED, "logger": CURVES}
+    assert resume.settled(stored, now, typed, allow_changes=False) == now
+    assert resume.settled(STORED, now, typed, allow_changes=False) == now
+
+
+def test_the_logger_decides_nothing():
+    assert resume.deciding({**STORED, "logger": SERVICE}) == resume.deciding(STORED)

@@ -1,0 +1,36 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from segtrain.errors import UserError
+from segtrain.training import loggers
+from segtrain.training.loggers import choice
+from segtrain.training.loggers.choice import Place
+from segtrain.training.loggers.event_files import TensorBoard
+
+
+def test_csv_is_nothing_besides_the_table_and_tensorboard_its_files(tmp_path: Path):
+    place = Place(tmp_path, "a", "photos-fcn")
+    assert loggers.csv()(place) is None
+    assert isinstance(loggers.tensorboard()(place), TensorBoard)
+    assert list(tmp_path.iterdir()) == []  # a file comes with the first point
+
+
+@pytest.mark.parametrize(
+    ("extra", "make"),
+    [
+        ("wandb", lambda: loggers.wandb(project="p", offline=True)),
+        ("mlflow", lambda: loggers.mlflow(experiment="e")),
+    ],
+)
+def test_a_missing_extra_is_named(extra: str, make: Callable[[], object], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(choice, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=rf"logger={extra} needs more packages: pip install 'segtrain\[{extra}\]'"):
+        make()
+
+
+def test_a_logger_is_typed_by_its_name_unless_it_is_the_usual_one_or_a_strangers():
+    assert choice.word({"_target_": "segtrain.training.loggers.mlflow", "experiment": "e"}) == "logger=mlflow"
+    assert choice.word({"_target_": "segtrain.training.loggers.tensorboard"}) == ""
+    assert choice.word({"_target_": "os.system"}) == ""
