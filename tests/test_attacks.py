@@ -441,6 +441,20 @@ def test_no_command_runs_what_is_in_a_file(
     refused(capsys.readouterr().err, status)
 
 
+@pytest.mark.parametrize("kind", ["torch.save", "a call beside the weights"])
+def test_a_comparison_goes_without_the_pictures_of_a_file_that_would_run(
+    place: Place, kind: str, capsys: pytest.CaptureFixture[str]
+):
+    shutil.copytree(place.run, "strange")
+    Path("strange/checkpoints/best.ckpt").write_bytes(FILES[kind](place))
+    capsys.readouterr()
+    with place.watched():
+        assert place.cli("compare", "runs=[run,strange]", "trainer.accelerator=cpu") == 0
+    out = capsys.readouterr().out
+    (line,) = (line for line in out.splitlines() if "Pictures of images that changed most are missing" in line)
+    harmless(line)
+
+
 HTTP = "http://127.0.0.1:9/x.ckpt"
 ADDRESSES = [
     ["evaluate", f"checkpoint='{HTTP}'"],

@@ -2,21 +2,23 @@
 
 import csv
 import io
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor, nn
 
 from .. import disk
 from ..build import Trust
 from ..data.classes import ClassTable
+from ..data.files import films
 from ..data.files.geotiff import Place, place_of, world_file
-from ..data.files.images import MAX_PIXELS, header, read_picture
+from ..data.files.images import MAX_PIXELS, Picture, header, opened_pixels, read_picture
 from ..data.files.pictures import SAMPLE, Pictures, filled
 from ..errors import UserError
 from ..images import Images, find_images
@@ -27,7 +29,7 @@ from ..machine.device import Computing
 from ..report.annotations import Annotations, annotations, geojson, marked
 from ..report.encoding import ENCODINGS, Encoding, encoded, void_number
 from ..report.outlines import regions
-from ..report.pictures import overlay_with_legend
+from ..report.pictures import overlay, overlay_with_legend
 from ..report.screen import counted_down, say
 from ..runs.folder import checkpoint_files
 from ..runs.trained import Opened, opened
@@ -36,8 +38,8 @@ from ..training.members import ensemble
 from ..training.reopened import on_device
 from ..training.views import Views
 
-PROBABILITIES, POLYGONS = "probabilities", "polygons"
-FOLDERS = {"mask": "masks", "overlay": "overlays", "confidence": "confidence"}
+OVERLAY, PROBABILITIES, POLYGONS = "overlay", "probabilities", "polygons"
+FOLDERS = {"mask": "masks", OVERLAY: "overlays", "confidence": "confidence"}
 FOLDERS |= {PROBABILITIES: PROBABILITIES, POLYGONS: POLYGONS}
 LARGEST = 4096  # pixels a side of an overlay
 
@@ -48,8 +50,10 @@ class Predicted(NamedTuple):
     image: np.ndarray  # (C, H, W)
     mask: np.ndarray  # (H, W) class indices
     confidence: np.ndarray  # (H, W) uint8: how probable these are, in 255ths; 0 where there are no data
-    place: Place | None  # where a GeoTIFF lies
-    remark: str  # by what the image differs from those of the training, if a network may take it for something else
+    place: Place | None = None  # where a GeoTIFF lies
+    remark: str = (
+        ""  # by what the image differs from those of the training, if a network may take it for something else
+    )
 
 
 class Sight(NamedTuple):
@@ -161,8 +165,9 @@ def refuse_unknown(save: Collection[str], encode: str) -> Encoding:
 def predict_all(files: Mapping[str, Path], sight: Sight, trained: Opened, target: Target, max_pixels: int) -> list[str]:
     """Write what the network makes of images, by their names; why some of them could not be predicted."""
     failed, strange, rows = [], 0, []
+    stills = {name: path for name, path in files.items() if path.suffix.lower() not in films.SUFFIXES}
     with outlining(target, trained.classes) as outlines:
-        for name, path in counted_down("predicting", files.items()):
+        for name, path in counted_down("predicting", stills.items()):
             try:
                 result = computed(sight, trained, path, max_pixels, target, name)
             except (UserError, OSError) as error:
@@ -177,11 +182,58 @@ def predict_all(files: Mapping[str, Path], sight: Sight, trained: Opened, target
             if outlines is not None:
                 write_polygons(name, result, path, trained.classes, target, outlines)
             rows.append(summary(name, result, trained.classes))
+        for name, path in files.items():
+            if name in stills:
+                continue
+            try:
+                rows += predict_film(name, path, sight, trained, target, max_pixels, outlines)
+            except (UserError, OSError) as error:
+                if len(files) == 1:
+                    raise
+                failed.append(reason_of(path, error))
     if strange > 1:
         say(f"{strange} images are not like those of the training; the first one is named above")
     if rows:
         write_summary(target, rows, trained.classes)
     return failed
+
+
+def predict_film(
+    name: str,
+    path: Path,
+    sight: Sight,
+    trained: Opened,
+    target: Target,
+    max_pixels: int,
+    outlines: Outlines | None,
+) -> list[list[Any]]:
+    """Write overlays as a film of the same rate, all else as files NAME/000001 and so on; the rows of the summary."""
+    rows, apart = [], target._replace(save=[what for what in target.save if what != OVERLAY])
+    with films.opened(path, max_pixels) as film, shown_film(name, film, target) as show:
+        total = film.length or None
+        frames = track(film.frames, path.name, total, console=console, disable=not console.is_terminal)
+        for number, frame in enumerate(frames, 1):
+            pixels = opened_pixels(Image.fromarray(frame), trained.record.channels)
+            image, each = Picture(torch.from_numpy(pixels.copy()).permute(2, 0, 1)), f"{name}/{number:06}"
+            result = answered(sight, trained, image, apart, each)
+            write(each, result, path, trained.classes, apart)
+            if outlines is not None:
+                write_polygons(each, result, path, trained.classes, apart, outlines)
+            rows.append(summary(each, result, trained.classes))
+            show(overlay(frame.transpose(2, 0, 1), result.mask, trained.classes))
+        if not rows:
+            raise UserError(f"{path}: a film without frames")
+    return rows
+
+
+@contextmanager
+def shown_film(name: str, film: films.Film, target: Target) -> Iterator[Callable[[np.ndarray], None]]:
+    """What takes the overlays of a film, frame by frame; it drops them where they are not wanted."""
+    if OVERLAY not in target.save:
+        yield lambda picture: None
+        return
+    with disk.finished(target.place(OVERLAY, name, ".mp4")) as unfinished, films.written(unfinished, film.rate) as add:
+        yield add
 
 
 @contextmanager
@@ -206,6 +258,11 @@ def computed(sight: Sight, trained: Opened, path: Path, max_pixels: int, target:
     image = read_picture(path, max_pixels, channels=trained.record.channels, bits=head.depth)
     known = Pictures.stored(trained.record.pictures)
     remark = known.remark(*head.stored, filled(image.values(SAMPLE))) if known else ""
+    return answered(sight, trained, image, target, name)._replace(place=place_of(path), remark=remark)
+
+
+def answered(sight: Sight, trained: Opened, image: Picture, target: Target, name: str) -> Predicted:
+    """An image that was read, and its mask."""
     size = tuple(image.pixels.shape[-2:])
     missing = None if image.valid is None else ~image.valid.numpy()
     mask, confidence = np.empty(size, trained.classes.dtype), np.empty(size, np.uint8)
@@ -222,7 +279,7 @@ def computed(sight: Sight, trained: Opened, path: Path, max_pixels: int, target:
             mask[area], confidence[area] = indices, highest
     if missing is not None:
         mask[missing], confidence[missing] = trained.classes.void, 0
-    return Predicted(image.pixels.numpy(), mask, confidence, place_of(path), remark)
+    return Predicted(image.pixels.numpy(), mask, confidence)
 
 
 def reason_of(path: Path, error: Exception) -> str:
@@ -255,10 +312,10 @@ def write(name: str, result: Predicted, source: Path, classes: ClassTable, targe
     """Write what is wanted of the image `source`."""
     if "mask" in target.save:
         write_mask(name, result, source, classes, target)
-    if "overlay" in target.save:
+    if OVERLAY in target.save:
         step = -(-max(result.mask.shape) // LARGEST)  # a larger picture is not looked at as a whole
         picture = overlay_with_legend(result.image[:, ::step, ::step], result.mask[::step, ::step], classes)
-        write_picture(target.place("overlay", name, ".png"), picture)
+        write_picture(target.place(OVERLAY, name, ".png"), picture)
     if "confidence" in target.save:
         write_picture(target.place("confidence", name, ".png"), Image.fromarray(result.confidence))
 

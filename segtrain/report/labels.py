@@ -21,6 +21,7 @@ from .patches import largest_patch
 from .pictures import colorize, displayable
 
 SURE = 0.9  # the probability of another class, from which on a network contradicts a label
+FEWEST = 16  # pixels of a patch that is looked at
 THIN = 1  # pixels that are taken off a patch all around: outlines are drawn no better
 MARGIN = 16  # pixels, at least, that are shown around a patch
 COLUMNS = ("image", "labelled", "looks_like", "pixels", "share", "confidence", "left", "top", "right", "bottom")
@@ -43,9 +44,9 @@ class Problem(NamedTuple):
 
 
 def problem_in(name: str, look: Look, classes: ClassTable) -> Problem | None:
-    """The largest patch of an image whose label the network contradicts, if there is one."""
+    """The largest patch of an image whose label the network contradicts, if there is one of `FEWEST` pixels."""
     patch = largest_patch(contradicted(look, classes))
-    if patch is None:
+    if patch is None or patch.pixels < FEWEST:
         return None
     labelled, looks_like = divmod(patch.value, len(classes))
     return Problem(

@@ -166,8 +166,13 @@ def row_of(name: str, remark: str, look: Look, classes: ClassTable) -> Row:
 
 
 def photograph(pixels: np.ndarray) -> str:
-    """A picture (H, W, 3) uint8 as a data URI, smaller where it is large."""
-    return smallest(lambda side: encoded(reduced(pixels, Image.Resampling.BOX, side), "JPEG", quality=85))
+    """A picture (H, W, 3) uint8 as a data URI, smaller where it is large; with colours at full resolution, so that what
+    is marked in red keeps its edges."""
+
+    def draw(side: int) -> str:
+        return encoded(reduced(pixels, Image.Resampling.BOX, side), "JPEG", quality=85, subsampling=0)
+
+    return smallest(draw)
 
 
 def drawing(pixels: np.ndarray) -> str:

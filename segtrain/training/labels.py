@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..data.classes import ClassTable
-from ..report.labels import Problem, problem_in
+from ..report.labels import Problem, problem_in, problem_row
+from ..report.page import Row
 from ..report.per_image import PerImage, ratio
 from .part import Part
 
@@ -13,10 +14,10 @@ LOOKS = 4  # images that are looked at again for each problem that is wanted, at
 
 
 class Found(NamedTuple):
-    """A problem, and the place of its image among the images of the split."""
+    """A problem, and its pictures: an image is not computed again for them."""
 
     problem: Problem
-    image: int
+    row: Row
 
 
 def label_problems(part: Part, classes: ClassTable, wanted: int) -> list[Found]:
@@ -28,14 +29,16 @@ def label_problems(part: Part, classes: ClassTable, wanted: int) -> list[Found]:
     most = largest_confusions(part.images)
     found: list[Found] = []
     for index in map(int, np.argsort(-most, kind="stable")[: LOOKS * wanted]):
-        enough = len(found) >= wanted and found[wanted - 1].problem.share >= most[index]
+        enough = len(found) == wanted and found[-1].problem.share >= most[index]
         if enough or not most[index]:
             break
-        problem = problem_in(part.images.names[index], part.look(index), classes)
+        look = part.look(index)
+        problem = problem_in(part.images.names[index], look, classes)
         if problem is not None:
-            found.append(Found(problem, index))
+            found.append(Found(problem, problem_row(problem, look, classes)))
             found.sort(key=lambda item: -item.problem.share)
-    return found[:wanted]
+            del found[wanted:]
+    return found
 
 
 def largest_confusions(images: PerImage) -> np.ndarray:

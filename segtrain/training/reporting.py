@@ -17,7 +17,7 @@ from ..data.batches.source import Source
 from ..inference.windows import Windows
 from ..models.ensemble import probabilities
 from ..report.findings import Costly, confusions, costly, extremes
-from ..report.labels import problem_row, problems_csv
+from ..report.labels import problems_csv
 from ..report.page import Look, Page, Row, css_colors, curves, data_uri, row_of
 from ..report.per_image import mean_of_defined
 from ..report.screen import COMMAND, say
@@ -110,8 +110,7 @@ def shown_labels(part: Part, data: DataModule, target: Path, wanted: int) -> dic
     if not found:
         return {}
     say(f"a label to look at: {found[0].problem.image}: {found[0].problem.line()}; {LABELS} has {len(found)}")
-    shown = found[:SHOWN_LABELS]
-    return {"Labels to look at": [problem_row(problem, part.look(i), data.classes) for problem, i in shown]}
+    return {"Labels to look at": [item.row for item in found[:SHOWN_LABELS]]}
 
 
 def curves_of(run: Path) -> dict[str, str]:

@@ -2,6 +2,7 @@ import csv
 import json
 import re
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,12 @@ import segtrain as api
 from segtrain import disk
 from segtrain.commands import predict as predicting
 from segtrain.data import FolderData
+from segtrain.data.files import films
 from segtrain.data.files.images import read_image
 from segtrain.inference import windows
 from segtrain.inference.image import classify
 from tests.commands.conftest import TINY
+from tests.data.files.test_films import write as write_film
 
 Run = Callable[..., int]
 RNG = np.random.default_rng(0)
@@ -341,6 +344,41 @@ def test_images_from_several_places(trained: Run, images: str):
     Path("list.txt").write_text("# two of three\nnew/a.png\n\nmore/b.png\nnew/a.png\n")
     assert trained("predict", "run=run", f"images={images}", "out=done") == 0
     assert masks_below("done/masks") == ["more/b.png", "new/a.png"]
+
+
+def test_a_film_is_predicted_frame_by_frame(trained: Run):
+    write_film(Path("new.mp4"), number=3, size=(32, 64))
+    assert trained("predict", "run=run", "images=new.mp4", "save=[overlay]", "out=done") == 0
+    assert masks_below("done") == ["overlays/new.mp4", "summary.csv"]
+    with films.opened(Path("done/overlays/new.mp4"), 10_000) as film:
+        assert film.rate == Fraction(30000, 1001)
+        assert [frame.shape for frame in film.frames] == [(32, 64, 3)] * 3
+    photo("more/a.png")
+    assert trained("predict", "run=run", "images=[new.mp4,more]", "save=[mask]", "out=both") == 0
+    assert masks_below("both/masks") == ["more/a.png", *(f"new/00000{i}.png" for i in (1, 2, 3))]
+    network = api.load("run").network
+    with films.opened(Path("new.mp4"), 10_000) as film:
+        for number, frame in enumerate(film.frames, 1):
+            with Image.open(f"both/masks/new/{number:06}.png") as mask:
+                assert (np.asarray(mask) == api.predict(network, frame).numpy()).all()
+
+
+def test_a_film_without_frames_gives_none(
+    trained: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    write_film(Path("new.mp4"), size=(32, 64))
+    monkeypatch.setattr(films, "frames", lambda *_: iter(()))
+    assert trained("predict", "run=run", "images=new.mp4", "out=done") == 2
+    assert "new.mp4: a film without frames" in capsys.readouterr().err
+    assert masks_below("done") == []
+
+
+def test_a_film_that_breaks_off_leaves_no_half_of_another(trained: Run, capsys: pytest.CaptureFixture[str]):
+    path = write_film(Path("new.mp4"), number=3, size=(32, 64))
+    path.write_bytes(path.read_bytes()[:300])
+    assert trained("predict", "run=run", "images=new.mp4", "save=[overlay]", "out=done") == 2
+    assert "new.mp4: not a film that can be read" in capsys.readouterr().err
+    assert masks_below("done") == []
 
 
 def test_the_orientation_of_a_camera_is_kept(trained: Run, capsys: pytest.CaptureFixture[str]):

@@ -39,6 +39,16 @@ def test_thin_outlines_void_and_doubts_are_no_problem():
     assert problem_in("a.png", look_of(truth, prediction), CLASSES) is None
 
 
+def test_a_patch_of_a_few_pixels_is_none():
+    truth, prediction = np.zeros((20, 30), np.int64), np.zeros((20, 30), np.int64)
+    prediction[5:10, 5:12] = 1  # without its outermost pixels, 3 x 5
+    assert problem_in("a.png", look_of(truth, prediction), CLASSES) is None
+    prediction[5:11, 5:12] = 1
+    problem = problem_in("a.png", look_of(truth, prediction), CLASSES)
+    assert problem is not None
+    assert problem.pixels == 20
+
+
 def test_a_patch_is_of_one_class_taken_for_one_other():
     truth, prediction = np.zeros((9, 20), np.int64), np.full((9, 20), 2)
     truth[:, 8:] = 1

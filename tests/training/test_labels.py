@@ -44,12 +44,12 @@ def test_the_largest_patches_come_first_and_no_image_is_looked_at_that_can_have_
     prediction[5, :3] = 1
     part, looked = part_of(prediction, np.array([0.95, 0.95, 0.95, 0.5, 0.95, 0.95, 0.95]))
     found = label_problems(part, table_of(NAMES), 2)
-    assert [(item.image, item.problem.looks_like, item.problem.pixels) for item in found] == [
-        (1, "c", 84),
-        (0, "b", 60),
+    assert [(item.problem.image, item.problem.looks_like, item.problem.pixels) for item in found] == [
+        ("day 1/1", "c", 84),
+        ("day 1/0", "b", 60),
     ]
     assert looked == [3, 1, 0, 2]
-    assert found[0].problem.image == "day 1/1"
+    assert found[0].row.name == "day 1/1"
     assert len(label_problems(part, table_of(NAMES), 9)) == 3
 
 
