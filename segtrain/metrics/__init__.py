@@ -1,0 +1,28 @@
+"""What is counted over a whole split, in exact sums over batches and processes, and the scores that follow."""
+
+from .confusion import (
+    ConfusionMatrix,
+    ImageMatrices,
+    accuracy,
+    class_iou,
+    class_scores,
+    constant_answers,
+    count_pairs,
+    mean_iou,
+    summary,
+)
+from .loss import FirstNotFinite, MeanLoss
+
+__all__ = [
+    "ConfusionMatrix",
+    "FirstNotFinite",
+    "ImageMatrices",
+    "MeanLoss",
+    "accuracy",
+    "class_iou",
+    "class_scores",
+    "constant_answers",
+    "count_pairs",
+    "mean_iou",
+    "summary",
+]
