@@ -11,10 +11,13 @@ from .confusion import (
     mean_iou,
     summary,
 )
+from .details import Counts, Details
 from .loss import FirstNotFinite, MeanLoss
 
 __all__ = [
     "ConfusionMatrix",
+    "Counts",
+    "Details",
     "FirstNotFinite",
     "ImageMatrices",
     "MeanLoss",

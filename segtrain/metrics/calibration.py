@@ -34,8 +34,9 @@ class ConfidenceCounts(Metric):
         counted = mask != self.void
         known = confidence[counted]
         bins = (FINE * known).long().clamp(0, FINE - 1)
-        values = [torch.ones_like(bins), (prediction == mask)[counted].long(), (UNIT * known).round().long()]
-        self.counts.scatter_add_(1, bins.expand(3, -1), torch.stack(values))
+        right, steps = (prediction == mask)[counted].long(), (UNIT * known).round().long()
+        for row, values in zip(self.counts, (torch.ones_like(bins), right, steps), strict=True):
+            row.scatter_add_(0, bins, values)  # of one axis: these are deterministic on a GPU
 
     def compute(self) -> Tensor:
         """(3, `FINE`) int64: the pixels in each bin, the right ones, and the sum of their probabilities in `UNIT`."""
