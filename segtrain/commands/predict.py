@@ -111,6 +111,7 @@ def predict(
     encode: str,
     min_area: int,
     correction: bool,
+    calibration: bool,
     flip: bool,
     scales: list[float],
     window: int | None,
@@ -136,7 +137,8 @@ def predict(
     sources = find_images(images)
     device.quiet()
     trust = Trust(allow)
-    members = [opened(file, trust, correction=correction) for file in checkpoint_files(run, checkpoint)]
+    files = checkpoint_files(run, checkpoint)
+    members = [opened(file, trust, correction=correction, calibration=calibration) for file in files]
     trained = ensemble([views.of(member) for member in members])
     sight = Sight(on_device(trained, trainer), views.windows(trained.record))
     folder, home = (Path(out), Path(out)) if out else (trained.folder / "predict", trained.folder)

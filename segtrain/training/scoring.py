@@ -183,6 +183,7 @@ def report_score(
         result = {**result, "constant_miou": verdict.constant_miou, "not_found": list(verdict.not_found)}
     if record.correction:
         result = {**result, "correction": asdict(record.correction)}
+    result["calibration"] = {**result["calibration"], "temperature": temperature_of(result, record)}
     written = write_score(folder, result, part.matrix, part.images)
     say(f"{result['split']}: {counted(result['images'], 'image')}\n{table(result)}\n{details_text(result)}")
     remarks = remarks_on(result, verdict, data, record)
@@ -199,10 +200,19 @@ def report_score(
     return verdict
 
 
+def temperature_of(result: Mapping[str, Any], record: Record) -> float | None:
+    """What the logits were divided by; `None` where each of several networks has its own."""
+    if "members" in result:
+        return None
+    return record.temperature.value if record.temperature else 1.0
+
+
 def remarks_on(result: Mapping[str, Any], verdict: Verdict | None, data: DataModule, record: Record) -> list[str]:
     """What is to be known of a score, in sentences."""
-    remarks = [record.correction.line()] if record.correction else []
+    fits = {"the prior correction": record.correction, "the temperature": record.temperature}
+    remarks = [fit.line() for fit in fits.values() if fit]
     if result["split"] == "val" and data.final_split == "val":
-        choices = "the checkpoint and the prior correction" if record.correction else "the checkpoint"
-        remarks.append(f"These data have no test split: val also chose {choices}, so this score flatters it.")
+        *choices, last = ["the checkpoint", *(name for name, fit in fits.items() if fit)]
+        chosen = f"{', '.join(choices)} and {last}" if choices else last
+        remarks.append(f"These data have no test split: val also chose {chosen}, so this score flatters it.")
     return remarks + (verdict.lines() if verdict is not None else [])
