@@ -342,10 +342,12 @@ def test_two_runs_that_are_one_have_its_matrix(segtrain: Run, capsys: pytest.Cap
     assert "written: run/evaluate/test-ensemble-2/report.html" in capsys.readouterr().out
     alone, twice = stored("run/evaluate/test/metrics.json"), stored("run/evaluate/test-ensemble-2/metrics.json")
     assert twice.pop("members") == ["run/checkpoints/best.ckpt"] * 2
+    assert twice["calibration"].pop("temperature") is None  # each has its own
+    assert alone["calibration"].pop("temperature") == 1
     assert twice == alone
     assert (matrix_in("run/evaluate/test-ensemble-2") == matrix_in("run/evaluate/test")).all()
     assert segtrain("evaluate", "run=[run]") == 0
-    assert stored("run/evaluate/test/metrics.json") == alone
+    assert {**stored("run/evaluate/test/metrics.json"), "calibration": alone["calibration"]} == alone
 
 
 def test_an_ensemble_is_scored_by_the_mean_of_its_probabilities(segtrain: Run):
