@@ -4,6 +4,9 @@ Boundary IoU is that of Cheng et al. 2021 (https://arxiv.org/abs/2103.16562): of
 contour of its own region count, in the truth and in the prediction alike. As in the code of its authors, near is a
 square around a pixel that reaches 2 % of the image's diagonal, and the border of the image is a contour too. Void,
 which they do not have, is none: what lies beneath is not known.
+
+Away from contours are the pixels that are near none in the truth, of any class; of these, IoU is what it always is.
+Those near a predicted contour stay, since a wrong prediction has one wherever it is wrong.
 """
 
 import math
@@ -48,22 +51,24 @@ def boundary_counts(prediction: Tensor, mask: Tensor, num_classes: int, void: in
     """Pixels (2, 3, classes) int64 of maps of classes (H, W): at contours and away from them; of each class in both
     maps, in the truth, and in the prediction.
 
-    At contours, each map has the pixels near its own. Away from them are the pixels of a class that are near neither
-    its true nor its predicted contour.
+    At contours, each map has the pixels near its own. Away from them are the pixels that are near no true one.
     """
     is_void, reach = mask == void, reach_of(*mask.shape)
     truth = mask.to(torch.int16).masked_fill(is_void, 0)  # any class: these pixels are in no band
     predicted = prediction.to(torch.int16)
     true_band, predicted_band = (near_contour(classes, is_void, reach) for classes in (truth, predicted))
-    agree = (truth == predicted) & ~is_void
-    inner_truth = ~(is_void | true_band | (agree & predicted_band))
-    inner_prediction = ~(is_void | predicted_band | (agree & true_band))
-    rows = [
-        pixels_of(truth, agree & true_band & predicted_band, agree & inner_truth, num_classes),
-        pixels_of(truth, true_band, inner_truth, num_classes),
-        pixels_of(predicted, predicted_band, inner_prediction, num_classes),
+    agree, inner = truth == predicted, ~(is_void | true_band)
+    near = [
+        pixels_of(truth, agree & true_band & predicted_band, num_classes),
+        pixels_of(truth, true_band, num_classes),
+        pixels_of(predicted, predicted_band, num_classes),
     ]
-    return torch.stack(rows, 1)
+    away = [
+        pixels_of(truth, agree & inner, num_classes),
+        pixels_of(truth, inner, num_classes),
+        pixels_of(predicted, inner, num_classes),
+    ]
+    return torch.stack([torch.stack(near), torch.stack(away)])
 
 
 def reach_of(height: int, width: int) -> int:
@@ -101,14 +106,11 @@ def higher_of_two(numbers: Tensor, apart: int, axis: int) -> Tensor:
     return torch.maximum(numbers.narrow(axis, 0, left), numbers.narrow(axis, apart, left))
 
 
-def pixels_of(classes: Tensor, near: Tensor, inner: Tensor, num_classes: int) -> Tensor:
-    """(2, classes) int64: how many pixels of each class are near a contour, and how many of the others are inner
-    ones."""
-    place = torch.where(near, 0, 2 - inner.long())  # 2 for pixels that are neither
-    bins = classes + num_classes * place
-    counts = torch.zeros(3 * num_classes, dtype=torch.int64, device=classes.device)
-    counts.scatter_add_(0, bins.flatten(), torch.ones_like(bins).flatten())  # on a GPU, bincount would wait for it
-    return counts.view(3, num_classes)[:2]
+def pixels_of(classes: Tensor, chosen: Tensor, num_classes: int) -> Tensor:
+    """(classes,) int64: how many of the chosen pixels each class has."""
+    counts = torch.zeros(num_classes, dtype=torch.int64, device=classes.device)
+    counts.scatter_add_(0, classes.flatten().long(), chosen.flatten().long())  # on a GPU, bincount would wait for it
+    return counts
 
 
 def iou_of(counts: Tensor) -> Tensor:

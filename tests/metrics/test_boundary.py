@@ -15,14 +15,17 @@ VOID = 255
 def by_erosion(prediction: np.ndarray, mask: np.ndarray, classes: int) -> list[list[list[int]]]:
     """The same counts, class by class, from the definition: a region without what is left of it by erosion."""
     void, reach = mask == VOID, round(0.02 * math.hypot(*mask.shape)) or 1
-    counts = np.zeros((2, 3, classes), int)
+    counts, away = np.zeros((2, 3, classes), int), np.zeros(mask.shape, bool)
+    for c in range(classes):
+        inside = ndimage.binary_erosion((mask == c) | void, np.ones((3, 3)), iterations=reach, border_value=0)
+        away |= (mask == c) & inside & ~void
     for c in range(classes):
         regions, bands = [], []
         for region in ((mask == c) & ~void, (prediction == c) & ~void):
             inside = ndimage.binary_erosion(region | void, np.ones((3, 3)), iterations=reach, border_value=0)
             regions.append(region)
             bands.append(region & ~inside)
-        inner = [region & ~bands[0] & ~bands[1] for region in regions]
+        inner = [region & away for region in regions]
         for place, (truth, predicted) in enumerate((bands, inner)):
             counts[place, :, c] = (truth & predicted).sum(), truth.sum(), predicted.sum()
     return counts.tolist()
@@ -54,15 +57,26 @@ def square(side: int, low: int, high: int) -> Tensor:
 
 
 def test_a_square_that_is_too_small_by_a_pixel_all_around() -> None:
-    """Of 10 x 10 pixels, 36 are at the contour, of 8 x 8 there are 28, and none of these lie in the same place."""
+    """Of 10 x 10 pixels, 36 are at the contour, of 8 x 8 there are 28, and none of these lie in the same place. What is
+    away from the contour is the same in both."""
     metric = BoundaryCounts(2, VOID)
     metric.update(square(30, 11, 19), square(30, 10, 20))
     near, inner = metric.compute()
     assert reach_of(30, 30) == 1
     assert near[:, 1].tolist() == [0, 36, 28]
-    assert inner[:, 1].tolist() == [36, 36, 36]
+    assert inner[:, 1].tolist() == [64, 64, 64]
     assert iou_of(near)[1] == 0
     assert iou_of(inner)[1] == 1
+
+
+def test_a_hole_far_from_the_contour_is_no_question_of_outlines() -> None:
+    """Of 28 x 28 pixels that are away from contours, 4 x 4 are not found."""
+    prediction = torch.zeros(30, 30, dtype=torch.int64)
+    prediction[13:17, 13:17] = 1
+    near, inner = boundary_counts(prediction, torch.zeros(30, 30), 2, VOID)
+    assert inner.tolist() == [[768, 0], [784, 0], [768, 16]]
+    assert iou_of(inner)[0] == 768 / 784
+    assert near[:, 0].tolist() == [116, 116, 116 + 20]  # around the hole there is a predicted contour
 
 
 def test_the_border_of_an_image_is_a_contour_and_void_is_none() -> None:
