@@ -31,12 +31,11 @@ class ConfidenceCounts(Metric):
 
     def update(self, confidence: Tensor, prediction: Tensor, mask: Tensor) -> None:
         """Count maps (N, H, W): the probability of the answer, the answer, and the truth."""
-        counted = mask != self.void
-        known = confidence[counted]
-        bins = (FINE * known).long().clamp(0, FINE - 1)
-        right, steps = (prediction == mask)[counted].long(), (UNIT * known).round().long()
-        for row, values in zip(self.counts, (torch.ones_like(bins), right, steps), strict=True):
-            row.scatter_add_(0, bins, values)  # of one axis: these are deterministic on a GPU
+        bins = (FINE * confidence).long().clamp_(0, FINE - 1).flatten()
+        known = mask != self.void
+        right, steps = known & (prediction == mask), torch.where(known, UNIT * confidence, 0).round()
+        for row, values in zip(self.counts, (known, right, steps), strict=True):
+            row.scatter_add_(0, bins, values.long().flatten())  # of one axis: these are deterministic on a GPU
 
     def compute(self) -> Tensor:
         """(3, `FINE`) int64: the pixels in each bin, the right ones, and the sum of their probabilities in `UNIT`."""
