@@ -55,7 +55,11 @@ from segtrain.training.parts import build_data
 
 TRIAL, SKIPPED = 20, 5  # steps by which the speed is measured, of which the first choose kernels
 RECIPE = ("data=camvid", "experiment=camvid_cpu")
-LAST_WEIGHTS = ("train.validate_epochs=1000000", "train.correction=false")  # one validation, after the last step
+LAST_WEIGHTS = (  # one validation, after the last step
+    "train.validate_epochs=1000000",
+    "train.correction=false",
+    "train.calibration=false",
+)
 PRECISIONS = {  # name: (data type of autocast, memory format)
     "fp32": (None, torch.contiguous_format),
     "bf16, channels last": (torch.bfloat16, torch.channels_last),

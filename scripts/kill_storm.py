@@ -272,10 +272,11 @@ def alive(session: int) -> list[str]:
 def facts(run: Path) -> dict[str, str]:
     """All that must not depend on interruptions, by name; numbers as text that loses no bit."""
     last, best = (load(run / "checkpoints" / f"{name}.ckpt") for name in ("last", "best"))
+    record = json.loads(best["segtrain"]["record"])
     tree = {
         "last": {key: last[key] for key in COMPARED} | {"finished": last["segtrain"]["finished"]},
         "best": {key: best[key] for key in ("state_dict", "global_step")},
-        "correction": json.loads(best["segtrain"]["record"]).get("correction"),
+        "fitted": {name: record.get(name) for name in ("correction", "temperature")},
         "scores": {path.parent.name: json.loads(path.read_text()) for path in run.glob("evaluate/*/metrics.json")},
         "TensorBoard": points(run),
         "metrics.csv": table(run / "metrics.csv"),

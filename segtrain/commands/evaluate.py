@@ -64,6 +64,7 @@ def evaluate(
     split: str | None,
     cross: bool,
     correction: bool,
+    calibration: bool,
     flip: bool,
     scales: list[float],
     window: int | None,
@@ -77,8 +78,8 @@ def evaluate(
     the mean of their probabilities; or with `cross` the runs of all folds, each on its own val.
 
     With `flip` a network sees each image in a mirror too, and in all `scales`. A score with these or with other windows
-    than in the training, or without `correction`, has a folder of its own. The labels that the network contradicts
-    most, in up to `label_problems` images, are listed beside it.
+    than in the training, or without `correction` or `calibration`, has a folder of its own. The labels that the network
+    contradicts most, in up to `label_problems` images, are listed beside it.
     """
     if label_problems < 0:
         raise UserError(f"label_problems={label_problems}: expected the number of images to list, or 0 for none")
@@ -89,15 +90,18 @@ def evaluate(
     if not processes.is_main(count):
         be_quiet()
     trust = Trust(allow)
-    members = [
-        with_data(views.of(opened(file, trust, correction=correction)), file, asdict(data), trust) for file in files
-    ]
+    members = []
+    for file in files:
+        trained = opened(file, trust, correction=correction, calibration=calibration)
+        members.append(with_data(views.of(trained), file, asdict(data), trust))
     first, module = members[0]
     with from_stored(str(files[0])):
         split = wanted_split(split, members, data, cross=cross)
         if data.root:
             say_difference(first, module, "val" if cross else split)
-    target = first.folder / "evaluate" / folder_name(split, len(members), data, views, correction=correction)
+    fits = {"uncorrected": correction, "uncalibrated": calibration}
+    words = [word for word, used in fits.items() if not used] + views.words()
+    target = first.folder / "evaluate" / folder_name(split, len(members), data, words)
     disk.stay_inside(first.folder, target)
     engine = Engine(trainer, kind, count, views)
     part = crossed_score(members, engine) if cross else joint(members, split, engine)
@@ -105,7 +109,7 @@ def evaluate(
     part.result.update(views.noted())
     if len(members) > 1:
         part.result["members"] = list(map(str, files))
-        record = replace(record, correction=None)  # each has its own
+        record = replace(record, correction=None, temperature=None)  # each has its own
     if processes.is_main(count):
         report_score(part, module, target, first.folder, record, steps_of(members[0], data), label_problems)
 
@@ -176,15 +180,14 @@ def steps_of(member: Member, elsewhere: Elsewhere) -> int | None:
     return train.total_steps(len(member.data.source("train")), member.data.batch_size)
 
 
-def folder_name(split: str, members: int, elsewhere: Elsewhere, views: Views, *, correction: bool) -> str:
-    """The folder for a score, below `evaluate` in the run folder."""
+def folder_name(split: str, members: int, elsewhere: Elsewhere, words: Sequence[str]) -> str:
+    """The folder for a score, below `evaluate` in the run folder; `words` say how the network answers, where that is
+    not as in its training."""
     names = [disk.file_name(Path(elsewhere.root).resolve().name)] if elsewhere.root else []
     names.append(split)
     if members > 1:
         names.append(f"{members}" if split == CROSS else f"ensemble-{members}")
-    if not correction:
-        names.append("uncorrected")
-    return "-".join([*names, *views.words()])
+    return "-".join([*names, *words])
 
 
 def say_parts(members: Sequence[Member], parts: Sequence[Part]) -> None:

@@ -30,7 +30,7 @@ from ..report.annotations import Annotations, annotations, geojson, marked
 from ..report.encoding import ENCODINGS, Encoding, encoded, void_number
 from ..report.outlines import regions
 from ..report.pictures import overlay, overlay_with_legend
-from ..report.screen import counted_down, say
+from ..report.screen import Countdown, counted_down, say
 from ..runs.folder import checkpoint_files
 from ..runs.trained import Opened, opened
 from ..text import counted, kinds_of_files, plain_cell
@@ -114,6 +114,7 @@ def predict(
     encode: str,
     min_area: int,
     correction: bool,
+    calibration: bool,
     flip: bool,
     scales: list[float],
     window: int | None,
@@ -139,7 +140,8 @@ def predict(
     sources = find_images(images)
     device.quiet()
     trust = Trust(allow)
-    members = [opened(file, trust, correction=correction) for file in checkpoint_files(run, checkpoint)]
+    files = checkpoint_files(run, checkpoint)
+    members = [opened(file, trust, correction=correction, calibration=calibration) for file in files]
     trained = ensemble([views.of(member) for member in members])
     sight = Sight(on_device(trained, trainer), views.windows(trained.record))
     folder, home = (Path(out), Path(out)) if out else (trained.folder / "predict", trained.folder)
@@ -209,10 +211,12 @@ def predict_film(
 ) -> list[list[Any]]:
     """Write overlays as a film of the same rate, all else as files NAME/000001 and so on; the rows of the summary."""
     rows, apart = [], target._replace(save=[what for what in target.save if what != OVERLAY])
-    with films.opened(path, max_pixels) as film, shown_film(name, film, target) as show:
-        total = film.length or None
-        frames = track(film.frames, path.name, total, console=console, disable=not console.is_terminal)
-        for number, frame in enumerate(frames, 1):
+    with (
+        films.opened(path, max_pixels) as film,
+        shown_film(name, film, target) as show,
+        Countdown(path.name, film.length) as countdown,
+    ):
+        for number, frame in enumerate(film.frames, 1):
             pixels = opened_pixels(Image.fromarray(frame), trained.record.channels)
             image, each = Picture(torch.from_numpy(pixels.copy()).permute(2, 0, 1)), f"{name}/{number:06}"
             result = answered(sight, trained, image, apart, each)
@@ -221,6 +225,7 @@ def predict_film(
                 write_polygons(each, result, path, trained.classes, apart, outlines)
             rows.append(summary(each, result, trained.classes))
             show(overlay(frame.transpose(2, 0, 1), result.mask, trained.classes))
+            countdown.advance()
         if not rows:
             raise UserError(f"{path}: a film without frames")
     return rows

@@ -9,9 +9,12 @@ from torch import Tensor, nn
 
 
 def probabilities(network: nn.Module, answer: Tensor, dim: int = 1) -> Tensor:
-    """Those of the classes, float32, by what a network answers: logits, but of these three already probabilities."""
+    """Those of the classes, float32, by what a network answers: logits, which are divided by the temperature that is
+    noted at the network if there is one; but of these three already probabilities."""
     inner = getattr(network, "module", network)  # Fabric's wrapper leaves the network as it is
-    return answer.float() if isinstance(inner, Ensemble | Mirrored | Scaled) else answer.float().softmax(dim)
+    if isinstance(inner, Ensemble | Mirrored | Scaled):
+        return answer.float()
+    return (answer.float() / getattr(inner, "temperature_of_answers", 1.0)).softmax(dim)
 
 
 class Ensemble(nn.Module):
@@ -53,9 +56,9 @@ class Mirrored(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Probabilities (N, classes, H, W), float32; NaN where logits are NaN or infinite."""
         width = x.shape[-1]
-        mirrored = self.network(x[..., self.columns(width, x.device)]).float().softmax(1)
+        mirrored = probabilities(self.network, self.network(x[..., self.columns(width, x.device)]))
         mirrored = self.exchanged(mirrored.flip(-1)[..., :width])
-        return (self.network(x).float().softmax(1) + mirrored) / 2
+        return (probabilities(self.network, self.network(x)) + mirrored) / 2
 
     def columns(self, width: int, device: torch.device) -> Tensor:
         """The columns of a mirror image. It begins with what the network would pad the image by: so its strides fall on

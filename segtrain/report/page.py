@@ -52,6 +52,7 @@ class Page:
         colors: Of the classes, as CSS has them.
         occurs: In how many images each class is.
         remarks: What is to be known of the score, in sentences.
+        diagrams: Heading -> picture, as a data URI, of how sure the network is.
         confusions: The same of classes that are taken for others.
         rows: Heading -> images.
         curves: Heading -> picture, as a data URI.
@@ -64,6 +65,7 @@ class Page:
     colors: Sequence[str]
     occurs: Sequence[int]
     remarks: Sequence[str]
+    diagrams: Mapping[str, str]
     confusions: Sequence[str]
     matrix: str | None  # its picture, as a data URI
     rows: Mapping[str, Sequence[Row]]

@@ -10,6 +10,7 @@ from typing import Any
 from ..build import TARGET, Spec, is_spec, locate, parameter_names, refuse_deep
 from ..errors import UserError
 from .correction import Correction
+from .temperature import Temperature
 
 Settings = dict[str, Any]
 BUILT = ("data", "model", "loss", "optimizer", "schedule", "augment", "trainer")  # settings that are specs
@@ -41,6 +42,7 @@ class Record:
     correction: Correction | None = (
         None  # of the network's logits; the best checkpoint of a run that is over may have one
     )
+    temperature: Temperature | None = None  # of the network's probabilities, as the correction
     teacher: str | None = None  # fingerprint of the weights of the network that teaches, if one does
 
     def max_pixels(self, typed: int | None, usual: int) -> int:
@@ -84,6 +86,7 @@ class Record:
         if not isinstance(stored["cwd"], str):
             raise damaged("cwd is no path")
         stored["correction"] = Correction.stored(stored.get("correction"))
+        stored["temperature"] = Temperature.stored(stored.get("temperature"))
         stored.setdefault("teacher", None)
         if not isinstance(stored["teacher"], str | None):
             raise damaged("teacher is no fingerprint")

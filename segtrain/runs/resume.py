@@ -27,6 +27,7 @@ ADDED = {  # settings that runs of older versions have not, and go on without
     "teacher",
     "train.min_steps",
     "train.correction",
+    "train.calibration",
     "data.folds",
     "data.fold",
     "train.patience",

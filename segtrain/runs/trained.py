@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from .folder import folder_of, followed
 from .portable import PROGRAMS, SAFETENSORS, read_program, read_safetensors, without_correction
 from .record import Record, without_pretrained
 from .restore import RECORD, read_checkpoint, weights_of
+from .temperature import soften
 
 SPARE = 4  # parameters that are built for each one that stays, at most
 
@@ -51,10 +53,12 @@ def load(path: str | Path, allow: Collection[str] = (), *, correction: bool = Tr
     return Trained(trained.network, trained.classes, trained.record.settings)
 
 
-def opened(file: Path, trust: Trust, *, correction: bool = True) -> Opened:
-    """The network in a checkpoint file, whose logits are corrected if a prior correction is stored there.
+def opened(file: Path, trust: Trust, *, correction: bool = True, calibration: bool = True) -> Opened:
+    """The network in a checkpoint file, whose logits are corrected if a prior correction is stored there, and whose
+    probabilities have the temperature that is.
 
-    Without `correction` they are not, and the record has none. Raises UserError if parts do not belong together.
+    Without `correction` or `calibration` they are not, and the record has none. Raises UserError if parts do not belong
+    together.
     """
     network, record = stored_network(file, trust)
     known = {"channels": record.channels, "pictures": record.pictures}
@@ -66,6 +70,9 @@ def opened(file: Path, trust: Trust, *, correction: bool = True) -> Opened:
         record.correction.refuse_others(len(classes))
         if file.suffix not in PROGRAMS:  # whose answers are corrected inside
             correct(network, record.correction)
+    if not calibration:
+        record = replace(record, temperature=None)
+    soften(network, record.temperature)
     return Opened(folder_of(file), record, network, classes)
 
 

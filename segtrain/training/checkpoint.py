@@ -32,6 +32,7 @@ from ..report.screen import say
 from ..runs.correction import Correction
 from ..runs.record import Record
 from ..runs.restore import RECORD, VERSION, read_checkpoint
+from ..runs.temperature import Temperature
 from ..text import counted
 
 
@@ -215,13 +216,14 @@ def name_files(folder: Path, written: Path, *, best: bool) -> None:
     disk.sync_folder(folder)
 
 
-def store_correction(file: Path, correction: Correction | None) -> None:
-    """Have the record in a checkpoint hold this prior correction, or none. The file is replaced in one go."""
+def store_fitted(file: Path, correction: Correction | None, temperature: Temperature | None) -> None:
+    """Have the record in a checkpoint hold what was fitted on val, or none. The file is replaced in one go."""
     content = read_checkpoint(file)
-    record = Record.from_json(content[RECORD]["record"])
-    if record.correction == correction:
+    before = Record.from_json(content[RECORD]["record"])
+    record = replace(before, correction=correction, temperature=temperature)
+    if record == before:
         return
-    content[RECORD]["record"] = replace(record, correction=correction).to_json()
+    content[RECORD]["record"] = record.to_json()
     written = io.BytesIO()
     torch.save(content, written)
     disk.write(file, written.getbuffer())

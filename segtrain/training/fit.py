@@ -21,10 +21,13 @@ from ..machine.signals import Stopped
 from ..report.screen import COMMAND, log_to, say
 from ..runs.corrected import correct
 from ..runs.folder import write_environment
+from ..runs.record import Record
 from ..runs.restore import read_checkpoint, weights_of
+from ..runs.temperature import soften
 from ..text import counted, enumerated
+from .calibration import fit_temperature
 from .callbacks import Curves, Doubts, ProgressBar, ScoringBar
-from .checkpoint import Checkpoint, store_correction
+from .checkpoint import Checkpoint, store_fitted
 from .correction import fit_correction
 from .defaults import AUTO, Facts
 from .divergence import Diverged
@@ -101,11 +104,7 @@ def final_score(parts: Parts, trainer: Trainer, folder: Path | None) -> Verdict 
         return None
     learner, split = parts.learner, parts.data.final_split
     learner.scored.load_state_dict(best)
-    correction = None
-    if parts.train.correction:
-        correction = fit_correction(trainer, learner.scored, parts.data, parts.record.loss, learner.windows)
-    if correction:
-        correct(learner.scored, correction)
+    record = fitted(parts, trainer)
     score = score_split(trainer, learner, parts.data, split)
     if score.result["miou"] is not None:
         learner.publish({"IoU/test" if split == "test" else "IoU_final/val": score.result["miou"]})
@@ -113,9 +112,22 @@ def final_score(parts: Parts, trainer: Trainer, folder: Path | None) -> Verdict 
             logger.save()
     if folder is None:
         return None
-    store_correction(folder / "checkpoints" / "best.ckpt", correction)
-    record = replace(parts.record, correction=correction)
+    store_fitted(folder / "checkpoints" / "best.ckpt", record.correction, record.temperature)
     return report_score(score, parts.data, folder / "evaluate" / split, folder, record, parts.steps)
+
+
+def fitted(parts: Parts, trainer: Trainer) -> Record:
+    """What is noted of the run, with what was fitted on val; the network that is scored answers by it from now on."""
+    network, windows = parts.learner.scored, parts.learner.windows
+    correction, temperature = None, None
+    if parts.train.correction:
+        correction = fit_correction(trainer, network, parts.data, parts.record.loss, windows)
+    if correction:
+        correct(network, correction)
+    if parts.train.calibration:
+        temperature = fit_temperature(trainer, network, parts.data, windows)
+    soften(network, temperature)
+    return replace(parts.record, correction=correction, temperature=temperature)
 
 
 def next_steps(parts: Parts, folder: Path, verdict: Verdict | None) -> list[str]:

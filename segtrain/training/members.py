@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from functools import partial
+from functools import partial, reduce
 from itertools import combinations
 from typing import NamedTuple
 
@@ -10,8 +10,9 @@ from ..data import DataModule
 from ..data.batches.source import Source
 from ..data.files.pictures import Pictures, Span
 from ..errors import UserError
-from ..metrics import accuracy, mean_iou
+from ..metrics import Counts, accuracy, mean_iou
 from ..models.ensemble import Ensemble
+from ..report.details import with_details
 from ..report.per_image import PerImage
 from ..report.scores import score
 from ..report.screen import say
@@ -131,5 +132,6 @@ def crossed(parts: Sequence[Part], names: tuple[str, ...]) -> Part:
     }
     images = PerImage.joined([part.images for part in parts])
     looks = [partial(part.look, index) for part in parts for index in range(len(part.images))]
-    result = {**score(totals, matrix, CROSS, names), "member_miou": mious}
-    return Part(result, matrix, images, lambda index: looks[index]())
+    counts = reduce(Counts.plus, [part.counts for part in parts])
+    result = {**with_details(score(totals, matrix, CROSS, names), counts), "member_miou": mious}
+    return Part(result, matrix, images, counts, lambda index: looks[index]())

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from ..metrics import Counts
 from ..report.page import Look
 from ..report.per_image import PerImage
 
@@ -15,4 +16,5 @@ class Part(NamedTuple):
     result: dict[str, Any]  # as in `metrics.json`
     matrix: Tensor  # (classes, classes)
     images: PerImage
+    counts: Counts  # of what the matrix does not say
     look: Callable[[int], Look]  # an image by its place among `images`, with what the network makes of it

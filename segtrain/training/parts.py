@@ -52,6 +52,7 @@ class TrainSettings:
     compile: bool  # whether torch.compile is used
     min_steps: int | str | None = None  # steps that few `epochs` are made up to, or `auto`; older runs have none
     correction: bool = False  # whether a prior correction is fitted at the end; runs of older versions have none
+    calibration: bool = False  # whether a temperature is fitted after that; runs of older versions have none
     patience: int | None = None  # validations without a better IoU after which the training ends
     freeze_encoder: float | None = None  # epochs in which the encoder stands still
     encoder_lr: float | None = 1.0  # factor on the encoder's rate, `None` by its weights; runs of older versions had 1

@@ -16,6 +16,7 @@ from ..data import DataModule
 from ..data.batches.source import Source
 from ..inference.windows import Windows
 from ..models.ensemble import probabilities
+from ..report.diagrams import diagrams
 from ..report.findings import Costly, confusions, costly, extremes
 from ..report.labels import problems_csv
 from ..report.page import Look, Page, Row, css_colors, curves, data_uri, row_of
@@ -52,6 +53,7 @@ def write_report(
         colors=css_colors(data.classes),
         occurs=(part.images.truth > 0).sum(0).tolist(),
         remarks=remarks,
+        diagrams=diagrams(result["calibration"]),
         confusions=[confusion.line() for confusion in confusions(part.matrix, names, CONFUSIONS)],
         matrix=data_uri(picture.read_bytes(), "image/png") if picture.exists() else None,
         rows=rows,

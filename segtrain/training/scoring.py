@@ -18,7 +18,8 @@ from ..inference.windows import Piece, Windows
 from ..losses.contract import Loss
 from ..machine import device as machine
 from ..machine import processes
-from ..metrics import ConfusionMatrix, ImageMatrices, MeanLoss, accuracy, class_iou, mean_iou, summary
+from ..metrics import ConfusionMatrix, Details, ImageMatrices, MeanLoss, accuracy, class_iou, mean_iou, summary
+from ..report.details import details_text, with_details
 from ..report.intervals import intervals
 from ..report.per_image import PerImage
 from ..report.scores import METRICS, finish_score, score, table, with_intervals, write_score
@@ -26,7 +27,7 @@ from ..report.screen import say
 from ..runs.record import Record
 from ..text import counted
 from .part import Part
-from .reporting import LABELS, look_at, report_or_say
+from .reporting import LABELS, confidence_of, look_at, report_or_say
 from .verdict import Verdict, advice, judge
 
 Batch = dict[str, Tensor]
@@ -46,6 +47,7 @@ class Scorer(LightningModule):
         self.network, self.class_names = network, class_names
         self.windows = windows or Windows()
         self.confusion = ImageMatrices(len(class_names), void)
+        self.details = Details(len(class_names), void)
 
     @property
     def scored(self) -> nn.Module:
@@ -54,6 +56,7 @@ class Scorer(LightningModule):
 
     def on_test_epoch_start(self) -> None:
         self.confusion.reset()
+        self.details.reset()
 
     def answers(self, batch: Batch) -> Iterator[Piece]:
         """What the network answers to the images of a batch, a piece at a time."""
@@ -61,16 +64,21 @@ class Scorer(LightningModule):
 
     def test_step(self, batch: Batch, _: int) -> None:
         prediction = torch.empty_like(batch["mask"], dtype=torch.int64)
+        confidence = torch.empty_like(batch["mask"], dtype=torch.float32)
         for piece in self.answers(batch):
             prediction[piece.place] = piece.answer.argmax(1)
+            for shown, answer in zip(confidence[piece.place], piece.answer, strict=True):
+                shown.copy_(confidence_of(self.scored, answer))
             self.confusion.note_broken(piece.answer)
         self.confusion.update(prediction, batch["mask"], batch["key"])
+        self.details.update(confidence, prediction, batch["mask"])
 
     def on_test_epoch_end(self) -> None:
         """The sum over all processes, which here still all take part."""
         with from_user():
             self.totals, self.matrix = summary(self.confusion), self.confusion.compute().cpu()
         self.cells = self.confusion.all_cells().numpy()
+        self.counts = self.details.compute()
 
 
 class Validator(Scorer):
@@ -149,9 +157,9 @@ def score_split(trainer: Trainer, scorer: Scorer, data: DataModule, split: str) 
     trainer.test(scorer, dataloaders=data.whole_images(split, trainer), verbose=False)
     names = data.classes.names
     images = PerImage(list(data.source(split).names), names, scorer.cells, data.groups(split))
-    result = score(scorer.totals, scorer.matrix, split, names)
+    result = with_details(score(scorer.totals, scorer.matrix, split, names), scorer.counts)
     look = partial(look_at, trainer, scorer.scored, scorer.windows, data.source(split))
-    return Part(result, scorer.matrix, images, look)
+    return Part(result, scorer.matrix, images, scorer.counts, look)
 
 
 def report_score(
@@ -175,8 +183,9 @@ def report_score(
         result = {**result, "constant_miou": verdict.constant_miou, "not_found": list(verdict.not_found)}
     if record.correction:
         result = {**result, "correction": asdict(record.correction)}
+    result["calibration"] = {**result["calibration"], "temperature": temperature_of(result, record)}
     written = write_score(folder, result, part.matrix, part.images)
-    say(f"{result['split']}: {counted(result['images'], 'image')}\n{table(result)}")
+    say(f"{result['split']}: {counted(result['images'], 'image')}\n{table(result)}\n{details_text(result)}")
     remarks = remarks_on(result, verdict, data, record)
     for remark in remarks:
         say(remark)
@@ -191,10 +200,19 @@ def report_score(
     return verdict
 
 
+def temperature_of(result: Mapping[str, Any], record: Record) -> float | None:
+    """What the logits were divided by; `None` where each of several networks has its own."""
+    if "members" in result:
+        return None
+    return record.temperature.value if record.temperature else 1.0
+
+
 def remarks_on(result: Mapping[str, Any], verdict: Verdict | None, data: DataModule, record: Record) -> list[str]:
     """What is to be known of a score, in sentences."""
-    remarks = [record.correction.line()] if record.correction else []
+    fits = {"the prior correction": record.correction, "the temperature": record.temperature}
+    remarks = [fit.line() for fit in fits.values() if fit]
     if result["split"] == "val" and data.final_split == "val":
-        choices = "the checkpoint and the prior correction" if record.correction else "the checkpoint"
-        remarks.append(f"These data have no test split: val also chose {choices}, so this score flatters it.")
+        *choices, last = ["the checkpoint", *(name for name, fit in fits.items() if fit)]
+        chosen = f"{', '.join(choices)} and {last}" if choices else last
+        remarks.append(f"These data have no test split: val also chose {chosen}, so this score flatters it.")
     return remarks + (verdict.lines() if verdict is not None else [])

@@ -17,6 +17,7 @@ from segtrain.models.fcn import FCN
 from segtrain.report import labels
 from segtrain.report.per_image import read_per_image
 from segtrain.runs.correction import LOSS, Correction
+from segtrain.runs.temperature import Temperature
 from segtrain.training import checkpoint, fit, reporting
 from tests.commands.conftest import TINY
 
@@ -119,6 +120,43 @@ def test_a_run_with_a_correction_uses_it_everywhere_unless_that_is_turned_off(
     assert set(masks["with"].flat) == {5}
     assert set(masks["without"].flat) != {5}
     assert set(api.predict(api.load("copied.ckpt").network, "black.png").flatten().tolist()) == {5}
+
+
+def test_a_temperature_changes_how_sure_a_run_is_and_none_of_its_answers(
+    segtrain: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(fit, "fit_temperature", lambda *_: Temperature(4.0, 0.5, 0.25))
+    assert segtrain("train", *TINY, "run_dir=run") == 0
+    line = "temperature: for probabilities, logits are divided by 4"
+    assert line in capsys.readouterr().out
+    trained = stored("run/evaluate/test/metrics.json")
+    assert trained["calibration"]["temperature"] == 4
+    assert segtrain("evaluate", "run=run") == 0
+    assert line in capsys.readouterr().out
+    assert stored("run/evaluate/test/metrics.json") == trained
+    assert segtrain("evaluate", "run=run", "calibration=false") == 0
+    assert line not in capsys.readouterr().out
+    raw = stored("run/evaluate/test-uncalibrated/metrics.json")
+    assert raw["calibration"]["temperature"] == 1
+    assert raw["calibration"]["ece"] != trained["calibration"]["ece"]
+    assert {**raw, "calibration": 0} == {**trained, "calibration": 0}
+
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 24, 3), np.uint8)).save("noise.png")
+    for word, name in (("calibration=true", "soft"), ("calibration=false", "raw")):
+        words = ["run=run", "images=noise.png", f"out={name}", "save=[mask,confidence]", word]
+        assert segtrain("predict", *words) == 0
+    masks, confidences = (
+        [np.asarray(Image.open(f"{name}/{what}/noise.png")).astype(int) for name in ("soft", "raw")]
+        for what in ("masks", "confidence")
+    )
+    assert (masks[0] == masks[1]).all()
+    assert (confidences[0] < confidences[1]).all()
+
+
+def test_no_temperature_is_fitted_where_it_is_turned_off(segtrain: Run, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(fit, "fit_temperature", lambda *_: Temperature(4.0, 0.5, 0.25))
+    assert segtrain("train", *TINY, "train.calibration=false", "run_dir=run") == 0
+    assert stored("run/evaluate/test/metrics.json")["calibration"]["temperature"] == 1
 
 
 def test_no_correction_is_fitted_where_it_is_turned_off(segtrain: Run, monkeypatch: pytest.MonkeyPatch):
@@ -304,10 +342,12 @@ def test_two_runs_that_are_one_have_its_matrix(segtrain: Run, capsys: pytest.Cap
     assert "written: run/evaluate/test-ensemble-2/report.html" in capsys.readouterr().out
     alone, twice = stored("run/evaluate/test/metrics.json"), stored("run/evaluate/test-ensemble-2/metrics.json")
     assert twice.pop("members") == ["run/checkpoints/best.ckpt"] * 2
+    assert twice["calibration"].pop("temperature") is None  # each has its own
+    assert alone["calibration"].pop("temperature") == 1
     assert twice == alone
     assert (matrix_in("run/evaluate/test-ensemble-2") == matrix_in("run/evaluate/test")).all()
     assert segtrain("evaluate", "run=[run]") == 0
-    assert stored("run/evaluate/test/metrics.json") == alone
+    assert {**stored("run/evaluate/test/metrics.json"), "calibration": alone["calibration"]} == alone
 
 
 def test_an_ensemble_is_scored_by_the_mean_of_its_probabilities(segtrain: Run):
@@ -419,6 +459,7 @@ DAMAGED = {  # parts of a record, by their paths
     "model": [GONE, {}, {"_target_": 7}],
     "classes": [GONE, 7, {"classes": 7}],
     "cwd": [7],
+    "temperature": [1.5, {}, {"value": 0, "before": 0, "after": 0}],
     "correction": [7, {}, {"share": 1, "of": "loss.weights", "offsets": [0, 0, 0], "before": 0, "after": 0}],
 }
 

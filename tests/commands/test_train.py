@@ -243,7 +243,7 @@ def test_resuming_a_finished_run_says_so_and_changes_nothing(segtrain: Run, caps
     assert {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.parametrize("at", ["store_correction", "report_score"])
+@pytest.mark.parametrize("at", ["store_fitted", "report_score"])
 def test_a_run_that_is_stopped_around_its_correction_ends_as_if_it_had_not(
     segtrain: Run, weights: Weights, monkeypatch: pytest.MonkeyPatch, at: str
 ):

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from segtrain.models import FCN, Bottleneck, Encoder
 from segtrain.models.ensemble import Ensemble, Mirrored, Scaled, resized
+from segtrain.runs.temperature import Temperature, soften
 
 
 class Constant(nn.Module):
@@ -26,6 +27,16 @@ def test_the_answer_is_the_mean_of_the_probabilities_and_not_of_the_logits():
     together = Ensemble([sure, unsure, other])(torch.zeros(2, 3, 4, 5))
     assert together.shape == (2, 2, 4, 5)
     assert together[0, :, 0, 0].tolist() == pytest.approx([(9 / 10 + 1 / 4 + 1 / 3) / 3, (1 / 10 + 3 / 4 + 2 / 3) / 3])
+
+
+def test_each_member_has_its_own_temperature_before_the_mean():
+    """Odds of 9 become 3 at a temperature of 2, in a mirror too."""
+    sure, unsure = Constant(math.log(9), 0.0), Constant(0.0, math.log(3))
+    soften(sure, Temperature(2.0, 0.5, 0.25))
+    image = torch.zeros(1, 3, 2, 2)
+    expected = (3 / 4 + 1 / 4) / 2
+    assert Ensemble([sure, unsure])(image)[0, 0].flatten().tolist() == pytest.approx([expected] * 4)
+    assert Ensemble([Mirrored(sure), Mirrored(unsure)])(image)[0, 0, 0, 0] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("copies", [1, 2, 4])

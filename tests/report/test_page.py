@@ -11,6 +11,9 @@ import torch
 from PIL import Image
 
 from segtrain.data.classes import ClassTable
+from segtrain.metrics import Counts, Details
+from segtrain.report.details import with_details
+from segtrain.report.diagrams import diagrams
 from segtrain.report.findings import confusions, costly, extremes, ranked
 from segtrain.report.intervals import intervals
 from segtrain.report.page import MOST_BYTES, Look, Page, css_colors, curves, drawing, percent, photograph, row_of
@@ -33,6 +36,18 @@ def images_of(matrices: np.ndarray, names: list[str]) -> PerImage:
     return PerImage([f"day 1/{i}" for i in range(len(matrices))], tuple(names), cells)
 
 
+def counts_of(names: list[str]) -> Counts:
+    """Of made-up pixels, the surer of which are right more often; the last class occurs nowhere."""
+    rng = np.random.default_rng(2)
+    mask = np.kron(rng.integers(0, len(names) - 1, (8, 10)), np.ones((20, 20), int))
+    confidence = rng.uniform(0.4, 1, mask.shape)
+    other = rng.integers(0, len(names) - 1, mask.shape)
+    prediction = np.where(rng.random(mask.shape) < confidence, mask, other)
+    details = Details(len(names), VOID)
+    details.update(*(torch.from_numpy(pixels)[None] for pixels in (confidence, prediction, mask)))
+    return details.compute()
+
+
 def page_of(names: list[str], images: int = 60, side: int = 40) -> Page:
     """Of made-up scores of so many classes; the last class occurs nowhere."""
     rng = np.random.default_rng(1)
@@ -42,7 +57,8 @@ def page_of(names: list[str], images: int = 60, side: int = 40) -> Page:
     each, matrix = images_of(matrices, names), torch.from_numpy(matrices.sum(0))
     classes = table_of(names)
     totals = {"images": images, "pixels": int(matrix.sum()), "void_pixels": 5, "miou": 0.5, "accuracy": 0.75}
-    result = with_intervals(score(totals, matrix, "val", tuple(names)), intervals(each))
+    result = with_details(with_intervals(score(totals, matrix, "val", tuple(names)), intervals(each)), counts_of(names))
+    result["calibration"]["temperature"] = 1.5
     look = Look(
         rng.integers(0, 256, (3, side, 2 * side)).astype(np.uint8),
         rng.integers(0, len(names), (side, 2 * side)),
@@ -56,6 +72,7 @@ def page_of(names: list[str], images: int = 60, side: int = 40) -> Page:
         colors=css_colors(classes),
         occurs=(each.truth > 0).sum(0).tolist(),
         remarks=["Never predicted: none."],
+        diagrams=diagrams(result["calibration"]),
         confusions=[confusion.line() for confusion in confusions(matrix, names, 10)],
         matrix=None,
         rows={"The worst images": [row_of("day 1/7", "mean IoU 3 %", look, classes)]},
@@ -94,9 +111,10 @@ def test_a_report_shows_every_number_and_needs_nothing_else(number: int):
             assert percent(values["iou"]) in html.text
     assert "script" not in html.tags
     assert "link" not in html.tags
-    sources = [value for name, value in html.attributes if name in ("src", "href")]
-    assert len(sources) == 5 + 2
+    sources = [value for name, value in html.attributes if name == "src"]
+    assert len(sources) == 5 + 2 + 2
     assert all((value or "").startswith("data:image/") for value in sources)
+    assert html.tags.count("a") == 3  # papers that numbers come from, which nothing is loaded of
     markdown = page.markdown()
     assert all(f"| {name} |" in markdown for name in page.score["classes"])
     confused = re.findall(r"^1\. class \d+ taken for class \d+: [\d.]+ % of class \d+$", markdown, re.MULTILINE)

@@ -21,8 +21,7 @@ def counted(maps: list[tuple[list[int], list[int]]], keys: list[int]) -> ImageMa
     for start in range(0, len(maps), 2):
         part = maps[start : start + 2]
         prediction = torch.tensor([[row] for row, _ in part])
-        logits = torch.nn.functional.one_hot(prediction, len(NAMES)).permute(0, 3, 1, 2).float()
-        metric.update(logits, torch.tensor([[row] for _, row in part]), torch.tensor(keys[start : start + 2]))
+        metric.update(prediction, torch.tensor([[row] for _, row in part]), torch.tensor(keys[start : start + 2]))
     return metric
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from segtrain.runs.correction import LOSS, Correction
 from segtrain.runs.record import MOVED, Record, with_places, without_pretrained
+from segtrain.runs.temperature import Temperature
 from tests.runs.conftest import CLASSES, MODEL, SETTINGS
 
 RECORD = Record(
@@ -89,6 +90,16 @@ def test_older_records_have_their_channels_in_the_encoder(noted: object, channel
     parts = json.loads(changed(model={**MODEL, "encoder": {**MODEL["encoder"], "in_channels": noted}}))
     del parts["channels"]
     assert Record.from_json(json.dumps(parts)).channels == channels
+
+
+def test_a_record_may_have_a_temperature_and_older_ones_have_none() -> None:
+    softened = replace(RECORD, temperature=Temperature(1.5, 0.5, 0.25))
+    assert Record.from_json(softened.to_json()) == softened
+    parts = json.loads(softened.to_json())
+    del parts["temperature"]
+    assert Record.from_json(json.dumps(parts)).temperature is None
+    with pytest.raises(ValueError, match="the checkpoint's temperature cannot be read"):
+        Record.from_json(changed(temperature=1.5))
 
 
 def test_a_record_may_have_a_correction_and_older_ones_have_none() -> None:

@@ -9,6 +9,7 @@ from torch import nn
 
 from segtrain.data import ShapesData
 from segtrain.inference.windows import Windows
+from segtrain.metrics import Counts
 from segtrain.models.ensemble import Ensemble, Mirrored
 from segtrain.report.page import Look
 from segtrain.report.per_image import PerImage
@@ -65,7 +66,7 @@ def part_of(images: PerImage) -> tuple[Part, list[int]]:
         truth = np.zeros((8, 8), np.int64)
         return Look(np.zeros((3, 8, 8), np.uint8), truth, truth, np.ones((8, 8)))
 
-    return Part({}, torch.zeros(1, 1), images, look), looked
+    return Part({}, torch.zeros(1, 1), images, Counts(*torch.zeros(3, 1)), look), looked
 
 
 def wrong(images: int, classes: int) -> PerImage:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
 
-from segtrain.metrics import ConfusionMatrix, MeanLoss, accuracy, class_iou, class_scores, mean_iou, summary
+from segtrain.metrics import ConfusionMatrix, accuracy, class_iou, class_scores, mean_iou, summary
 
 VOID = 255
 
@@ -92,21 +92,3 @@ def test_scores_per_class():
     assert scores["recall"].tolist() == [1 / 2, 5 / 6]
     assert scores["dice"].tolist() == [4 / 7, 10 / 13]
     assert scores["pixels"].tolist() == [4, 6]
-
-
-def test_a_mean_loss_adds_up_the_means_of_its_terms_and_is_undefined_without_any():
-    mean = MeanLoss(2)
-    mean.update(torch.tensor([3.0, 0.5]), torch.tensor([1.0, 1.0]))
-    mean.update(torch.tensor([1.0, 1.5]), torch.tensor([3.0, 1.0]))
-    mean.update(torch.tensor([0.0, 0.0]), torch.tensor([0.0, 0.0]))
-    assert float(mean.compute()) == 4 / 4 + 2 / 2
-    mean.reset()
-    mean.update(torch.tensor([0.0, 0.0]), torch.tensor([0.0, 0.0]))
-    assert math.isnan(mean.compute())
-
-
-def test_a_mean_loss_does_not_round_small_batches_away():
-    mean = MeanLoss(1)
-    mean.update(torch.tensor([2.0**25]), torch.tensor([1.0]))
-    mean.update(torch.tensor([1.0]), torch.tensor([0.0]))
-    assert float(mean.compute()) == 2**25 + 1

@@ -1,0 +1,119 @@
+"""IoU at the contours of classes, and away from them.
+
+Boundary IoU is that of Cheng et al. 2021 (https://arxiv.org/abs/2103.16562): of a class, only the pixels near the
+contour of its own region count, in the truth and in the prediction alike. As in the code of its authors, near is a
+square around a pixel that reaches 2 % of the image's diagonal, and the border of the image is a contour too. Void,
+which they do not have, is none: what lies beneath is not known.
+
+Away from contours are the pixels that are near none in the truth, of any class; of these, IoU is what it always is.
+Those near a predicted contour stay, since a wrong prediction has one wherever it is wrong.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+from torchmetrics import Metric
+
+WIDTH = 0.02  # of the image's diagonal
+LEAST, MOST = torch.iinfo(torch.int16).min, torch.iinfo(torch.int16).max  # numbers that no class has
+
+
+class BoundaryCounts(Metric):
+    """Counts the pixels of each class at contours and away from them, in int64, exact over batches and processes.
+
+    Args:
+        num_classes: number of classes, the same in truth and prediction.
+        void: mask value of the pixels that are left out.
+    """
+
+    full_state_update = False
+    counts: Tensor
+
+    def __init__(self, num_classes: int, void: int) -> None:
+        super().__init__()
+        self.num_classes, self.void = num_classes, void
+        counts = torch.zeros(2, 3, num_classes, dtype=torch.int64)
+        self.add_state("counts", default=counts, dist_reduce_fx="sum")
+
+    def update(self, prediction: Tensor, mask: Tensor) -> None:
+        """Count maps of classes (N, H, W)."""
+        for predicted, truth in zip(prediction, mask, strict=True):
+            self.counts += boundary_counts(predicted, truth, self.num_classes, self.void)
+
+    def compute(self) -> Tensor:
+        """As `boundary_counts`, of all images together."""
+        return self.counts
+
+
+def boundary_counts(prediction: Tensor, mask: Tensor, num_classes: int, void: int) -> Tensor:
+    """Pixels (2, 3, classes) int64 of maps of classes (H, W): at contours and away from them; of each class in both
+    maps, in the truth, and in the prediction.
+
+    At contours, each map has the pixels near its own. Away from them are the pixels that are near no true one.
+    """
+    is_void, reach = mask == void, reach_of(*mask.shape)
+    truth = mask.to(torch.int16).masked_fill(is_void, 0)  # any class: these pixels are in no band
+    predicted = prediction.to(torch.int16)
+    true_band, predicted_band = (near_contour(classes, is_void, reach) for classes in (truth, predicted))
+    agree, inner = truth == predicted, ~(is_void | true_band)
+    near = [
+        pixels_of(truth, agree & true_band & predicted_band, num_classes),
+        pixels_of(truth, true_band, num_classes),
+        pixels_of(predicted, predicted_band, num_classes),
+    ]
+    away = [
+        pixels_of(truth, agree & inner, num_classes),
+        pixels_of(truth, inner, num_classes),
+        pixels_of(predicted, inner, num_classes),
+    ]
+    return torch.stack([torch.stack(near), torch.stack(away)])
+
+
+def reach_of(height: int, width: int) -> int:
+    """How many pixels from a contour are near it."""
+    return max(1, round(WIDTH * math.hypot(height, width)))
+
+
+def near_contour(classes: Tensor, is_void: Tensor, reach: int) -> Tensor:
+    """(H, W) bool: the pixels of classes (H, W) int16 in whose square, which reaches so many pixels to each side, there
+    is another class or the border of the image.
+
+    The highest and the lowest class in the square tell it for all classes at once.
+    """
+    higher = highest(classes.masked_fill(is_void, LEAST), reach, MOST) != classes
+    lower = highest((-classes).masked_fill(is_void, LEAST), reach, LEAST) != -classes
+    return (higher | lower) & ~is_void
+
+
+def highest(numbers: Tensor, reach: int, outside: int) -> Tensor:
+    """(H, W): the highest of the numbers (H, W) in the square around each, beyond the border of which they are
+    `outside`. One axis after the other, in spans that double: the time hardly grows with the reach."""
+    for axis, border in ((0, (0, 0, reach, reach)), (1, (reach, reach))):
+        numbers = pad(numbers, border, value=outside)
+        span = 1
+        while 2 * span <= 2 * reach + 1:
+            numbers = higher_of_two(numbers, span, axis)
+            span *= 2
+        numbers = higher_of_two(numbers, 2 * reach + 1 - span, axis)
+    return numbers
+
+
+def higher_of_two(numbers: Tensor, apart: int, axis: int) -> Tensor:
+    """The higher one of each number and the one that stands so far behind it."""
+    left = numbers.shape[axis] - apart
+    return torch.maximum(numbers.narrow(axis, 0, left), numbers.narrow(axis, apart, left))
+
+
+def pixels_of(classes: Tensor, chosen: Tensor, num_classes: int) -> Tensor:
+    """(classes,) int64: how many of the chosen pixels each class has."""
+    counts = torch.zeros(num_classes, dtype=torch.int64, device=classes.device)
+    counts.scatter_add_(0, classes.flatten().long(), chosen.flatten().long())  # on a GPU, bincount would wait for it
+    return counts
+
+
+def iou_of(counts: Tensor) -> Tensor:
+    """IoU (classes,) float64 of pixels (3, classes) in both maps, the truth and the prediction; NaN where in none."""
+    both, truth, predicted = counts.cpu().double()
+    return both / (truth + predicted - both)

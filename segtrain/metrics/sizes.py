@@ -1,0 +1,127 @@
+"""IoU of small, medium and large objects.
+
+An object is a connected region of a class in the truth, also over corners: what touches is one. Small, medium and large
+are those of COCO (https://cocodataset.org/#detection-eval): areas below 32 x 32, below 96 x 96, and from there on, in
+pixels of the image that is scored, whatever its size.
+
+An object's own pixels are found or missed. Pixels that are wrongly predicted have no object of their own: those of a
+connected predicted region count for the object of the same class that has most of the region's pixels, and where none
+has any, for the size of the region itself. Void is neither object nor prediction.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from torch import Tensor
+from torchmetrics import Metric
+
+SIZES = ("small", "medium", "large")
+LIMITS = (32**2, 96**2)  # pixels from which an object is medium, and large
+COUNTS = ("found", "missed", "wrong", "objects")
+
+
+class SizeCounts(Metric):
+    """Counts the pixels and the objects of each class and size in int64, exact over batches and processes. It computes
+    on the CPU.
+
+    Args:
+        num_classes: number of classes, the same in truth and prediction.
+        void: mask value of the pixels that are left out.
+    """
+
+    full_state_update = False
+    counts: Tensor
+
+    def __init__(self, num_classes: int, void: int) -> None:
+        super().__init__()
+        self.void = void
+        counts = torch.zeros(num_classes, len(SIZES), len(COUNTS), dtype=torch.int64)
+        self.add_state("counts", default=counts, dist_reduce_fx="sum")
+
+    def update(self, prediction: Tensor, mask: Tensor) -> None:
+        """Count maps of classes (N, H, W)."""
+        for predicted, truth in zip(prediction.to(torch.int32).cpu(), mask.to(torch.int32).cpu(), strict=True):
+            counts = size_counts(predicted.numpy(), truth.numpy(), len(self.counts), self.void)
+            self.counts += torch.from_numpy(counts).to(self.counts.device)
+
+    def compute(self) -> Tensor:
+        """As `size_counts`, of all images together."""
+        return self.counts
+
+
+def size_counts(prediction: np.ndarray, mask: np.ndarray, num_classes: int, void: int) -> np.ndarray:
+    """Pixels (classes, sizes, counts) int64 of maps of classes (H, W): found, missed and wrongly predicted ones; then
+    the number of objects."""
+    objects, regions = regions_of(mask), regions_of(np.where(mask == void, void, prediction))
+    agree = mask == prediction
+    found = np.bincount(objects.labels[agree], minlength=len(objects.areas))
+    hits = np.bincount(regions.labels[agree], minlength=len(regions.areas))
+    region_sizes = regions.sizes
+    touching, touched = most_touched(regions, objects, agree)
+    region_sizes[touching] = objects.sizes[touched]
+    counts = np.zeros((num_classes, len(SIZES), len(COUNTS)), np.int64)
+    is_object, is_region = objects.classes != void, regions.classes != void
+    own = np.stack([found, objects.areas - found, np.zeros_like(found), np.ones_like(found)], 1)
+    np.add.at(counts, (objects.classes[is_object], objects.sizes[is_object]), own[is_object])
+    wrong = regions.areas - hits
+    np.add.at(counts[..., 2], (regions.classes[is_region], region_sizes[is_region]), wrong[is_region])
+    return counts
+
+
+class Regions(NamedTuple):
+    """The connected regions of a map of classes: the number of its own at each pixel (H, W), and the class and the
+    pixels of each."""
+
+    labels: np.ndarray
+    classes: np.ndarray
+    areas: np.ndarray
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Each one's place in `SIZES`."""
+        return np.searchsorted(LIMITS, self.areas, "right")
+
+
+def regions_of(classes: np.ndarray) -> Regions:
+    """The connected regions of a map of classes (H, W), of all classes at once: runs of equal pixels in a row are
+    nodes, and those that touch one another in the next row are joined."""
+    starts = np.ones(classes.shape, bool)
+    starts[:, 1:] = classes[:, 1:] != classes[:, :-1]
+    runs = starts.ravel().cumsum(dtype=np.int32).reshape(classes.shape) - 1
+    above, below = classes[:-1], classes[1:]
+    same = above == below
+    straight = same & (starts[:-1] | starts[1:])  # once for two runs
+    no_way_around = ~(same[:, :-1] | same[:, 1:])
+    falling = (above[:, :-1] == below[:, 1:]) & no_way_around
+    rising = (above[:, 1:] == below[:, :-1]) & no_way_around
+    upper = np.concatenate([runs[:-1][straight], runs[:-1, :-1][falling], runs[:-1, 1:][rising]])
+    lower = np.concatenate([runs[1:][straight], runs[1:, 1:][falling], runs[1:, :-1][rising]])
+    number = int(runs.max(initial=-1)) + 1
+    joined = coo_array((np.ones(len(upper), bool), (upper, lower)), (number, number))
+    regions, region_of_run = connected_components(joined, directed=False)
+    region_classes = np.empty(regions, np.int64)
+    region_classes[region_of_run] = classes[starts]
+    labels = region_of_run[runs]
+    return Regions(labels, region_classes, np.bincount(labels.ravel(), minlength=regions))
+
+
+def most_touched(regions: Regions, objects: Regions, agree: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The regions that have some of the pixels `agree` (H, W) bool, and of each the object that most of these pixels
+    are of; of equal ones, the first."""
+    pixels = np.ones(np.count_nonzero(agree), np.int64)
+    shape = len(regions.areas), len(objects.areas)
+    table = coo_array((pixels, (regions.labels[agree], objects.labels[agree])), shape).tocsr().tocoo()  # adds them up
+    region, touched = table.coords
+    order = np.lexsort((touched, np.negative(table.data), region))
+    region, first = np.unique(region[order], return_index=True)
+    return region, touched[order][first]
+
+
+def iou_of(counts: Tensor) -> Tensor:
+    """IoU (classes, sizes) float64 by counts (classes, sizes, counts); NaN where the truth has no object of the
+    size."""
+    found, missed, wrong, objects = counts.cpu().double().unbind(-1)
+    return torch.where(objects > 0, found / (found + missed + wrong), torch.nan)
