@@ -63,6 +63,7 @@ class Scorer(LightningModule):
         return self.windows.pieces(self.scored, batch["image"])
 
     def test_step(self, batch: Batch, _: int) -> None:
+        """Count what is right, where, and how sure the network is of it."""
         prediction = torch.empty_like(batch["mask"], dtype=torch.int64)
         confidence = torch.empty_like(batch["mask"], dtype=torch.float32)
         for piece in self.answers(batch):
