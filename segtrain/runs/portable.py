@@ -48,6 +48,7 @@ class Facts(NamedTuple):
             "channels": self.record.channels,
             "pictures": self.record.pictures,
             "windows": known,
+            "temperature": self.record.temperature.value if self.record.temperature else 1.0,
             "record": self.record.to_json(),
         }
 

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import segtrain as api
+from segtrain.build import Trust
 from segtrain.commands import export
 from segtrain.inference import onnx_file, programs
+from segtrain.runs.portable import Facts
+from segtrain.runs.temperature import Temperature
+from segtrain.runs.trained import opened
 from tests.commands.conftest import TINY
 
 pytest.importorskip("onnxscript")
@@ -62,6 +67,12 @@ def test_another_program_gets_the_same_answer_from_the_onnx_file(exported: Run) 
         (logits,) = session.run(None, {"image": image.numpy()})
         with torch.no_grad():
             np.testing.assert_allclose(logits, network(image).numpy(), atol=1e-3)
+
+
+def test_a_file_says_what_logits_are_divided_by(exported: Run) -> None:
+    record = opened(Path("run/checkpoints/best.ckpt"), Trust()).record
+    softened = replace(record, temperature=Temperature(1.5, 0.5, 0.25))
+    assert [Facts(one, None).as_json()["temperature"] for one in (record, softened)] == [1, 1.5]
 
 
 def test_a_file_is_scored_and_predicts_in_place_of_a_checkpoint(exported: Run) -> None:
