@@ -26,7 +26,8 @@ from .views import Views
 
 NUMBER = r"[\d.]+"
 ALONE = re.compile(  # the name of a score of a single network on its run's images
-    rf"(?P<split>train|val|test)(?P<raw>-uncorrected)?(?P<flip>-flip)?(-scales-(?P<scales>{NUMBER}(-{NUMBER})*))?"
+    rf"(?P<split>train|val|test)(?P<uncorrected>-uncorrected)?(?P<uncalibrated>-uncalibrated)?"
+    rf"(?P<flip>-flip)?(-scales-(?P<scales>{NUMBER}(-{NUMBER})*))?"
     rf"(-window-(?P<window>\d+))?(-overlap-(?P<overlap>{NUMBER}))?"
 )
 
@@ -48,7 +49,8 @@ def as_scored(run: Path, score: str, typed: Mapping[str, Any], trust: Trust) -> 
     if match is None:
         raise UserError(f"{score} is a score of several networks, or on other images than those of the run")
     views, file = views_of(match), checkpoint_of(str(run), "best", "runs")
-    trained = opened(file, trust, correction=match["raw"] is None)
+    fits = {"correction": match["uncorrected"] is None, "calibration": match["uncalibrated"] is None}
+    trained = opened(file, trust, **fits)
     with from_stored(str(file)):
         windows = views.windows(trained.record)
     return Again(with_data(views.of(trained), file, typed, trust), match["split"], windows)

@@ -4,7 +4,7 @@ from segtrain.training.reopened import ALONE, views_of
 from segtrain.training.views import Views
 
 
-@pytest.mark.parametrize("raw", [False, True])
+@pytest.mark.parametrize("words", [[], ["uncorrected"], ["uncalibrated"], ["uncorrected", "uncalibrated"]])
 @pytest.mark.parametrize(
     "views",
     [
@@ -14,10 +14,11 @@ from segtrain.training.views import Views
         Views(flip=False, scales=[0.5], window=None, overlap=0),
     ],
 )
-def test_the_name_of_a_score_says_how_its_network_answered(views: Views, *, raw: bool):
-    match = ALONE.fullmatch("-".join(["val", *(["uncorrected"] if raw else []), *views.words()]))
+def test_the_name_of_a_score_says_how_its_network_answered(views: Views, words: list[str]):
+    match = ALONE.fullmatch("-".join(["val", *words, *views.words()]))
     assert match is not None
-    assert (match["split"], match["raw"] is not None, views_of(match)) == ("val", raw, views)
+    assert (match["split"], views_of(match)) == ("val", views)
+    assert [word for word in ("uncorrected", "uncalibrated") if match[word]] == words
 
 
 @pytest.mark.parametrize("score", ["cross-3", "test-ensemble-2", "others-val", "photos", "test-", ""])
