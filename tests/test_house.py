@@ -40,6 +40,7 @@ COMMAND = Door(
         "build",
         "data",
         "images",
+        "predictions",
         "inference",
         "inspection",
         "losses",
@@ -104,6 +105,7 @@ DOORS = {
     "commands.train": COMMAND,
     "hints": Door(),
     "images": Door({"places", "data.files", "data.layouts"}),
+    "predictions": Door({"data.classes", "data.files", "report"}),
     "places": Door({"runs.folder", "runs.resume"}),  # neither imports torch
     "config": Door(
         {"build", "hints"}, hydra=True

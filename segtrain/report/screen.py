@@ -92,7 +92,8 @@ class Countdown:
         off = not console.is_terminal
         self.bar = Bar(*columns, left, console=console, disable=off, transient=transient)
         self.task = self.bar.add_task(what, total=total, completed=done, **fields)
-        self.what, self.total, self.first, self.done = what, total, done, done
+        self.what, self.total, self.first = what, total, done
+        self.done: float = done
         self._began = self._said = time.monotonic()
         self._gap = FIRST_GAP
 
@@ -110,9 +111,17 @@ class Countdown:
         if self.done < self.total and self.due():
             self.say(f"{self.what}: {self.done:,} of {self.total:,}, {self.left()} left")
 
-    def update(self, done: int, **fields: Any) -> None:
+    def update(self, done: float, **fields: Any) -> None:
         self.done = done
         self.bar.update(self.task, completed=done, **fields)
+
+    def part(self, share: float) -> None:
+        """A share of the next one is done; a line says so where one is due."""
+        done = self.done
+        self.update(done + share)
+        if share < 1 and self.due():
+            self.say(f"{self.what}: {done:,} of {self.total:,} and {100 * share:.0f} % of the next, {self.left()} left")
+        self.done = done
 
     def due(self) -> bool:
         """Whether it is time for a line, where there is no bar."""
@@ -126,7 +135,8 @@ class Countdown:
 
     def left(self) -> str:
         """The time left, if the rest takes as long as what was done."""
-        per_step = (time.monotonic() - self._began) / max(self.done - self.first, 1)
+        done = self.done - self.first
+        per_step = (time.monotonic() - self._began) / (done if done > 0 else 1)
         return clock(per_step * (self.total - self.done))
 
 

@@ -12,8 +12,7 @@ from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 import segtrain as api
-from segtrain import disk
-from segtrain.commands import predict as predicting
+from segtrain import disk, predictions
 from segtrain.data import FolderData
 from segtrain.data.files import films
 from segtrain.data.files.images import read_image
@@ -157,7 +156,7 @@ def test_what_cannot_be_saved_is_refused_at_once(
 
 
 def test_the_overlay_of_a_large_image_is_smaller(trained: Run, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(predicting, "LARGEST", 20)
+    monkeypatch.setattr(predictions, "LARGEST", 20)
     photo("new/a.png", (50, 30))
     assert trained("predict", "run=run", "images=new", "out=done") == 0
     with Image.open("done/overlays/a.png") as overlay, Image.open("done/masks/a.png") as mask:

@@ -87,3 +87,21 @@ def test_on_a_terminal_there_is_a_bar_and_no_line(seconds: list[float], monkeypa
 
 def test_a_time_has_hours_only_where_it_needs_them():
     assert [clock(0.4), clock(83), clock(3683)] == ["0:00", "1:23", "1:01:23"]
+
+
+def test_a_part_of_a_long_one_counts_in_the_time_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    now = [0.0]
+    monkeypatch.setattr(screen.time, "monotonic", lambda: now[0])
+    with screen.Countdown("predicting", 2) as countdown:
+        for seconds, share in ((5, 0.125), (20, 0.5), (21, 0.525), (40, 1.0)):
+            now[0] = float(seconds)
+            countdown.part(share)
+        countdown.advance()
+        now[0] = 60.0
+        countdown.advance()
+    assert capsys.readouterr().out.splitlines() == [
+        "predicting: 0 of 2 and 50 % of the next, 1:00 left",
+        "predicting: 1 of 2, 0:40 left",
+    ]
