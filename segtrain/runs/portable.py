@@ -131,6 +131,6 @@ def class_count(facts: Facts) -> int:
 
 def without_correction(record: Record, path: Path) -> Record:
     """Raises UserError for a program, of which its correction is a part."""
-    if record.correction and path.suffix != SAFETENSORS:
+    if record.correction and path.suffix in PROGRAMS:
         raise UserError(f"{path}: the correction is a part of it: correction=false is for checkpoints")
     return replace(record, correction=None)
