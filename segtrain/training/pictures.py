@@ -62,14 +62,15 @@ def harmless(tag: str) -> Iterator[None]:
 class FirstBatch(Callback):
     """`samples/train_batch.png`, before the first step: its images as the network sees them, with their masks.
 
-    A run that goes on keeps the file that is there.
+    A run that was killed in that step draws the same picture again: the file may be there without the one that loggers
+    were told of.
     """
 
     def __init__(self, folder: Path, classes: ClassTable, names: Sequence[str]) -> None:
         self.file, self.classes, self.names = folder / "samples" / "train_batch.png", classes, names
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: Any, batch: dict[str, Tensor], *_: Any) -> None:
-        if trainer.global_step or self.file.exists():
+        if trainer.global_step:
             return
         tag = "images/train_batch"
         with harmless(tag):

@@ -46,7 +46,7 @@ def test_the_first_batch_is_drawn_in_the_colours_that_the_network_sees(tmp_path:
     assert (picture.step, picture.height, picture.width) == (0, *pixels.shape[:2])
 
 
-def test_of_a_large_batch_six_images_are_drawn_and_a_run_that_goes_on_keeps_them(tmp_path: Path):
+def test_of_a_large_batch_six_images_are_drawn(tmp_path: Path):
     trainer = SimpleNamespace(loggers=[], global_step=0)
     shapes = []
     for images in (6, 30):
@@ -56,10 +56,17 @@ def test_of_a_large_batch_six_images_are_drawn_and_a_run_that_goes_on_keeps_them
         first.on_train_batch_start(trainer, None, batch_of(images), 0)
         with Image.open(first.file) as file:
             shapes.append(file.size)
-        before = first.file.read_bytes()
-        first.on_train_batch_start(trainer, None, batch_of(1), 0)
-        assert first.file.read_bytes() == before
     assert shapes[0] == shapes[1]
+
+
+def test_a_run_that_was_killed_in_its_first_step_shows_it_again(tmp_path: Path):
+    told = []
+    logger = SimpleNamespace(log_picture=lambda tag, picture, step: told.append((tag, picture.tobytes(), step)))
+    trainer = SimpleNamespace(loggers=[logger], global_step=0, is_global_zero=True)
+    for _ in range(2):
+        pictures.FirstBatch(tmp_path, CLASSES, ["photo"]).on_train_batch_start(trainer, None, batch_of(1), 0)
+    assert len(told) == 2
+    assert told[0] == told[1]
 
 
 def test_of_a_run_that_goes_on_later_no_first_batch_is_drawn(tmp_path: Path):
