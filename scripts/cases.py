@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT = 900  # seconds for one case
 RENAMED = {
-    "segtrain.callbacks": "segtrain.training.callbacks",
+    "segtrain.callbacks": "segtrain.training.loggers.table",
     "segtrain.data.coco": "segtrain.data.files.polygons",
     "segtrain.data.source": "segtrain.data.batches.source",
     "segtrain.data.united": "segtrain.data.files.united",
