@@ -28,9 +28,12 @@ def find_images(images: str) -> Images:
     list."""
     names, path = images_named(images), Path(images)
     if len(names) > 1:
-        found = [find_images(name) for name in names]
-        files = [file for one in found for file in one.files.values()]
-        return together(files, [file for one in found for file in one.others], images)
+        files, others = [], []
+        for name in names:
+            found = find_images(name)
+            files += found.files.values()
+            others += found.others
+        return together(files, others, images)
     if path.is_file() and path.suffix.lower() in LISTS:
         return together(listed(path), [], images)
     if path.is_dir():

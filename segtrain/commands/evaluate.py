@@ -1,6 +1,6 @@
 """`evaluate`: score a trained network on a split."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -90,18 +90,15 @@ def evaluate(
     if not processes.is_main(count):
         be_quiet()
     trust = Trust(allow)
-    members = []
-    for file in files:
-        trained = opened(file, trust, correction=correction, calibration=calibration)
-        members.append(with_data(views.of(trained), file, asdict(data), trust))
+    fits = {"correction": correction, "calibration": calibration}
+    networks = [views.of(opened(file, trust, **fits)) for file in files]
+    members = [with_data(network, file, asdict(data), trust) for network, file in zip(networks, files, strict=True)]
     first, module = members[0]
     with from_stored(str(files[0])):
         split = wanted_split(split, members, data, cross=cross)
         if data.root:
             say_difference(first, module, "val" if cross else split)
-    fits = {"uncorrected": correction, "uncalibrated": calibration}
-    words = [word for word, used in fits.items() if not used] + views.words()
-    target = first.folder / "evaluate" / folder_name(split, len(members), data, words)
+    target = first.folder / "evaluate" / folder_name(split, len(members), data, [*without(fits), *views.words()])
     disk.stay_inside(first.folder, target)
     engine = Engine(trainer, kind, count, views)
     part = crossed_score(members, engine) if cross else joint(members, split, engine)
@@ -112,6 +109,12 @@ def evaluate(
         record = replace(record, correction=None, temperature=None)  # each has its own
     if processes.is_main(count):
         report_score(part, module, target, first.folder, record, steps_of(members[0], data), label_problems)
+
+
+def without(fits: Mapping[str, bool]) -> list[str]:
+    """Words for the folder of a score that does without what a training has fitted."""
+    words = {"correction": "uncorrected", "calibration": "uncalibrated"}
+    return [words[name] for name, used in fits.items() if not used]
 
 
 def joint(members: Sequence[Member], split: str, engine: Engine) -> Part:

@@ -88,8 +88,10 @@ def refuse_tensors(model: Any) -> None:
     """Raises UserError for tensors that lie in other files, or are sparse."""
     if model.graph.sparse_initializer:
         raise UserError("it has sparse tensors")
-    inside = [attribute.t for node in model.graph.node for attribute in node.attribute if attribute.HasField("t")]
-    for tensor in [*model.graph.initializer, *inside]:
+    tensors = list(model.graph.initializer)
+    for node in model.graph.node:
+        tensors += [attribute.t for attribute in node.attribute if attribute.HasField("t")]
+    for tensor in tensors:
         if tensor.data_location == onnx().TensorProto.EXTERNAL:
             raise UserError(f"its tensor {tensor.name} lies in another file, of which nothing is read")
 

@@ -1,7 +1,7 @@
 """Several trained networks that are scored together: as an ensemble, or each on the fold that it did not train on."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial, reduce
 from itertools import combinations
 from typing import NamedTuple
@@ -13,6 +13,7 @@ from ..errors import UserError
 from ..metrics import Counts, accuracy, mean_iou
 from ..models.ensemble import Ensemble
 from ..report.details import with_details
+from ..report.page import Look
 from ..report.per_image import PerImage
 from ..report.scores import score
 from ..report.screen import say
@@ -131,7 +132,9 @@ def crossed(parts: Sequence[Part], names: tuple[str, ...]) -> Part:
         "accuracy": accuracy(matrix),
     }
     images = PerImage.joined([part.images for part in parts])
-    looks = [partial(part.look, index) for part in parts for index in range(len(part.images))]
+    looks: list[Callable[[], Look]] = []
+    for part in parts:
+        looks += [partial(part.look, index) for index in range(len(part.images))]
     counts = reduce(Counts.plus, [part.counts for part in parts])
     result = {**with_details(score(totals, matrix, CROSS, names), counts), "member_miou": mious}
     return Part(result, matrix, images, counts, lambda index: looks[index]())
