@@ -79,20 +79,27 @@ class Windows:
         `compute` gives images to the network, and by default calls it.
         """
         compute = compute or network
-        if self.fits(network, images, compute):
-            yield Piece((slice(None), slice(None), slice(None)), compute(images))
-            return
-        for index in range(len(images)):
-            chosen = slice(index, index + 1)
-            for rows, columns, answer in self._of_one(network, images[chosen], compute):
-                yield Piece((chosen, rows, columns), answer)
+        together = self.together(network, images, compute)
+        whole = slice(None)
+        for index in range(0, len(images), max(together, 1)):
+            if together:
+                some = slice(index, index + together)
+                yield Piece((some, whole, whole), compute(images[some]))
+            else:
+                one = slice(index, index + 1)
+                for rows, columns, answer in self._of_one(network, images[one], compute):
+                    yield Piece((one, rows, columns), answer)
 
-    def fits(self, network: nn.Module, images: Tensor, compute: Compute) -> bool:
-        """Whether images (N, C, H, W) are computed at once."""
-        if self.side is not None:
-            return max(images.shape[-2:]) <= self.side
-        pixels = images[:, 0].numel()
-        return pixels <= SURE or pixels * self.known(network, images, compute).cost <= FITS
+    def together(self, network: nn.Module, images: Tensor, compute: Compute) -> int:
+        """How many of some images (N, C, H, W) are computed at once; 0 where each is computed in windows."""
+        height, width = images.shape[-2:]
+        if self.side is not None and max(height, width) > self.side:
+            return 0
+        fitting = SURE // (height * width)
+        if fitting < len(images):
+            cost = self.known(network, images, compute).cost
+            fitting = max(fitting, int(FITS / (cost * height * width)))
+        return fitting if self.side is None else max(fitting, 1)
 
     def known(self, network: nn.Module, images: Tensor, compute: Compute) -> Known:
         """What it costs to compute images such as these, and how far the network looks; found out once."""
@@ -104,10 +111,8 @@ class Windows:
         return self._known[network]
 
     def _of_one(self, network: nn.Module, image: Tensor, compute: Compute) -> Iterator[tuple[slice, slice, Tensor]]:
-        """Rows, columns, and the answer there, of an image (1, C, H, W)."""
-        if self.fits(network, image, compute):
-            yield slice(None), slice(None), compute(image)
-        elif self.side is not None:
+        """Rows, columns, and the answer there, of an image (1, C, H, W) that does not fit."""
+        if self.side is not None:
             yield from averaged(compute, image, self.side, self.overlap)
         else:
             cost, reach = self.known(network, image, compute)

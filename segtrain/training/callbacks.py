@@ -6,6 +6,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, Trainer
 from rich.progress import TextColumn
+from torch import Tensor
 
 from ..report.screen import Countdown, say
 
@@ -139,12 +140,17 @@ class ScoringBar(Callback):
         self.countdown: Countdown | None = None
 
     def on_test_start(self, trainer: Trainer, *_: Any) -> None:
-        self.countdown = Countdown("scoring", sum(map(int, trainer.num_test_batches)))
+        loader: Any = trainer.test_dataloaders
+        images = sum(map(len, loader.batch_sampler))
+        self.countdown = Countdown("scoring", images)
         self.countdown.bar.start()
 
-    def on_test_batch_end(self, *_: Any) -> None:
+    def on_test_batch_end(
+        self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Mapping[str, Tensor], *_: Any
+    ) -> None:
         assert self.countdown is not None
-        self.countdown.advance()
+        for _image in batch["key"]:
+            self.countdown.advance()
 
     def on_test_end(self, *_: Any) -> None:
         stop(self.countdown)

@@ -174,3 +174,27 @@ def test_no_piece_needs_more_than_a_part_of_a_large_image() -> None:
         piece = next(Windows().pieces(network, image))
     assert piece.answer.nbytes <= windows.FITS
     assert F.one_hot(piece.answer.argmax(1)[0, 0, 0], 150).sum() == 1
+
+
+def test_of_many_images_as_many_are_computed_at_once_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, images = small(depths=(1, 1)).double().eval(), torch.rand(5, 3, 32, 48, dtype=torch.float64)
+    cost = Windows().known(network, images, network).cost
+    monkeypatch.setattr(windows, "SURE", 0)
+    monkeypatch.setattr(windows, "FITS", int(2.5 * 32 * 48 * cost))
+    sizes = []
+    network.register_forward_hook(lambda _, inputs, __: sizes.append(len(inputs[0])))
+    with torch.inference_mode():
+        answers = {piece.place[0].start: piece.answer for piece in Windows().pieces(network, images)}
+        assert sizes[-3:] == [2, 2, 1]
+        torch.testing.assert_close(torch.cat([answers[0], answers[2], answers[4]]), network(images))
+
+
+def test_images_in_windows_of_a_given_side_are_computed_one_by_one() -> None:
+    network, images = small(depths=(1, 1)).eval(), torch.rand(2, 3, 40, 64)
+    with torch.inference_mode():
+        pieces = list(Windows(side=32, overlap=0.0).pieces(network, images))
+    seen = torch.zeros(2, 40, 64)
+    for piece in pieces:
+        seen[piece.place] += 1
+    assert (seen == 1).all()
+    assert {len(piece.answer) for piece in pieces} == {1}

@@ -70,11 +70,12 @@ if trainer.is_global_zero:
 
 @pytest.mark.parametrize("ranks", [1, 2, 3, 5])
 @pytest.mark.parametrize("length", [1, 2, 7, 50])
-def test_shares_cover_every_image_once(length: int, ranks: int):
-    shares = [[index for (index,) in Share(length, rank, ranks)] for rank in range(ranks)]
+def test_shares_cover_every_batch_once(length: int, ranks: int):
+    batches = [[index] for index in range(length)]
+    shares = [[index for (index,) in Share(batches, rank, ranks)] for rank in range(ranks)]
     assert sorted(index for share in shares for index in share) == list(range(length))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
-    assert all(len(Share(length, rank, ranks)) >= 1 for rank in range(ranks))  # or Lightning would leave a rank out
+    assert all(len(Share(batches, rank, ranks)) >= 1 for rank in range(ranks))  # or Lightning would leave a rank out
 
 
 @pytest.mark.parametrize(

@@ -145,9 +145,11 @@ def test_each_block_has_its_own_images() -> None:
     scorer = TemperatureScorer(network, void=data.classes.void, images=7)
     trainer().test(scorer, dataloaders=data.whole_images("val"), verbose=False)
     expected = torch.zeros_like(scorer.totals)
-    for block, batch in zip([0, 0, 1, 2, 2, 3, 4], data.whole_images("val"), strict=True):
-        with torch.no_grad():
-            expected[block] += losses(network(batch["image"])[0], batch["mask"][0], data.classes.void)
+    (batch,) = data.whole_images("val")
+    with torch.no_grad():
+        answers = network(batch["image"])
+    for block, logits, mask in zip([0, 0, 1, 2, 2, 3, 4], answers, batch["mask"], strict=True):
+        expected[block] += losses(logits, mask, data.classes.void)
     assert torch.equal(scorer.totals, expected)
 
 

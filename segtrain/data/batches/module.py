@@ -17,7 +17,7 @@ from ..classes import ClassTable
 from ..files.pictures import Span
 from ..workers import Loader, cores
 from .augment import Augment, fitting_crop
-from .sampler import EndlessBatchSampler, Share
+from .sampler import EndlessBatchSampler, Share, of_one_size
 from .samples import TrainSamples, WholeSamples
 from .sides import flip_pairs
 from .source import Source
@@ -97,7 +97,7 @@ class DataModule(Measured, LightningDataModule):
 
     @property
     def cache_bytes(self) -> int:
-        """The memory that all that is read may take up, in this process and its workers together."""
+        """What all that is read may take up, in memory or on a disk, in this process and its workers together."""
         size = 0
         for source in self.splits.values():
             cache = getattr(source, "cache", None)
@@ -141,12 +141,16 @@ class DataModule(Measured, LightningDataModule):
         return self.whole_images("val", self.trainer)
 
     def whole_images(self, split: str, trainer: Trainer | None = None) -> Loader:
-        """One image at a time at its own size; every process of `trainer` gets its share, and none twice."""
-        samples = WholeSamples(self.source(split))
+        """Images at their own sizes, those of one size together; each process of `trainer` gets its share of them."""
+        source = self.source(split)
         rank, ranks = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        return self._loader(samples, Share(len(samples), rank, ranks))
+        return self._loader(WholeSamples(source), Share(of_one_size(source.sizes), rank, ranks))
 
     def on_exception(self, exception: BaseException) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End all processes that read."""
         for loader in self._loaders:
             loader.stop()
 

@@ -1,6 +1,6 @@
 """Which samples make up batch number n, without end and without state."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import count
 
@@ -10,6 +10,7 @@ from torch.utils.data import Sampler
 from ...errors import UserError
 
 ORDER, SAMPLE = 0, 1  # domains of `generator`
+PIXELS = 1 << 20  # of the whole images that are scored at a time
 
 
 def generator(seed: int, domain: int, position: int) -> np.random.Generator:
@@ -53,18 +54,33 @@ class EndlessBatchSampler(Sampler[list[int]]):
 
 
 class Share(Sampler[list[int]]):
-    """Every `ranks`-th index below `length`, one by one: all ranks together take each index once.
+    """Every `ranks`-th of some batches: all ranks together take each once.
 
-    A rank that gets none still says that it has one batch, since Lightning leaves out the scoring of a rank without,
+    A rank that gets none still says that it has one, since Lightning leaves out the scoring of a rank without,
     and the others would wait for it.
     """
 
-    def __init__(self, length: int, rank: int, ranks: int) -> None:
-        self.indices = range(rank, length, ranks)
+    def __init__(self, batches: Sequence[list[int]], rank: int, ranks: int) -> None:
+        self.batches = batches[rank::ranks]
 
     def __iter__(self) -> Iterator[list[int]]:
-        for index in self.indices:
-            yield [index]
+        return iter(self.batches)
 
     def __len__(self) -> int:
-        return max(len(self.indices), 1)
+        return max(len(self.batches), 1)
+
+
+def of_one_size(sizes: Iterable[tuple[int, int]]) -> list[list[int]]:
+    """Batches of the indices of images of one (height, width), of up to `PIXELS` together, or one image.
+
+    They depend on the sizes alone: where sums depend on what is computed together, as in bf16, a score must not depend
+    on how many processes there are.
+    """
+    alike: dict[tuple[int, int], list[int]] = {}
+    for index, (height, width) in enumerate(sizes):
+        alike.setdefault((height, width), []).append(index)
+    batches = []
+    for (height, width), indices in alike.items():
+        number = max(1, PIXELS // (height * width))
+        batches += [indices[start : start + number] for start in range(0, len(indices), number)]
+    return batches

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from ...errors import UserError
 from ..files.pictures import Span
 from .augment import Augment, happens
 from .mixing import Crop, below_average, overlaid, random_box, rare_class
@@ -96,5 +97,10 @@ class WholeSamples(Dataset[dict[str, Any]]):
         return len(self.source)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
+        """Raises UserError for an image that is no longer of the size by which it was put into a batch."""
         image, mask = self.source.read(index)
+        size, known = tuple(image.shape[-2:]), tuple(self.source.sizes[index])
+        if size != known:
+            reason = f"it was {known[0]} x {known[1]}, and is {size[0]} x {size[1]} now"
+            raise UserError(f"{self.source.names[index]} has changed meanwhile: {reason}")
         return {"image": image, "mask": mask, "key": index}

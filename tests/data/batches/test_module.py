@@ -93,10 +93,11 @@ def test_workers_change_nothing(data: Callable[..., DataModule]):
     assert all(torch.equal(a[name], b[name]) for a, b in zip(alone, with_workers, strict=True) for name in a)
 
 
+@pytest.mark.parametrize("cache", ["ram", "disk"])
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_cache_changes_nothing(data: Callable[..., DataModule], workers: int):
+def test_a_cache_changes_nothing(data: Callable[..., DataModule], workers: int, cache: str):
     read = list(islice(data().train_dataloader(), 6))
-    module = data(cache="ram", workers=workers)
+    module = data(cache=cache, workers=workers)
     kept = list(islice(module.train_dataloader(), 6))
     assert module.cache_bytes >= 8 * 12 * 16 * 4
     assert all(torch.equal(a[name], b[name]) for a, b in zip(read, kept, strict=True) for name in a)
@@ -121,8 +122,9 @@ def test_a_crop_with_all_that_can_be_drawn_is_a_function_of_its_key(data: Callab
     assert all(torch.equal(a[name][2:], b[name]) for a, b in zip(alone, half, strict=True) for name in a)
 
 
-def test_what_a_worker_has_read_is_there_for_all(data: Callable[..., DataModule]):
-    module = data(cache="ram", workers=2)
+@pytest.mark.parametrize("cache", ["ram", "disk"])
+def test_what_a_worker_has_read_is_there_for_all(data: Callable[..., DataModule], cache: str):
+    module = data(cache=cache, workers=2)
     source = module.source("train")
     before = [source.read_mask(i) for i in range(5)]
     assert not any(source.cache.get(i) for i in range(5))
@@ -199,11 +201,18 @@ def test_whole_images_come_unchanged_and_once_over_all_processes(data: Callable[
         module = data()
         module.trainer = SimpleNamespace(global_rank=rank, world_size=2)
         for batch in module.val_dataloader():
-            keys.append(int(batch["key"]))
-            image, mask = module.source("val").read(keys[-1])
-            assert torch.equal(batch["image"][0], image)
-            assert torch.equal(batch["mask"][0], mask)
+            for key, image, mask in zip(batch["key"].tolist(), batch["image"], batch["mask"], strict=True):
+                expected = module.source("val").read(key)
+                assert torch.equal(image, expected[0])
+                assert torch.equal(mask, expected[1])
+                keys.append(key)
     assert sorted(keys) == [0, 1, 2]
+
+
+def test_images_of_one_size_are_scored_together(data: Callable[..., DataModule]):
+    module = data()
+    module.trainer = None
+    assert [batch["key"].tolist() for batch in module.val_dataloader()] == [[0, 1, 2]]
 
 
 def test_statistics_are_numpys_over_all_training_pixels(data: Callable[..., DataModule]):

@@ -2,7 +2,8 @@ from itertools import islice
 
 import pytest
 
-from segtrain.data.batches.sampler import EndlessBatchSampler, generator
+from segtrain.data.batches import sampler
+from segtrain.data.batches.sampler import EndlessBatchSampler, generator, of_one_size
 
 
 def batches(number: int, *, length: int = 10, batch_size: int = 4, seed: int = 0, **sharing: int) -> list[list[int]]:
@@ -44,3 +45,12 @@ def test_a_batch_that_cannot_be_shared_is_refused():
 def test_domains_and_positions_give_unrelated_draws():
     draws = {generator(0, domain, position).integers(2**60) for domain in range(3) for position in range(100)}
     assert len(draws) == 300
+
+
+def test_images_of_one_size_are_scored_together_up_to_so_many_pixels(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sampler, "PIXELS", 2 * 30)
+    assert of_one_size([(5, 6), (6, 5), (5, 6), (9, 9), (5, 6), (6, 5)]) == [[0, 2], [4], [1, 5], [3]]
+
+
+def test_batches_of_no_images_are_none():
+    assert of_one_size([]) == []

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from segtrain.data import Augment
-from segtrain.data.batches.samples import TrainSamples
+from segtrain.data.batches.samples import TrainSamples, WholeSamples
+from segtrain.errors import UserError
 
 STILL = {"scale": [1.0, 1.0], "flip": 0.0, "brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0}
 VOID, SIZE, CROP = 255, (12, 16), (6, 8)
@@ -155,3 +156,11 @@ def test_mixing_leaves_the_colours_and_the_rest_of_the_crop_as_they_are():
         assert torch.equal(plain["color"], mixed["color"])
         same = (plain["image"] == mixed["image"])[0]
         assert same.sum() >= 17
+
+
+def test_an_image_that_has_another_size_than_before_is_refused():
+    source = Numbered(2)
+    source.sizes = [SIZE, (13, 16)]
+    assert WholeSamples(source)[0]["key"] == 0
+    with pytest.raises(UserError, match=r"1 has changed meanwhile: it was 13 x 16, and is 12 x 16 now"):
+        WholeSamples(source)[1]
