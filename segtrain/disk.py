@@ -140,3 +140,11 @@ def near_name(path: Path, others: Iterable[Path]) -> str:
 def names_weights(text: str) -> bool:
     """Whether a text is the path of a file of weights, and not the name of weights that a library has."""
     return text.endswith(WEIGHTS) or "/" in text
+
+
+def cache_folder() -> Path | None:
+    """Where files of this user lie that can be made again; `None` where there is no home. It may not be there yet."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "segtrain"
+    except RuntimeError:
+        return None

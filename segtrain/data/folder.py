@@ -85,7 +85,7 @@ class FolderData(DataModule):
         workers: int | Literal["auto"],
         max_pixels: int = MAX_PIXELS,
         channels: int | None = None,
-        cache: Literal["ram", "none"] = "none",
+        cache: Literal["none", "ram", "disk"] = "none",
         order: Order = "area",
         origin: str | None = None,
         download: bool = False,
@@ -97,7 +97,8 @@ class FolderData(DataModule):
         self.group: Wish = group_pattern(group)
         self.fold = fold_of(folds, fold)
         self.on_bad, self.max_pixels = on_bad, max_pixels
-        self.wanted_channels, self.cache = channels, cache
+        self.wanted_channels = channels
+        self.cache: Literal["none", "ram", "disk"] = cache
         self.folder = open_root(Path(root), layout, origin, outside=outside, order=order)
         self.skipped: list[Finding] = []
         self._headers: dict[str, Header | Problem] = {}  # by image and mask
@@ -124,9 +125,9 @@ class FolderData(DataModule):
         refuse_overlap(splits)
         agree(sources.values(), self.wanted_channels)
         self.let_go()
-        if self.cache == "ram":
+        if self.cache != "none":
             for split in {"train", "val"} & sources.keys():
-                sources[split].keep()
+                sources[split].keep(self.cache)
         return sources
 
     def groups(self, split: str) -> list[str] | None:

@@ -207,7 +207,7 @@ def opening(parts: Parts, folder: Path, *, resumed: bool) -> list[str]:
     if pictures and data.span:
         lines.append(f"images: {pictures.stores}, filled from {pictures.fills}; colours are jittered in that range")
     if data.cache_bytes:
-        lines.append(f"data.cache=ram: up to {data.cache_bytes / 2**30:.1f} GiB of memory, which workers share")
+        lines.append(cached(parts))
     if skipped:
         lines.append(
             f"data.on_bad=skip: {counted(len(skipped), 'error')} in the data; without what skipped.csv lists there"
@@ -217,6 +217,14 @@ def opening(parts: Parts, folder: Path, *, resumed: bool) -> list[str]:
     if not resumed and parts.settings["loss"].get("weights") == AUTO:
         lines.append(chosen(parts))
     return lines
+
+
+def cached(parts: Parts) -> str:
+    """What the decoded images take up, and where."""
+    size = f"{parts.data.cache_bytes / 2**30:.1f} GiB"
+    if parts.settings["data"]["cache"] == "disk":
+        return f"data.cache=disk: {size} of a disk until the training ends, which workers share"
+    return f"data.cache=ram: up to {size} of memory, which workers share"
 
 
 def chosen(parts: Parts) -> str:

@@ -15,7 +15,7 @@ from ..files.images import FLOAT, MAX_PIXELS, Header, Picture, read_picture
 from ..files.packed import PackedPairs, Repeated, Texts, packed
 from ..files.pair import Pair, checked_header
 from ..files.pictures import Kind, stores
-from .cache import Cache
+from .cache import Cache, Place
 
 MAX_CHANNELS = 1024
 
@@ -128,11 +128,11 @@ class FolderSource:
         except UserError as error:
             raise UserError(f"{mask.path}: {error}") from None
 
-    def keep(self) -> int:
-        """Keep what is read from now on in memory, and return the bytes that all of it will take."""
+    def keep(self, place: Place = "ram") -> int:
+        """Keep what is read from now on, decoded, and return the bytes that all of it will take."""
         image_type = {8: torch.uint8, 16: torch.uint16, FLOAT: torch.float32}[self.bits]
         mask_type = torch.uint8 if self.classes.dtype == np.uint8 else torch.int16
-        self.cache = Cache(self.sizes, self.channels, image_type, mask_type)
+        self.cache = Cache(self.sizes, self.channels, image_type, mask_type, place)
         return self.cache.size
 
 

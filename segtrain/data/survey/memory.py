@@ -12,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ...disk import cache_folder
 from ..files.by_class import ClassMask
 from ..files.images import Header
 from ..files.packed import Joined, PackedPairs, texts_of
@@ -28,10 +29,8 @@ Named = tuple[str, Sequence[str]]  # a name in the memory, and the files that it
 
 def remembered() -> Path | None:
     """The file of facts of all data of this user; `None` where there is no home."""
-    try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "segtrain" / "survey.sqlite"
-    except RuntimeError:
-        return None
+    folder = cache_folder()
+    return folder and folder / "survey.sqlite"
 
 
 class Memory:

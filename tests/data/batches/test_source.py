@@ -1,3 +1,5 @@
+import errno
+import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from segtrain.data.batches.cache import Place, reserve
 from segtrain.data.batches.source import FolderSource, agree
 from segtrain.data.classes import ClassTable
 from segtrain.data.color import Coding
@@ -162,13 +165,14 @@ def test_palette_and_rgb_masks_mean_the_same_in_colours(tmp_path: Path):
     assert [source.read(i)[1].tolist() for i in range(3)] == [[[0, 1, 255]]] * 3
 
 
+@pytest.mark.parametrize("place", ["ram", "disk"])
 @pytest.mark.parametrize("bits", [8, 16])
-def test_a_kept_sample_is_the_one_that_was_read(source: Sources, bits: int):
+def test_a_kept_sample_is_the_one_that_was_read(source: Sources, bits: int, place: Place):
     many = {"classes": [{"name": f"{i}"} for i in range(300)]}
     for table in (TABLE, many):
         plain, kept = (source(grey(bits), grey(bits, (3, 5)), colors((7, 3)), table=table) for _ in range(2))
         kept.pairs = plain.pairs
-        assert kept.keep() >= sum(height * width * (3 * bits // 8 + 1) for height, width in plain.sizes)
+        assert kept.keep(place) >= sum(height * width * (3 * bits // 8 + 1) for height, width in plain.sizes)
         for _ in range(2):
             for index in range(3):
                 for one, other in zip(plain.read(index), kept.read(index), strict=True):
@@ -188,8 +192,38 @@ def test_a_kept_sample_needs_its_file_no_more(source: Sources):
 
 def test_more_than_the_memory_is_not_kept(source: Sources, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("segtrain.data.batches.cache.memory", lambda: 100)
-    with pytest.raises(ValueError, match=r"data\.cache=ram: .* GiB of decoded images, but .* take data\.cache=none"):
+    with pytest.raises(
+        ValueError, match=r"data\.cache=ram: .* GiB of decoded images, but .* take data\.cache=disk or none"
+    ):
         source(colors((20, 20))).keep()
+
+
+def test_what_is_kept_on_a_disk_has_no_name_there(source: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    kept = source(colors())
+    kept.keep("disk")
+    kept.read(0)
+    assert list((tmp_path / "cache" / "segtrain").iterdir()) == []
+
+
+def test_more_than_the_disk_has_room_for_is_refused_before_it_is_written(
+    source: Sources, monkeypatch: pytest.MonkeyPatch
+):
+    def full(file: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("segtrain.data.batches.cache.reserve", full)
+    with pytest.raises(
+        ValueError, match=r"data\.cache=disk: .* GiB of decoded images, but .* GiB are free in .*: make"
+    ):
+        source(colors((20, 20))).keep("disk")
+
+
+def test_the_whole_space_is_taken_at_once(tmp_path: Path):
+    with (tmp_path / "file").open("wb") as file:
+        reserve(file.fileno(), 1 << 20)
+    status = (tmp_path / "file").stat()
+    assert (status.st_size, 512 * status.st_blocks) == (1 << 20, 1 << 20)
 
 
 @pytest.mark.parametrize("shrink", [2, 4, 8])
