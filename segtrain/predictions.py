@@ -110,7 +110,12 @@ class Saver:
             write_summary(self.target, self.rows, self.classes)
 
     def add(self, name: str, result: Predicted, source: Path, *, shown: bool = True) -> None:
-        """Write what is wanted of an image in the file `source`; its overlay only if it is `shown`."""
+        """Write what is wanted of an image in the file `source`, and note it; its overlay only if it is `shown`."""
+        self.note(name, result, source, self.write(name, result, source, shown=shown))
+
+    def write(self, name: str, result: Predicted, source: Path, *, shown: bool = True) -> list[Any]:
+        """Write the files of an image alone, which several threads may do at once, and return its row of
+        `summary.csv`."""
         target, classes = self.target, self.classes
         if MASK in target.save:
             write_mask(name, result, source, classes, target)
@@ -120,9 +125,13 @@ class Saver:
             write_picture(target.place(OVERLAY, name, ".png"), picture)
         if CONFIDENCE in target.save:
             write_picture(target.place(CONFIDENCE, name, ".png"), Image.fromarray(result.confidence))
+        return summary(name, result, classes)
+
+    def note(self, name: str, result: Predicted, source: Path, row: list[Any]) -> None:
+        """Add an image, whose own files are written, to the files of all."""
         if self._polygons is not None:
             self._add_polygons(name, result, source, self._polygons)
-        self.rows.append(summary(name, result, classes))
+        self.rows.append(row)
 
     @contextmanager
     def film(self, name: str, film: films.Film) -> Iterator[Callable[[np.ndarray, np.ndarray], None]]:

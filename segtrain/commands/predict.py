@@ -1,10 +1,12 @@
 """`predict`: masks and overlays for new images."""
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,15 +16,17 @@ from torch import Tensor, nn
 from .. import disk
 from ..build import Trust
 from ..data.files import films
-from ..data.files.geotiff import place_of
+from ..data.files.geotiff import Place, place_of
 from ..data.files.images import MAX_PIXELS, Picture, header, opened_pixels, read_picture
 from ..data.files.pictures import SAMPLE, Pictures, filled
+from ..data.workers import cores
 from ..errors import UserError
 from ..images import Images, find_images
 from ..inference.image import Answer, Area, answers, probable, sure
 from ..inference.windows import Windows
 from ..machine import device
 from ..machine.device import Computing
+from ..machine.threads import Behind, read_ahead
 from ..predictions import PROBABILITIES, Predicted, Saver, Target, checked
 from ..report.screen import Countdown, say
 from ..runs.folder import checkpoint_files
@@ -32,6 +36,8 @@ from ..text import counted, kinds_of_files
 from ..training.members import ensemble
 from ..training.reopened import on_device
 from ..training.views import Views
+
+SMALL = 1 << 24  # pixels of an image, of which several may be in memory at a time
 
 
 def ignore(share: float) -> None:
@@ -135,37 +141,81 @@ def predict_all(files: Mapping[str, Path], sight: Sight, record: Record, saver: 
     """Write what the network makes of images and films, by their names; why some of them could not be predicted."""
     failures = Failures(single=len(files) == 1)
     stills = {name: path for name, path in files.items() if path.suffix.lower() not in films.SUFFIXES}
-    strange = 0
     with saver.writing():
-        with Countdown("predicting", len(stills)) as countdown:
-            for name, path in stills.items():
-                with failures.noted(path):
-                    strange += predict_still(
-                        name, path, sight.watched(countdown.part), record, saver, max_pixels, strange
-                    )
-                countdown.advance()
+        predict_stills(stills, sight, Reader(record, max_pixels), saver, failures)
         for name, path in files.items():
             if name not in stills:
                 with failures.noted(path):
                     predict_film(name, path, sight, record, saver, max_pixels)
-    if strange > 1:
-        say(f"{strange} images are not like those of the training; the first one is named above")
     return failures.reasons
 
 
-def predict_still(
-    name: str, path: Path, sight: Sight, record: Record, saver: Saver, max_pixels: int, strange: int
-) -> bool:
-    """Write what the network makes of an image. Whether that is not like those of the training, which is said if it is
-    the first one: `strange` were before it."""
-    head = header(path, max_pixels)
-    image = read_picture(path, max_pixels, channels=record.channels, bits=head.depth)
-    known = Pictures.stored(record.pictures)
-    remark = known.remark(*head.stored, filled(image.values(SAMPLE))) if known else ""
-    if remark and not strange:
-        say(f"{path}: {remark}: the mask may be wrong; give pictures stored as those of the training")
-    saver.add(name, sight.predicted(image, name, saver)._replace(place=place_of(path)), path)
-    return remark != ""
+def predict_stills(
+    files: Mapping[str, Path], sight: Sight, reader: "Reader", saver: Saver, failures: "Failures"
+) -> None:
+    """Write what the network makes of images, while threads read those that follow and write those before."""
+    number, strange = cores(), 0
+    with ThreadPoolExecutor(number) as threads, Countdown("predicting", len(files)) as countdown:
+        behind = Behind(threads, number)
+        for (name, path), reading in read_ahead(threads, files.items(), reader.read_small, number):
+            with failures.noted(path):
+                still = reading.result() or reader.read(path)
+                if still.remark and not strange:
+                    advice = "the mask may be wrong; give pictures stored as those of the training"
+                    say(f"{path}: {still.remark}: {advice}")
+                strange += still.remark != ""
+                result = sight.watched(countdown.part).predicted(still.image, name, saver)
+                result = result._replace(place=still.place)
+                if still.is_small:
+                    behind.add(
+                        partial(saver.write, name, result, path), partial(note, name, result, path, saver, failures)
+                    )
+                else:
+                    saver.add(name, result, path)
+            countdown.advance()
+        behind.finish()
+    if strange > 1:
+        say(f"{strange} images are not like those of the training; the first one is named above")
+
+
+def note(name: str, result: Predicted, path: Path, saver: Saver, failures: "Failures", row: Future[Any]) -> None:
+    """Note an image whose files a thread has written, or why it could not."""
+    with failures.noted(path):
+        saver.note(name, result, path, row.result())
+
+
+class Still(NamedTuple):
+    """An image that was read."""
+
+    image: Picture
+    place: Place | None
+    remark: str  # in what it is not like those of the training
+
+    @property
+    def is_small(self) -> bool:
+        """Whether several may be kept in memory at a time."""
+        return self.image.pixels[0].numel() <= SMALL
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads images for the network of a run."""
+
+    record: Record
+    max_pixels: int
+
+    def read(self, path: Path) -> Still:
+        head = header(path, self.max_pixels)
+        image = read_picture(path, self.max_pixels, channels=self.record.channels, bits=head.depth)
+        known = Pictures.stored(self.record.pictures)
+        remark = known.remark(*head.stored, filled(image.values(SAMPLE))) if known else ""
+        return Still(image, place_of(path), remark)
+
+    def read_small(self, item: tuple[str, Path]) -> Still | None:
+        """An image by its name and path; `None` for one that is too large to be read before its turn."""
+        _, path = item
+        head = header(path, self.max_pixels)
+        return self.read(path) if head.height * head.width <= SMALL else None
 
 
 def predict_film(name: str, path: Path, sight: Sight, record: Record, saver: Saver, max_pixels: int) -> None:
