@@ -22,6 +22,7 @@ COMMANDS = {  # name: what it does, an example
     "evaluate": ("score a trained network: mIoU, and the IoU of each class", "run=latest"),
     "export": ("write a trained network as a file for other programs, and check that", "run=latest format=onnx"),
     "compare": ("say which of several runs is better, and whether that can be told", "runs=[A,B]"),
+    "benchmark": ("say where the time of a training goes on this machine", "data.root=photos"),
     "models": ("list the networks: parameters, GFLOPs, pretrained weights", "find=convnext"),
     "predict": ("write masks and overlays for new images", "run=latest images=photos/new"),
 }
@@ -216,7 +217,7 @@ def rewrite(options: Namespace) -> list[str]:
     resumes = typed.get("resume", "null") != "null"
     words = [readable(word, resumes, options.multirun) for word in options.overrides]
     chosen = typed.keys() & {"data", "experiment"}
-    if options.config_name == "train" and "data.root" in typed and not chosen and not resumes:
+    if options.config_name in ("train", "benchmark") and "data.root" in typed and not chosen and not resumes:
         words.append("data=folder")
     return words
 

@@ -604,6 +604,7 @@ def test_help_names_settings_and_examples_that_exist(name: str) -> None:
     table = text.partition("Examples")[0]
     names = {word for word in re.findall(r"(?<![\w.$:])([a-z_][\w.]*)=", table) if word not in ("setting", "group")}
     assert {
+        "benchmark": "seconds",
         "check": "write",
         "train": "train.epochs",
         "evaluate": "run",
@@ -612,7 +613,7 @@ def test_help_names_settings_and_examples_that_exist(name: str) -> None:
         "models": "find",
         "predict": "images",
     }[name] in names
-    data = ["data=folder", "model=fcn_r50"] if name == "train" else []
+    data = ["data=folder", "model=fcn_r50"] if name in ("train", "benchmark") else []
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         known = dict(config.tree(OmegaConf.to_container(compose(name, data))))
         assert [word for word in names if word not in known] == []

@@ -37,6 +37,7 @@ class Door(NamedTuple):
 
 COMMAND = Door(
     {
+        "benchmark",
         "build",
         "data",
         "images",
@@ -95,7 +96,9 @@ DOORS = {
         lightning=True,
     ),
     "inspection": Door({"data", "report"}),
+    "benchmark": Door({"data", "losses", "training"}, lightning=True),
     "commands": Door(),
+    "commands.benchmark": COMMAND,
     "commands.check": COMMAND,
     "commands.compare": COMMAND,
     "commands.evaluate": COMMAND,

@@ -109,8 +109,7 @@ class Learner(Validator):
 
     def training_step(self, batch: Batch, _: int) -> None:
         """A step on the mean loss over the whole batch: this process's share, in as many pieces as fit into memory."""
-        counts = torch.cat([part.count(batch["mask"]) for part in self.counted])
-        counts = self.trainer.strategy.reduce(counts, reduce_op="sum")
+        counts = self.counts(batch["mask"])
         *others, last = in_pieces(batch, self.pieces)
         with apart(self.trainer):
             for piece in others:
@@ -123,9 +122,18 @@ class Learner(Validator):
         if self.average is not None:
             self.average.update_parameters(self.network)
 
+    def counts(self, mask: Tensor) -> Tensor:
+        """What the terms of the loss are counted in (terms,), over the whole batch: the divisors of their sums."""
+        own = torch.cat([part.count(mask) for part in self.counted])
+        return self.trainer.strategy.reduce(own, reduce_op="sum")  # type: ignore[return-value]
+
+    def recolored(self, batch: Batch) -> Tensor:
+        """The images (N, C, H, W) in the colours that were drawn for them."""
+        return apply_color(batch["image"], batch["color"], clamp="span" not in batch)
+
     def share_of_loss(self, batch: Batch, counts: Tensor) -> Tensor:
         """What these images add to the mean loss of the whole batch, whose terms have these counts (terms,)."""
-        image = apply_color(batch["image"], batch["color"], clamp="span" not in batch)
+        image = self.recolored(batch)
         outputs = self.train_network(image)
         logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
         mask = batch["mask"]
@@ -148,10 +156,6 @@ class Learner(Validator):
         if self.clip:
             unscale(optimizer, self.trainer.precision_plugin)
             nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)
-
-    def on_fit_start(self) -> None:
-        if self.teacher is not None:
-            self.teacher.network.to(self.device)
 
     def new_optimizer(self) -> Optimizer:
         return build_optimizer(self.network, self.make_optimizer, self.encoder_lr)
@@ -182,11 +186,7 @@ class Learner(Validator):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """The running metrics of all processes together."""
-        for name in RUNNING:
-            metric = getattr(self, name)
-            if metric.update_called and self.trainer.world_size > 1:
-                with metric.sync_context():
-                    checkpoint["state_dict"].update(metric.state_dict(prefix=f"{name}."))
+        checkpoint["state_dict"].update(metrics_together(self))
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """The optimiser goes on with its state, but with the settings of now. Of the running metrics the first process
@@ -194,6 +194,17 @@ class Learner(Validator):
         adopt_settings(checkpoint, self.new_optimizer())
         if self.global_rank:
             start_metrics_anew(checkpoint["state_dict"])
+
+
+def metrics_together(learner: Learner) -> dict[str, Tensor]:
+    """The state of the running metrics over all processes; empty if there is one, whose own it has already."""
+    state: dict[str, Tensor] = {}
+    for name in RUNNING:
+        metric = getattr(learner, name)
+        if metric.update_called and learner.trainer.world_size > 1:
+            with metric.sync_context():
+                state |= metric.state_dict(prefix=f"{name}.")
+    return state
 
 
 def start_metrics_anew(state: dict[str, Tensor]) -> None:

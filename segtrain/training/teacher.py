@@ -41,7 +41,7 @@ class Teacher:
     def __call__(self, image: Tensor, logits: Tensor, mask: Tensor) -> Tensor:
         """(1,): the weighted sum, from the images and a student's logits for them."""
         with torch.no_grad():
-            answers = self.network(image)
+            answers = self.network.to(image.device)(image)
         return self.weight * self.loss(logits, answers, mask)
 
 

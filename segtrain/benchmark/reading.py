@@ -1,0 +1,66 @@
+"""How fast images become samples, and samples batches."""
+
+import time
+from collections.abc import Iterator
+from itertools import count, islice
+from typing import Any, NamedTuple
+
+from torch import Tensor
+from torch.utils.data import default_collate
+
+from ..data import DataModule
+from ..data.batches.source import Source
+
+Batch = dict[str, Tensor]
+
+
+class Reading(NamedTuple):
+    """Images a second."""
+
+    decoded: float  # by one process: from a file to arrays of pixels and classes
+    per_worker: float  # by one process: to crops in a batch, or from memory where they are kept there
+    all: float  # by all processes that read, while nothing else is computed
+    workers: int
+
+
+def measured(data: DataModule, seconds: float) -> Reading:
+    """What `data` reads, measured for so many seconds each; it needs a trainer, which says what its share is."""
+    source, loader = data.source("train"), data.train_dataloader()
+    images = rate(decoded(source), seconds)
+    crops = rate(map(len, crops_of(loader)), seconds)
+    batches = rate((len(batch["mask"]) for batch in loader), seconds)
+    loader.stop()
+    return Reading(images, crops, batches, data.workers)
+
+
+def decoded(source: Source) -> Iterator[int]:
+    """1 for each image that is read, without end."""
+    for index in count():
+        source.read(index % len(source))
+        yield 1
+
+
+def crops_of(loader: Any) -> Iterator[Tensor]:
+    """The masks of batches that are made in this process."""
+    for keys in loader.batch_sampler:
+        yield default_collate([loader.dataset[key] for key in keys])["mask"]
+
+
+def rate(counts: Iterator[int], seconds: float) -> float:
+    """How many a second come, by the numbers of those that come together; the first ones are waited for and not
+    counted."""
+    next(counts)
+    began, done = time.perf_counter(), 0
+    for number in counts:
+        done += number
+        if time.perf_counter() - began >= seconds:
+            break
+    return done / (time.perf_counter() - began)
+
+
+def some_batches(data: DataModule, number: int) -> list[Batch]:
+    """Training batches, to be trained on again and again."""
+    loader = data.train_dataloader()
+    batches = list(islice(loader, number))
+    loader.stop()
+    return batches

@@ -1,0 +1,62 @@
+"""How fast whole images are scored."""
+
+import time
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+import torch
+from lightning.pytorch import Trainer
+
+from ..data import DataModule
+from ..training.learner import Learner
+from .rates import wait_for
+from .reading import Batch
+
+
+class Scoring(NamedTuple):
+    """Images a second."""
+
+    computed: float  # by the network alone, from memory
+    validated: float  # as in a training
+    scored: float  # as by `evaluate`, with contours and sizes
+
+
+def measured(
+    make: Callable[..., Trainer], learner: Learner, data: DataModule, device: str, seconds: float, most: int = 64
+) -> Scoring:
+    """How fast val is scored, measured for about so many seconds each, by trainers that `make` makes."""
+    trainer = make()
+    loader = data.whole_images("val", trainer)
+    batches = list(islice(loader, most))
+    some = batches[: fitting(learner, trainer, batches, device, seconds)]
+    images = sum(len(batch["key"]) for batch in some)
+    computed = images / computing(learner, trainer, some, device)
+    began = time.perf_counter()
+    make(limit_val_batches=len(some)).validate(learner, dataloaders=loader, verbose=False)
+    validated = images / (time.perf_counter() - began)
+    began = time.perf_counter()
+    make(limit_test_batches=len(some)).test(learner, dataloaders=loader, verbose=False)
+    scored = images / (time.perf_counter() - began)
+    loader.stop()
+    return Scoring(computed, validated, scored)
+
+
+def fitting(learner: Learner, trainer: Trainer, batches: Sequence[Batch], device: str, seconds: float) -> int:
+    """How many of some batches are computed in so many seconds, by the first one; 1 at least."""
+    computing(learner, trainer, batches[:1], device)
+    each = computing(learner, trainer, batches[:1], device)
+    return max(1, min(len(batches), int(seconds / each)))
+
+
+@torch.inference_mode()
+def computing(learner: Learner, trainer: Trainer, batches: Sequence[Batch], device: str) -> float:
+    """The seconds in which the network answers to some batches."""
+    learner.to(device)
+    learner.eval()
+    began = time.perf_counter()
+    with trainer.precision_plugin.forward_context():
+        for batch in batches:
+            learner.scored(batch["image"].to(device)).argmax(1)
+    wait_for(device)
+    return time.perf_counter() - began

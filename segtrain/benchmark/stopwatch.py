@@ -1,0 +1,137 @@
+"""Time by the parts of a training step, taken while a training runs."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, Trainer
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..training.learner import Learner
+
+BETWEEN = "loop"  # what belongs to no part: Lightning's loop, callbacks
+PARTS = {  # methods of a learner
+    "divisor": "counts",
+    "colour": "recolored",
+    "forward": "train_network",
+    "backward": "manual_backward",
+    "metric": "note",
+    "clip": "on_before_optimizer_step",
+}
+WARM_UP = 5  # steps that are not counted: kernels are chosen, memory is taken
+
+
+class Stopwatch:
+    """Attributes each moment to the innermost of the parts that are open.
+
+    Of a GPU the moments are events, so that nothing waits for it: what counts is when it came to them.
+    """
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+        self._open: list[str] = [BETWEEN]
+        self._marks: list[tuple[str, Any]] = []  # what was going on until then, and a moment
+
+    def start(self) -> None:
+        """Forget what was measured, and begin."""
+        self._marks = []
+        self._mark()
+
+    def enter(self, part: str) -> None:
+        self._mark()
+        self._open.append(part)
+
+    def leave(self) -> None:
+        self._mark()
+        self._open.pop()
+
+    def around(self, part: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        """The same work, as a part."""
+
+        @wraps(work)
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            self.enter(part)
+            try:
+                return work(*args, **kwargs)
+            finally:
+                self.leave()
+
+        return timed
+
+    def seconds(self) -> dict[str, float]:
+        """The time of each part since the start, until now."""
+        self._mark()
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+        total: dict[str, float] = defaultdict(float)
+        for (_, earlier), (part, later) in zip(self._marks, self._marks[1:], strict=False):
+            total[part] += earlier.elapsed_time(later) / 1000 if self.device == "cuda" else later - earlier
+        return dict(total)
+
+    def _mark(self) -> None:
+        moment: Any = time.perf_counter()
+        if self.device == "cuda":
+            moment = torch.cuda.Event(enable_timing=True)
+            moment.record()
+        self._marks.append((self._open[-1], moment))
+
+
+class Watch(Callback):
+    """Ends a training after so many seconds, and measures its steps but for the first ones.
+
+    Attributes:
+        steps: That were measured.
+        seconds: Of each part of all of them together, `loop` for what is none.
+        operations: Floating-point operations of a step; `None` where they cannot be counted.
+    """
+
+    def __init__(self, learner: Learner, device: str, limit: float, *, parts: bool) -> None:
+        self.limit, self.stopwatch = limit, Stopwatch(device)
+        self.steps, self.seconds = 0, dict[str, float]()
+        self.operations: float | None = None
+        self._counter: FlopCounterMode | None = None
+        if parts:
+            self._watch(learner)
+        self._parts = parts
+
+    def _watch(self, learner: Learner) -> None:
+        around = self.stopwatch.around
+        for part, method in PARTS.items():
+            setattr(learner, method, around(part, getattr(learner, method)))
+        if learner.average is not None:
+            learner.average.update_parameters = around("average", learner.average.update_parameters)
+        for part, module in (("loss", learner.loss), ("teacher", learner.teacher)):
+            if isinstance(module, nn.Module):
+                module.register_forward_pre_hook(lambda *_, part=part: self.stopwatch.enter(part))
+                module.register_forward_hook(lambda *_: self.stopwatch.leave())
+
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
+        if self._parts:
+            (optimizer,) = trainer.optimizers
+            optimizer.register_step_pre_hook(lambda *_: self.stopwatch.enter("optimiser"))
+            optimizer.register_step_post_hook(lambda *_: self.stopwatch.leave())
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        if self._parts and batch_idx == 0:
+            self._counter = FlopCounterMode(display=False)
+            self._counter.__enter__()
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Count a step, and end the training if it was the last one that there is time for."""
+        if self._counter is not None:
+            self._counter.__exit__(None, None, None)
+            self.operations, self._counter = self._counter.get_total_flops() or None, None
+        if batch_idx == WARM_UP - 1:
+            self.stopwatch.start()
+            self._began = time.monotonic()
+        if batch_idx >= WARM_UP:
+            self.steps += 1
+            if time.monotonic() - self._began >= self.limit:
+                trainer.should_stop = True
+
+    def on_train_end(self, *_: Any) -> None:
+        self.seconds = self.stopwatch.seconds()

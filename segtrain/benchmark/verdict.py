@@ -1,0 +1,55 @@
+"""What holds a training up, in a sentence, and what would help."""
+
+import math
+from typing import NamedTuple
+
+from ..data.workers import cores
+from .reading import Reading
+from .steps import Step
+
+HELD_UP = 0.95  # share of the images a second in memory, below which a training waits for images
+SHOWN = 3  # parts of a step
+
+
+class Facts(NamedTuple):
+    """What was measured, in images a second, and what the images take in memory."""
+
+    trained: float  # with reading, as in `train`
+    in_memory: float  # the same steps on batches in memory
+    reading: Reading
+    step: Step
+    cache: str  # that is used: none, ram, ...
+    decoded_bytes: int  # of all images and masks, decoded
+    memory: int  # bytes that all processes here may take up together
+    device: str
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether the training waits for images."""
+        return self.trained < HELD_UP * self.in_memory
+
+
+def sentence(facts: Facts) -> str:
+    """What matters."""
+    if facts.is_held_up:
+        speed = f"{facts.trained:.0f} of {facts.in_memory:.0f} images/s"
+        ways = ways_out(facts)
+        return f"held up by reading: {speed}; {' or '.join(ways) if ways else 'smaller image files would help'}"
+    parts = sorted(facts.step.parts.items(), key=lambda part: -part[1])[:SHOWN]
+    total = facts.step.seconds
+    shares = ", ".join(f"{part} {100 * seconds / total:.0f} %" for part, seconds in parts)
+    return f"held up by computing, as it should be: {facts.trained:.1f} images/s, of a step {shares}"
+
+
+def ways_out(facts: Facts) -> list[str]:
+    """Settings by which images would come faster, with what they lead to."""
+    ways = []
+    wanted = math.ceil(facts.in_memory / facts.reading.per_worker)
+    most = min(wanted, cores() - 1)
+    if facts.device != "cpu" and most > facts.reading.workers:
+        reached = min(facts.in_memory, most * facts.reading.per_worker)
+        ways.append(f"data.workers={most} lifts it to about {reached:.0f}")
+    fits = facts.decoded_bytes < facts.memory / 2
+    if facts.cache == "none" and fits and facts.reading.decoded < 2 * facts.reading.per_worker:
+        ways.append(f"data.cache=ram ({facts.decoded_bytes / 2**30:.1f} GiB) spares the decoding")
+    return ways

@@ -1,0 +1,233 @@
+"""`benchmark`: where the time of a training goes on this machine."""
+
+import json
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Annotated, Any, Literal
+
+import torch
+from lightning.pytorch import Callback, Trainer
+
+from .. import disk
+from ..benchmark import rates, reading, scoring
+from ..benchmark.reading import Batch, Reading, some_batches
+from ..benchmark.steps import Repeated, Step, bare_step, peak_memory
+from ..benchmark.stopwatch import Watch
+from ..benchmark.verdict import Facts, sentence
+from ..build import Spec, build_part
+from ..data.batches.cache import memory
+from ..data.public import provide
+from ..errors import UserError
+from ..machine import device
+from ..machine.device import Devices, Precision
+from ..report.screen import columns, say
+from ..runs.record import Settings
+from ..text import counted
+from ..training.defaults import with_choices
+from ..training.fit import without_step
+from ..training.kernels import TriedKernels
+from ..training.parts import Parts, TrainSettings, assemble, build_data, refuse_splits, with_filled_batch
+from ..training.scoring import silent_trainer
+from ..training.trial import refuse_own
+
+BATCHES = 8  # in memory, that are trained on again and again
+ROUNDS = 2  # of a bare loop and a training in turns
+STEPS = 1_000_000  # more than there is time for
+OF_TRAIN = ("run_dir", "resume", "init", "teacher")  # settings that say what is trained and kept, not how fast
+
+
+def benchmark(
+    *,
+    name: str,
+    typed: list[str],
+    seed: int,
+    train: TrainSettings,
+    run_dir: str | None,
+    resume: str | None,
+    init: str | None,
+    teacher: str | None,
+    allow_changes: bool,
+    allow: list[str],
+    data: Spec,
+    model: Annotated[Spec, {"num_classes": int | None}],
+    loss: Spec,
+    optimizer: Spec,
+    schedule: Spec,
+    augment: Spec,
+    trainer: Annotated[Spec, {"precision": Precision, "devices": Devices, "strategy": Literal["auto", "ddp"]}],
+    logger: Spec,
+    seconds: float,
+    out: str,
+) -> None:
+    """Measure what `train` does with the same settings, print it, and write all numbers into a file `out`."""
+    kept = {"run_dir": run_dir, "resume": resume, "init": init, "teacher": teacher}
+    for setting, value in kept.items():
+        if value is not None:
+            raise UserError(f"{setting}={value}: nothing is kept of a benchmark: leave it out")
+    if seconds <= 0:
+        raise UserError(f"seconds={seconds:g}: expected a number above 0")
+    settings = {
+        "name": name,
+        "seed": seed,
+        "train": asdict(train),
+        "data": data,
+        "model": model,
+        "loss": loss,
+        "optimizer": optimizer,
+        "schedule": schedule,
+        "augment": augment,
+        "trainer": trainer,
+        "logger": logger,
+    }
+    parts = prepared(settings)
+    results = measured(parts, seconds)
+    disk.write(Path(out), json.dumps({"typed": typed, **results}, indent=2))
+    say(f"written: {out}")
+
+
+def prepared(settings: Settings) -> Parts:
+    """The parts of a training that is not begun."""
+    device.quiet()
+    refuse_own(settings)
+    provide(settings["data"])
+    data = build_data(settings, None)
+    refuse_splits(data)
+    settings = with_choices(with_filled_batch(settings, data), data)
+    parts = assemble(settings, data, None)
+    if parts.processes > 1:
+        raise UserError(f"trainer.devices={settings['trainer']['devices']}: one device is measured: take 1")
+    return parts
+
+
+def measured(parts: Parts, seconds: float) -> dict[str, Any]:
+    """All numbers, which are said as they come."""
+    make = partial(trainer_of, parts)
+    machine, peak = machine_rates(parts)
+    say(f"{machine['device']}, {parts.precision} ({parts.reason}), torch {torch.__version__}")
+    say(f"  matrices {peak / 1e12:.2f} TFLOP/s, copies {machine['bytes_per_second'] / 1e9:.1f} GB/s")
+    parts.data.trainer = make()
+    read = reading.measured(parts.data, seconds)
+    say(reading_text(read, parts))
+    batches = some_batches(parts.data, BATCHES)
+    trained = parts.data.batch_size / steps_of(parts, seconds).seconds
+    bare, in_memory = in_turns(parts, make, batches, seconds / ROUNDS)
+    step = steps_of(parts, seconds, batches, watched=True)
+    say(step_text(step, peak, parts))
+    batch = parts.data.batch_size
+    say(
+        f"training, images/s: {batch / bare:.1f} in a bare loop over batches in memory, {batch / in_memory:.1f} by "
+        f"`train` over the same ({bare / in_memory:.3f} of it), {trained:.1f} with reading"
+    )
+    scored = scoring.measured(make, parts.learner, parts.data, parts.device, seconds)
+    say(
+        f"whole images of val, images/s: {scored.computed:.1f} by the network alone, {scored.validated:.1f} in a "
+        f"validation, {scored.scored:.1f} by `evaluate`"
+    )
+    parts.data.stop()
+    facts = facts_of(parts, read, step, trained, batch / in_memory)
+    say(sentence(facts))
+    return {
+        "machine": machine,
+        "model": parts.settings["name"],
+        "precision": parts.precision,
+        "batch": [batch, *parts.data.crop],
+        "reading": read._asdict(),
+        "step": {**step._asdict(), "peak_bytes": peak_memory(parts.device)},
+        "images_per_second": {"bare": batch / bare, "in_memory": batch / in_memory, "train": trained},
+        "scoring": scored._asdict(),
+        "sentence": sentence(facts),
+    }
+
+
+def machine_rates(parts: Parts) -> tuple[dict[str, Any], float]:
+    """What the device is, with its rates; and that of its matrices in the precision of the training."""
+    kind = torch.float32
+    if parts.precision.startswith(("bf16", "16")):
+        kind = torch.bfloat16 if parts.precision.startswith("bf16") else torch.float16
+    peak = rates.matrix_rate(parts.device, kind)
+    facts = {
+        "device": device.device_name(parts.device),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "operations_per_second": peak,
+        "bytes_per_second": rates.copy_rate(parts.device),
+    }
+    return facts, peak
+
+
+def trainer_of(parts: Parts, callbacks: Sequence[Callback] = (), **settings: Any) -> Trainer:
+    """A trainer that writes nothing and does not end by itself."""
+    return silent_trainer(
+        partial(build_part, "trainer", without_step(parts.settings["trainer"]), parts.trust),
+        parts.processes,
+        accelerator=parts.device,
+        precision=parts.precision,
+        max_steps=STEPS,
+        max_epochs=-1,
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_checkpointing=False,
+        callbacks=[*callbacks, TriedKernels()],
+        **{"limit_val_batches": 0, **settings},
+    )
+
+
+def steps_of(parts: Parts, seconds: float, batches: Sequence[Batch] | None = None, *, watched: bool = False) -> Step:
+    """Training steps on batches in memory, or on what is read; if they are `watched`, by their parts."""
+    watch = Watch(parts.learner, parts.device, seconds, parts=watched)
+    trainer = trainer_of(parts, [watch])
+    if batches is None:
+        trainer.fit(parts.learner, datamodule=parts.data)
+    else:
+        trainer.fit(parts.learner, Repeated(batches), Repeated([]))
+    return Step.of(watch)
+
+
+def in_turns(
+    parts: Parts, make: Callable[[], Trainer], batches: Sequence[Batch], seconds: float
+) -> tuple[float, float]:
+    """Seconds of a step of a bare loop and of a training, medians of rounds in turns."""
+    bare, trained = [], []
+    for _ in range(ROUNDS):
+        bare.append(bare_step(parts.learner, make(), batches, parts.device, seconds))
+        trained.append(steps_of(parts, seconds, batches).seconds)
+    return median(bare), median(trained)
+
+
+def reading_text(read: Reading, parts: Parts) -> str:
+    """How fast images come, in words."""
+    workers = counted(read.workers, "worker") if read.workers else "the training process itself"
+    return (
+        f"reading, images/s: {read.decoded:.0f} whole ones by one process, {read.per_worker:.0f} augmented crops, "
+        f"{read.all:.0f} by {workers}"
+    )
+
+
+def step_text(step: Step, peak: float, parts: Parts) -> str:
+    """A table of the parts of a step."""
+    height, width = parts.data.crop
+    rows = []
+    for part, seconds in sorted(step.parts.items(), key=lambda item: -item[1]):
+        rows.append([f"  {part}", f"{1000 * seconds:.2f} ms", f"{100 * seconds / step.seconds:.1f} %"])
+    title = f"a step of {parts.data.batch_size} x {height} x {width}: {1000 * step.seconds:.1f} ms"
+    if step.operations:
+        share = step.operations / step.seconds / peak
+        title += f", {step.operations / 1e9:.1f} GFLOP at {100 * share:.0f} % of the rate of matrices"
+    taken = peak_memory(parts.device)
+    if taken:
+        title += f", {taken / 2**30:.2f} GiB at most"
+    return f"{title}\n{columns(rows, numbers=[1, 2])}"
+
+
+def facts_of(parts: Parts, read: Reading, step: Step, trained: float, in_memory: float) -> Facts:
+    """What the last sentence is about."""
+    image, mask = parts.data.source("train").read(0)
+    pixels = sum(height * width for source in parts.data.splits.values() for height, width in source.sizes)
+    decoded = pixels * (image.shape[0] * image.element_size() + mask.element_size())
+    cache = parts.settings["data"].get("cache", "none")
+    return Facts(trained, in_memory, read, step, cache, decoded, memory(), parts.device)

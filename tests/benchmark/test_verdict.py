@@ -1,0 +1,53 @@
+from typing import Any
+
+import pytest
+
+from segtrain.benchmark import verdict
+from segtrain.benchmark.reading import Reading
+from segtrain.benchmark.steps import Step
+from segtrain.benchmark.verdict import Facts, sentence
+
+STEP = Step(seconds=0.1, parts={"backward": 0.06, "forward": 0.03, "loss": 0.006, "loop": 0.004}, operations=None)
+
+
+def facts(**changes: Any) -> Facts:
+    known = {
+        "trained": 212.0,
+        "in_memory": 840.0,
+        "reading": Reading(decoded=100.0, per_worker=70.0, all=212.0, workers=3),
+        "step": STEP,
+        "cache": "none",
+        "decoded_bytes": 1 << 30,
+        "memory": 64 << 30,
+        "device": "cuda",
+    }
+    return Facts(**{**known, **changes})
+
+
+@pytest.fixture(autouse=True)
+def _sixteen_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verdict, "cores", lambda: 16)
+
+
+def test_a_training_that_waits_is_told_how_many_workers_would_do() -> None:
+    assert sentence(facts()) == (
+        "held up by reading: 212 of 840 images/s; data.workers=12 lifts it to about 840 or data.cache=ram (1.0 GiB) "
+        "spares the decoding"
+    )
+
+
+def test_workers_are_named_only_where_there_are_cores_for_them() -> None:
+    many = facts(reading=Reading(100.0, 20.0, 212.0, workers=3), decoded_bytes=1 << 40)
+    assert sentence(many) == "held up by reading: 212 of 840 images/s; data.workers=15 lifts it to about 300"
+    assert "workers" not in sentence(facts(device="cpu"))
+
+
+@pytest.mark.parametrize("change", [{"cache": "ram"}, {"decoded_bytes": 1 << 40}])
+def test_a_cache_is_named_only_where_it_is_not_used_and_fits(change: dict[str, Any]) -> None:
+    assert "cache" not in sentence(facts(**change))
+
+
+def test_a_training_that_computes_all_the_time_is_told_where() -> None:
+    assert sentence(facts(trained=830.0)) == (
+        "held up by computing, as it should be: 830.0 images/s, of a step backward 60 %, forward 30 %, loss 6 %"
+    )
