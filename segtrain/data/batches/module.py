@@ -55,7 +55,7 @@ class DataModule(Measured, LightningDataModule):
         super().__init__()
         refuse_impossible(crop, batch_size, workers, seed)
         self.classes, self.wanted_crop, self.batch_size = classes, crop, batch_size
-        self.workers = default_workers() if workers == "auto" else int(workers)
+        self.workers = workers
         self.augment, self.seed, self.batches_done = augment, seed, 0
         self.span: Span | None = None
         self.flip_pairs: list[tuple[int, int]] = []
@@ -104,6 +104,14 @@ class DataModule(Measured, LightningDataModule):
             if cache is not None:
                 size += cache.size
         return size
+
+    @property
+    def readers(self) -> int:
+        """Processes that read for a loader; `auto` shares out the cores of this machine among all that train on it."""
+        if self.workers != "auto":
+            return int(self.workers)
+        trainer: Any = self.trainer
+        return default_workers(trainer.world_size // getattr(trainer, "num_nodes", 1) if trainer else 1)
 
     def fingerprint(self) -> str:
         """A hash of names, sizes and class table, by which a run can tell whether it goes on with the same data."""
@@ -159,9 +167,9 @@ class DataModule(Measured, LightningDataModule):
         loader = Loader(
             samples,
             batch_sampler=batches,
-            num_workers=self.workers,
+            num_workers=self.readers,
             inherit=self.cache_bytes > 0,
-            persistent_workers=self.workers > 0,
+            persistent_workers=self.readers > 0,
             pin_memory=torch.cuda.is_available(),
         )
         self._loaders.append(loader)
@@ -180,8 +188,10 @@ def refuse_impossible(crop: Sequence[int] | None, batch_size: int, workers: int 
         raise UserError(f"data.workers={workers}: expected 0 to {MAX_WORKERS}, or auto")
 
 
-def default_workers() -> int:
-    """Processes that read beside a GPU, up to 8; none where the CPU's few cores do the training themselves."""
+def default_workers(processes: int = 1) -> int:
+    """Processes that read for each of so many that train on this machine: up to 8 beside a GPU; none where the few
+    cores of a CPU do the training themselves."""
+    own = cores() // processes
     if torch.cuda.is_available():
-        return min(8, cores() - 1)
-    return min(4, cores() // 4)
+        return max(1, min(8, own - 1))
+    return min(4, own // 4)

@@ -248,3 +248,18 @@ def test_the_fingerprint_tells_other_names_and_classes_apart(data: Callable[...,
 def test_impossible_settings_are_refused(data: Callable[..., DataModule], changes: dict, message: str):
     with pytest.raises(ValueError, match=message):
         data(**changes)
+
+
+@pytest.mark.parametrize(
+    ("cores", "gpu", "processes", "workers"),
+    [(16, True, 1, 8), (16, True, 4, 3), (2, True, 2, 1), (8, False, 1, 2), (8, False, 2, 1), (2, False, 1, 0)],
+)
+def test_processes_share_the_cores_for_their_workers(
+    monkeypatch: pytest.MonkeyPatch, data: Callable[..., DataModule], cores: int, gpu: bool, processes: int, workers: int
+):
+    monkeypatch.setattr("segtrain.data.batches.module.cores", lambda: cores)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    module = data(workers="auto")
+    module.trainer = SimpleNamespace(global_rank=0, world_size=2 * processes, num_nodes=2)
+    assert module.readers == workers
+    assert data(workers=5).readers == 5
