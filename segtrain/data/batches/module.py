@@ -191,7 +191,7 @@ def refuse_impossible(crop: Sequence[int] | None, batch_size: int, workers: int 
 def default_workers(processes: int = 1) -> int:
     """Processes that read for each of so many that train on this machine: up to 8 beside a GPU; none where the few
     cores of a CPU do the training themselves."""
-    own = cores() // processes
+    own = cores() if "SLURM_CPUS_PER_TASK" in os.environ else cores() // processes  # SLURM gives each its own ones
     if torch.cuda.is_available():
         return max(1, min(8, own - 1))
     return min(4, own // 4)

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from segtrain.data import Augment, DataModule, FolderData
+from segtrain.data.batches.module import default_workers
 from segtrain.errors import UserError
 
 AUGMENT = {"scale": [0.5, 2.0], "flip": 0.5, "brightness": 0.2, "contrast": 0.2, "saturation": 0.2, "hue": 0.05}
@@ -255,11 +256,24 @@ def test_impossible_settings_are_refused(data: Callable[..., DataModule], change
     [(16, True, 1, 8), (16, True, 4, 3), (2, True, 2, 1), (8, False, 1, 2), (8, False, 2, 1), (2, False, 1, 0)],
 )
 def test_processes_share_the_cores_for_their_workers(
-    monkeypatch: pytest.MonkeyPatch, data: Callable[..., DataModule], cores: int, gpu: bool, processes: int, workers: int
+    cores: int,
+    gpu: bool,
+    processes: int,
+    workers: int,
+    data: Callable[..., DataModule],
+    monkeypatch: pytest.MonkeyPatch,
 ):
+    monkeypatch.delenv("SLURM_CPUS_PER_TASK", raising=False)
     monkeypatch.setattr("segtrain.data.batches.module.cores", lambda: cores)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     module = data(workers="auto")
     module.trainer = SimpleNamespace(global_rank=0, world_size=2 * processes, num_nodes=2)
     assert module.readers == workers
     assert data(workers=5).readers == 5
+
+
+def test_a_process_that_slurm_gave_cores_of_its_own_does_not_share_them(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("segtrain.data.batches.module.cores", lambda: 8)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "8")
+    assert default_workers(4) == 7
