@@ -96,6 +96,11 @@ class Saver:
         self.unplaced = 0  # GeoTIFFs whose place is no matrix
         self._polygons: Annotations | None = None
 
+    @property
+    def columns(self) -> int:
+        """Of `summary.csv`."""
+        return len(header_of(self.classes))
+
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Inside, images are added."""
@@ -126,6 +131,15 @@ class Saver:
         if CONFIDENCE in target.save:
             write_picture(target.place(CONFIDENCE, name, ".png"), Image.fromarray(result.confidence))
         return summary(name, result, classes)
+
+    def is_there(self, name: str) -> bool:
+        """Whether all files of an image alone are there."""
+        suffixes = {MASK: (".png", ".tif"), PROBABILITIES: (".npy",)}
+        for what in self.target.save:
+            places = [self.target.place(what, name, suffix) for suffix in suffixes.get(what, (".png",))]
+            if not any(place.is_file() for place in places):
+                return False
+        return True
 
     def note(self, name: str, result: Predicted, source: Path, row: list[Any]) -> None:
         """Add an image, whose own files are written, to the files of all."""
@@ -203,12 +217,17 @@ def summary(name: str, result: Predicted, classes: ClassTable) -> list[Any]:
     return [plain_cell(name), height, width, int(pixels[classes.void]), mean, *pixels[: len(classes)].tolist(), *shares]
 
 
+def header_of(classes: ClassTable) -> list[str]:
+    """The names of the columns of `summary.csv`."""
+    names = [*(f"pixels {name}" for name in classes.names), *(f"share {name}" for name in classes.names)]
+    return ["image", "height", "width", "void_pixels", "mean_confidence", *map(plain_cell, names)]
+
+
 def write_summary(target: Target, rows: Sequence[Sequence[Any]], classes: ClassTable) -> None:
     """`summary.csv`: a row for each image, with the pixels and the share of each class."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    names = [*(f"pixels {name}" for name in classes.names), *(f"share {name}" for name in classes.names)]
-    writer.writerow(["image", "height", "width", "void_pixels", "mean_confidence", *map(plain_cell, names)])
+    writer.writerow(header_of(classes))
     writer.writerows(rows)
     disk.stay_inside(target.home, target.folder)
     target.folder.mkdir(parents=True, exist_ok=True)

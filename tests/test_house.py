@@ -44,6 +44,7 @@ COMMAND = Door(
         "predictions",
         "inference",
         "inspection",
+        "journal",
         "losses",
         "machine",
         "metrics",
@@ -107,6 +108,7 @@ DOORS = {
     "commands.predict": COMMAND,
     "commands.train": COMMAND,
     "hints": Door(),
+    "journal": Door(),
     "images": Door({"places", "data.files", "data.layouts"}),
     "predictions": Door({"data.classes", "data.files", "report"}),
     "places": Door({"runs.folder", "runs.resume"}),  # neither imports torch

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,19 +24,21 @@ from ..errors import UserError
 from ..images import Images, find_images
 from ..inference.image import Answer, Area, answers, probable, sure
 from ..inference.windows import Windows
+from ..journal import Journal, key_of
 from ..machine import device
 from ..machine.device import Computing
 from ..machine.threads import Behind, read_ahead
-from ..predictions import PROBABILITIES, Predicted, Saver, Target, checked
+from ..predictions import POLYGONS, PROBABILITIES, Predicted, Saver, Target, checked
 from ..report.screen import Countdown, say
 from ..runs.folder import checkpoint_files
 from ..runs.record import Record
 from ..runs.trained import opened
-from ..text import counted, kinds_of_files
+from ..text import counted, kinds_of_files, plain_cell
 from ..training.members import ensemble
 from ..training.reopened import on_device
 from ..training.views import Views
 
+UNFINISHED = "unfinished.jsonl"  # what is done of a command that was stopped
 SMALL = 1 << 24  # pixels of an image, of which several may be in memory at a time
 
 
@@ -133,29 +135,70 @@ def predict(
     folder, home = (Path(out), Path(out)) if out else (trained.folder / "predict", trained.folder)
     saver = Saver(Target(folder, home, save, encoding, min_area), trained.classes)
     max_pixels = trained.record.max_pixels(data.max_pixels, MAX_PIXELS)
-    failed = predict_all(sources.files, sight, trained.record, saver, max_pixels)
+    answering = [correction, calibration, flip, scales, window, overlap, max_pixels, asdict(trainer)]
+    journal = Journal(
+        folder / UNFINISHED,
+        key_of(files, [*answering, sorted(save), encode]),
+        columns=saver.columns - 1,
+        home=home,
+    )
+    with journal:
+        failed = predict_all(sources.files, sight, Reader(trained.record, max_pixels), saver, journal)
     conclude(sources, failed, saver.target)
 
 
-def predict_all(files: Mapping[str, Path], sight: Sight, record: Record, saver: Saver, max_pixels: int) -> list[str]:
+def predict_all(files: Mapping[str, Path], sight: Sight, reader: "Reader", saver: Saver, journal: Journal) -> list[str]:
     """Write what the network makes of images and films, by their names; why some of them could not be predicted."""
     failures = Failures(single=len(files) == 1)
     stills = {name: path for name, path in files.items() if path.suffix.lower() not in films.SUFFIXES}
     with saver.writing():
-        predict_stills(stills, sight, Reader(record, max_pixels), saver, failures)
+        todo = without_done(stills, saver, journal)
+        predict_stills(todo, sight, reader, Notes(saver, journal, failures), len(stills))
         for name, path in files.items():
             if name not in stills:
                 with failures.noted(path):
-                    predict_film(name, path, sight, record, saver, max_pixels)
+                    predict_film(name, path, sight, reader, saver)
     return failures.reasons
 
 
-def predict_stills(
-    files: Mapping[str, Path], sight: Sight, reader: "Reader", saver: Saver, failures: "Failures"
-) -> None:
-    """Write what the network makes of images, while threads read those that follow and write those before."""
-    number, strange = cores(), 0
-    with ThreadPoolExecutor(number) as threads, Countdown("predicting", len(files)) as countdown:
+def without_done(files: Mapping[str, Path], saver: Saver, journal: Journal) -> dict[str, Path]:
+    """The images that were not predicted before the same command was stopped; the others are noted again."""
+    todo = {}
+    apart = POLYGONS not in saver.target.save  # which are in one file of all images
+    for name, path in files.items():
+        cells = journal.done(name, path)
+        if cells is not None and apart and saver.is_there(name):
+            saver.rows.append([plain_cell(name), *cells])
+            journal.note(name, path, cells)
+        else:
+            todo[name] = path
+    done = len(files) - len(todo)
+    if done:
+        say(f"going on: {done} of {counted(len(files), 'image')} were predicted before this was stopped")
+    return todo
+
+
+@dataclass(frozen=True)
+class Notes:
+    """Where it is noted what became of images."""
+
+    saver: Saver
+    journal: Journal
+    failures: "Failures"
+
+    def take(self, name: str, result: Predicted, path: Path, row: Future[Any]) -> None:
+        """Note an image whose files a thread has written, or why it could not."""
+        with self.failures.noted(path):
+            self.saver.note(name, result, path, row.result())
+            self.journal.note(name, path, row.result()[1:])
+
+
+def predict_stills(files: Mapping[str, Path], sight: Sight, reader: "Reader", notes: Notes, total: int) -> None:
+    """Write what the network makes of images, the last ones of a `total`, while threads read those that follow and
+    write those before."""
+    number, strange, saver, failures = cores(), 0, notes.saver, notes.failures
+    countdown = Countdown("predicting", total, done=total - len(files))
+    with ThreadPoolExecutor(number) as threads, countdown:
         behind = Behind(threads, number)
         for (name, path), reading in read_ahead(threads, files.items(), reader.read_small, number):
             with failures.noted(path):
@@ -166,22 +209,13 @@ def predict_stills(
                 strange += still.remark != ""
                 result = sight.watched(countdown.part).predicted(still.image, name, saver)
                 result = result._replace(place=still.place)
-                if still.is_small:
-                    behind.add(
-                        partial(saver.write, name, result, path), partial(note, name, result, path, saver, failures)
-                    )
-                else:
-                    saver.add(name, result, path)
+                behind.add(partial(saver.write, name, result, path), partial(notes.take, name, result, path))
+                if not still.is_small:
+                    behind.finish()
             countdown.advance()
         behind.finish()
     if strange > 1:
         say(f"{strange} images are not like those of the training; the first one is named above")
-
-
-def note(name: str, result: Predicted, path: Path, saver: Saver, failures: "Failures", row: Future[Any]) -> None:
-    """Note an image whose files a thread has written, or why it could not."""
-    with failures.noted(path):
-        saver.note(name, result, path, row.result())
 
 
 class Still(NamedTuple):
@@ -218,16 +252,16 @@ class Reader:
         return self.read(path) if head.height * head.width <= SMALL else None
 
 
-def predict_film(name: str, path: Path, sight: Sight, record: Record, saver: Saver, max_pixels: int) -> None:
+def predict_film(name: str, path: Path, sight: Sight, reader: Reader, saver: Saver) -> None:
     """Write overlays as a film of the same rate, and all else as files NAME/000001 and so on."""
     number = 0
     with (
-        films.opened(path, max_pixels) as film,
+        films.opened(path, reader.max_pixels) as film,
         saver.film(name, film) as show,
         Countdown(path.name, film.length) as countdown,
     ):
         for number, frame in enumerate(film.frames, 1):
-            pixels = opened_pixels(Image.fromarray(frame), record.channels)
+            pixels = opened_pixels(Image.fromarray(frame), reader.record.channels)
             image, each = Picture(torch.from_numpy(pixels.copy()).permute(2, 0, 1)), f"{name}/{number:06}"
             result = sight.predicted(image, each, saver)
             saver.add(each, result, path, shown=False)

@@ -13,9 +13,10 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 import segtrain as api
 from segtrain import disk, predictions
+from segtrain.commands.predict import Sight
 from segtrain.data import FolderData
 from segtrain.data.files import films
-from segtrain.data.files.images import read_image
+from segtrain.data.files.images import Picture, read_image
 from segtrain.inference import windows
 from segtrain.inference.image import classify
 from tests.commands.conftest import TINY
@@ -472,3 +473,56 @@ def test_pretrained_weights_for_colours_say_what_to_type_for_grey(segtrain: Run,
     words += ["model=fcn_r50", "model.encoder.weights=IMAGENET1K_V2", "run_dir=run"]
     assert segtrain("train", *words) == 2
     assert "are for RGB, but the images have 1 channels: type data.channels=3" in capsys.readouterr().err
+
+
+def test_a_command_that_was_stopped_goes_on_where_it_was(
+    trained: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    for name in "abcde":
+        photo(f"new/{name}.png")
+    assert trained("predict", "run=run", "images=new", "out=whole") == 0
+    before, seen = Sight.predicted, list[str]()
+
+    def stopping(self: Sight, image: Picture, name: str, saver: predictions.Saver) -> predictions.Predicted:
+        if len(seen) == 3:
+            raise RuntimeError("stopped")
+        seen.append(name)
+        return before(self, image, name, saver)
+
+    monkeypatch.setattr(Sight, "predicted", stopping)
+    assert trained("predict", "run=run", "images=new", "out=parts") == 1
+    noted = len(Path("parts/unfinished.jsonl").read_text().splitlines()) - 1
+    assert noted <= 3  # what threads were still writing is not noted
+    Path("parts/masks").joinpath(f"{seen[0]}.png").unlink(missing_ok=True)
+    seen.clear()
+    monkeypatch.setattr(Sight, "predicted", lambda self, *args: seen.append(args[1]) or before(self, *args))
+    capsys.readouterr()
+    assert trained("predict", "run=run", "images=new", "out=parts") == 0
+    if noted > 1:
+        assert f"going on: {noted - 1} of 5 images were predicted before" in capsys.readouterr().out
+    assert len(seen) == 5 - max(noted - 1, 0)
+    assert sorted(Path("parts/summary.csv").read_text().splitlines()) == sorted(
+        Path("whole/summary.csv").read_text().splitlines()
+    )
+    for path in Path("whole").rglob("*.png"):
+        assert (Path("parts") / path.relative_to("whole")).read_bytes() == path.read_bytes()
+    assert not Path("parts/unfinished.jsonl").exists()
+
+
+def test_other_settings_begin_anew(trained: Run, monkeypatch: pytest.MonkeyPatch):
+    photo("new/a.png")
+    photo("new/b.png")
+    before, seen = Sight.predicted, list[str]()
+
+    def stopping(self: Sight, image: Picture, name: str, saver: predictions.Saver) -> predictions.Predicted:
+        seen.append(name)
+        if name == "b":
+            raise RuntimeError("stopped")
+        return before(self, image, name, saver)
+
+    monkeypatch.setattr(Sight, "predicted", stopping)
+    assert trained("predict", "run=run", "images=new", "out=parts") == 1
+    seen.clear()
+    monkeypatch.setattr(Sight, "predicted", lambda self, *args: seen.append(args[1]) or before(self, *args))
+    assert trained("predict", "run=run", "images=new", "out=parts", "flip=true") == 0
+    assert seen == ["a", "b"]
