@@ -3,13 +3,21 @@
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load", "predict"]
+__all__ = ["UserError", "__version__", "evaluate", "load", "predict", "train"]
 
 if TYPE_CHECKING:
+    from .api import evaluate, train
+    from .errors import UserError
     from .inference.image import predict
     from .runs.trained import load
 
-HOMES = {"load": "runs.trained", "predict": "inference.image"}
+HOMES = {
+    "UserError": "errors",
+    "evaluate": "api",
+    "load": "runs.trained",
+    "predict": "inference.image",
+    "train": "api",
+}
 
 
 def __getattr__(name: str) -> Any:  # importing segtrain must stay cheap: torch comes with the first use

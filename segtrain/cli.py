@@ -5,8 +5,10 @@ import os
 import re
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import __version__
 from .errors import UserError
@@ -131,11 +133,8 @@ def run_hydra(words: list[str]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing them
     adapt_hydra()
     import hydra
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
 
-    from .config import conf_folder, explain
+    from .config import conf_folder
 
     options = parse(words)
     if options.shell_completion:
@@ -147,32 +146,51 @@ def run_hydra(words: list[str]) -> None:
         options.overrides = rewrite(options)
         words = [first, *options.overrides, *others]
     sys.argv[1:] = words
-    try:
+    with explained(options):
         hydra.main(version_base="1.3", config_path=str(conf_folder()))(run_command)()
+
+
+@contextmanager
+def explained(options: Namespace) -> Iterator[None]:
+    """Inside, what Hydra says of the settings that were typed becomes one line."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    from .config import explain
+
+    try:
+        yield
     except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
         raise UserError(explain(error, options.config_name, options.overrides, options.config_dir)) from error
 
 
 def run_command(config: "DictConfig") -> None:
     """What Hydra calls with the composed settings. Errors end here, because Hydra would print lines of its own."""
+    try:
+        function, arguments = resolved(config)
+        status = getattr(function(**arguments), "status", 0)
+    except Exception as error:
+        status = report(error)
+    if status:
+        raise SystemExit(status)
+
+
+def resolved(config: "DictConfig") -> tuple[Callable[..., Any], dict[str, Any]]:
+    """The function of the command that Hydra has composed settings for, and its arguments."""
     from hydra.core.hydra_config import HydraConfig
 
     from .config import check, plain
     from .places import refuse_absent
 
-    try:
-        hydra_settings = HydraConfig.get()
-        name = str(hydra_settings.job.config_name)
-        settings = plain(config, name, hydra_settings.runtime.choices)
-        if settings.get("resume") and not any(map(DATA_CHOICE.match, hydra_settings.overrides.task)):
-            settings["data"].pop("_target_", None)  # the run's data may be of another kind, with other parameters
-        refuse_absent(settings)
-        function = getattr(import_module(f".commands.{name}", __package__), name)
-        status = function(**check(function, settings)) or 0
-    except Exception as error:
-        status = report(error)
-    if status:
-        raise SystemExit(status)
+    hydra_settings = HydraConfig.get()
+    name = str(hydra_settings.job.config_name)
+    settings = plain(config, name, hydra_settings.runtime.choices)
+    if settings.get("resume") and not any(map(DATA_CHOICE.match, hydra_settings.overrides.task)):
+        settings["data"].pop("_target_", None)  # the run's data may be of another kind, with other parameters
+    refuse_absent(settings)
+    function = getattr(import_module(f".commands.{name}", __package__), name)
+    return function, check(function, settings)
 
 
 def adapt_hydra() -> None:

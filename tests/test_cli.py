@@ -241,7 +241,7 @@ print(sorted({absent!r} & set(sys.modules)))
 
 
 def test_the_public_names_come_with_their_first_use() -> None:
-    assert segtrain.__all__ == ["__version__", "load", "predict"]
+    assert segtrain.__all__ == ["UserError", "__version__", "evaluate", "load", "predict", "train"]
     assert dir(segtrain) == segtrain.__all__
     code = "import segtrain, sys; print({'torch', 'numpy', 'hydra'} & set(sys.modules) or 'none', segtrain.__version__)"
     assert python("-c", code, cwd=ROOT).stdout == f"none {segtrain.__version__}\n"

@@ -117,7 +117,8 @@ DOORS = {
     ),  # a setting is checked against what `build` will find, by the same look-up
     "cli": Door({"config", "places", "commands", "machine.signals"}, hydra=True),
     "__main__": Door({"cli"}),
-    "": Door({"runs.trained", "inference.image"}),  # segtrain/__init__: what it makes public
+    "api": Door({"cli", "config", "machine.processes", "report.scores"}, hydra=True),
+    "": Door({"api", "runs.trained", "inference.image"}),  # segtrain/__init__: what it makes public
 }
 OPEN = {"errors", "disk", "text"}  # to all
 NAMES_TO_OBJECTS = {"build", "cli", ""}  # may import a module whose name is not written there

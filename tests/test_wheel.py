@@ -51,7 +51,8 @@ def test_the_wheel_holds_the_package_its_configuration_and_the_licence(wheel: Pa
     assert {name.split("/")[0] for name in names} == {"segtrain", information}
     assert f"{information}/licenses/LICENSE" in names
     templates = (ROOT / "segtrain/report/templates").iterdir()
-    here = [*(ROOT / "segtrain").rglob("*.py"), *templates, *(ROOT / "conf").rglob("*.yaml")]
+    typed = ROOT / "segtrain" / "py.typed"
+    here = [*(ROOT / "segtrain").rglob("*.py"), typed, *templates, *(ROOT / "conf").rglob("*.yaml")]
     there = {str(file.relative_to(ROOT)).replace("conf/", "segtrain/conf/") for file in here}
     assert {name for name in names if name.startswith("segtrain/")} == there
 

@@ -73,13 +73,13 @@ def evaluate(
     data: Elsewhere,
     trainer: Computing,
     allow: list[str],
-) -> None:
+) -> Path:
     """Score a run's best checkpoint, or any checkpoint, on whole images at their own resolution; several together by
     the mean of their probabilities; or with `cross` the runs of all folds, each on its own val.
 
     With `flip` a network sees each image in a mirror too, and in all `scales`. A score with these or with other windows
     than in the training, or without `correction` or `calibration`, has a folder of its own. The labels that the network
-    contradicts most, in up to `label_problems` images, are listed beside it.
+    contradicts most, in up to `label_problems` images, are listed beside it. Returns the folder of the score.
     """
     if label_problems < 0:
         raise UserError(f"label_problems={label_problems}: expected the number of images to list, or 0 for none")
@@ -109,6 +109,7 @@ def evaluate(
         record = replace(record, correction=None, temperature=None)  # each has its own
     if processes.is_main(count):
         report_score(part, module, target, first.folder, record, steps_of(members[0], data), label_problems)
+    return target
 
 
 def without(fits: Mapping[str, bool]) -> list[str]:

@@ -49,8 +49,8 @@ def train(
     augment: Spec,
     trainer: Annotated[Spec, {"precision": Precision, "devices": Devices, "strategy": Literal["auto", "ddp"]}],
     logger: Spec,
-) -> int:
-    """Train a network, score its best checkpoint on the held-out split, say how to go on, return the exit status."""
+) -> "Ended":
+    """Train a network, score its best checkpoint on the held-out split, and say how to go on."""
     processes.end_with_parent()
     train = without_floor(train, typed)
     settings = {
@@ -70,6 +70,13 @@ def train(
     if resume is None:
         return start(settings, run_dir, init, typed, allow)
     return go_on(resume, settings, typed, Trust(allow), allow_changes=allow_changes)
+
+
+class Ended(NamedTuple):
+    """How a training ended."""
+
+    status: int  # of the process: 3 if the end could not be saved
+    folder: Path | None  # of the run; `None` in processes that do not write
 
 
 class Saved(NamedTuple):
@@ -92,22 +99,22 @@ def without_floor(train: TrainSettings, typed: list[str]) -> TrainSettings:
     return replace(train, min_steps=None) if chosen("epochs") and not chosen("min_steps") else train
 
 
-def start(settings: Settings, run_dir: str | None, init: str | None, typed: list[str], allow: list[str]) -> int:
+def start(settings: Settings, run_dir: str | None, init: str | None, typed: list[str], allow: list[str]) -> Ended:
     """Train from the beginning, in a new run folder."""
     shrink = "data.batch_size" not in typed_keys(typed)
     parts = prepare(settings, trust=None, init=init, allow=allow, shrink=shrink)
     if not parts.main:
-        return fit(parts, None)
+        return Ended(fit(parts, None), None)
     folder = runs.create(settings["name"], run_dir)
     with runs.lock(folder):
         disk.write(folder / "overrides.txt", "\n".join([*typed, ""]))
         runs.write_settings(folder, {**parts.settings, "init": init, "cwd": str(Path.cwd())})
         runs.point_latest(folder)
         note_skipped(parts, folder)
-        return fit(parts, folder)
+        return Ended(fit(parts, folder), folder)
 
 
-def go_on(resume: str, composed: Settings, typed: list[str], trust: Trust, *, allow_changes: bool) -> int:
+def go_on(resume: str, composed: Settings, typed: list[str], trust: Trust, *, allow_changes: bool) -> Ended:
     """Continue a run where it was saved last."""
     folder, files = resumable(resume)
     disk.stay_inside(folder, *(folder / name for name in runs.WRITTEN))
@@ -118,12 +125,12 @@ def go_on(resume: str, composed: Settings, typed: list[str], trust: Trust, *, al
         parts = continued(saved, folder, composed, typed, trust, allow_changes=allow_changes)
         if parts is None:
             say(f"{folder} is finished: nothing is changed; {COMMAND} evaluate run={folder} scores it")
-            return 0
+            return Ended(0, folder)
         step = saved.content["global_step"]
         file, first_step = saved.file, step + 1 if step else 0  # the picture of the first batch belongs to step 0
         del saved  # its tensors would stay in memory for the whole training
         note_skipped(parts, folder)
-        return fit(parts, folder if parts.main else None, file, first_step)
+        return Ended(fit(parts, folder if parts.main else None, file, first_step), folder)
 
 
 def continued(
@@ -167,7 +174,7 @@ def remind(stored: Settings, settings: Settings) -> None:
         say(f"this run was begun with {typed}: type that too to go on with its curves there")
 
 
-def start_again(folder: Path, composed: Settings, typed: list[str], trust: Trust, *, allow_changes: bool) -> int:
+def start_again(folder: Path, composed: Settings, typed: list[str], trust: Trust, *, allow_changes: bool) -> Ended:
     """Train from the beginning in the folder of a run that was never saved."""
     stored = runs.read_settings(folder)
     init = stored.pop("init", None)
@@ -177,7 +184,7 @@ def start_again(folder: Path, composed: Settings, typed: list[str], trust: Trust
     with from_stored(f"resume={folder}"):
         parts = prepare(settings, trust, init=init)
     note_skipped(parts, folder)
-    return fit(parts, folder if parts.main else None)
+    return Ended(fit(parts, folder if parts.main else None), folder)
 
 
 def prepare(

@@ -97,8 +97,11 @@ def remedies(verdict: Verdict, record: Record, steps: int | None) -> list[tuple[
     """(words to type, what they do) of what to try, the most promising first; `steps` are those of the training,
     if they are known."""
     weighing, longer = [], []
-    if record.settings["loss"].get("weights", "") is None:
+    weights = record.settings["loss"].get("weights", "")
+    if weights is None:
         weighing.append(("loss.weights=sqrt", "rare classes count more"))
+    elif weights in ("auto", "sqrt"):
+        weighing.append(("loss.weights=inverse", "rare classes count still more"))
     if not record.settings["augment"].get("rare", 1):
         weighing.append(("augment.rare=0.5", "half of the crops lie around rare classes"))
     if steps is not None:

@@ -113,7 +113,9 @@ def test_what_is_tried_first_follows_from_share_and_steps() -> None:
     assert words(even, RECORD, 844) == ["train.steps=3376", "loss.weights=sqrt", "augment.rare=0.5"]
     assert words(rare, RECORD, None) == ["loss.weights=sqrt", "augment.rare=0.5"]
     weighted = with_settings(loss={"weights": "sqrt"}, augment={"rare": 0.5})
-    assert words(rare, weighted, 844) == ["train.steps=3376"]
+    assert words(rare, weighted, 844) == ["loss.weights=inverse", "train.steps=3376"]
+    strongest = with_settings(loss={"weights": "inverse"}, augment={"rare": 0.5})
+    assert words(rare, strongest, 844) == ["train.steps=3376"]
     said = advice(rare, RECORD, 844)
     assert said.startswith("Try first: loss.weights=sqrt (rare classes count more); then augment.rare=0.5 (half of the")
     assert "then train.steps=3376 (in place of 844); then a smaller data.crop" in said
