@@ -3,11 +3,10 @@
 import time
 from collections.abc import Iterator, Sequence
 from itertools import cycle
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from lightning.pytorch import Trainer
-from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from ..losses.contract import mean_loss
@@ -65,12 +64,9 @@ def take_step(learner: Learner, trainer: Trainer, batch: Batch) -> None:
     """The gradients of a batch, clipped."""
     mask = batch["mask"]
     with trainer.precision_plugin.forward_context():
-        outputs: Any = learner.train_network(learner.recolored(batch))
-        logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
-        sums: Tensor = learner.loss(logits, mask)
-        for head in auxiliary:
-            sums = sums + learner.auxiliary_weight * learner.loss(head, mask)
-        loss = mean_loss(sums, learner.loss.count(mask))
+        image = learner.recolored(batch)
+        sums = learner.objective.sums(learner.train_network(image), image, mask)
+        loss = mean_loss(sums, learner.objective.count(mask))
     loss.backward()
     if learner.clip:
         clip_grad_norm_(learner.network.parameters(), learner.clip)

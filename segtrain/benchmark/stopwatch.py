@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, Trainer
-from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..training.learner import Learner
@@ -100,14 +99,11 @@ class Watch(Callback):
 
     def _watch(self, learner: Learner) -> None:
         around = self.stopwatch.around
+        learner.objective.sums = around("loss", learner.objective.sums)
         for part, method in PARTS.items():
             setattr(learner, method, around(part, getattr(learner, method)))
         if learner.average is not None:
             learner.average.update_parameters = around("average", learner.average.update_parameters)
-        for part, module in (("loss", learner.loss), ("teacher", learner.teacher)):
-            if isinstance(module, nn.Module):
-                module.register_forward_pre_hook(lambda *_, part=part: self.stopwatch.enter(part))
-                module.register_forward_hook(lambda *_: self.stopwatch.leave())
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
         if self._parts:

@@ -30,6 +30,8 @@ class FCN(Normalized):
         dropout: probability with which training drops a channel of the features that are scored, in both heads.
         auxiliary: whether a second head, on the second coarsest feature, is trained along
             (Zhao et al. 2017, https://arxiv.org/abs/1612.01105, section 3.3).
+        auxiliary_stride: rows and columns from one that this head scores to the next. What it adds to a step on a CPU
+            is a quarter with 1, and next to nothing with 4 (docs/experiments.md).
         mean: mean of each image channel, as a fraction of white (of float images: as it is); `None` for the encoder's,
             or 0.5 if it has none.
         std: standard deviation of each image channel; `None` for the encoder's, or 0.25 if it has none.
@@ -47,6 +49,7 @@ class FCN(Normalized):
         grouped: bool | None = False,  # as records have it that do not name it
         dropout: float = 0.0,
         auxiliary: bool = False,
+        auxiliary_stride: int = 1,  # as records have it that do not name it
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
     ) -> None:
@@ -64,23 +67,25 @@ class FCN(Normalized):
             grouped=num_classes > MANY_CLASSES if grouped is None else grouped,
             dropout=dropout,
         )
-        self.auxiliary = None
+        self.auxiliary, self.auxiliary_stride = None, min(auxiliary_stride, strides[-2])
         if auxiliary:
-            by_class = grouped is not False
-            self.auxiliary = auxiliary_head(channels[-2], num_classes, strides[-2], by_class, dropout)
+            scale, by_class = steps_up(strides[-2], self.auxiliary_stride), grouped is not False
+            self.auxiliary = auxiliary_head(channels[-2], num_classes, scale, by_class, dropout)
         self.coarsest = strides[-1]  # a multiple of the finer ones
 
     def forward(self, image: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Logits (N, classes, H, W) of images (N, C, H, W) of any size, in uint8, uint16, or float.
 
-        In training, a network with an auxiliary head returns the logits of both heads.
+        In training, a network with an auxiliary head returns the logits of both heads; those of the second one are of
+        every `auxiliary_stride`-th row and column.
         """
         height, width = image.shape[-2:]
         *features, coarsest = self.encoder(pad(self.normalize(image), self.coarsest))
         logits = crop(self.decoder([*features, self.context(coarsest)]), height, width)
         if self.auxiliary is None or not self.training:
             return logits
-        return logits, crop(self.auxiliary(features[-1]), height, width)
+        rows, columns = (-(-side // self.auxiliary_stride) for side in (height, width))
+        return logits, crop(self.auxiliary(features[-1]), rows, columns)
 
 
 def described(encoder: nn.Module) -> tuple[list[int], list[int]]:
@@ -106,11 +111,19 @@ def crop(logits: Tensor, height: int, width: int) -> Tensor:
     return logits[..., :height, :width]
 
 
-def auxiliary_head(channels: int, num_classes: int, stride: int, grouped: bool, dropout: float) -> nn.Sequential:
-    """Narrows features to a quarter of their channels, scores them, and up-samples the scores by `stride`."""
+def steps_up(stride: int, wanted: int) -> int:
+    """By how much features of a stride are up-sampled to a finer one. Raises ValueError for one that does not divide
+    it."""
+    if wanted < 1 or stride % wanted:
+        raise ValueError(f"auxiliary_stride={wanted}: expected a divisor of {stride}, the stride of the scored feature")
+    return stride // wanted
+
+
+def auxiliary_head(channels: int, num_classes: int, scale: int, grouped: bool, dropout: float) -> nn.Sequential:
+    """Narrows features to a quarter of their channels, scores them, and up-samples the scores by `scale`."""
     width = max(channels // 4, num_classes)
     return nn.Sequential(
         ConvBNReLU(channels, width),
         Score(width, num_classes, dropout),
-        upsample_scores(num_classes, stride, grouped),
+        upsample_scores(num_classes, scale, grouped),
     )

@@ -201,7 +201,7 @@ def opening(parts: Parts, folder: Path, *, resumed: bool) -> list[str]:
     """What is said before the first step: what is trained on what."""
     data, skipped = parts.data, getattr(parts.data, "skipped", [])
     lines = [headline(parts, folder, resumed=resumed), *about_encoder(parts)]
-    if parts.learner.teacher is not None:
+    if parts.learner.objective.teacher is not None:
         lines.append(f"a teacher's answers count too: {parts.settings['teacher']}")
     pictures = Pictures.stored(parts.record.pictures)
     if pictures and data.span:

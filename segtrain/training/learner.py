@@ -37,6 +37,7 @@ from ..metrics import ConfusionMatrix, FirstNotFinite, MeanLoss, mean_iou
 from .average import MovingAverage
 from .divergence import refuse_not_finite
 from .groups import adopt_settings, build_optimizer
+from .objective import Objective, all_heads
 from .scoring import Batch, Validator, confusion_of
 from .teacher import Teacher
 
@@ -86,10 +87,10 @@ class Learner(Validator):
         super().__init__(network, loss=loss, class_names=class_names, void=void, windows=windows)
         self.automatic_optimization = False  # `training_step` is the whole step
         self.make_optimizer, self.schedule = optimizer, schedule
-        self.steps, self.seed, self.auxiliary_weight = steps, seed, auxiliary_weight
-        self.pieces, self.clip = pieces, clip
-        self.encoder_lr, self.teacher = encoder_lr, teacher
-        self.counted = [loss] if teacher is None else [loss, teacher]
+        self.steps, self.seed, self.pieces, self.clip = steps, seed, pieces, clip
+        self.encoder_lr = encoder_lr
+        stride = getattr(network, "auxiliary_stride", 1)
+        self.objective = Objective(loss, auxiliary_weight=auxiliary_weight, auxiliary_stride=stride, teacher=teacher)
         self.train_network = compiled(network) if compile else network.__call__
         self.average = None if ema is None else MovingAverage(network, ema)
         self.train_confusion = ConfusionMatrix(len(class_names), void)
@@ -124,8 +125,7 @@ class Learner(Validator):
 
     def counts(self, mask: Tensor) -> Tensor:
         """What the terms of the loss are counted in (terms,), over the whole batch: the divisors of their sums."""
-        own = torch.cat([part.count(mask) for part in self.counted])
-        return self.trainer.strategy.reduce(own, reduce_op="sum")  # type: ignore[return-value]
+        return self.trainer.strategy.reduce(self.objective.count(mask), reduce_op="sum")  # type: ignore[return-value]
 
     def recolored(self, batch: Batch) -> Tensor:
         """The images (N, C, H, W) in the colours that were drawn for them."""
@@ -133,16 +133,11 @@ class Learner(Validator):
 
     def share_of_loss(self, batch: Batch, counts: Tensor) -> Tensor:
         """What these images add to the mean loss of the whole batch, whose terms have these counts (terms,)."""
-        image = self.recolored(batch)
+        image, mask = self.recolored(batch), batch["mask"]
         outputs = self.train_network(image)
-        logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
-        mask = batch["mask"]
-        sums = self.loss(logits, mask)
-        self.note(logits.detach(), mask, sums.detach())
-        for head in auxiliary:
-            sums = sums + self.auxiliary_weight * self.loss(head, mask)
-        if self.teacher is not None:
-            sums = torch.cat([sums, self.teacher(image, logits, mask)])
+        sums = self.objective.sums(outputs, image, mask)
+        logits, *_ = all_heads(outputs)
+        self.note(logits.detach(), mask, sums[: self.loss.terms].detach())
         return self.trainer.world_size * mean_loss(sums, counts)  # the mean over processes, of gradients, is their sum
 
     def note(self, logits: Tensor, mask: Tensor, sums: Tensor) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..data import DataModule
 from ..errors import UserError, from_user
 from .learner import Learner
+from .objective import all_heads
 
 OWN = {  # what the program decides, by the part of the settings whose target would take it
     "data": {"augment", "seed"},
@@ -74,8 +75,11 @@ def try_network(network: nn.Module, data: DataModule, shares: int) -> None:
             raise UserError(f"{reason}: take a larger data.batch_size or data.crop") from None
         size = f"{channels} channels, {height} x {width}"
         raise UserError(f"model: it cannot be trained on images of {size} ({error})") from error
-    for logits in outputs if isinstance(outputs, tuple) else (outputs,):
-        refuse_logits(logits, (images, len(data.classes), height, width))
+    logits, *heads = all_heads(outputs)
+    refuse_logits(logits, (images, len(data.classes), height, width))
+    stride = getattr(network, "auxiliary_stride", 1)
+    for head in heads:
+        refuse_logits(head, (images, len(data.classes), -(-height // stride), -(-width // stride)))
 
 
 def refuse_logits(logits: Tensor, shape: tuple[int, ...]) -> None:

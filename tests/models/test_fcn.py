@@ -36,7 +36,8 @@ def test_every_configuration_gives_logits_at_the_inputs_size(any_network):
     for size in SIZES:
         assert any_network(torch.empty(2, 3, *size, device="meta")).shape == (2, 5, *size)
     logits, auxiliary = any_network.train()(torch.empty(2, 3, 33, 65, device="meta"))
-    assert logits.shape == auxiliary.shape == (2, 5, 33, 65)
+    assert logits.shape == (2, 5, 33, 65)
+    assert auxiliary.shape == (2, 5, 9, 17)  # of every fourth row and column
 
 
 @pytest.mark.parametrize("name", ["fcn_tiny", "fcn8s"])
@@ -109,6 +110,20 @@ def test_the_auxiliary_head_speaks_in_training_only():
     assert logits.shape == (2, 3, 9, 15)
 
 
+@pytest.mark.parametrize(("stride", "size"), [(1, (9, 15)), (2, (5, 8)), (4, (3, 4)), (32, (3, 4))])
+def test_the_auxiliary_head_scores_every_so_many_rows_and_columns(stride: int, size: tuple[int, int]):
+    network = small(auxiliary=True, auxiliary_stride=stride)  # on a feature of stride 4
+    logits, auxiliary = network(picture(2, 3, 9, 15))
+    assert (logits.shape, auxiliary.shape) == ((2, 3, 9, 15), (2, 3, *size))
+    assert picture(2, 3, 9, 15)[..., :: network.auxiliary_stride, :: network.auxiliary_stride].shape[-2:] == size
+
+
+@pytest.mark.parametrize("stride", [0, 3])
+def test_an_auxiliary_stride_that_does_not_divide_that_of_its_feature_is_refused(stride: int):
+    with pytest.raises(ValueError, match=f"auxiliary_stride={stride}: expected a divisor of 4"):
+        small(auxiliary=True, auxiliary_stride=stride)
+
+
 def test_without_an_auxiliary_head_training_gives_logits_alone():
     assert small()(picture(2, 3, 9, 15)).shape == (2, 3, 9, 15)
 
@@ -116,7 +131,8 @@ def test_without_an_auxiliary_head_training_gives_logits_alone():
 def test_gradients_reach_every_parameter(network, any_name):
     net = network(any_name, auxiliary=True)
     labels = torch.randint(0, 5, (2, 64, 64), generator=torch.Generator().manual_seed(0))
-    sum(F.cross_entropy(logits, labels) for logits in net(picture(2, 3, 64, 64))).backward()
+    logits, auxiliary = net(picture(2, 3, 64, 64))
+    (F.cross_entropy(logits, labels) + F.cross_entropy(auxiliary, labels[:, ::4, ::4])).backward()
     without = [
         n for n, p in net.named_parameters() if p.grad is None or not p.grad.any() or not p.grad.isfinite().all()
     ]
@@ -176,7 +192,7 @@ def test_a_state_dict_restores_the_logits_and_the_normalisation():
     assert torch.equal(other(image), trained(image))
 
 
-NEW = ("context", "join", "grouped", "dropout")  # settings that records of version 0.1 do not have
+NEW = ("context", "join", "grouped", "dropout", "auxiliary_stride")  # settings that records of version 0.1 do not have
 
 
 @torch.no_grad()
@@ -184,7 +200,7 @@ def test_the_settings_of_an_older_record_make_the_network_that_they_made(compose
     settings = {name: value for name, value in compose("fcn_tiny").items() if name not in NEW}
     del settings["encoder"]["output_stride"]
     older = build(settings, num_classes=5, auxiliary=True)
-    newer = network("fcn_tiny", auxiliary=True, grouped=True)
+    newer = network("fcn_tiny", auxiliary=True, auxiliary_stride=1, grouped=True)
     shapes = {name: tuple(tensor.shape) for name, tensor in older.state_dict().items()}
     now = {name: tuple(tensor.shape) for name, tensor in newer.state_dict().items()}
     assert list(shapes) == list(now)

@@ -152,6 +152,26 @@ def test_an_auxiliary_head_learns_with_its_weight():
     assert_close(net.auxiliary, by_hand(network(), loader, lr=0.5 * 0.25))
 
 
+class WithCoarse(WithAuxiliary):
+    """One whose second head scores every other row and column."""
+
+    auxiliary_stride = 2
+
+    def forward(self, image: torch.Tensor) -> Any:
+        return (self.main(image), self.auxiliary(image[..., ::2, ::2])) if self.training else self.main(image)
+
+
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_a_coarse_auxiliary_head_learns_from_the_pixels_that_it_scores(pieces: int):
+    loader, net = list(batches(3)), WithCoarse()
+    fit(learner(net, auxiliary_weight=0.25, pieces=pieces), loader)
+    coarse = [
+        {**batch, "image": batch["image"][..., ::2, ::2], "mask": batch["mask"][..., ::2, ::2]} for batch in loader
+    ]
+    assert_close(net.main, by_hand(network(), loader))
+    assert_close(net.auxiliary, by_hand(network(), coarse, lr=0.5 * 0.25))
+
+
 def test_the_average_follows_the_weights_with_a_growing_decay():
     net, values = network(), []
 
