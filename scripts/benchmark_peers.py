@@ -23,7 +23,8 @@ from compare import PRECISIONS, RECIPE, RIVALS, SKIPPED, Foreign, Mode, Rival, c
 from torch import Tensor, nn
 
 from segtrain.benchmark.rates import wait_for
-from segtrain.commands.benchmark import prepared, steps_of
+from segtrain.benchmark.steps import steps_of
+from segtrain.commands.benchmark import prepared
 from segtrain.data import DataModule
 from segtrain.machine.device import device_type
 from segtrain.training.learner import apply_color

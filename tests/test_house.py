@@ -97,7 +97,7 @@ DOORS = {
         lightning=True,
     ),
     "inspection": Door({"data", "report"}),
-    "benchmark": Door({"data", "losses", "training"}, lightning=True),
+    "benchmark": Door({"build", "data", "losses", "training"}, lightning=True),
     "commands": Door(),
     "commands.benchmark": COMMAND,
     "commands.check": COMMAND,

@@ -2,18 +2,28 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import cycle
-from typing import NamedTuple
+from statistics import median
+from typing import Any, NamedTuple
 
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from torch.nn.utils import clip_grad_norm_
 
+from ..build import build_part
 from ..losses.contract import mean_loss
+from ..training.fit import without_step
+from ..training.kernels import TriedKernels
 from ..training.learner import Learner
+from ..training.parts import Parts
+from ..training.scoring import silent_trainer
 from .rates import wait_for
 from .reading import Batch
 from .stopwatch import WARM_UP, Watch
+
+ROUNDS = 2  # of a bare loop and a training in turns
+STEPS = 1_000_000  # more than there is time for
 
 
 class Repeated:
@@ -70,6 +80,43 @@ def take_step(learner: Learner, trainer: Trainer, batch: Batch) -> None:
     loss.backward()
     if learner.clip:
         clip_grad_norm_(learner.network.parameters(), learner.clip)
+
+
+def trainer_of(parts: Parts, callbacks: Sequence[Callback] = (), **settings: Any) -> Trainer:
+    """A trainer that writes nothing and does not end by itself."""
+    return silent_trainer(
+        partial(build_part, "trainer", without_step(parts.settings["trainer"]), parts.trust),
+        parts.processes,
+        accelerator=parts.device,
+        precision=parts.precision,
+        max_steps=STEPS,
+        max_epochs=-1,
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_checkpointing=False,
+        callbacks=[*callbacks, TriedKernels()],
+        **{"limit_val_batches": 0, **settings},
+    )
+
+
+def steps_of(parts: Parts, seconds: float, batches: Sequence[Batch] | None = None, *, watched: bool = False) -> Step:
+    """Training steps on batches in memory, or on what is read; if they are `watched`, by their parts."""
+    watch = Watch(parts.learner, parts.device, seconds, parts=watched)
+    trainer = trainer_of(parts, [watch])
+    if batches is None:
+        trainer.fit(parts.learner, datamodule=parts.data)
+    else:
+        trainer.fit(parts.learner, Repeated(batches), Repeated([]))
+    return Step.of(watch)
+
+
+def in_turns(parts: Parts, batches: Sequence[Batch], seconds: float) -> tuple[float, float]:
+    """Seconds of a step of a bare loop and of a training, medians of rounds in turns, of so many seconds in all."""
+    bare, trained = [], []
+    for _ in range(ROUNDS):
+        bare.append(bare_step(parts.learner, trainer_of(parts), batches, parts.device, seconds / ROUNDS))
+        trained.append(steps_of(parts, seconds / ROUNDS, batches).seconds)
+    return median(bare), median(trained)
 
 
 def peak_memory(device: str) -> int | None:

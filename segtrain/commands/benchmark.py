@@ -2,23 +2,19 @@
 
 import json
 import platform
-from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Annotated, Any, Literal
 
 import torch
-from lightning.pytorch import Callback, Trainer
 
 from .. import disk
 from ..benchmark import rates, reading, scoring
-from ..benchmark.reading import Batch, Reading, some_batches
-from ..benchmark.steps import Repeated, Step, bare_step, peak_memory
-from ..benchmark.stopwatch import Watch
+from ..benchmark.reading import Reading, some_batches
+from ..benchmark.steps import Step, in_turns, peak_memory, steps_of, trainer_of
 from ..benchmark.verdict import Facts, sentence
-from ..build import Spec, build_part
+from ..build import Spec
 from ..data.batches.cache import memory
 from ..data.public import provide
 from ..errors import UserError
@@ -28,16 +24,10 @@ from ..report.screen import columns, say
 from ..runs.record import Settings
 from ..text import counted
 from ..training.defaults import with_choices
-from ..training.fit import without_step
-from ..training.kernels import TriedKernels
 from ..training.parts import Parts, TrainSettings, assemble, build_data, refuse_splits, with_filled_batch
-from ..training.scoring import silent_trainer
 from ..training.trial import refuse_own
 
 BATCHES = 8  # in memory, that are trained on again and again
-ROUNDS = 2  # of a bare loop and a training in turns
-STEPS = 1_000_000  # more than there is time for
-OF_TRAIN = ("run_dir", "resume", "init", "teacher")  # settings that say what is trained and kept, not how fast
 
 
 def benchmark(
@@ -114,7 +104,7 @@ def measured(parts: Parts, seconds: float) -> dict[str, Any]:
     say(reading_text(read, parts))
     batches = some_batches(parts.data, BATCHES)
     trained = parts.data.batch_size / steps_of(parts, seconds).seconds
-    bare, in_memory = in_turns(parts, make, batches, seconds / ROUNDS)
+    bare, in_memory = in_turns(parts, batches, seconds)
     step = steps_of(parts, seconds, batches, watched=True)
     say(step_text(step, peak, parts))
     batch = parts.data.batch_size
@@ -132,7 +122,7 @@ def measured(parts: Parts, seconds: float) -> dict[str, Any]:
     say(sentence(facts))
     return {
         "machine": machine,
-        "model": parts.settings["name"],
+        "name": parts.settings["name"],
         "precision": parts.precision,
         "batch": [batch, *parts.data.crop],
         "reading": read._asdict(),
@@ -158,45 +148,6 @@ def machine_rates(parts: Parts) -> tuple[dict[str, Any], float]:
         "bytes_per_second": rates.copy_rate(parts.device),
     }
     return facts, peak
-
-
-def trainer_of(parts: Parts, callbacks: Sequence[Callback] = (), **settings: Any) -> Trainer:
-    """A trainer that writes nothing and does not end by itself."""
-    return silent_trainer(
-        partial(build_part, "trainer", without_step(parts.settings["trainer"]), parts.trust),
-        parts.processes,
-        accelerator=parts.device,
-        precision=parts.precision,
-        max_steps=STEPS,
-        max_epochs=-1,
-        num_sanity_val_steps=0,
-        logger=False,
-        enable_checkpointing=False,
-        callbacks=[*callbacks, TriedKernels()],
-        **{"limit_val_batches": 0, **settings},
-    )
-
-
-def steps_of(parts: Parts, seconds: float, batches: Sequence[Batch] | None = None, *, watched: bool = False) -> Step:
-    """Training steps on batches in memory, or on what is read; if they are `watched`, by their parts."""
-    watch = Watch(parts.learner, parts.device, seconds, parts=watched)
-    trainer = trainer_of(parts, [watch])
-    if batches is None:
-        trainer.fit(parts.learner, datamodule=parts.data)
-    else:
-        trainer.fit(parts.learner, Repeated(batches), Repeated([]))
-    return Step.of(watch)
-
-
-def in_turns(
-    parts: Parts, make: Callable[[], Trainer], batches: Sequence[Batch], seconds: float
-) -> tuple[float, float]:
-    """Seconds of a step of a bare loop and of a training, medians of rounds in turns."""
-    bare, trained = [], []
-    for _ in range(ROUNDS):
-        bare.append(bare_step(parts.learner, make(), batches, parts.device, seconds))
-        trained.append(steps_of(parts, seconds, batches).seconds)
-    return median(bare), median(trained)
 
 
 def reading_text(read: Reading, parts: Parts) -> str:
