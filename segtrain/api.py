@@ -14,7 +14,7 @@ from . import cli
 from .config import conf_folder
 from .errors import UserError
 from .machine import processes
-from .report.scores import METRICS
+from .report.scores import METRICS, final_scores
 
 
 class Training(NamedTuple):
@@ -49,8 +49,7 @@ def train(overrides: Sequence[str] = ()) -> Training:
         status, folder = function(**arguments)
     if status:
         raise OSError(f"{folder}: its last checkpoint could not be written")
-    scores = sorted((folder / "evaluate").glob(f"*/{METRICS}"), key=lambda path: path.parent.name == "test")
-    return Training(folder, read(scores[-1]) if scores else None)
+    return Training(folder, final_scores(folder))
 
 
 def evaluate(overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -69,8 +68,8 @@ def evaluate(overrides: Sequence[str] = ()) -> dict[str, Any]:
     """
     with called("evaluate", overrides) as (function, arguments):
         refuse_several(arguments)
-        folder = function(**arguments)
-    return read(folder / METRICS)
+        folder, _ = function(**arguments)
+    return json.loads((folder / METRICS).read_text(encoding="utf-8"))
 
 
 @contextmanager
@@ -105,7 +104,3 @@ def refuse_several(arguments: dict[str, Any]) -> None:
     _, count = processes.count(engine)
     if count > 1:
         raise UserError(f"trainer.devices={engine['devices']}: from Python, one device; type the command for several")
-
-
-def read(file: Path) -> dict[str, Any]:
-    return json.loads(file.read_text(encoding="utf-8"))

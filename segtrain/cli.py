@@ -17,6 +17,8 @@ from .machine.signals import ctrl_c_ends
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from .sweep import Sweep
+
 RUN = "python -m segtrain"
 COMMANDS = {  # name: what it does, an example
     "check": ("explain a folder of images and masks, and say what is wrong with it", "data.root=photos"),
@@ -97,7 +99,7 @@ def start(words: list[str]) -> int:
         print(f"segtrain {__version__}")
     else:
         first = words[0] if words[0].startswith("-") else f"--config-name={command_name(words[0])}"
-        run_hydra([first, *words[1:]])
+        return run_hydra([first, *words[1:]])
     return 0
 
 
@@ -124,8 +126,9 @@ def command_name(word: str | None) -> str:
     raise UserError(f"unknown command {word!r}{did_you_mean(word, COMMANDS)} ({RUN} lists the commands)")
 
 
-def run_hydra(words: list[str]) -> None:
-    """Writes `words` into `sys.argv` as Hydra reads them, and leaves everything else to Hydra.
+def run_hydra(words: list[str]) -> int:
+    """Writes `words` into `sys.argv` as Hydra reads them, leaves everything else to Hydra, and returns the exit status:
+    1 if jobs of a sweep have failed.
 
     The command stays among them as --config-name, since Lightning starts the processes of other devices with the
     same words. Errors of the command itself end in `run_command`; those that come out here are about the words.
@@ -139,7 +142,7 @@ def run_hydra(words: list[str]) -> None:
     options = parse(words)
     if options.shell_completion:
         if not (words := completion(words, options.overrides)):
-            return
+            return 0
     elif not options.hydra_help:
         first = f"--config-name={command_name(options.config_name)}"
         others = [word for word in words if word != first and word not in options.overrides]
@@ -148,6 +151,11 @@ def run_hydra(words: list[str]) -> None:
     sys.argv[1:] = words
     with explained(options):
         hydra.main(version_base="1.3", config_path=str(conf_folder()))(run_command)()
+    if not options.multirun:
+        return 0
+    from .sweep import Table
+
+    return 1 if Table.failed else 0
 
 
 @contextmanager
@@ -167,13 +175,40 @@ def explained(options: Namespace) -> Iterator[None]:
 
 def run_command(config: "DictConfig") -> None:
     """What Hydra calls with the composed settings. Errors end here, because Hydra would print lines of its own."""
+    from .sweep import Sweep
+
+    sweep = Sweep.current()
+    if sweep is None:
+        status, _, _ = carried_out(config)
+        if status:
+            raise SystemExit(status)
+    else:
+        take_part(sweep, config)
+
+
+def carried_out(config: "DictConfig") -> tuple[int, Any, str | None]:
+    """The exit status of a command, what it returned, and its error in a line."""
     try:
         function, arguments = resolved(config)
-        status = getattr(function(**arguments), "status", 0)
+        result = function(**arguments)
     except Exception as error:
-        status = report(error)
-    if status:
-        raise SystemExit(status)
+        return report(error), None, one_line(error)
+    return getattr(result, "status", 0), result, None
+
+
+def take_part(sweep: "Sweep", config: "DictConfig") -> None:
+    """Carry out a job of a sweep, unless it was done before."""
+    from .sweep import Job
+
+    before = sweep.before()
+    if before is not None:
+        print(f"done before: {' '.join(sweep.words)}: {before.folder}")
+        sweep.note(before)
+        return
+    status, result, error = carried_out(config)
+    folder = getattr(result, "folder", None)
+    miou = getattr(result, "miou", None)
+    sweep.note(Job(sweep.words, status, miou, None if folder is None else str(folder), error))
 
 
 def resolved(config: "DictConfig") -> tuple[Callable[..., Any], dict[str, Any]]:

@@ -345,16 +345,18 @@ def test_a_run_leaves_no_file_and_a_sweep_runs_every_value(
     assert call("train")[0] == 0
     assert list(tmp_path.rglob("*")) == []
     status, out, err = call("train", "-m", "seed=1,2", "run_dir=a,b")
-    runs = [json.loads(line) for line in out.splitlines()]
+    runs = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
     assert (status, err) == (0, "")
     assert [(run["seed"], run["run_dir"]) for run in runs] == [(1, "a"), (1, "b"), (2, "a"), (2, "b")]
-    assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == ["multirun.yaml"]
+    files = sorted(file.name for file in tmp_path.rglob("*") if file.is_file())
+    assert files == ["0.json", "1.json", "2.json", "3.json", "multirun.yaml", "sweep.csv"]
     assert [folder.name for folder in tmp_path.iterdir()] == ["runs"]
 
 
-def test_a_sweep_ends_at_the_first_failure(call: Callable[..., tuple[int, str, str]]) -> None:
+def test_a_job_of_a_sweep_that_fails_does_not_end_the_others(call: Callable[..., tuple[int, str, str]]) -> None:
     status, out, err = call("train", "-m", "do=value,0")
-    assert (status, out, err) == (2, "", "segtrain: error: one two\n")
+    assert (status, err) == (1, "segtrain: error: one two\n")
+    assert "2 jobs, 1 of them failed\n  do=value  failed: one two\n" in out
 
 
 # --- words that do not ------------------------------------------------------------------------------------------------

@@ -97,7 +97,7 @@ DOORS = {
         lightning=True,
     ),
     "inspection": Door({"data", "report"}),
-    "benchmark": Door({"build", "data", "losses", "training"}, lightning=True),
+    "benchmark": Door({"build", "data", "losses", "machine", "training"}, lightning=True),
     "commands": Door(),
     "commands.benchmark": COMMAND,
     "commands.check": COMMAND,
@@ -115,8 +115,9 @@ DOORS = {
     "config": Door(
         {"build", "hints"}, hydra=True
     ),  # a setting is checked against what `build` will find, by the same look-up
-    "cli": Door({"config", "places", "commands", "machine.signals"}, hydra=True),
+    "cli": Door({"config", "places", "commands", "machine.signals", "sweep"}, hydra=True),
     "__main__": Door({"cli"}),
+    "sweep": Door(hydra=True),
     "api": Door({"cli", "config", "machine.processes", "report.scores"}, hydra=True),
     "": Door({"api", "runs.trained", "inference.image"}),  # segtrain/__init__: what it makes public
 }

@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch import Trainer
 
 from ..data import DataModule
+from ..machine.memory import keep_freed_memory
 from ..training.learner import Learner
 from .rates import wait_for
 from .reading import Batch
@@ -54,6 +55,8 @@ def computing(learner: Learner, trainer: Trainer, batches: Sequence[Batch], devi
     """The seconds in which the network answers to some batches."""
     learner.to(device)
     learner.eval()
+    if device == "cpu":
+        keep_freed_memory()  # as for images that are not large
     began = time.perf_counter()
     with trainer.precision_plugin.forward_context():
         for batch in batches:

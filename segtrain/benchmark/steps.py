@@ -13,9 +13,11 @@ from torch.nn.utils import clip_grad_norm_
 
 from ..build import build_part
 from ..losses.contract import mean_loss
+from ..machine.memory import keep_freed_memory
 from ..training.fit import without_step
 from ..training.kernels import TriedKernels
 from ..training.learner import Learner
+from ..training.memory import KeptMemory, sizes_of
 from ..training.parts import Parts
 from ..training.scoring import silent_trainer
 from .rates import wait_for
@@ -54,6 +56,8 @@ def bare_step(learner: Learner, trainer: Trainer, batches: Sequence[Batch], devi
     `limit` seconds. It has no average of the weights, no metric, no schedule, no callback."""
     learner.to(device)
     learner.network.train()
+    if device == "cpu":
+        keep_freed_memory()  # as a training does
     optimizer = learner.new_optimizer()
     done, began = -WARM_UP, 0.0
     for batch in cycle(batches):
@@ -94,7 +98,7 @@ def trainer_of(parts: Parts, callbacks: Sequence[Callback] = (), **settings: Any
         num_sanity_val_steps=0,
         logger=False,
         enable_checkpointing=False,
-        callbacks=[*callbacks, TriedKernels()],
+        callbacks=[*callbacks, TriedKernels(), KeptMemory(parts.device, sizes_of(parts.data))],
         **{"limit_val_batches": 0, **settings},
     )
 

@@ -30,6 +30,7 @@ from ..training.members import (
     refuse_no_folds,
     refuse_seen,
 )
+from ..training.memory import KeptMemory
 from ..training.part import Part
 from ..training.parts import train_settings
 from ..training.reopened import with_data
@@ -46,6 +47,13 @@ class Elsewhere:
     root: str | None
     workers: int | None
     max_pixels: int | None
+
+
+class Scored(NamedTuple):
+    """Where a score was written, and what it is."""
+
+    folder: Path
+    miou: float | None
 
 
 class Engine(NamedTuple):
@@ -73,13 +81,13 @@ def evaluate(
     data: Elsewhere,
     trainer: Computing,
     allow: list[str],
-) -> Path:
+) -> "Scored":
     """Score a run's best checkpoint, or any checkpoint, on whole images at their own resolution; several together by
     the mean of their probabilities; or with `cross` the runs of all folds, each on its own val.
 
     With `flip` a network sees each image in a mirror too, and in all `scales`. A score with these or with other windows
     than in the training, or without `correction` or `calibration`, has a folder of its own. The labels that the network
-    contradicts most, in up to `label_problems` images, are listed beside it. Returns the folder of the score.
+    contradicts most, in up to `label_problems` images, are listed beside it.
     """
     if label_problems < 0:
         raise UserError(f"label_problems={label_problems}: expected the number of images to list, or 0 for none")
@@ -109,7 +117,7 @@ def evaluate(
         record = replace(record, correction=None, temperature=None)  # each has its own
     if processes.is_main(count):
         report_score(part, module, target, first.folder, record, steps_of(members[0], data), label_problems)
-    return target
+    return Scored(target, part.result["miou"])
 
 
 def without(fits: Mapping[str, bool]) -> list[str]:
@@ -136,13 +144,14 @@ def scored(trained: Opened, module: DataModule, split: str, engine: Engine) -> P
     precision, note = device.typed_or_stored(engine.settings.precision, engine.kind, trained.record.precision)
     if note:
         say(note)
+    bars = [ScoringBar()] if processes.is_main(engine.processes) else []
     trainer = silent_trainer(
         Trainer,
         engine.processes,
         accelerator=engine.kind,
         devices=engine.settings.devices,
         precision=precision,
-        callbacks=[ScoringBar()] if processes.is_main(engine.processes) else [],
+        callbacks=[*bars, KeptMemory(engine.kind, module.source(split).sizes)],
         logger=False,
         enable_checkpointing=False,
     )

@@ -14,7 +14,7 @@ from ..data.public import provide
 from ..errors import UserError
 from ..machine import device, processes
 from ..machine.device import Devices, Precision
-from ..report.scores import METRICS
+from ..report.scores import METRICS, final_scores
 from ..report.screen import COMMAND, be_quiet, say
 from ..runs import folder as runs
 from ..runs.folder import trained_file
@@ -77,6 +77,12 @@ class Ended(NamedTuple):
 
     status: int  # of the process: 3 if the end could not be saved
     folder: Path | None  # of the run; `None` in processes that do not write
+
+    @property
+    def miou(self) -> float | None:
+        """The score on the held-out split."""
+        scores = final_scores(self.folder) if self.folder else None
+        return scores and scores["miou"]
 
 
 class Saved(NamedTuple):

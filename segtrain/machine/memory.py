@@ -5,6 +5,7 @@ import sys
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # parameters of glibc's mallopt
 STEP = 1 << 27  # bytes by which the heap grows
+USUAL_BLOCKS, USUAL_REST = 65_536, 1 << 17  # glibc's own values of the last and the first of them
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
@@ -13,9 +14,23 @@ def keep_freed_memory() -> None:
 
     By itself it gives large blocks back to the system at once, which fills them with zeros, page by page, when they are
     taken again. Each step of a training takes and frees the same gigabyte, and spends a quarter of its time on that
-    (docs/benchmarks.md). What the process takes at its worst moment it now has until it ends.
+    (docs/benchmarks.md). In return a process may take half as much again, since blocks of other sizes leave gaps.
     """
-    if hasattr(LIBC, "mallopt"):  # not in musl
+    if has_mallopt():
         LIBC.mallopt(M_MMAP_MAX, 0)  # type: ignore[union-attr]
         LIBC.mallopt(M_TRIM_THRESHOLD, -1)  # type: ignore[union-attr]
         LIBC.mallopt(M_TOP_PAD, STEP)  # type: ignore[union-attr]
+
+
+def give_freed_memory_back() -> None:
+    """Have it give memory back again, and all that is free now."""
+    if has_mallopt():
+        LIBC.mallopt(M_MMAP_MAX, USUAL_BLOCKS)  # type: ignore[union-attr]
+        LIBC.mallopt(M_TRIM_THRESHOLD, USUAL_REST)  # type: ignore[union-attr]
+        LIBC.mallopt(M_TOP_PAD, 0)  # type: ignore[union-attr]
+        LIBC.malloc_trim(0)  # type: ignore[union-attr]
+
+
+def has_mallopt() -> bool:
+    """Whether this is glibc: musl, for one, has no such thing."""
+    return hasattr(LIBC, "mallopt") and hasattr(LIBC, "malloc_trim")

@@ -111,3 +111,12 @@ def table(score: dict[str, Any]) -> str:
 
 def _percent(fraction: float | None) -> str:
     return "-" if fraction is None else f"{fraction:.4f}"
+
+
+def final_scores(run: Path) -> dict[str, Any] | None:
+    """What metrics.json of a run folder says of the held-out split; `None` where there is none."""
+    for split in ("test", "val"):
+        file = run / "evaluate" / split / METRICS
+        if file.is_file():
+            return json.loads(file.read_text(encoding="utf-8"))
+    return None

@@ -36,6 +36,7 @@ from .hyperparameters import hyperparameters
 from .kernels import TriedKernels
 from .loggers.choice import Place, word
 from .loggers.table import MetricsTable, tags
+from .memory import KeptMemory, sizes_of
 from .parts import Parts
 from .pictures import ClassCurves, ConfusionPicture, FirstBatch, Mosaic
 from .scoring import report_score, score_split, silent_trainer
@@ -184,7 +185,7 @@ def callbacks(parts: Parts, folder: Path | None) -> list[Callback]:
     shown = [round((i + 0.5) * images / MOSAIC_IMAGES - 0.5) for i in range(MOSAIC_IMAGES)]
     classes = parts.data.classes
     curves, pictures = Curves(parts.train.log_steps, parts.data.batch_size), Mosaic(classes, shown)
-    result: list[Callback] = [curves, pictures, TriedKernels()]
+    result: list[Callback] = [curves, pictures, TriedKernels(), KeptMemory(parts.device, sizes_of(parts.data))]
     if folder:
         names = parts.data.source("train").names
         result += [FirstBatch(folder, classes, names), ClassCurves(folder / "metrics.csv", classes)]

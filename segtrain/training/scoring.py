@@ -18,7 +18,6 @@ from ..inference.windows import Piece, Windows
 from ..losses.contract import Loss
 from ..machine import device as machine
 from ..machine import processes
-from ..machine.memory import keep_freed_memory
 from ..metrics import ConfusionMatrix, Details, ImageMatrices, MeanLoss, accuracy, class_iou, mean_iou, summary
 from ..report.details import details_text, with_details
 from ..report.intervals import intervals
@@ -139,8 +138,6 @@ def silent_trainer(make: Callable[..., Trainer], count: int, plugins: Sequence[A
 
     It prints nothing, writes nothing of its own and leaves samplers and signals to us.
     """
-    if settings.get("accelerator") == "cpu":
-        keep_freed_memory()
     trainer = make(
         strategy=processes.strategy(count),
         plugins=[*plugins, *processes.environment()],
