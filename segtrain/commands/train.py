@@ -82,7 +82,7 @@ class Ended(NamedTuple):
     def miou(self) -> float | None:
         """The score on the held-out split."""
         scores = final_scores(self.folder) if self.folder else None
-        return scores and scores["miou"]
+        return scores["miou"] if scores else None
 
 
 class Saved(NamedTuple):
