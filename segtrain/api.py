@@ -44,6 +44,8 @@ def train(overrides: Sequence[str] = ()) -> Training:
         UserError: What the command would say in one line.
         OSError: What the system says of a file or a disk.
     """
+    if any(word.startswith("resume=") for word in overrides):  # whose stored settings may name several devices
+        overrides = ["trainer.devices=1", *overrides]
     with called("train", overrides) as (function, arguments):
         refuse_several(arguments)
         status, folder = function(**arguments)
@@ -77,6 +79,9 @@ def called(command: str, overrides: Sequence[str]) -> Iterator[tuple[Any, dict[s
     """The function of a command, and its arguments by the words that were given."""
     if isinstance(overrides, str):
         raise UserError(f"overrides: a list of texts, such as [{overrides!r}]")
+    for word in overrides:
+        if word.startswith("-"):
+            raise UserError(f"{word}: from Python, settings alone, as name=value; type the command for its options")
     cli.adapt_hydra()
     before = HydraConfig.instance().cfg
     options = cli.parse([f"--config-name={command}", *overrides])

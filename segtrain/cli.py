@@ -7,6 +7,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -193,7 +194,8 @@ def carried_out(config: "DictConfig") -> tuple[int, Any, str | None]:
         result = function(**arguments)
     except Exception as error:
         return report(error), None, one_line(error)
-    return getattr(result, "status", 0), result, None
+    status = result if isinstance(result, int) else getattr(result, "status", 0)
+    return status, result, None
 
 
 def take_part(sweep: "Sweep", config: "DictConfig") -> None:
@@ -228,8 +230,9 @@ def resolved(config: "DictConfig") -> tuple[Callable[..., Any], dict[str, Any]]:
     return function, check(function, settings)
 
 
+@cache
 def adapt_hydra() -> None:
-    """Two changes to Hydra up to 1.3.8, before it is used."""
+    """Two changes to Hydra up to 1.3.8, before it is used, once."""
     from hydra.core.config_store import ConfigStore
 
     # Listing the choices of a group copies all of Hydra's built-in configuration, dozens of times for --help and for

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 from . import disk
 
 Cells = list[int | float | str]
+LARGEST = 1 << 28  # bytes of a file that is read
 NUMBER = re.compile(r"[\d.]*")
 
 
@@ -38,6 +39,10 @@ class Journal:
         if lines[:1] == [{"key": self.key}]:
             for line in lines[1:]:
                 self._take(line)
+        if self._done:
+            self._begin()
+        else:
+            self.file.unlink(missing_ok=True)  # another work's, whose results may be overwritten from now on
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -51,18 +56,26 @@ class Journal:
         stamp, cells = self._done.get(name, (None, None))
         return cells if cells is not None and stamp == stamp_of(source) else None
 
-    def note(self, name: str, source: Path, cells: Cells) -> None:
-        """A piece is done, with these numbers."""
+    def note(self, name: str, stamp: Sequence[Any], cells: Cells) -> None:
+        """A piece is done, with these numbers; `stamp` is that of its source before it was read."""
         if self._out is None:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            self._out = self.file.open("w", encoding="utf-8")
-            self._out.write(json.dumps({"key": self.key}) + "\n")
-        self._out.write(json.dumps({"name": name, "stamp": stamp_of(source), "cells": cells}) + "\n")
+            self._begin()
+        assert self._out is not None
+        self._out.write(line_of(name, stamp, cells))
         self._out.flush()
+
+    def _begin(self) -> None:
+        """Open the file, with what it held before, to add lines."""
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        lines = [line_of(name, stamp, cells) for name, (stamp, cells) in self._done.items()]
+        disk.write(self.file, json.dumps({"key": self.key}) + "\n" + "".join(lines))  # in one go, and through no link
+        self._out = self.file.open("a", encoding="utf-8")
 
     def _lines(self) -> list[Any]:
         """What the lines of the file hold, up to the first that is torn."""
         lines: list[Any] = []
+        if self.file.is_symlink() or not self.file.is_file() or self.file.stat().st_size > LARGEST:
+            return lines
         with suppress(OSError, ValueError, RecursionError):
             texts = self.file.read_text(encoding="utf-8").splitlines()
             lines.extend(map(json.loads, texts))
@@ -82,10 +95,14 @@ def is_number(cell: Any) -> bool:
     return type(cell) in (int, float) or (isinstance(cell, str) and NUMBER.fullmatch(cell) is not None)
 
 
-def stamp_of(source: Path) -> list[int]:
-    """What changes when a file does: its size and its time."""
+def line_of(name: str, stamp: Sequence[Any], cells: Cells) -> str:
+    return json.dumps({"name": name, "stamp": stamp, "cells": cells}) + "\n"
+
+
+def stamp_of(source: Path) -> list[Any]:
+    """What is another one for another file, and changes when it does: its path, its size and its time."""
     status = os.stat(source)
-    return [status.st_size, status.st_mtime_ns]
+    return [os.path.abspath(source), status.st_size, status.st_mtime_ns]
 
 
 def key_of(files: Sequence[Path], settings: Any) -> str:

@@ -24,6 +24,7 @@ from . import disk
 
 JOBS = "jobs"  # folder of the notes
 TABLE = "sweep.csv"  # there once a sweep is over
+TRAIN = "train"  # the command whose jobs are not done twice; what others make may have become another one
 SEED = "seed="
 
 
@@ -35,6 +36,11 @@ class Job(NamedTuple):
     miou: float | None
     folder: str | None  # of the run
     error: str | None
+
+    @property
+    def is_there(self) -> bool:
+        """Whether its run still has its score."""
+        return self.folder is not None and any(Path(self.folder, "evaluate").glob("*/metrics.json"))
 
     @property
     def cells(self) -> list[str]:
@@ -60,13 +66,13 @@ class Sweep(NamedTuple):
 
     def before(self) -> Job | None:
         """This job, if the last sweep of the same words has done it and did not come to its end."""
-        last = last_before(self.folder)
-        if last is None or words_of(last) != words_of(self.folder):
+        last, typed = last_before(self.folder), words_of(self.folder)
+        if last is None or typed is None or words_of(last) != typed or typed[0] != TRAIN:
             return None
         jobs = noted(last)
         if (last / TABLE).exists() and not any(job.status for job in jobs):
             return None
-        done = (job for job in jobs if job.words == self.words and not job.status)
+        done = (job for job in jobs if job.words == self.words and not job.status and job.is_there)
         return next(done, None)
 
     def note(self, job: Job) -> None:

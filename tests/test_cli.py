@@ -353,6 +353,14 @@ def test_a_run_leaves_no_file_and_a_sweep_runs_every_value(
     assert [folder.name for folder in tmp_path.iterdir()] == ["runs"]
 
 
+@pytest.mark.parametrize(("result", "expected"), [(None, 0), (2, 2), (SimpleNamespace(status=3), 3), (Path("a"), 0)])
+def test_the_exit_status_is_what_a_command_returns(
+    monkeypatch: pytest.MonkeyPatch, result: object, expected: int
+) -> None:
+    monkeypatch.setattr(cli, "resolved", lambda config: (lambda: result, {}))
+    assert cli.carried_out(None)[0] == expected
+
+
 def test_a_job_of_a_sweep_that_fails_does_not_end_the_others(call: Callable[..., tuple[int, str, str]]) -> None:
     status, out, err = call("train", "-m", "do=value,0")
     assert (status, err) == (1, "segtrain: error: one two\n")

@@ -53,6 +53,7 @@ COMMAND = Door(
         "places",
         "report",
         "runs",
+        "stills",
         "training",
     },
     hydra="objects",
@@ -109,6 +110,7 @@ DOORS = {
     "commands.train": COMMAND,
     "hints": Door(),
     "journal": Door(),
+    "stills": Door({"data.files", "journal"}),
     "images": Door({"places", "data.files", "data.layouts"}),
     "predictions": Door({"data.classes", "data.files", "report"}),
     "places": Door({"runs.folder", "runs.resume"}),  # neither imports torch

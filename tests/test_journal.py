@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from segtrain.errors import UserError
-from segtrain.journal import Journal, key_of
+from segtrain.journal import Journal, key_of, stamp_of
 
 
 class Stopped(Exception):
@@ -21,7 +21,7 @@ def stopped_after(folder: Path, *sources: Path, key: str = "a") -> None:
     """A work that noted these sources, and was stopped."""
     with suppress(Stopped), journal(folder, key) as work:
         for number, source in enumerate(sources):
-            work.note(source.name, source, [number, "0.5"])
+            work.note(source.name, stamp_of(source), [number, "0.5"])
         raise Stopped
 
 
@@ -41,8 +41,50 @@ def test_the_same_work_goes_on_where_it_was_stopped(tmp_path: Path, sources: lis
 
 def test_a_work_that_is_done_leaves_no_file(tmp_path: Path, sources: list[Path]) -> None:
     with journal(tmp_path) as work:
-        work.note("one", sources[0], [1, 2])
+        work.note("one", stamp_of(sources[0]), [1, 2])
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_work_that_is_stopped_again_keeps_what_was_done_before(tmp_path: Path, sources: list[Path]) -> None:
+    stopped_after(tmp_path, *sources[:2])
+    with suppress(Stopped), journal(tmp_path) as work:
+        raise Stopped
+    stopped_after(tmp_path, sources[2])
+    with journal(tmp_path) as work:
+        assert [work.done(file.name, file) is not None for file in sources] == [True, True, True]
+
+
+def test_once_another_work_has_begun_the_first_one_is_not_gone_on_with(tmp_path: Path, sources: list[Path]) -> None:
+    stopped_after(tmp_path, *sources)
+    stopped_after(tmp_path, key="b")  # before it noted anything; it may have written over results
+    with journal(tmp_path) as work:
+        assert work.done("one", sources[0]) is None
+
+
+def test_a_source_of_the_same_name_elsewhere_is_another_one(tmp_path: Path, sources: list[Path]) -> None:
+    stopped_after(tmp_path, *sources)
+    (tmp_path / "elsewhere").mkdir()
+    other = tmp_path / "elsewhere" / "one"
+    other.write_text("one")
+    status = sources[0].stat()
+    os.utime(other, ns=(status.st_atime_ns, status.st_mtime_ns))
+    with journal(tmp_path) as work:
+        assert work.done("one", other) is None
+
+
+def test_a_link_or_a_pipe_in_place_of_the_file_is_not_followed(tmp_path: Path, sources: list[Path]) -> None:
+    file, target = tmp_path / "out" / "unfinished.jsonl", tmp_path / "out" / "weights"
+    file.parent.mkdir()
+    target.write_text("precious")
+    file.symlink_to(target)
+    stopped_after(tmp_path, *sources)
+    assert target.read_text() == "precious"
+    assert not file.is_symlink()
+    file.unlink()
+    os.mkfifo(file)
+    stopped_after(tmp_path, *sources)
+    with journal(tmp_path) as work:
+        assert work.done("one", sources[0]) == [0, "0.5"]
 
 
 def test_another_work_begins_anew(tmp_path: Path, sources: list[Path]) -> None:

@@ -30,7 +30,7 @@ def measured(data: DataModule, seconds: float) -> Reading:
     crops = rate(map(len, crops_of(loader)), seconds)
     batches = rate((len(batch["mask"]) for batch in loader), seconds)
     loader.stop()
-    return Reading(images, crops, batches, data.readers)
+    return Reading(images, crops, batches, data.readers(data.trainer))
 
 
 def decoded(source: Source) -> Iterator[int]:

@@ -1,8 +1,7 @@
 """How fast whole images are scored."""
 
 import time
-from collections.abc import Callable, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -14,6 +13,8 @@ from ..training.learner import Learner
 from .rates import wait_for
 from .reading import Batch
 
+BYTES = 1 << 28  # of whole images that are kept in memory
+
 
 class Scoring(NamedTuple):
     """Images a second."""
@@ -23,13 +24,11 @@ class Scoring(NamedTuple):
     scored: float  # as by `evaluate`, with contours and sizes
 
 
-def measured(
-    make: Callable[..., Trainer], learner: Learner, data: DataModule, device: str, seconds: float, most: int = 64
-) -> Scoring:
+def measured(make: Callable[..., Trainer], learner: Learner, data: DataModule, device: str, seconds: float) -> Scoring:
     """How fast val is scored, measured for about so many seconds each, by trainers that `make` makes."""
     trainer = make()
     loader = data.whole_images("val", trainer)
-    batches = list(islice(loader, most))
+    batches = small_enough(loader)
     some = batches[: fitting(learner, trainer, batches, device, seconds)]
     images = sum(len(batch["key"]) for batch in some)
     computed = images / computing(learner, trainer, some, device)
@@ -41,6 +40,17 @@ def measured(
     scored = images / (time.perf_counter() - began)
     loader.stop()
     return Scoring(computed, validated, scored)
+
+
+def small_enough(batches: Iterable[Batch]) -> list[Batch]:
+    """The first of some batches, of `BYTES` of images together, or one."""
+    some, size = [], 0
+    for batch in batches:
+        some.append(batch)
+        size += batch["image"].nbytes
+        if size > BYTES:
+            break
+    return some
 
 
 def fitting(learner: Learner, trainer: Trainer, batches: Sequence[Batch], device: str, seconds: float) -> int:
@@ -60,6 +70,7 @@ def computing(learner: Learner, trainer: Trainer, batches: Sequence[Batch], devi
     began = time.perf_counter()
     with trainer.precision_plugin.forward_context():
         for batch in batches:
-            learner.scored(batch["image"].to(device)).argmax(1)
+            for piece in learner.answers({**batch, "image": batch["image"].to(device)}):
+                piece.answer.argmax(1)
     wait_for(device)
     return time.perf_counter() - began

@@ -16,7 +16,7 @@ from ..losses.contract import mean_loss
 from ..machine.memory import keep_freed_memory
 from ..training.fit import without_step
 from ..training.kernels import TriedKernels
-from ..training.learner import Learner
+from ..training.learner import Learner, in_pieces
 from ..training.memory import KeptMemory, sizes_of
 from ..training.parts import Parts
 from ..training.scoring import silent_trainer
@@ -57,7 +57,8 @@ def bare_step(learner: Learner, trainer: Trainer, batches: Sequence[Batch], devi
     learner.to(device)
     learner.network.train()
     if device == "cpu":
-        keep_freed_memory()  # as a training does
+        keep_freed_memory()  # as a training does,
+    torch.backends.cudnn.benchmark = not torch.are_deterministic_algorithms_enabled()  # and that too
     optimizer = learner.new_optimizer()
     done, began = -WARM_UP, 0.0
     for batch in cycle(batches):
@@ -71,17 +72,19 @@ def bare_step(learner: Learner, trainer: Trainer, batches: Sequence[Batch], devi
         if done > 0 and time.perf_counter() - began >= limit:
             break
     wait_for(device)
+    torch.backends.cudnn.benchmark = False
     return (time.perf_counter() - began) / done
 
 
 def take_step(learner: Learner, trainer: Trainer, batch: Batch) -> None:
-    """The gradients of a batch, clipped."""
-    mask = batch["mask"]
-    with trainer.precision_plugin.forward_context():
-        image = learner.recolored(batch)
-        sums = learner.objective.sums(learner.train_network(image), image, mask)
-        loss = mean_loss(sums, learner.objective.count(mask))
-    loss.backward()
+    """The gradients of a batch, in as many pieces as a training has, clipped."""
+    counts = learner.objective.count(batch["mask"])
+    for piece in in_pieces(batch, learner.pieces):
+        with trainer.precision_plugin.forward_context():
+            image = learner.recolored(piece)
+            sums = learner.objective.sums(learner.train_network(image), image, piece["mask"])
+            loss = mean_loss(sums, counts)
+        loss.backward()
     if learner.clip:
         clip_grad_norm_(learner.network.parameters(), learner.clip)
 
@@ -105,6 +108,8 @@ def trainer_of(parts: Parts, callbacks: Sequence[Callback] = (), **settings: Any
 
 def steps_of(parts: Parts, seconds: float, batches: Sequence[Batch] | None = None, *, watched: bool = False) -> Step:
     """Training steps on batches in memory, or on what is read; if they are `watched`, by their parts."""
+    if parts.device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
     watch = Watch(parts.learner, parts.device, seconds, parts=watched)
     trainer = trainer_of(parts, [watch])
     if batches is None:

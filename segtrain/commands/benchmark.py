@@ -1,6 +1,7 @@
 """`benchmark`: where the time of a training goes on this machine."""
 
 import json
+import math
 import platform
 from dataclasses import asdict
 from functools import partial
@@ -58,8 +59,9 @@ def benchmark(
     for setting, value in kept.items():
         if value is not None:
             raise UserError(f"{setting}={value}: nothing is kept of a benchmark: leave it out")
-    if seconds <= 0:
+    if not 0 < seconds < math.inf:
         raise UserError(f"seconds={seconds:g}: expected a number above 0")
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
     settings = {
         "name": name,
         "seed": seed,

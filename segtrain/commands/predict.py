@@ -1,7 +1,7 @@
 """`predict`: masks and overlays for new images."""
 
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -15,11 +15,12 @@ from torch import Tensor, nn
 
 from .. import disk
 from ..build import Trust
+from ..data.batches.module import default_workers
 from ..data.files import films
-from ..data.files.geotiff import Place, place_of
-from ..data.files.images import MAX_PIXELS, Picture, header, opened_pixels, read_picture
-from ..data.files.pictures import SAMPLE, Pictures, filled
-from ..data.workers import cores
+from ..data.files.geotiff import place_of
+from ..data.files.images import MAX_PIXELS, Picture, opened_pixels
+from ..data.files.pictures import Pictures
+from ..data.workers import Loader, cores
 from ..errors import UserError
 from ..images import Images, find_images
 from ..inference.image import Answer, Area, answers, probable, sure
@@ -27,19 +28,19 @@ from ..inference.windows import Windows
 from ..journal import Journal, key_of
 from ..machine import device
 from ..machine.device import Computing
-from ..machine.threads import Behind, read_ahead
+from ..machine.threads import Behind
 from ..predictions import POLYGONS, PROBABILITIES, Predicted, Saver, Target, checked
 from ..report.screen import Countdown, say
 from ..runs.folder import checkpoint_files
-from ..runs.record import Record
 from ..runs.trained import opened
+from ..stills import Still, Stills, as_it_is
 from ..text import counted, kinds_of_files, plain_cell
 from ..training.members import ensemble
 from ..training.reopened import on_device
 from ..training.views import Views
 
 UNFINISHED = "unfinished.jsonl"  # what is done of a command that was stopped
-SMALL = 1 << 24  # pixels of an image, of which several may be in memory at a time
+FEW = 16  # images that are read before processes would have begun to read them
 
 
 def ignore(share: float) -> None:
@@ -142,34 +143,42 @@ def predict(
         columns=saver.columns - 1,
         home=home,
     )
+    reader = partial(
+        Stills,
+        channels=trained.record.channels,
+        pictures=Pictures.stored(trained.record.pictures),
+        max_pixels=max_pixels,
+    )
     with journal:
-        failed = predict_all(sources.files, sight, Reader(trained.record, max_pixels), saver, journal)
+        failed = predict_all(sources.files, sight, reader, saver, journal)
     conclude(sources, failed, saver.target)
 
 
-def predict_all(files: Mapping[str, Path], sight: Sight, reader: "Reader", saver: Saver, journal: Journal) -> list[str]:
+def predict_all(
+    files: Mapping[str, Path], sight: Sight, reader: Callable[..., Stills], saver: Saver, journal: Journal
+) -> list[str]:
     """Write what the network makes of images and films, by their names; why some of them could not be predicted."""
     failures = Failures(single=len(files) == 1)
     stills = {name: path for name, path in files.items() if path.suffix.lower() not in films.SUFFIXES}
     with saver.writing():
         todo = without_done(stills, saver, journal)
-        predict_stills(todo, sight, reader, Notes(saver, journal, failures), len(stills))
+        images = reader(list(todo.values()))
+        predict_stills(list(todo), images, sight, Notes(saver, journal, failures), len(stills))
         for name, path in files.items():
             if name not in stills:
                 with failures.noted(path):
-                    predict_film(name, path, sight, reader, saver)
+                    predict_film(name, path, sight, images, saver)
     return failures.reasons
 
 
 def without_done(files: Mapping[str, Path], saver: Saver, journal: Journal) -> dict[str, Path]:
-    """The images that were not predicted before the same command was stopped; the others are noted again."""
+    """The images that were not predicted before the same command was stopped; the rows of the others are taken over."""
     todo = {}
     apart = POLYGONS not in saver.target.save  # which are in one file of all images
     for name, path in files.items():
         cells = journal.done(name, path)
         if cells is not None and apart and saver.is_there(name):
             saver.rows.append([plain_cell(name), *cells])
-            journal.note(name, path, cells)
         else:
             todo[name] = path
     done = len(files) - len(todo)
@@ -186,82 +195,56 @@ class Notes:
     journal: Journal
     failures: "Failures"
 
-    def take(self, name: str, result: Predicted, path: Path, row: Future[Any]) -> None:
+    def take(self, name: str, result: Predicted, path: Path, stamp: list[Any], row: Future[Any]) -> None:
         """Note an image whose files a thread has written, or why it could not."""
         with self.failures.noted(path):
             self.saver.note(name, result, path, row.result())
-            self.journal.note(name, path, row.result()[1:])
+            self.journal.note(name, stamp, row.result()[1:])
 
 
-def predict_stills(files: Mapping[str, Path], sight: Sight, reader: "Reader", notes: Notes, total: int) -> None:
-    """Write what the network makes of images, the last ones of a `total`, while threads read those that follow and
-    write those before."""
-    number, strange, saver, failures = cores(), 0, notes.saver, notes.failures
-    countdown = Countdown("predicting", total, done=total - len(files))
-    with ThreadPoolExecutor(number) as threads, countdown:
-        behind = Behind(threads, number)
-        for (name, path), reading in read_ahead(threads, files.items(), reader.read_small, number):
-            with failures.noted(path):
-                still = reading.result() or reader.read(path)
+def predict_stills(names: Sequence[str], images: Stills, sight: Sight, notes: Notes, total: int) -> None:
+    """Write what the network makes of images with these names, the last ones of a `total`, while processes read those
+    that follow and threads write those before."""
+    strange, saver = 0, notes.saver
+    workers = default_workers() if len(images) >= FEW else 0
+    loader = Loader(images, batch_size=None, num_workers=workers, collate_fn=as_it_is)
+    with Countdown("predicting", total, done=total - len(images)) as countdown, Behind(cores()) as behind:
+        for name, path, read in zip(names, images.paths, loader, strict=True):
+            with notes.failures.noted(path):
+                still = given(read) or images.read(path)
                 if still.remark and not strange:
                     advice = "the mask may be wrong; give pictures stored as those of the training"
                     say(f"{path}: {still.remark}: {advice}")
                 strange += still.remark != ""
                 result = sight.watched(countdown.part).predicted(still.image, name, saver)
-                result = result._replace(place=still.place)
-                behind.add(partial(saver.write, name, result, path), partial(notes.take, name, result, path))
+                result = result._replace(place=place_of(path))
+                taking = partial(notes.take, name, result, path, still.stamp)
+                behind.add(partial(saver.write, name, result, path), taking)
                 if not still.is_small:
                     behind.finish()
             countdown.advance()
-        behind.finish()
+    loader.stop()
     if strange > 1:
         say(f"{strange} images are not like those of the training; the first one is named above")
 
 
-class Still(NamedTuple):
-    """An image that was read."""
-
-    image: Picture
-    place: Place | None
-    remark: str  # in what it is not like those of the training
-
-    @property
-    def is_small(self) -> bool:
-        """Whether several may be kept in memory at a time."""
-        return self.image.pixels[0].numel() <= SMALL
+def given(read: Still | Exception | None) -> Still | None:
+    """What was read ahead. Raises the error that reading ended in."""
+    if isinstance(read, Exception):
+        raise read
+    return read
 
 
-@dataclass(frozen=True)
-class Reader:
-    """Reads images for the network of a run."""
-
-    record: Record
-    max_pixels: int
-
-    def read(self, path: Path) -> Still:
-        head = header(path, self.max_pixels)
-        image = read_picture(path, self.max_pixels, channels=self.record.channels, bits=head.depth)
-        known = Pictures.stored(self.record.pictures)
-        remark = known.remark(*head.stored, filled(image.values(SAMPLE))) if known else ""
-        return Still(image, place_of(path), remark)
-
-    def read_small(self, item: tuple[str, Path]) -> Still | None:
-        """An image by its name and path; `None` for one that is too large to be read before its turn."""
-        _, path = item
-        head = header(path, self.max_pixels)
-        return self.read(path) if head.height * head.width <= SMALL else None
-
-
-def predict_film(name: str, path: Path, sight: Sight, reader: Reader, saver: Saver) -> None:
+def predict_film(name: str, path: Path, sight: Sight, images: Stills, saver: Saver) -> None:
     """Write overlays as a film of the same rate, and all else as files NAME/000001 and so on."""
     number = 0
     with (
-        films.opened(path, reader.max_pixels) as film,
+        films.opened(path, images.max_pixels) as film,
         saver.film(name, film) as show,
         Countdown(path.name, film.length) as countdown,
     ):
         for number, frame in enumerate(film.frames, 1):
-            pixels = opened_pixels(Image.fromarray(frame), reader.record.channels)
+            pixels = opened_pixels(Image.fromarray(frame), images.channels)
             image, each = Picture(torch.from_numpy(pixels.copy()).permute(2, 0, 1)), f"{name}/{number:06}"
             result = sight.predicted(image, each, saver)
             saver.add(each, result, path, shown=False)

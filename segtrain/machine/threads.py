@@ -1,36 +1,31 @@
-"""Threads that read ahead of the main work, and write behind it.
-
-Pillow, zlib and NumPy let other threads run while they work, so that nothing needs to be sent to other processes.
-"""
+"""Work that threads do behind the main one. Pillow, zlib and NumPy let others run while they write."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from types import TracebackType
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-
-def read_ahead(
-    threads: ThreadPoolExecutor, items: Iterable[Item], read: Callable[[Item], Result], number: int
-) -> Iterator[tuple[Item, Future[Result]]]:
-    """Each item in order, with what is read of it, while up to `number` of those that follow are read."""
-    waiting: deque[tuple[Item, Future[Result]]] = deque()
-    for item in items:
-        waiting.append((item, threads.submit(read, item)))
-        if len(waiting) > number:
-            yield waiting.popleft()
-    while waiting:
-        yield waiting.popleft()
+MOST = 8  # threads
 
 
 class Behind:
-    """Work that threads do, whose results are taken in order; at most `number` pieces of it wait at a time."""
+    """Work that threads do, whose results are taken in order; as many pieces of it wait at a time as there are threads.
 
-    def __init__(self, threads: ThreadPoolExecutor, number: int) -> None:
-        self.threads, self.number = threads, number
+    On an error inside `with`, what has not begun is left.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self.number = min(threads, MOST)
+        self.threads = ThreadPoolExecutor(self.number)
         self._waiting: deque[tuple[Future[object], Callable[[Future[object]], None]]] = deque()
+
+    def __enter__(self) -> "Behind":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if kind is None:
+            self.finish()
+        self.threads.shutdown(cancel_futures=kind is not None)
 
     def add(self, work: Callable[[], object], take: Callable[[Future[object]], None]) -> None:
         """Do some work; later, in the thread that adds, `take` is given its result or its error."""

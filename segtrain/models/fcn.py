@@ -67,6 +67,8 @@ class FCN(Normalized):
             grouped=num_classes > MANY_CLASSES if grouped is None else grouped,
             dropout=dropout,
         )
+        if auxiliary_stride < 1:
+            raise ValueError(f"auxiliary_stride={auxiliary_stride}: expected 1 or more")
         self.auxiliary, self.auxiliary_stride = None, min(auxiliary_stride, strides[-2])
         if auxiliary:
             scale, by_class = steps_up(strides[-2], self.auxiliary_stride), grouped is not False
@@ -114,7 +116,7 @@ def crop(logits: Tensor, height: int, width: int) -> Tensor:
 def steps_up(stride: int, wanted: int) -> int:
     """By how much features of a stride are up-sampled to a finer one. Raises ValueError for one that does not divide
     it."""
-    if wanted < 1 or stride % wanted:
+    if stride % wanted:
         raise ValueError(f"auxiliary_stride={wanted}: expected a divisor of {stride}, the stride of the scored feature")
     return stride // wanted
 

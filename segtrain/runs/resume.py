@@ -46,6 +46,7 @@ ADDED = {  # settings that runs of older versions have not, and go on without
     "augment.flip_pairs",
     "model.context",
     "model.join",
+    "model.auxiliary_stride",
     "model.grouped",
     "model.dropout",
     "model.encoder.output_stride",

@@ -3,7 +3,8 @@
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 
 
 class TriedKernels(Callback):
@@ -19,8 +20,8 @@ class TriedKernels(Callback):
     def on_validation_start(self, *_: Any) -> None:
         self._try(False)
 
-    def on_validation_end(self, *_: Any) -> None:
-        self._try(True)
+    def on_validation_end(self, trainer: Trainer, *_: Any) -> None:
+        self._try(trainer.state.fn == TrainerFn.FITTING)
 
     def on_train_end(self, *_: Any) -> None:
         self._try(False)

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 
 from ..data import DataModule
 from ..machine.memory import give_freed_memory_back, keep_freed_memory
@@ -25,8 +26,8 @@ class KeptMemory(Callback):
     def on_validation_start(self, *_: Any) -> None:
         self._keep(self.all_small)
 
-    def on_validation_end(self, *_: Any) -> None:
-        self._keep(True)
+    def on_validation_end(self, trainer: Trainer, *_: Any) -> None:
+        self._keep(trainer.state.fn == TrainerFn.FITTING)
 
     def on_train_end(self, *_: Any) -> None:
         self._keep(False)
@@ -41,8 +42,10 @@ class KeptMemory(Callback):
         self._keep(False)
 
     def _keep(self, wanted: bool) -> None:
-        if self.on_cpu:
-            keep_freed_memory() if wanted else give_freed_memory_back()
+        if self.on_cpu and wanted:
+            keep_freed_memory()
+        elif self.on_cpu:
+            give_freed_memory_back()
 
 
 def sizes_of(data: DataModule) -> Iterator[tuple[int, int]]:

@@ -79,6 +79,8 @@ def stored_data(trained: Opened, typed: Mapping[str, Any], trust: Trust) -> Data
     record = trained.record
     stored = with_places(record.settings, beginnings(trained.folder, record.cwd))
     settings = {**stored["data"], **{name: value for name, value in typed.items() if value is not None}}
+    if "cache" in settings:
+        settings["cache"] = "none"  # each image is read once
     if "max_pixels" in settings:
         settings["max_pixels"] = record.max_pixels(typed["max_pixels"], MAX_PIXELS)
     if "channels" in settings:

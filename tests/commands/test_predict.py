@@ -475,54 +475,74 @@ def test_pretrained_weights_for_colours_say_what_to_type_for_grey(segtrain: Run,
     assert "are for RGB, but the images have 1 channels: type data.channels=3" in capsys.readouterr().err
 
 
-def test_a_command_that_was_stopped_goes_on_where_it_was(
-    trained: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    for name in "abcde":
-        photo(f"new/{name}.png")
-    assert trained("predict", "run=run", "images=new", "out=whole") == 0
+def stopping(monkeypatch: pytest.MonkeyPatch, at: str | None) -> list[str]:
+    """The names of the images that are predicted from now on, until that which it is to stop `at`."""
     before, seen = Sight.predicted, list[str]()
 
-    def stopping(self: Sight, image: Picture, name: str, saver: predictions.Saver) -> predictions.Predicted:
-        if len(seen) == 3:
+    def predicted(self: Sight, image: Picture, name: str, saver: predictions.Saver) -> predictions.Predicted:
+        if name == at:
             raise RuntimeError("stopped")
         seen.append(name)
         return before(self, image, name, saver)
 
-    monkeypatch.setattr(Sight, "predicted", stopping)
-    assert trained("predict", "run=run", "images=new", "out=parts") == 1
-    noted = len(Path("parts/unfinished.jsonl").read_text().splitlines()) - 1
-    assert noted <= 3  # what threads were still writing is not noted
-    Path("parts/masks").joinpath(f"{seen[0]}.png").unlink(missing_ok=True)
-    seen.clear()
-    monkeypatch.setattr(Sight, "predicted", lambda self, *args: seen.append(args[1]) or before(self, *args))
+    monkeypatch.setattr(Sight, "predicted", predicted)
+    return seen
+
+
+@pytest.fixture
+def five(trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images a to e, of which one at a time waits to be written."""
+    for name in "abcde":
+        photo(f"new/{name}.png")
+    monkeypatch.setattr("segtrain.commands.predict.cores", lambda: 1)
+
+
+@pytest.mark.usefixtures("five")
+def test_a_command_that_was_stopped_goes_on_where_it_was(
+    trained: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    assert trained("predict", "run=run", "images=new", "out=whole") == 0
+    words = ("predict", "run=run", "images=new", "out=parts")
+    with monkeypatch.context() as patch:
+        seen = stopping(patch, at="e")
+        assert trained(*words) == 1
+    assert seen == ["a", "b", "c", "d"]
+    assert len(Path("parts/unfinished.jsonl").read_text().splitlines()) == 1 + 3  # d was still being written
+    Path("parts/masks/b.png").unlink()
     capsys.readouterr()
-    assert trained("predict", "run=run", "images=new", "out=parts") == 0
-    if noted > 1:
-        assert f"going on: {noted - 1} of 5 images were predicted before" in capsys.readouterr().out
-    assert len(seen) == 5 - max(noted - 1, 0)
-    assert sorted(Path("parts/summary.csv").read_text().splitlines()) == sorted(
-        Path("whole/summary.csv").read_text().splitlines()
-    )
+    with monkeypatch.context() as patch:
+        seen = stopping(patch, at=None)
+        assert trained(*words) == 0
+    assert seen == ["b", "d", "e"]
+    assert "going on: 2 of 5 images were predicted before this was stopped" in capsys.readouterr().out
+    rows = [sorted(Path(out, "summary.csv").read_text().splitlines()) for out in ("parts", "whole")]
+    assert rows[0] == rows[1]
     for path in Path("whole").rglob("*.png"):
         assert (Path("parts") / path.relative_to("whole")).read_bytes() == path.read_bytes()
     assert not Path("parts/unfinished.jsonl").exists()
 
 
-def test_other_settings_begin_anew(trained: Run, monkeypatch: pytest.MonkeyPatch):
-    photo("new/a.png")
-    photo("new/b.png")
-    before, seen = Sight.predicted, list[str]()
+@pytest.mark.parametrize("other", ["flip=true", "encode=values", "correction=false", "save=[mask]"])
+@pytest.mark.usefixtures("five")
+def test_other_settings_begin_anew(trained: Run, monkeypatch: pytest.MonkeyPatch, other: str):
+    with monkeypatch.context() as patch:
+        stopping(patch, at="e")
+        assert trained("predict", "run=run", "images=new", "out=parts") == 1
+    assert Path("parts/unfinished.jsonl").exists()
+    with monkeypatch.context() as patch:
+        seen = stopping(patch, at=None)
+        assert trained("predict", "run=run", "images=new", "out=parts", other) == 0
+    assert seen == ["a", "b", "c", "d", "e"]
 
-    def stopping(self: Sight, image: Picture, name: str, saver: predictions.Saver) -> predictions.Predicted:
-        seen.append(name)
-        if name == "b":
-            raise RuntimeError("stopped")
-        return before(self, image, name, saver)
 
-    monkeypatch.setattr(Sight, "predicted", stopping)
-    assert trained("predict", "run=run", "images=new", "out=parts") == 1
-    seen.clear()
-    monkeypatch.setattr(Sight, "predicted", lambda self, *args: seen.append(args[1]) or before(self, *args))
-    assert trained("predict", "run=run", "images=new", "out=parts", "flip=true") == 0
-    assert seen == ["a", "b"]
+def test_processes_read_ahead_and_change_nothing(trained: Run, monkeypatch: pytest.MonkeyPatch):
+    for number in range(20):
+        photo(f"new/{number:02}.png", (20 + number, 30))
+    Path("new/07.png").write_text("none")
+    outs = []
+    for workers in (0, 2):
+        monkeypatch.setattr("segtrain.commands.predict.default_workers", lambda workers=workers: workers)
+        assert trained("predict", "run=run", "images=new", f"out=by{workers}") == 2
+        outs.append({path.name: path.read_bytes() for path in Path(f"by{workers}").rglob("*") if path.is_file()})
+    assert outs[0] == outs[1]
+    assert len(outs[0]) == 19 + 1  # overlays have the names of masks

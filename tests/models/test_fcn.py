@@ -118,9 +118,9 @@ def test_the_auxiliary_head_scores_every_so_many_rows_and_columns(stride: int, s
     assert picture(2, 3, 9, 15)[..., :: network.auxiliary_stride, :: network.auxiliary_stride].shape[-2:] == size
 
 
-@pytest.mark.parametrize("stride", [0, 3])
-def test_an_auxiliary_stride_that_does_not_divide_that_of_its_feature_is_refused(stride: int):
-    with pytest.raises(ValueError, match=f"auxiliary_stride={stride}: expected a divisor of 4"):
+@pytest.mark.parametrize(("stride", "expected"), [(0, "1 or more"), (3, "a divisor of 4")])
+def test_an_auxiliary_stride_that_does_not_divide_that_of_its_feature_is_refused(stride: int, expected: str):
+    with pytest.raises(ValueError, match=f"auxiliary_stride={stride}: expected {expected}"):
         small(auxiliary=True, auxiliary_stride=stride)
 
 

@@ -1,4 +1,7 @@
+from types import SimpleNamespace
+
 import pytest
+from lightning.pytorch.trainer.states import TrainerFn
 
 from segtrain.training import memory
 from segtrain.training.memory import SMALL, KeptMemory
@@ -21,7 +24,7 @@ def test_memory_is_kept_for_steps_and_for_scores_of_small_images(
     callback = KeptMemory(device, [(2, 2), size])
     callback.on_train_start()
     callback.on_validation_start()
-    callback.on_validation_end()
+    callback.on_validation_end(SimpleNamespace(state=SimpleNamespace(fn=TrainerFn.FITTING)))
     callback.on_train_end()
     callback.on_test_start()
     callback.on_test_end()

@@ -105,12 +105,10 @@ class DataModule(Measured, LightningDataModule):
                 size += cache.size
         return size
 
-    @property
-    def readers(self) -> int:
-        """Processes that read for a loader; `auto` shares out the cores of this machine among all that train on it."""
+    def readers(self, trainer: Any) -> int:
+        """Processes that read for a loader; `auto` shares out the cores of this machine among all of a trainer."""
         if self.workers != "auto":
             return int(self.workers)
-        trainer: Any = self.trainer
         return default_workers(trainer.world_size // getattr(trainer, "num_nodes", 1) if trainer else 1)
 
     def fingerprint(self) -> str:
@@ -128,7 +126,7 @@ class DataModule(Measured, LightningDataModule):
         sampler = self._batches(done=self.batches_done, rank=self.trainer.global_rank, ranks=self.trainer.world_size)
         void, pairs = self.classes.void, self.flip_pairs
         samples = TrainSamples(source, self.augment, self.crop, void, self.seed, self._rarity(), pairs, self.span)
-        return self._loader(samples, sampler)
+        return self._loader(samples, sampler, self.trainer)
 
     def _rarity(self) -> np.ndarray | None:
         """The inverse of the pixels of each class, by which rare ones are drawn; 0 for a class without pixels."""
@@ -152,7 +150,7 @@ class DataModule(Measured, LightningDataModule):
         """Images at their own sizes, those of one size together; each process of `trainer` gets its share of them."""
         source = self.source(split)
         rank, ranks = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        return self._loader(WholeSamples(source), Share(of_one_size(source.sizes), rank, ranks))
+        return self._loader(WholeSamples(source), Share(of_one_size(source.sizes), rank, ranks), trainer)
 
     def on_exception(self, exception: BaseException) -> None:
         self.stop()
@@ -162,14 +160,15 @@ class DataModule(Measured, LightningDataModule):
         for loader in self._loaders:
             loader.stop()
 
-    def _loader(self, samples: Dataset[Any], batches: Sampler[list[int]]) -> Loader:
+    def _loader(self, samples: Dataset[Any], batches: Sampler[list[int]], trainer: Trainer | None) -> Loader:
         """Workers stay from one validation to the next: starting some while others end can hang a process for ever."""
+        workers = self.readers(trainer)
         loader = Loader(
             samples,
             batch_sampler=batches,
-            num_workers=self.readers,
+            num_workers=workers,
             inherit=self.cache_bytes > 0,
-            persistent_workers=self.readers > 0,
+            persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),
         )
         self._loaders.append(loader)

@@ -10,7 +10,7 @@ from torch.utils.data import Sampler
 from ...errors import UserError
 
 ORDER, SAMPLE = 0, 1  # domains of `generator`
-PIXELS = 1 << 20  # of the whole images that are scored at a time
+PIXELS, MOST = 1 << 20, 16  # of the whole images that are scored at a time, and how many they may be
 
 
 def generator(seed: int, domain: int, position: int) -> np.random.Generator:
@@ -71,7 +71,7 @@ class Share(Sampler[list[int]]):
 
 
 def of_one_size(sizes: Iterable[tuple[int, int]]) -> list[list[int]]:
-    """Batches of the indices of images of one (height, width), of up to `PIXELS` together, or one image.
+    """Batches of the indices of images of one (height, width): up to `MOST`, of up to `PIXELS` together, or one.
 
     They depend on the sizes alone: where sums depend on what is computed together, as in bf16, a score must not depend
     on how many processes there are.
@@ -81,6 +81,6 @@ def of_one_size(sizes: Iterable[tuple[int, int]]) -> list[list[int]]:
         alike.setdefault((height, width), []).append(index)
     batches = []
     for (height, width), indices in alike.items():
-        number = max(1, PIXELS // (height * width))
+        number = max(1, min(MOST, PIXELS // (height * width)))
         batches += [indices[start : start + number] for start in range(0, len(indices), number)]
     return batches
