@@ -4,10 +4,9 @@ import errno
 import os
 import re
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import Action, ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -230,20 +229,23 @@ def resolved(config: "DictConfig") -> tuple[Callable[..., Any], dict[str, Any]]:
     return function, check(function, settings)
 
 
-@cache
 def adapt_hydra() -> None:
-    """Two changes to Hydra up to 1.3.8, before it is used, once."""
+    """Two changes to Hydra up to 1.3.8, before it is used."""
     from hydra.core.config_store import ConfigStore
 
     # Listing the choices of a group copies all of Hydra's built-in configuration, dozens of times for --help and for
     # completion: without this, `train --help` takes twice as long. Nothing writes to the copies.
     ConfigStore.__deepcopy__ = lambda self, memo: self  # type: ignore[attr-defined]
-    if sys.version_info >= (3, 14):
+    if sys.version_info >= (3, 14) and not hasattr(ArgumentParser._check_help, "passes_objects"):
         # There argparse reads help texts as they are added, and fails on Hydra's, which is an object until printed.
-        check_help = ArgumentParser._check_help  # type: ignore[attr-defined]
-        ArgumentParser._check_help = (  # type: ignore[attr-defined]
-            lambda self, action: check_help(self, action) if isinstance(action.help, str) else None
-        )
+        check_texts = ArgumentParser._check_help  # type: ignore[attr-defined]
+
+        def check_help(self: ArgumentParser, action: Action) -> None:
+            if isinstance(action.help, str):
+                check_texts(self, action)
+
+        check_help.passes_objects = True  # type: ignore[attr-defined]
+        ArgumentParser._check_help = check_help  # type: ignore[attr-defined]
 
 
 def parse(words: list[str]) -> Namespace:

@@ -108,6 +108,7 @@ class Table(Callback):
     failed = 0  # jobs of the sweep that has ended last
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        """Print and write the table of all jobs that were noted."""
         folder = Path(config.hydra.sweep.dir)
         jobs = noted(folder)
         Table.failed = sum(job.status != 0 for job in jobs)

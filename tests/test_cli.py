@@ -130,7 +130,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(ROOT / "conf" / "hydra" / "settings.yaml", folder / "conf" / "hydra")
     (folder / "segtrain" / "machine").mkdir()
     (folder / "segtrain" / "places.py").write_text("def refuse_absent(settings): ...\n")
-    for name in ("__init__", "__main__", "cli", "config", "hints", "build", "disk", "errors", *MACHINE):
+    for name in ("__init__", "__main__", "cli", "config", "hints", "build", "disk", "errors", "sweep", *MACHINE):
         shutil.copy(ROOT / "segtrain" / f"{name}.py", folder / "segtrain" / f"{name}.py")
     (folder / "pyproject.toml").touch()
     return folder
