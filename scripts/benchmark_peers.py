@@ -1,6 +1,6 @@
 """Images a second of segtrain's networks and of those that people would use instead, in turns in one run.
 
-python scripts/benchmark_peers.py CAMVID [WORD ...] [--rounds 3] [--steps 10]
+python scripts/benchmark_peers.py CAMVID [WORD ...] [--rounds 3] [--seconds 10] [--steps 10]
 
 Trained on the same images with the same augmentation in batches of the same size, reading included: segtrain's through
 `train`, the others in a plain loop, as scripts/compare.py trains them. Scored on whole val images in memory. WORDs are
@@ -31,7 +31,7 @@ from segtrain.training.learner import apply_color
 from segtrain.training.parts import build_data
 
 OURS = ("fcn_small", "fcn_r50")
-SECONDS = 10.0  # that each of ours is trained in a round
+BATCH = "data.batch_size=8"  # typed, so that it never shrinks
 IMAGES = 8  # of val
 
 
@@ -70,10 +70,10 @@ class Entry(NamedTuple):
     measure: Callable[[], Speed]
 
 
-def ours(name: str, words: Sequence[str]) -> Speed:
+def ours(name: str, words: Sequence[str], seconds: float) -> Speed:
     """A network of segtrain's, trained by its learner and Lightning."""
-    parts = prepared(composed([*words, f"model={name}", "data.batch_size=8"]))
-    step = steps_of(parts, SECONDS)
+    parts = prepared(composed([BATCH, *words, f"model={name}"]))
+    step = steps_of(parts, seconds)
     parts.data.stop()
     precision = PRECISIONS["fp32"] if parts.precision.startswith("32") else PRECISIONS["bf16, channels last"]
     mode = Mode(parts.device, *precision)
@@ -83,7 +83,7 @@ def ours(name: str, words: Sequence[str]) -> Speed:
 
 def peer(rival: Rival, precision: str, words: Sequence[str], steps: int) -> Speed:
     """A network of another library, trained in a plain loop."""
-    settings = composed([*words, "data.batch_size=8"])
+    settings = composed([BATCH, *words])
     mode = Mode(device_type(settings["trainer"]["accelerator"]), *PRECISIONS[precision])
     data = build_data(settings, trust=None)
     data.trainer = SimpleNamespace(global_rank=0, world_size=1)  # type: ignore[assignment]  # all that a loader asks for
@@ -141,11 +141,12 @@ def main() -> None:
     parser.add_argument("root", type=Path, metavar="CAMVID", help="folder of the data")
     parser.add_argument("words", nargs="*", metavar="WORD", help="settings of segtrain, such as data.workers=4")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=10, help="that each of ours is trained in a round")
     parser.add_argument("--steps", type=int, default=10, help="of each of the others in a round")
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
     options = parser.parse_intermixed_args()
     words = [*RECIPE, f"data.root={options.root.resolve()}", *options.words]
-    entries = [Entry(name, "as `train` chooses", partial(ours, name, words)) for name in OURS]
+    entries = [Entry(name, "as `train` chooses", partial(ours, name, words, options.seconds)) for name in OURS]
     for title in options.peers:
         for precision in PRECISIONS:
             job = partial(peer, PEERS[title], precision, words, options.steps)
