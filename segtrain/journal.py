@@ -41,8 +41,8 @@ class Journal:
                 self._take(line)
         if self._done:
             self._begin()
-        else:
-            self.file.unlink(missing_ok=True)  # another work's, whose results may be overwritten from now on
+        elif os.path.lexists(self.file):
+            self.file.unlink()  # another work's, whose results may be overwritten from now on
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:

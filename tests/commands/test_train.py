@@ -123,7 +123,7 @@ class Interruption(Exception):
 CRAFT = [
     "trainer.accumulate_grad_batches=2",
     "train.freeze_encoder=1.6 train.encoder_lr=0.5",  # of eight steps, the first five
-    "train.patience=1 optimizer.lr=0.2 seed=1 loss=cross_entropy",  # which is too much: it ends after six
+    "train.patience=1 optimizer.lr=0.2 seed=4 loss=cross_entropy",  # which is too much: it ends after six
     "teacher=first",
 ]
 
