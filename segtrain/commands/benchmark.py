@@ -180,7 +180,9 @@ def step_text(step: Step, peak: float, parts: Parts) -> str:
 def facts_of(parts: Parts, read: Reading, step: Step, trained: float, in_memory: float) -> Facts:
     """What the last sentence is about."""
     image, mask = parts.data.source("train").read(0)
-    pixels = sum(height * width for source in parts.data.splits.values() for height, width in source.sizes)
+    pixels = 0
+    for source in parts.data.splits.values():
+        pixels += sum(height * width for height, width in source.sizes)
     decoded = pixels * (image.shape[0] * image.element_size() + mask.element_size())
     cache = parts.settings["data"].get("cache", "none")
     return Facts(trained, in_memory, read, step, cache, decoded, memory(), parts.device)

@@ -32,6 +32,7 @@ from ..machine.threads import Behind
 from ..predictions import POLYGONS, PROBABILITIES, Predicted, Saver, Target, checked
 from ..report.screen import Countdown, say
 from ..runs.folder import checkpoint_files
+from ..runs.record import Record
 from ..runs.trained import opened
 from ..stills import Still, Stills, as_it_is
 from ..text import counted, kinds_of_files, plain_cell
@@ -137,32 +138,22 @@ def predict(
     saver = Saver(Target(folder, home, save, encoding, min_area), trained.classes)
     max_pixels = trained.record.max_pixels(data.max_pixels, MAX_PIXELS)
     answering = [correction, calibration, flip, scales, window, overlap, max_pixels, asdict(trainer)]
-    journal = Journal(
-        folder / UNFINISHED,
-        key_of(files, [*answering, sorted(save), encode]),
-        columns=saver.columns - 1,
-        home=home,
-    )
-    reader = partial(
-        Stills,
-        channels=trained.record.channels,
-        pictures=Pictures.stored(trained.record.pictures),
-        max_pixels=max_pixels,
-    )
-    with journal:
-        failed = predict_all(sources.files, sight, reader, saver, journal)
+    key = key_of(files, [*answering, sorted(save), encode])
+    with Journal(folder / UNFINISHED, key, columns=saver.columns - 1, home=home) as journal:
+        failed = predict_all(sources.files, sight, trained.record, saver, max_pixels, journal)
     conclude(sources, failed, saver.target)
 
 
 def predict_all(
-    files: Mapping[str, Path], sight: Sight, reader: Callable[..., Stills], saver: Saver, journal: Journal
+    files: Mapping[str, Path], sight: Sight, record: Record, saver: Saver, max_pixels: int, journal: Journal
 ) -> list[str]:
     """Write what the network makes of images and films, by their names; why some of them could not be predicted."""
     failures = Failures(single=len(files) == 1)
     stills = {name: path for name, path in files.items() if path.suffix.lower() not in films.SUFFIXES}
     with saver.writing():
         todo = without_done(stills, saver, journal)
-        images = reader(list(todo.values()))
+        pictures = Pictures.stored(record.pictures)
+        images = Stills(list(todo.values()), channels=record.channels, pictures=pictures, max_pixels=max_pixels)
         predict_stills(list(todo), images, sight, Notes(saver, journal, failures), len(stills))
         for name, path in files.items():
             if name not in stills:
