@@ -1,6 +1,7 @@
 """Trains segtrain's network and those that people would use instead for equally many minutes, and compares val mIoU.
 
 python scripts/compare.py CAMVID [WORD ...] [--minutes 8] [--seeds 0 1] [--networks segtrain smp lraspp ...]
+                                    [--precisions "fp32, channels last" ...]
 
 Seed by seed, network by network, each training is a process of its own. WORDs are settings of segtrain, on top of
 `data=camvid experiment=camvid_cpu`.
@@ -12,9 +13,10 @@ augmented by the same draws, in batches of the same size: those of the recipe. S
 whole val images at the label's resolution, by segtrain's confusion matrix: no checkpoint is chosen on val, and segtrain
 fits no prior correction on it.
 
-What is theirs. Each network starts from random weights, is trained in a plain loop, in fp32 as well as in bf16 with
-channels_last, with the settings that its own library trains it with, and with a second set, Adam at torch's own rate,
-which may suit a short training better: see `RIVALS`. All images are normalised as theirs are.
+What is theirs. Each network starts from random weights, is trained in a plain loop, in fp32 as well as in what this
+machine is fastest in (bf16 where it computes in it, with channels_last), with the settings that its own library trains
+it with, and with a second set, Adam at torch's own rate, which may suit a short training better: see `RIVALS`. All
+images are normalised as theirs are.
 
 What was measured stays in --out: a second call goes on where the first one ended.
 """
@@ -62,6 +64,7 @@ LAST_WEIGHTS = (  # one validation, after the last step
 )
 PRECISIONS = {  # name: (data type of autocast, memory format)
     "fp32": (None, torch.contiguous_format),
+    "fp32, channels last": (None, torch.channels_last),
     "bf16, channels last": (torch.bfloat16, torch.channels_last),
 }
 MULTIPLE = 32  # of which height and width must be one, for smp's networks
@@ -285,14 +288,22 @@ class Entry(NamedTuple):
     train: Callable[[int, float], Result]  # seed, seconds -> result
 
 
-def entries(networks: Sequence[str], words: Sequence[str], through: Sequence[str]) -> list[Entry]:
-    """segtrain's network, those named, and those that segtrain trains with the words in `through`."""
+def best_precision() -> str:
+    """The one of `PRECISIONS` that this machine is fastest in."""
+    name, _ = resolve("auto", device_type("auto"))
+    return "bf16, channels last" if name.startswith("bf16") else "fp32, channels last"
+
+
+def entries(
+    networks: Sequence[str], precisions: Sequence[str], words: Sequence[str], through: Sequence[str]
+) -> list[Entry]:
+    """segtrain's network, those named in each precision, and those that segtrain trains with the words in `through`."""
     rows: list[Entry] = []
     for name in networks:
         if name == "segtrain":
             rows.append(segtrain_entry("segtrain", words))
         else:
-            jobs = [(precision, partial(train_rival_apart, name, precision, words)) for precision in PRECISIONS]
+            jobs = [(precision, partial(train_rival_apart, name, precision, words)) for precision in precisions]
             rows += [Entry(RIVALS[name].title, precision, job) for precision, job in jobs]
     return rows + [segtrain_entry(f"segtrain, {more}", [*words, *more.split()]) for more in through]
 
@@ -348,6 +359,12 @@ def arguments() -> argparse.Namespace:
     names = ["segtrain", *RIVALS]
     parser.add_argument("--networks", nargs="+", choices=names, default=names)
     parser.add_argument(
+        "--precisions",
+        nargs="+",
+        choices=PRECISIONS,
+        help="of other networks; left out: fp32, and the fastest one here",
+    )
+    parser.add_argument(
         "--through-segtrain",
         action="append",
         default=[],
@@ -362,7 +379,8 @@ def main() -> None:
     options = arguments()
     words = [*RECIPE, f"data.root={options.root.resolve()}", *options.words]
     claim(options.out, {"minutes": options.minutes, "settings": composed(words)})
-    rows = entries(options.networks, words, options.through_segtrain)
+    precisions = options.precisions or ["fp32", best_precision()]
+    rows = entries(options.networks, precisions, words, options.through_segtrain)
     trainings = len(rows) * len(options.seeds)
     print(f"{trainings} trainings of {options.minutes:g} minutes, besides start, trial and scoring", flush=True)
     results: dict[Entry, list[Result]] = {entry: [] for entry in rows}
