@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from copy import copy
 from itertools import count, islice
 from typing import Any, NamedTuple
 
@@ -27,6 +28,8 @@ def measured(data: DataModule, seconds: float) -> Reading:
     """What `data` reads, measured for so many seconds each; it needs a trainer, which says what its share is."""
     source, loader = data.source("train"), data.train_dataloader()
     images = rate(decoded(source), seconds)
+    if data.cache_bytes:
+        fill(source, seconds)
     crops = rate(map(len, crops_of(loader)), seconds)
     batches = rate((len(batch["mask"]) for batch in loader), seconds)
     loader.stop()
@@ -34,10 +37,21 @@ def measured(data: DataModule, seconds: float) -> Reading:
 
 
 def decoded(source: Source) -> Iterator[int]:
-    """1 for each image that is read, without end."""
+    """1 for each image that is read from its file, without end."""
+    uncached: Any = copy(source)
+    uncached.cache = None
     for index in count():
-        source.read(index % len(source))
+        uncached.read(index % len(source))
         yield 1
+
+
+def fill(source: Source, seconds: float) -> None:
+    """Read images for at most so many seconds, so that a cache has them as it has them from the second epoch on."""
+    end = time.perf_counter() + seconds
+    for index in range(len(source)):
+        source.read(index)
+        if time.perf_counter() > end:
+            break
 
 
 def crops_of(loader: Any) -> Iterator[Tensor]:

@@ -18,7 +18,7 @@ class Facts(NamedTuple):
     in_memory: float  # the same steps on batches in memory
     reading: Reading
     step: Step
-    cache: str  # that is used: none, ram, ...
+    cached: bool  # whether decoded images are kept
     decoded_bytes: int  # of all images and masks, decoded
     memory: int  # bytes that all processes here may take up together
     device: str
@@ -50,6 +50,6 @@ def ways_out(facts: Facts) -> list[str]:
         reached = min(facts.in_memory, most * facts.reading.per_worker)
         ways.append(f"data.workers={most} lifts it to about {reached:.0f}")
     fits = facts.decoded_bytes < facts.memory / 2
-    if facts.cache == "none" and fits and facts.reading.decoded < 2 * facts.reading.per_worker:
+    if not facts.cached and fits and facts.reading.decoded < 2 * facts.reading.per_worker:
         ways.append(f"data.cache=ram ({facts.decoded_bytes / 2**30:.1f} GiB) spares the decoding")
     return ways

@@ -184,5 +184,5 @@ def facts_of(parts: Parts, read: Reading, step: Step, trained: float, in_memory:
     for source in parts.data.splits.values():
         pixels += sum(height * width for height, width in source.sizes)
     decoded = pixels * (image.shape[0] * image.element_size() + mask.element_size())
-    cache = parts.settings["data"].get("cache", "none")
-    return Facts(trained, in_memory, read, step, cache, decoded, memory(), parts.device)
+    cached = parts.data.cache_bytes > 0
+    return Facts(trained, in_memory, read, step, cached, decoded, memory(), parts.device)

@@ -15,6 +15,7 @@ from ..errors import UserError
 from ..text import Pattern
 from . import public
 from .batches.augment import Augment
+from .batches.cache import is_small
 from .batches.module import DataModule
 from .batches.source import FolderSource, Source, agree
 from .batches.statistics import pixels_of
@@ -63,6 +64,7 @@ class FolderData(DataModule):
         fold: The part that is val, counted from 0.
         on_bad: `skip` lists in `skipped` what is left out; all files are read first.
         channels: Grey is repeated for 3; of images with more channels, the first are taken.
+        cache: Where images of train and val stay, decoded; `auto` is `ram` where they take up little of it.
         origin: A name in `ORIGINS`.
 
     Attributes:
@@ -85,7 +87,7 @@ class FolderData(DataModule):
         workers: int | Literal["auto"],
         max_pixels: int = MAX_PIXELS,
         channels: int | None = None,
-        cache: Literal["none", "ram", "disk"] = "none",
+        cache: Literal["auto", "none", "ram", "disk"] = "none",
         order: Order = "area",
         origin: str | None = None,
         download: bool = False,
@@ -98,7 +100,7 @@ class FolderData(DataModule):
         self.fold = fold_of(folds, fold)
         self.on_bad, self.max_pixels = on_bad, max_pixels
         self.wanted_channels = channels
-        self.cache: Literal["none", "ram", "disk"] = cache
+        self.cache: Literal["auto", "none", "ram", "disk"] = cache
         self.folder = open_root(Path(root), layout, origin, outside=outside, order=order)
         self.skipped: list[Finding] = []
         self._headers: dict[str, Header | Problem] = {}  # by image and mask
@@ -125,10 +127,17 @@ class FolderData(DataModule):
         refuse_overlap(splits)
         agree(sources.values(), self.wanted_channels)
         self.let_go()
-        if self.cache != "none":
-            for split in {"train", "val"} & sources.keys():
-                sources[split].keep(self.cache)
+        self.keep([sources[split] for split in {"train", "val"} & sources.keys()])
         return sources
+
+    def keep(self, sources: Sequence[FolderSource]) -> None:
+        """Have sources that are read again and again keep what they decode, where that was asked for or is cheap."""
+        place = self.cache
+        if place == AUTO:
+            place = "ram" if is_small(sum(source.decoded_bytes for source in sources)) else "none"
+        if place != "none":
+            for source in sources:
+                source.keep(place)
 
     def groups(self, split: str) -> list[str] | None:
         """What a typed pattern of `group` matches in the name of each image."""

@@ -16,7 +16,7 @@ def facts(**changes: Any) -> Facts:
         "in_memory": 840.0,
         "reading": Reading(decoded=100.0, per_worker=70.0, all=212.0, workers=3),
         "step": STEP,
-        "cache": "none",
+        "cached": False,
         "decoded_bytes": 1 << 30,
         "memory": 64 << 30,
         "device": "cuda",
@@ -42,7 +42,7 @@ def test_workers_are_named_only_where_there_are_cores_for_them() -> None:
     assert "workers" not in sentence(facts(device="cpu"))
 
 
-@pytest.mark.parametrize("change", [{"cache": "ram"}, {"decoded_bytes": 1 << 40}])
+@pytest.mark.parametrize("change", [{"cached": True}, {"decoded_bytes": 1 << 40}])
 def test_a_cache_is_named_only_where_it_is_not_used_and_fits(change: dict[str, Any]) -> None:
     assert "cache" not in sentence(facts(**change))
 

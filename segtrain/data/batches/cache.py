@@ -4,6 +4,7 @@ import errno
 import mmap
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from ...errors import UserError
 
 ALIGNMENT = 64  # bytes
 CONTAINER = Path("/sys/fs/cgroup/memory.max")  # of control groups 2
+SHARE = 16  # of the memory that decoded images may take unasked: one part of so many, as each process keeps its own
 Place = Literal["ram", "disk"]
 
 
@@ -63,6 +65,14 @@ class Cache:
         height, width = self.sizes[index]
         image = image.view(self.types[0]).view(height, width, self.channels)  # pixel by pixel, as decoders write them
         return image.permute(2, 0, 1), mask.view(self.types[1]).view(height, width)
+
+
+def is_small(size: int) -> bool:
+    """Whether so many bytes of decoded images may be kept in memory without being asked for.
+
+    Only on Linux, where workers are forked in any case.
+    """
+    return sys.platform == "linux" and SHARE * size <= memory()
 
 
 def in_memory(size: int) -> mmap.mmap:

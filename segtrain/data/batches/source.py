@@ -130,10 +130,21 @@ class FolderSource:
 
     def keep(self, place: Place = "ram") -> int:
         """Keep what is read from now on, decoded, and return the bytes that all of it will take."""
-        image_type = {8: torch.uint8, 16: torch.uint16, FLOAT: torch.float32}[self.bits]
-        mask_type = torch.uint8 if self.classes.dtype == np.uint8 else torch.int16
-        self.cache = Cache(self.sizes, self.channels, image_type, mask_type, place)
+        self.cache = Cache(self.sizes, self.channels, *self._types, place)
         return self.cache.size
+
+    @property
+    def decoded_bytes(self) -> int:
+        """What all images and masks take, decoded."""
+        image_type, mask_type = self._types
+        pixels = sum(height * width for height, width in self.sizes)
+        return pixels * (self.channels * image_type.itemsize + mask_type.itemsize)
+
+    @property
+    def _types(self) -> tuple[torch.dtype, torch.dtype]:
+        """Of the numbers of an image and of a mask."""
+        image_type = {8: torch.uint8, 16: torch.uint16, FLOAT: torch.float32}[self.bits]
+        return image_type, torch.uint8 if self.classes.dtype == np.uint8 else torch.int16
 
 
 def without_gaps(mask: Tensor, picture: Picture, void: int) -> Tensor:

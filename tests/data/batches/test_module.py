@@ -1,5 +1,6 @@
 import hashlib
 import json
+import sys
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from PIL import Image
 
 from segtrain.data import Augment, DataModule, FolderData
+from segtrain.data.batches import cache as cache_file
 from segtrain.data.batches.module import default_workers
 from segtrain.errors import UserError
 
@@ -102,6 +104,17 @@ def test_a_cache_changes_nothing(data: Callable[..., DataModule], workers: int, 
     kept = list(islice(module.train_dataloader(), 6))
     assert module.cache_bytes >= 8 * 12 * 16 * 4
     assert all(torch.equal(a[name], b[name]) for a, b in zip(read, kept, strict=True) for name in a)
+
+
+@pytest.mark.parametrize(("times", "kept"), [(16, True), (15, False)])
+def test_images_that_fill_a_sixteenth_of_the_memory_are_kept(
+    data: Callable[..., DataModule], monkeypatch: pytest.MonkeyPatch, times: int, kept: bool
+):
+    size = (5 + 3) * 12 * 16 * (3 + 1)
+    assert sum(source.decoded_bytes for source in data().splits.values()) == size
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(cache_file, "memory", lambda: times * size)
+    assert (data(cache="auto").cache_bytes > 0) is kept
 
 
 ALL = {"flip_vertical": 0.5, "turns": 0.75, "temperature": 0.2, "blur": 1.0, "noise": 0.1, "rare": 0.3}
