@@ -30,8 +30,9 @@ def encoded(pixels: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def make(root: Path, pairs: int) -> None:
-    """Pairs of noise and a square, of which 95 in 100 are for training."""
+def make(root: Path, pairs: int, val: int | None = None) -> None:
+    """Pairs of noise and a square, of which so many are for validation, or one in 20."""
+    val = pairs // 20 if val is None else val
     rng, images, masks = np.random.default_rng(0), [], []
     for _ in range(KINDS):
         mask = np.zeros((SIDE, SIDE), np.uint8)
@@ -40,7 +41,7 @@ def make(root: Path, pairs: int) -> None:
         noise = rng.normal(0, 12, (SIDE, SIDE, 3))
         images.append(encoded((60 + 140 * mask[..., None] + noise).clip(0, 255).astype(np.uint8)))
         masks.append(encoded(mask))
-    for split, number in (("train", pairs - pairs // 20), ("val", pairs // 20)):
+    for split, number in (("train", pairs - val), ("val", val)):
         for kind, contents in (("images", images), ("masks", masks)):
             folder = root / kind / split
             folder.mkdir(parents=True)
