@@ -1,7 +1,7 @@
 """From settings to the parts of a training, which fit together, before anything is written."""
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -228,12 +228,35 @@ def assemble(
     network = build_network(model, trust, data.span)
     try_network(network, data, engine["accumulate_grad_batches"] * count)
     teacher = teacher_of(settings, train, data, pictures, trust or Trust(allow))
-    record = Record(
+    specs = {
+        "model": model_record(model, network),
+        "loss": loss_spec(settings["loss"], data, before),
+        "augment": augment_spec(settings["augment"], data, before),
+    }
+    record = record_of(settings, specs, precision, data, pictures, teacher, before)
+    steps = train.total_steps(len(data.source("train")), data.batch_size)
+    learner = build_learner(network, record, train, data, steps, trust, teacher)
+    try_optimizer(learner)
+    if init is not None:
+        take_over(init, network, record, data.classes.names, trust)
+    open_logger = build_part("logger", settings["logger"], trust)
+    return Parts(settings, train, trust, device, count, precision, reason, data, record, learner, steps, open_logger)
+
+
+def record_of(
+    settings: Settings,
+    specs: Mapping[str, Spec],
+    precision: str,
+    data: DataModule,
+    pictures: Pictures | None,
+    teacher: Teacher | None,
+    before: Record | None,
+) -> Record:
+    """What the checkpoints of a run say of it; `specs` are settings of its parts with what only the data knew."""
+    return Record(
         run=before.run if before else uuid4().hex,
         settings=settings,
-        model=model_record(model, network),
-        loss=loss_spec(settings["loss"], data, before),
-        augment=augment_spec(settings["augment"], data, before),
+        **specs,
         precision=precision,
         classes=data.classes.spec,
         channels=data.channels,
@@ -242,13 +265,6 @@ def assemble(
         cwd=str(Path.cwd()),
         teacher=teacher.fingerprint if teacher else None,
     )
-    steps = train.total_steps(len(data.source("train")), data.batch_size)
-    learner = build_learner(network, record, train, data, steps, trust, teacher)
-    try_optimizer(learner)
-    if init is not None:
-        take_over(init, network, record, data.classes.names, trust)
-    open_logger = build_part("logger", settings["logger"], trust)
-    return Parts(settings, train, trust, device, count, precision, reason, data, record, learner, steps, open_logger)
 
 
 def precision_of(typed: Any, device: str, before: Record | None) -> tuple[str, str]:
