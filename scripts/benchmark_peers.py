@@ -22,11 +22,10 @@ import torch
 from compare import PRECISIONS, RECIPE, RIVALS, SKIPPED, Foreign, Mode, Rival, composed, cross_entropy, fit, poly
 from torch import Tensor, nn
 
-from segtrain.benchmark.rates import wait_for
 from segtrain.benchmark.steps import steps_of
 from segtrain.commands.benchmark import prepared
 from segtrain.data import DataModule
-from segtrain.machine.device import device_type
+from segtrain.machine.device import device_type, wait_for
 from segtrain.training.learner import apply_color
 from segtrain.training.parts import build_data
 

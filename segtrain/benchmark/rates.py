@@ -6,6 +6,8 @@ from statistics import median
 
 import torch
 
+from ..machine.device import wait_for
+
 SIDES = {"cpu": 2048, "cuda": 8192}  # of the matrices, by the type of the device
 COPIED = {"cpu": 1 << 27, "cuda": 1 << 30}  # bytes
 TRIES = 5
@@ -36,9 +38,3 @@ def seconds(work: Callable[[], object], device: str, tries: int = TRIES) -> floa
         wait_for(device)
         times.append(time.perf_counter() - began)
     return median(times)
-
-
-def wait_for(device: str) -> None:
-    """Return once the device has done all that it was given."""
-    if device == "cuda":
-        torch.cuda.synchronize()

@@ -8,9 +8,9 @@ import torch
 from lightning.pytorch import Trainer
 
 from ..data import DataModule
+from ..machine.device import wait_for
 from ..machine.memory import keep_freed_memory
 from ..training.learner import Learner
-from .rates import wait_for
 from .reading import Batch
 
 BYTES = 1 << 28  # of whole images that are kept in memory

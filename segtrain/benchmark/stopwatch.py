@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from torch.utils.flop_counter import FlopCounterMode
 
+from ..training.bare import WARM_UP
 from ..training.learner import Learner
 
 BETWEEN = "loop"  # what belongs to no part: Lightning's loop, callbacks
@@ -21,7 +22,6 @@ PARTS = {  # methods of a learner
     "metric": "note",
     "clip": "on_before_optimizer_step",
 }
-WARM_UP = 5  # steps that are not counted: kernels are chosen, memory is taken
 
 
 class Stopwatch:

@@ -24,7 +24,8 @@ from ..machine.device import Devices, Precision
 from ..report.screen import columns, say
 from ..runs.record import Settings
 from ..text import counted
-from ..training.defaults import with_choices
+from ..training.batch import with_tried_batch
+from ..training.defaults import AUTO, with_choices
 from ..training.parts import Parts, TrainSettings, assemble, build_data, refuse_splits, with_filled_batch
 from ..training.trial import refuse_own
 
@@ -92,7 +93,7 @@ def prepared(settings: Settings) -> Parts:
     parts = assemble(settings, data, None)
     if parts.processes > 1:
         raise UserError(f"trainer.devices={settings['trainer']['devices']}: one device is measured: take 1")
-    return parts
+    return with_tried_batch(parts) if settings["data"].get("batch_size") == AUTO else parts
 
 
 def measured(parts: Parts, seconds: float) -> dict[str, Any]:

@@ -21,8 +21,9 @@ from ..runs.folder import trained_file
 from ..runs.record import Record, Settings, with_places
 from ..runs.restore import RECORD, read_checkpoint
 from ..runs.resume import deciding, resumable, settled, typed_keys
+from ..training.batch import with_tried_batch
 from ..training.checkpoint import batches_done
-from ..training.defaults import with_choices
+from ..training.defaults import AUTO, with_choices
 from ..training.fit import fit
 from ..training.loggers.choice import word
 from ..training.parts import Parts, TrainSettings, assemble, build_data, data_of_a_run, refuse_splits, with_filled_batch
@@ -107,7 +108,7 @@ def without_floor(train: TrainSettings, typed: list[str]) -> TrainSettings:
 
 def start(settings: Settings, run_dir: str | None, init: str | None, typed: list[str], allow: list[str]) -> Ended:
     """Train from the beginning, in a new run folder."""
-    shrink = "data.batch_size" not in typed_keys(typed)
+    shrink = "data.batch_size" not in typed_keys(typed) or settings["data"].get("batch_size") == AUTO
     parts = prepare(settings, trust=None, init=init, allow=allow, shrink=shrink)
     if not parts.main:
         return Ended(fit(parts, None), None)
@@ -220,10 +221,11 @@ def prepare(
     inspection.before_training(data, settings["data"], is_new=before is None)
     if shrink:
         settings = with_filled_batch(settings, data)
-    if before is None:
-        refuse_splits(data)
-        settings = with_choices(settings, data)
-    return assemble(settings, data, trust, before, init, allow)
+    if before is not None:
+        return assemble(settings, data, trust, before, init, allow)
+    refuse_splits(data)
+    parts = assemble(with_choices(settings, data), data, trust, before, init, allow)
+    return with_tried_batch(parts, init, allow) if settings["data"].get("batch_size") == AUTO else parts
 
 
 def note_skipped(parts: Parts, folder: Path) -> None:

@@ -83,7 +83,7 @@ class FolderData(DataModule):
         on_bad: Literal["stop", "skip"] = "stop",
         outside: bool = False,
         crop: Sequence[int] | None,
-        batch_size: int,
+        batch_size: int | Literal["auto"],
         workers: int | Literal["auto"],
         max_pixels: int = MAX_PIXELS,
         channels: int | None = None,

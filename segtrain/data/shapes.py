@@ -106,7 +106,7 @@ class ShapesData(DataModule):
         test: int,
         variant: int,
         crop: Sequence[int],
-        batch_size: int,
+        batch_size: int | Literal["auto"],
         workers: int | Literal["auto"],
         augment: Augment | None = None,
         seed: int = 0,

@@ -135,6 +135,12 @@ def choose_for_cpu() -> tuple[str, str]:
     return "bf16-mixed", f"this CPU has {found[0].replace('_', '-').upper()}"
 
 
+def wait_for(device: str) -> None:
+    """Return once the device has done all that it was given."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
 def device_name(device: str) -> str:
     """The model of the GPU or of the processor, where the system tells."""
     if device == "cuda":

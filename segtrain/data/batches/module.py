@@ -23,6 +23,7 @@ from .sides import flip_pairs
 from .source import Source
 from .statistics import Measured
 
+FIRST_BATCH = 8  # images that larger batches are tried from
 MAX_WORKERS = max(32, 4 * (os.cpu_count() or 1))  # more start no faster, and a stranger's settings may ask for any
 
 
@@ -31,7 +32,8 @@ class DataModule(Measured, LightningDataModule):
 
     Args:
         crop: Height and width of training crops; `None` takes what `fitting_crop` says of the training images.
-        batch_size: Images in a training step, over all processes.
+        batch_size: Images in a training step, over all processes; `auto` has a training try larger ones than
+            `FIRST_BATCH`.
         workers: Processes that read; `auto` decides by the machine. Results do not depend on it.
         augment: `None` where nothing is trained.
         seed: Decides on the order and on the augmentation.
@@ -47,12 +49,13 @@ class DataModule(Measured, LightningDataModule):
         classes: ClassTable,
         *,
         crop: Sequence[int] | None,
-        batch_size: int,
+        batch_size: int | Literal["auto"],
         workers: int | Literal["auto"],
         augment: Augment | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
+        batch_size = FIRST_BATCH if batch_size == "auto" else batch_size
         refuse_impossible(crop, batch_size, workers, seed)
         self.classes, self.wanted_crop, self.batch_size = classes, crop, batch_size
         self.workers = workers

@@ -1,0 +1,65 @@
+"""The batch that `data.batch_size=auto` stands for, found by trying whole steps on the device."""
+
+from collections.abc import Collection
+
+import torch
+from torch.utils.data import default_collate
+
+from ..errors import UserError
+from ..report.screen import say
+from .bare import bare_step, trainer_of
+from .parts import Parts, assemble
+
+GAIN = 1.1  # times the images a second, for which a batch is doubled
+LEAST_STEPS, MOST = 8, 512  # steps in an epoch; images in a batch
+ROOM = 0.8  # share of a GPU's memory that steps may take: scores and other programs need some too
+SECONDS, WARM_UP = 1.0, 2  # of steps that are timed, and steps before
+
+
+def with_tried_batch(parts: Parts, init: str | None = None, allow: Collection[str] = ()) -> Parts:
+    """The parts of a new training with the batch that suits the device, which is said. They are built anew: steps were
+    tried with these, and all that depends on the batch changes."""
+    if parts.processes > 1:
+        raise UserError("data.batch_size=auto: it is tried on one device; type a number for several")
+    size = tried_batch(parts)
+    reason = f"more would make {parts.device} hardly faster, fill its memory, or leave an epoch few steps"
+    say(f"data.batch_size=auto is {size} here: {reason}")
+    parts.data.batch_size = size
+    settings = {**parts.settings, "data": {**parts.settings["data"], "batch_size": size}}
+    return assemble(settings, parts.data, parts.trust, init=init, allow=allow)
+
+
+def tried_batch(parts: Parts) -> int:
+    """The batch that the parts have, doubled while the images a second grow by a tenth and an epoch keeps its steps."""
+    size = parts.data.batch_size
+    most = min(MOST, len(parts.data.source("train")) // LEAST_STEPS)
+    rate = images_per_second(parts, size)
+    while 2 * size <= most:
+        more = images_per_second(parts, 2 * size)
+        if more < GAIN * rate:
+            break
+        size, rate = 2 * size, more
+    return size
+
+
+def images_per_second(parts: Parts, size: int) -> float:
+    """Those of steps on a batch of one crop, so many times; 0 where a GPU's memory is too small."""
+    trainer = parts.data.trainer = trainer_of(parts)
+    crops = parts.data.train_dataloader().dataset
+    batch = default_collate([crops[0]] * size)
+    if parts.device == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    try:
+        seconds = bare_step(parts.learner, trainer, [batch], parts.device, SECONDS, WARM_UP)
+    except torch.OutOfMemoryError:
+        return 0.0
+    return 0.0 if is_full(parts.device) else size / seconds
+
+
+def is_full(device: str) -> bool:
+    """Whether steps have taken more of a GPU's memory than they may."""
+    if device != "cuda":
+        return False
+    _, total = torch.cuda.mem_get_info()
+    return torch.cuda.max_memory_reserved() > ROOM * total

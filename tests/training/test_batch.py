@@ -1,0 +1,72 @@
+"""`data.batch_size=auto`: larger batches are tried while they pay."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from segtrain.training import batch
+from tests.commands.conftest import TINY
+
+
+def parts(images: int, size: int = 8) -> Any:
+    data = SimpleNamespace(batch_size=size, source=lambda split: range(images))
+    return SimpleNamespace(data=data, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("images", "rates", "expected"),
+    [
+        (1000, {8: 100.0, 16: 180.0, 32: 197.0}, 16),  # not a tenth more
+        (1000, {8: 100.0, 16: 180.0, 32: 200.0, 64: 0.0}, 32),  # 64 do not fit
+        (255, {8: 100.0, 16: 180.0}, 16),  # 32 would leave an epoch 7 steps
+        (1_000_000, {8 << n: 2.0**n for n in range(7)}, 512),
+        (10, {8: 100.0}, 8),
+    ],
+)
+def test_a_batch_is_doubled_while_that_pays(
+    monkeypatch: pytest.MonkeyPatch, images: int, rates: dict[int, float], expected: int
+):
+    tried = []
+
+    def rate(_: Any, size: int) -> float:
+        tried.append(size)
+        return rates[size]
+
+    monkeypatch.setattr(batch, "images_per_second", rate)
+    assert batch.tried_batch(parts(images)) == expected
+    assert tried == list(rates)
+
+
+def test_steps_that_do_not_fit_into_a_gpu_make_no_images(monkeypatch: pytest.MonkeyPatch):
+    def full(*_: Any) -> float:
+        raise torch.OutOfMemoryError
+
+    loader = SimpleNamespace(dataset=[{"mask": torch.zeros(2)}])
+    data = SimpleNamespace(trainer=None, train_dataloader=lambda: loader)
+    monkeypatch.setattr(batch, "trainer_of", lambda _: None)
+    monkeypatch.setattr(batch, "bare_step", full)
+    assert batch.images_per_second(SimpleNamespace(data=data, device="cpu", learner=None), 4) == 0.0
+
+
+def test_a_run_has_the_number_that_was_found(
+    segtrain: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(batch, "SECONDS", 0.01)
+    words = [word for word in TINY if not word.startswith(("data.batch_size", "data.train"))]
+    assert segtrain("train", *words, "data.train=136", "data.batch_size=auto", "run_dir=run") == 0
+    out = capsys.readouterr().out
+    size = yaml.safe_load(Path("run/config.yaml").read_text())["data"]["batch_size"]
+    assert size in (8, 16)
+    assert f"data.batch_size=auto is {size} here" in out
+    assert f"batch {size} of" in out
+    assert segtrain("evaluate", "run=run") == 0
+
+
+def test_several_processes_are_told_to_type_a_number(segtrain: Callable[..., int], capsys: pytest.CaptureFixture[str]):
+    assert segtrain("train", *TINY, "data.batch_size=auto", "trainer.devices=2") == 2
+    assert "data.batch_size=auto: it is tried on one device" in capsys.readouterr().err
