@@ -1,12 +1,12 @@
 """From settings to the parts of a training, which fit together, before anything is written."""
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from reprlib import repr as short
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import numpy as np
@@ -228,11 +228,11 @@ def assemble(
     network = build_network(model, trust, data.span)
     try_network(network, data, engine["accumulate_grad_batches"] * count)
     teacher = teacher_of(settings, train, data, pictures, trust or Trust(allow))
-    specs = {
-        "model": model_record(model, network),
-        "loss": loss_spec(settings["loss"], data, before),
-        "augment": augment_spec(settings["augment"], data, before),
-    }
+    specs = Completed(
+        model=model_record(model, network),
+        loss=loss_spec(settings["loss"], data, before),
+        augment=augment_spec(settings["augment"], data, before),
+    )
     record = record_of(settings, specs, precision, data, pictures, teacher, before)
     steps = train.total_steps(len(data.source("train")), data.batch_size)
     learner = build_learner(network, record, train, data, steps, trust, teacher)
@@ -243,20 +243,30 @@ def assemble(
     return Parts(settings, train, trust, device, count, precision, reason, data, record, learner, steps, open_logger)
 
 
+class Completed(NamedTuple):
+    """Settings of parts, with what they leave open and only the data know."""
+
+    model: Spec
+    loss: Spec
+    augment: Spec
+
+
 def record_of(
     settings: Settings,
-    specs: Mapping[str, Spec],
+    specs: Completed,
     precision: str,
     data: DataModule,
     pictures: Pictures | None,
     teacher: Teacher | None,
     before: Record | None,
 ) -> Record:
-    """What the checkpoints of a run say of it; `specs` are settings of its parts with what only the data knew."""
+    """What the checkpoints of a run say of it."""
     return Record(
         run=before.run if before else uuid4().hex,
         settings=settings,
-        **specs,
+        model=specs.model,
+        loss=specs.loss,
+        augment=specs.augment,
         precision=precision,
         classes=data.classes.spec,
         channels=data.channels,
