@@ -15,7 +15,8 @@ from ..build import Trust
 from ..data.batches.source import Source
 from ..data.files.pictures import Pictures
 from ..errors import UserError
-from ..inference.gate import Verdict, compare
+from ..inference.gate import FLOATS, INT8, Verdict, compare
+from ..inference.int8 import quantize
 from ..inference.programs import traced, write_onnx, write_program
 from ..inference.windows import Windows
 from ..machine import device
@@ -27,6 +28,7 @@ from ..text import counted
 from ..training.reopened import with_data
 
 FORMATS = ("onnx", "pt2", "safetensors")
+LARGEST = 512  # pixels a side of what an image is measured by
 
 
 @dataclass
@@ -45,6 +47,8 @@ def export(
     out: str | None,
     split: str | None,
     correction: bool,
+    int8: bool,
+    int8_images: int,
     data: Elsewhere,
     allow: list[str],
 ) -> None:
@@ -55,6 +59,10 @@ def export(
     """
     if format not in FORMATS:
         raise UserError(f"format={format}: expected {', '.join(FORMATS)}")
+    if int8 and format != "onnx":
+        raise UserError(f"int8=true format={format}: integers of 8 bits are for format=onnx alone")
+    if int8_images < 1:
+        raise UserError(f"int8_images={int8_images}: expected 1 or more")
     device.quiet()
     file, *others = checkpoint_files(run, checkpoint)
     if others:
@@ -64,12 +72,15 @@ def export(
     typed = {"root": data.root, "max_pixels": data.max_pixels}
     module = with_data(trained, file, typed, trust).data
     split = split or module.final_split
-    target = place_of(trained, out, format)
+    target = place_of(trained, out, f"-int8.{format}" if int8 else f".{format}", format)
     with unfinished(target) as path:
         write(trained, path)
+        if int8:
+            quantize(path, some(module.source("train"), int8_images))
         again = opened(path, Trust((*allow, ALLOWED)))
         source = module.source(split)
-        verdict = compare(trained.network, again.network, pairs(source), trained.classes.void, len(trained.classes))
+        classes, limits = trained.classes, INT8 if int8 else FLOATS
+        verdict = compare(trained.network, again.network, pairs(source), classes.void, len(classes), limits)
         say(columns(verdict.rows(), numbers=(1, 2, 3)))
         if verdict.problem:
             raise UserError(f"{target}: not written, since it does not answer as the network does: {verdict.problem}")
@@ -79,10 +90,10 @@ def export(
     say(f"written: {target} ({megabytes:.1f} MB), checked on {counted(len(source), 'image')} of {split}")
 
 
-def place_of(trained: Opened, out: str | None, format: str) -> Path:
-    """The file to be written."""
+def place_of(trained: Opened, out: str | None, ending: str, format: str) -> Path:
+    """The file to be written, which ends so where its name is not given."""
     if out is None:
-        target = trained.folder / "export" / f"{disk.file_name(trained.record.settings['name'])}.{format}"
+        target = trained.folder / "export" / f"{disk.file_name(trained.record.settings['name'])}{ending}"
         disk.stay_inside(trained.folder, target.parent)
     else:
         target = Path(out)
@@ -119,6 +130,14 @@ def numbers_of(trained: Opened) -> torch.dtype:
     if pictures is None or (pictures.kind, pictures.bits) == ("unsigned", 8):
         return torch.uint8
     return torch.uint16 if (pictures.kind, pictures.bits) == ("unsigned", 16) else torch.float32
+
+
+def some(source: Source, count: int) -> Iterator[Tensor]:
+    """At most so many images (C, H, W), from all over a split; the middle of large ones."""
+    for index in range(0, len(source), -(-len(source) // count)):
+        image = source.read_picture(index).pixels
+        top, left = (max(0, side - LARGEST) // 2 for side in image.shape[1:])
+        yield image[:, top : top + LARGEST, left : left + LARGEST]
 
 
 def pairs(source: Source) -> Iterator[tuple[Tensor, Tensor]]:

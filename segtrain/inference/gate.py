@@ -15,9 +15,19 @@ from ..errors import UserError
 from ..metrics import count_pairs, mean_iou
 from .windows import Windows
 
-EQUAL, APART = 0.999, 0.001  # pixels with the same answer, at least; and difference of mIoU, at most
 SIZES = (64, 64), (97, 131), (160, 96)  # height and width besides those of the images
 TOGETHER = 3  # images in a batch
+
+
+class Limits(NamedTuple):
+    """How far the answers may be apart."""
+
+    equal: float  # share of the pixels with the same class, at least
+    apart: float  # difference of mIoU, at most
+
+
+FLOATS = Limits(0.999, 0.001)
+INT8 = Limits(0.98, 0.01)
 
 
 class Check(NamedTuple):
@@ -43,6 +53,7 @@ class Verdict(NamedTuple):
     checks: list[Check]
     miou: float  # of the network itself
     other: float  # of what was exported
+    limits: Limits
 
     @property
     def problem(self) -> str | None:
@@ -50,7 +61,7 @@ class Verdict(NamedTuple):
         for check in self.checks:
             if not check.holds:
                 return f"{check.what}: {100 * check.share:.3f} % of the pixels are equal, needed {100 * check.needed:g}"
-        if not abs(self.miou - self.other) <= APART:
+        if not abs(self.miou - self.other) <= self.limits.apart:
             return f"mIoU is {self.other:.4f}, and {self.miou:.4f} by the network itself"
         return None
 
@@ -60,12 +71,17 @@ class Verdict(NamedTuple):
         for check in self.checks:
             share = f"{100 * check.share:.4f} %"
             rows.append([check.what, f"{check.pixels:,}", share, f"{100 * check.needed:g} %"])
-        return [*rows, ["mIoU", "", f"{self.other:.4f}", f"{self.miou:.4f} +- {APART}"]]
+        return [*rows, ["mIoU", "", f"{self.other:.4f}", f"{self.miou:.4f} +- {self.limits.apart}"]]
 
 
 @torch.inference_mode()
 def compare(
-    network: nn.Module, other: nn.Module, images: Iterable[tuple[Tensor, Tensor]], void: int, classes: int
+    network: nn.Module,
+    other: nn.Module,
+    images: Iterable[tuple[Tensor, Tensor]],
+    void: int,
+    classes: int,
+    limits: Limits = FLOATS,
 ) -> Verdict:
     """Hold `other` against the network that it was exported from.
 
@@ -73,6 +89,7 @@ def compare(
         images: Images (C, H, W) with their masks (H, W), as for a score. They are gone through once.
         void: Value in the masks that is left out.
         classes: Number of classes.
+        limits: How far the answers may be apart.
     """
     matrices = torch.zeros(2, classes, classes, dtype=torch.int64)
     equal = pixels = 0
@@ -85,18 +102,19 @@ def compare(
             matrix += count_pairs(prediction, mask[None], classes, void)[0]
         if len(samples) < TOGETHER:
             samples.append(image)
-    checks = [Check("whole images", equal, pixels, EQUAL), *in_other_sizes(network, other, samples)]
-    return Verdict(checks, mean_iou(matrices[0]), mean_iou(matrices[1]))
+    whole = Check("whole images", equal, pixels, limits.equal)
+    checks = [whole, *in_other_sizes(network, other, samples, limits.equal)]
+    return Verdict(checks, mean_iou(matrices[0]), mean_iou(matrices[1]), limits)
 
 
-def in_other_sizes(network: nn.Module, other: nn.Module, samples: list[Tensor]) -> Iterator[Check]:
+def in_other_sizes(network: nn.Module, other: nn.Module, samples: list[Tensor], needed: float) -> Iterator[Check]:
     """Parts of images in several sizes: each alone, as the network answers; and all in a batch, as each alone."""
     for size in SIZES:
         parts = torch.stack([cut(samples[i % len(samples)], size, i) for i in range(TOGETHER)])
         alone = torch.cat([answer(other, part[None]) for part in parts])
         name = f"{size[0]} x {size[1]}"
         expected = torch.cat([answer(network, part[None]) for part in parts])
-        yield Check(f"{name}, one at a time", int((alone == expected).sum()), alone.numel(), EQUAL)
+        yield Check(f"{name}, one at a time", int((alone == expected).sum()), alone.numel(), needed)
         together = answer(other, parts)
         yield Check(f"{name}, {TOGETHER} at a time", int((together == alone).sum()), alone.numel(), 1.0)
 

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from .any_size import AnySize
-from .onnx_file import KEY, extra, refuse_hostile
+from .bounds import bounded_memory, bounded_time
+from .onnx_file import KEY, extra, harmless
 
 OPSET = 18  # of ONNX; runtimes from 2023 on know it
 SAMPLE = (2, 70, 90)  # images, height and width of what is traced: none of them stays fixed
@@ -30,10 +31,13 @@ def traced(network: nn.Module, channels: int, kind: torch.dtype) -> torch.export
     image = torch.zeros(count, channels, height, width, dtype=kind)
     try:
         with torch.no_grad(), silence():
-            return torch.export.export(AnySize(network).eval(), (image,), dynamic_shapes=(DYNAMIC,), strict=False)
+            program = torch.export.export(AnySize(network).eval(), (image,), dynamic_shapes=(DYNAMIC,), strict=False)
     except Exception as error:  # of many types, for whatever a network does that has no graph
         reason, *_ = str(error).strip().splitlines() or [type(error).__name__]
         raise UserError(f"this network cannot be traced for images of any size: {reason:.200}") from error
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # with paths of this machine, which are nobody else's
+    return program
 
 
 def write_onnx(program: torch.export.ExportedProgram, facts: Mapping[str, Any], path: Path) -> None:
@@ -81,21 +85,29 @@ class OnnxNetwork(nn.Module):
         super().__init__()
         with extra():
             runtime = importlib.import_module("onnxruntime")
-        refuse_hostile(content)
+        content = harmless(content)
         options = runtime.SessionOptions()
-        options.log_severity_level = 3  # errors alone
+        options.log_severity_level = 4  # none: what goes wrong is raised
         options.intra_op_num_threads = torch.get_num_threads()
+        options.add_session_config_entry("session.load_model_format", "ONNX")  # not onnxruntime's own, by four letters
+        settings = {"providers": ["CPUExecutionProvider"], "disabled_optimizers": ["ConstantFolding"]}  # runs nothing
         try:
-            self.session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            with bounded_memory():
+                self.session = runtime.InferenceSession(content, options, **settings)
         except Exception as error:
             raise UserError(f"onnxruntime cannot open it: {one_line(error)}") from None
+        self.options = runtime.RunOptions
         self.classes = classes
         self.place = nn.Parameter(torch.zeros(0), requires_grad=False)  # what has no weights has a device by this
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (N, classes, H, W), float32."""
+        options = self.options()
+        options.log_severity_level = 4
+        given = {"image": image.cpu().contiguous().numpy()}
         try:
-            (logits,) = self.session.run(["logits"], {"image": image.cpu().contiguous().numpy()})
+            with bounded_memory(), bounded_time(options):
+                (logits,) = self.session.run(["logits"], given, options)
         except Exception as error:
             raise UserError(f"the ONNX file does not take images {tuple(image.shape)}: {one_line(error)}") from None
         return fitting(torch.from_numpy(logits), image, self.classes)
@@ -111,7 +123,7 @@ class ProgramNetwork(nn.Module):
 
     def __init__(self, path: Path, classes: int) -> None:
         super().__init__()
-        self.program = [torch.export.load(path).module()]  # in a list: what was exported has no training mode to leave
+        self.program = [loaded(path).module()]  # in a list: what was exported has no training mode to leave
         self.classes = classes
         self.place = nn.Parameter(torch.zeros(0), requires_grad=False)
 
@@ -126,9 +138,20 @@ class ProgramNetwork(nn.Module):
         return fitting(logits, image, self.classes)
 
 
-def fitting(logits: Tensor, image: Tensor, classes: int) -> Tensor:
-    """Logits on the device of the images. Raises UserError for those of another shape than (N, classes, H, W)."""
+def loaded(path: Path, **settings: Any) -> torch.export.ExportedProgram:
+    """torch.export's program in a file. Raises UserError for a file that holds none."""
+    try:
+        with silence():
+            return torch.export.load(path, **settings)
+    except Exception as error:  # of many types, for a damaged file
+        raise UserError(f"{path}: no program of torch.export's ({one_line(error)}): is it damaged?") from None
+
+
+def fitting(logits: Any, image: Tensor, classes: int) -> Tensor:
+    """Logits on the device of the images. Raises UserError for others than (N, classes, H, W) in float32."""
     expected = (len(image), classes, *image.shape[-2:])
+    if not isinstance(logits, Tensor) or logits.dtype != torch.float32:
+        raise UserError(f"it answers in {getattr(logits, 'dtype', type(logits).__name__)}, expected float32")
     if logits.shape != expected:
         raise UserError(f"it answers {tuple(image.shape)} by {tuple(logits.shape)}, expected {expected}")
     return logits.to(image.device)

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -15,13 +14,14 @@ from ..build import Trust
 from ..data.classes import ClassTable
 from ..errors import UserError
 from ..inference.onnx_file import KEY, MOST, facts_in
-from ..inference.programs import OnnxNetwork, ProgramNetwork
+from ..inference.programs import OnnxNetwork, ProgramNetwork, loaded
 from ..inference.reach import Reach
-from ..inference.windows import Known
+from ..inference.windows import FITS, Known
 from .folder import refuse_no_checkpoint
 from .record import Record
 
 FORMAT = 1
+MOST_HEADER = 1 << 24  # bytes of what stands before the weights
 SAFETENSORS, ONNX, PROGRAM = ".safetensors", ".onnx", ".pt2"
 PROGRAMS = (ONNX, PROGRAM)
 ALLOWED = "pt2"  # in `allow`
@@ -78,7 +78,7 @@ def known_of(stored: Any, path: Path) -> Known | None:
         found = Known(cost, None if reach is None else Reach(*(int(number) for number in reach)))
     except (KeyError, TypeError, ValueError, OverflowError):
         raise damage from None
-    if not cost > 0 or (found.reach is not None and min(found.reach) < 1):
+    if not 1 <= cost <= FITS or (found.reach is not None and min(found.reach) < 1):
         raise damage
     return found
 
@@ -92,6 +92,10 @@ def write_safetensors(network: nn.Module, facts: Mapping[str, Any], path: Path) 
 def read_safetensors(path: Path) -> tuple[Facts, dict[str, Tensor]]:
     """What a file says of its network, and its weights."""
     refuse_no_checkpoint(path)
+    with open(path, "rb") as content:
+        header = int.from_bytes(content.read(8), "little")  # bytes of it
+    if header > MOST_HEADER:
+        raise UserError(f"{path}: not a readable file of weights (a header of {header:,} bytes): is it damaged?")
     try:
         with safe_open(path, "pt") as file:
             facts = Facts.from_text((file.metadata() or {}).get(KEY), path)
@@ -117,7 +121,7 @@ def read_program(path: Path, trust: Trust) -> tuple[Facts, nn.Module]:
             reason = "it is a program, which does what whoever wrote it wants"
             raise UserError(f"{path}: {reason}: if you trust it, add allow=[{ALLOWED}]")
         more = {f"{KEY}.json": ""}
-        torch.export.load(path, extra_files=more)
+        loaded(path, extra_files=more)
         facts = Facts.from_text(more[f"{KEY}.json"] or None, path)
         network = ProgramNetwork(path, class_count(facts))
     if facts.known:

@@ -21,6 +21,7 @@ from .record import Record, without_pretrained
 from .restore import RECORD, read_checkpoint, weights_of
 from .temperature import soften
 
+FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 SPARE = 4  # parameters that are built for each one that stays, at most
 
 
@@ -118,6 +119,10 @@ def network_of(model: Spec, trust: Trust) -> nn.Module:
 
 def fill(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Give a network its weights. Raises UserError if they are another network's."""
+    for name, tensor in network.state_dict().items():
+        given = weights[name].dtype if name in weights else tensor.dtype
+        if (given in FLOATS) != (tensor.dtype in FLOATS) or given.is_complex:
+            raise UserError(f"the weights are not those of the network described: {name} is in {given}")
     try:
         network.load_state_dict(weights, assign=True)
     except RuntimeError as error:
