@@ -187,7 +187,7 @@ def sized(number: int, content: bytes) -> bytes:
         sized(7, sized(1, b"") * 4097),  # empty nodes, two bytes each
         sized(7, sized(1, sized(5, sized(6, sized(1, b"") * 4097)))),  # the same in the body of a loop
         sized(7, sized(5, sized(7, bytes(4097)))),  # numbers of one byte, which become eight
-        sized(7, sized(13, bytes(4097))),  # a field that is not known
+        sized(7, sized(9, bytes(4097))),  # a field that is not known
     ],
     ids=["nodes", "nodes in a loop", "packed numbers", "unknown"],
 )

@@ -1,4 +1,5 @@
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,51 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
         read_safetensors(tmp_path / "torn.safetensors")
 
 
+def header(entries: dict[str, Any], size: int | None = None) -> bytes:
+    """A file of weights up to the weights."""
+    text = json.dumps(entries).encode()
+    return (len(text) if size is None else size).to_bytes(8, "little") + text
+
+
+OVERLAPPING = {name: {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]} for name in ("a", "b")}
+STRANGE = {
+    "a header of 100 MB": header({}, 100_000_000),
+    "a header of 20 MB": header({"__metadata__": {"note": "a" * 20_000_000}}),
+    "overlapping tensors": header(OVERLAPPING) + bytes(8),
+    "a tensor of 2**62 numbers": header({"a": {"dtype": "F32", "shape": [1 << 31, 1 << 31], "data_offsets": [0, 8]}})
+    + bytes(8),
+    "tensors beyond the end": header({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}),
+    "metadata that are no texts": header({"__metadata__": {"segtrain": {"format": 1}}}),
+}
+
+
+@pytest.mark.parametrize("content", STRANGE.values(), ids=STRANGE)
+def test_strange_weights_are_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "odd.safetensors").write_bytes(content)
+    with pytest.raises(UserError, match=r"odd\.safetensors: not a readable file of weights") as error:
+        read_safetensors(tmp_path / "odd.safetensors")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", [torch.int64, torch.bool, torch.float8_e4m3fn, torch.complex64], ids=str)
+def test_weights_in_numbers_of_another_kind_are_refused(trained: Opened, tmp_path: Path, kind: torch.dtype) -> None:
+    weights = {name: tensor.to(kind) for name, tensor in trained.network.state_dict().items()}
+    facts = json.dumps(Facts(trained.record, None).as_json())
+    save_file(weights, tmp_path / "odd.safetensors", metadata={KEY: facts})
+    with pytest.raises(UserError, match=f"the weights are not those of the network described: .* is in {kind}"):
+        opened(tmp_path / "odd.safetensors", Trust())
+
+
+@pytest.mark.parametrize("suffix", ["onnx", "safetensors", "pt2"])
+def test_what_is_no_file_is_not_opened(tmp_path: Path, suffix: str) -> None:
+    folder, pipe = tmp_path / f"folder.{suffix}", tmp_path / f"pipe.{suffix}"
+    folder.mkdir()
+    os.mkfifo(pipe)
+    for path in (folder, pipe):
+        with pytest.raises(FileNotFoundError, match="there is no such checkpoint"):
+            opened(path, Trust(["pt2"]))
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -83,6 +129,9 @@ def test_facts_that_are_none_are_refused(text: str | None, reason: str) -> None:
         {"bytes_per_pixel": 0, "reach": None},
         {"bytes_per_pixel": "many", "reach": None},
         {"bytes_per_pixel": float("nan"), "reach": None},
+        {"bytes_per_pixel": float("inf"), "reach": None},
+        {"bytes_per_pixel": 5e-324, "reach": None},
+        {"bytes_per_pixel": 10, "reach": [float("inf"), 32]},
         {"bytes_per_pixel": 10, "reach": [1]},
         {"bytes_per_pixel": 10, "reach": [1, 2, 3]},
         {"bytes_per_pixel": 10, "reach": [32, 0]},
