@@ -383,8 +383,10 @@ MEASURE = """
 import resource, sys
 from segtrain.cli import start
 for file in sys.argv[1:]:
-    status = start(["evaluate", f"checkpoint={file}"])
-    print(file, status, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    try:
+        start(["evaluate", f"checkpoint={file}"])
+    except SystemExit as end:
+        print(file, end.code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
