@@ -5,7 +5,7 @@ import io
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from PIL import Image
@@ -14,11 +14,14 @@ from . import disk
 from .data.classes import ClassTable
 from .data.files import films
 from .data.files.geotiff import Place, world_file
+from .data.files.images import preview_step
+from .data.files.tiff import has_tifffile
 from .errors import UserError
 from .report.annotations import Annotations, annotations, geojson, marked
 from .report.encoding import ENCODINGS, Encoding, encoded, void_number
 from .report.outlines import regions
 from .report.pictures import overlay, overlay_with_legend
+from .report.probabilities import FORMATS, SUFFIXES, Format, Shares, in_npy, in_tiff
 from .report.screen import say
 from .text import counted, plain_cell
 
@@ -30,13 +33,12 @@ FOLDERS = {
     PROBABILITIES: "probabilities",
     POLYGONS: "polygons",
 }
-LARGEST = 4096  # pixels a side of an overlay
 
 
 class Predicted(NamedTuple):
     """What comes of one image."""
 
-    image: np.ndarray  # (C, H, W)
+    preview: np.ndarray  # (C, h, w) of the image
     mask: np.ndarray  # (H, W) class indices
     confidence: np.ndarray  # (H, W) uint8: how probable these are, in 255ths; 0 where there are no data
     place: Place | None = None  # where a GeoTIFF lies
@@ -50,6 +52,7 @@ class Target(NamedTuple):
     save: Collection[str]  # names in `FOLDERS`
     encoding: Encoding
     min_area: int  # pixels of the smallest region that has a polygon
+    probabilities: Format
 
     def place(self, what: str, name: str, suffix: str) -> Path:
         """The file for what is saved of an image, in a folder that is there.
@@ -67,8 +70,8 @@ class Target(NamedTuple):
         return [f"{FOLDERS[what]} in {self.folder / FOLDERS[what]}" for what in FOLDERS if what in self.save]
 
 
-def checked(save: Collection[str], encode: str, min_area: int) -> Encoding:
-    """The encoding of that name. Raises UserError for what cannot be saved, or in no such way."""
+def checked(save: Collection[str], encode: str, min_area: int, probabilities: str) -> tuple[Encoding, Format]:
+    """The encoding and the format of these names. Raises UserError for what cannot be saved, or in no such way."""
     for what in save:
         if what not in FOLDERS:
             raise UserError(f"save={what}: expected some of {', '.join(FOLDERS)}, as in save=[mask,confidence]")
@@ -77,10 +80,13 @@ def checked(save: Collection[str], encode: str, min_area: int) -> Encoding:
     if min_area < 1:
         reason = "expected the pixels of the smallest region that has a polygon, 1 or more"
         raise UserError(f"min_area={min_area}: {reason}")
-    for encoding in ENCODINGS:
-        if encode == encoding:
-            return encoding
-    raise UserError(f"encode={encode}: expected {', '.join(ENCODINGS)}")
+    if encode not in ENCODINGS:
+        raise UserError(f"encode={encode}: expected {', '.join(ENCODINGS)}")
+    if probabilities not in FORMATS:
+        raise UserError(f"probabilities={probabilities}: expected {', '.join(FORMATS)}")
+    if probabilities == "tiff" and not has_tifffile():
+        raise UserError("probabilities=tiff needs tifffile: pip install 'segtrain[tiff]'")
+    return cast(Encoding, encode), cast(Format, probabilities)
 
 
 class Saver:
@@ -125,8 +131,8 @@ class Saver:
         if MASK in target.save:
             write_mask(name, result, source, classes, target)
         if OVERLAY in target.save and shown:
-            step = -(-max(result.mask.shape) // LARGEST)  # a larger picture is not looked at as a whole
-            picture = overlay_with_legend(result.image[:, ::step, ::step], result.mask[::step, ::step], classes)
+            step = preview_step(result.mask.shape)
+            picture = overlay_with_legend(result.preview, result.mask[::step, ::step], classes)
             write_picture(target.place(OVERLAY, name, ".png"), picture)
         if CONFIDENCE in target.save:
             write_picture(target.place(CONFIDENCE, name, ".png"), Image.fromarray(result.confidence))
@@ -134,7 +140,7 @@ class Saver:
 
     def is_there(self, name: str) -> bool:
         """Whether all files of an image alone are there."""
-        suffixes = {MASK: (".png", ".tif"), PROBABILITIES: (".npy",)}
+        suffixes = {MASK: (".png", ".tif"), PROBABILITIES: (SUFFIXES[self.target.probabilities],)}
         for what in self.target.save:
             places = [self.target.place(what, name, suffix) for suffix in suffixes.get(what, (".png",))]
             if not any(place.is_file() for place in places):
@@ -146,6 +152,17 @@ class Saver:
         if self._polygons is not None:
             self._add_polygons(name, result, source, self._polygons)
         self.rows.append(row)
+
+    @contextmanager
+    def probabilities(self, name: str, size: tuple[int, int], place: Place | None) -> Iterator[Shares]:
+        """Inside, the probabilities of an image of this height and width are written, a part of it at a time."""
+        kind, shape = self.target.probabilities, (*size, len(self.classes))
+        with disk.finished(self.target.place(PROBABILITIES, name, SUFFIXES[kind])) as unfinished:
+            if kind == "npy":
+                yield in_npy(unfinished, shape)
+            else:
+                tags = place.for_mask(None) if place is not None else None
+                yield in_tiff(unfinished, shape, self.classes.names, tags)
 
     @contextmanager
     def film(self, name: str, film: films.Film) -> Iterator[Callable[[np.ndarray, np.ndarray], None]]:

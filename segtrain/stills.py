@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from torch.utils.data import Dataset
 
-from .data.files.images import Picture, header, read_picture
+from .data.files.images import Header, Picture, header, read_picture
+from .data.files.large import Large, large
 from .data.files.pictures import SAMPLE, Pictures, filled
 from .errors import UserError
 from .journal import stamp_of
@@ -15,16 +16,16 @@ SMALL = 1 << 26  # bytes of the pixels of an image, of which several may be in m
 
 
 class Still(NamedTuple):
-    """An image that was read."""
+    """An image that was read, or of a large one what reads it in parts."""
 
-    image: Picture
+    image: Picture | Large
     remark: str  # in what it is not like those of the training
     stamp: list[Any]  # of its file, before it was read
 
     @property
     def is_small(self) -> bool:
         """Whether several may be kept in memory at a time."""
-        return self.image.pixels.nbytes <= SMALL
+        return isinstance(self.image, Picture) and self.image.pixels.nbytes <= SMALL
 
 
 class Stills(Dataset[Still | Exception | None]):
@@ -46,15 +47,24 @@ class Stills(Dataset[Still | Exception | None]):
         path = self.paths[index]
         try:
             head = header(path, self.max_pixels)
-            values = head.height * head.width * self.channels
-            return self.read(path) if values * head.depth // 8 <= SMALL else None
+            return self.read(path) if self.bytes_of(head) <= SMALL else None
         except (UserError, OSError) as error:
             return error
+
+    def bytes_of(self, head: Header) -> int:
+        """Of the pixels of an image."""
+        return head.height * head.width * self.channels * head.depth // 8
 
     def read(self, path: Path) -> Still:
         """Raises UserError for a file that is none, or damaged, or too large."""
         stamp, head = stamp_of(path), header(path, self.max_pixels)
-        image = read_picture(path, self.max_pixels, channels=self.channels, bits=head.depth)
+        image = (
+            large(path, self.max_pixels, channels=self.channels, bits=head.depth)
+            if self.bytes_of(head) > SMALL
+            else None
+        )
+        if image is None:
+            image = read_picture(path, self.max_pixels, channels=self.channels, bits=head.depth)
         values = filled(image.values(SAMPLE))
         return Still(image, self.pictures.remark(*head.stored, values) if self.pictures else "", stamp)
 

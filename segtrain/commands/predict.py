@@ -13,18 +13,18 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from .. import disk
 from ..build import Trust
 from ..data.batches.module import default_workers
 from ..data.files import films
-from ..data.files.geotiff import place_of
+from ..data.files.geotiff import Place, place_of
 from ..data.files.images import MAX_PIXELS, Picture, opened_pixels
+from ..data.files.large import Large
 from ..data.files.pictures import Pictures
 from ..data.workers import Loader, cores
 from ..errors import UserError
 from ..images import Images, find_images
 from ..inference.image import Answer, Area, answers, probable, sure
-from ..inference.windows import Windows
+from ..inference.windows import Pixels, Windows
 from ..journal import Journal, key_of
 from ..machine import device
 from ..machine.device import Computing
@@ -59,36 +59,34 @@ class Sight(NamedTuple):
         """The same, with `watch` told the share of an image that is done."""
         return self._replace(watch=watch)
 
-    def answers(self, image: Tensor, answer: Answer) -> Iterator[tuple[Area, list[Tensor]]]:
-        """What `sure` or `probable` says of an image (C, H, W), a part of it at a time."""
-        done = 0
+    def answers(self, image: Pixels, answer: Answer) -> Iterator[tuple[Area, list[Tensor]]]:
+        """What `sure` or `probable` says of an image (1, C, H, W), a part of it at a time."""
+        done, (height, width) = 0, image.shape[-2:]
         for area, parts in answers(self.network, image, answer, self.windows):
             yield area, parts
             done += parts[0].numel()
-            self.watch(done / image[0].numel())
+            self.watch(done / (height * width))
 
-    def predicted(self, image: Picture, name: str, saver: Saver) -> Predicted:
-        """What comes of an image that was read; pixels without data are void.
+    def predicted(self, image: Picture | Large, name: str, saver: Saver, place: Place | None = None) -> Predicted:
+        """What comes of an image that was read and, as a GeoTIFF, lies at a place; pixels without data are void.
 
         Probabilities, where they are wanted, are written while they are computed.
         """
-        size = tuple(image.pixels.shape[-2:])
         missing = None if image.valid is None else ~image.valid.numpy()
-        mask, confidence = np.empty(size, saver.classes.dtype), np.empty(size, np.uint8)
+        mask, confidence = np.empty(image.size, saver.classes.dtype), np.empty(image.size, np.uint8)
         if PROBABILITIES in saver.target.save:
-            with disk.finished(saver.target.place(PROBABILITIES, name, ".npy")) as file:
-                each = np.lib.format.open_memmap(file, "w+", np.uint8, (*size, len(saver.classes)))
-                for area, (indices, highest, shares) in self.answers(image.pixels, probable):
-                    mask[area], confidence[area], each[area] = indices, highest, shares.permute(1, 2, 0)
-                if missing is not None:
-                    each[missing] = 0
-                each.flush()
+            with saver.probabilities(name, image.size, place) as file:
+                for area, (indices, highest, shares) in self.answers(image.batch, probable):
+                    mask[area], confidence[area] = indices, highest
+                    if missing is not None:
+                        shares.masked_fill_(torch.from_numpy(missing[area]), 0)
+                    file.write(area, shares.permute(1, 2, 0).numpy())
         else:
-            for area, (indices, highest) in self.answers(image.pixels, sure):
+            for area, (indices, highest) in self.answers(image.batch, sure):
                 mask[area], confidence[area] = indices, highest
         if missing is not None:
             mask[missing], confidence[missing] = saver.classes.void, 0
-        return Predicted(image.pixels.numpy(), mask, confidence)
+        return Predicted(image.preview, mask, confidence, place)
 
 
 @dataclass
@@ -107,6 +105,7 @@ def predict(
     save: list[str],
     encode: str,
     min_area: int,
+    probabilities: str,
     correction: bool,
     calibration: bool,
     flip: bool,
@@ -126,7 +125,8 @@ def predict(
     image in a mirror too, and of each in all `scales`. One of several images that cannot be read is named at the end,
     in an error.
     """
-    encoding, views = checked(save, encode, min_area), Views(flip, scales, window, overlap)
+    encoding, shares = checked(save, encode, min_area, probabilities)
+    views = Views(flip, scales, window, overlap)
     sources = find_images(images)
     device.quiet()
     trust = Trust(allow)
@@ -135,10 +135,10 @@ def predict(
     trained = ensemble([views.of(member) for member in members])
     sight = Sight(on_device(trained, trainer), views.windows(trained.record))
     folder, home = (Path(out), Path(out)) if out else (trained.folder / "predict", trained.folder)
-    saver = Saver(Target(folder, home, save, encoding, min_area), trained.classes)
+    saver = Saver(Target(folder, home, save, encoding, min_area, shares), trained.classes)
     max_pixels = trained.record.max_pixels(data.max_pixels, MAX_PIXELS)
     answering = [correction, calibration, flip, scales, window, overlap, max_pixels, asdict(trainer)]
-    key = key_of(files, [*answering, sorted(save), encode])
+    key = key_of(files, [*answering, sorted(save), encode, shares])
     with Journal(folder / UNFINISHED, key, columns=saver.columns - 1, home=home) as journal:
         failed = predict_all(sources.files, sight, trained.record, saver, max_pixels, journal)
     conclude(sources, failed, saver.target)
@@ -207,8 +207,7 @@ def predict_stills(names: Sequence[str], images: Stills, sight: Sight, notes: No
                     advice = "the mask may be wrong; give pictures stored as those of the training"
                     say(f"{path}: {still.remark}: {advice}")
                 strange += still.remark != ""
-                result = sight.watched(countdown.part).predicted(still.image, name, saver)
-                result = result._replace(place=place_of(path))
+                result = sight.watched(countdown.part).predicted(still.image, name, saver, place_of(path))
                 taking = partial(notes.take, name, result, path, still.stamp)
                 behind.add(partial(saver.write, name, result, path), taking)
                 if not still.is_small:

@@ -15,7 +15,7 @@ SIDE = 256  # of the empty image
 
 
 @torch.inference_mode()
-def bytes_per_pixel(compute: Callable[[Tensor], Any], image: Tensor) -> float:
+def bytes_per_pixel(compute: Callable[[Tensor], Any], image: Any) -> float:
     """The most memory that is taken at a time while `compute` works on images such as (1, C, H, W), by the pixel.
 
     It depends on the network and its precision alone, not on the machine, so that all machines decide alike by it.

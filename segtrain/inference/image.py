@@ -15,7 +15,7 @@ from ..data.files.images import Picture, header, opened_pixels, read_picture
 from ..data.files.pictures import SAMPLE, Kind, Pictures, filled, scale_of
 from ..errors import UserError
 from ..models.ensemble import probabilities
-from .windows import Windows
+from .windows import Pixels, Windows
 
 Answer = Callable[[nn.Module, Tensor], list[Tensor]]
 Area = tuple[slice, slice]  # rows and columns
@@ -53,16 +53,16 @@ def classify(network: nn.Module, image: Tensor) -> Tensor:
     """The most likely class of every pixel (H, W) int64, on the CPU, of an image (C, H, W) as the network takes it; of
     a large one in windows."""
     mask = torch.empty(image.shape[-2:], dtype=torch.int64)
-    for area, (part,) in answers(network, image, likely, Windows()):
+    for area, (part,) in answers(network, image[None], likely, Windows()):
         mask[area] = part
     return mask
 
 
-def answers(network: nn.Module, image: Tensor, answer: Answer, windows: Windows) -> Iterator[tuple[Area, list[Tensor]]]:
-    """What `likely`, `sure` or `probable` says of an image (C, H, W), a part of its rows and columns at a time."""
+def answers(network: nn.Module, image: Pixels, answer: Answer, windows: Windows) -> Iterator[tuple[Area, list[Tensor]]]:
+    """What `likely`, `sure` or `probable` says of an image (1, C, H, W), a part of its rows and columns at a time."""
     network.eval()
     with torch.inference_mode():
-        for piece in windows.pieces(network, image[None], partial(logits_of, network)):
+        for piece in windows.pieces(network, image, partial(logits_of, network)):
             yield piece.area, answer(network, piece.answer[0])
 
 

@@ -22,7 +22,7 @@ class Reach(NamedTuple):
     grid: int  # pixels of the image a pixel of the coarsest feature, where windows may begin
 
 
-def reach_of(network: nn.Module, compute: Callable[[Tensor], Any], image: Tensor) -> Reach | None:
+def reach_of(network: nn.Module, compute: Callable[[Tensor], Any], image: Any) -> Reach | None:
     """How far a network looks in images such as (1, C, H, W), which `compute` gives to it; `None` where that is not
     known, as of one that averages over the whole image. The sum over all its convolutions, be they beside one another
     or behind one another, is an upper bound."""
@@ -49,9 +49,9 @@ def reach_of(network: nn.Module, compute: Callable[[Tensor], Any], image: Tensor
     return Reach(halo=-(-round(sum(distances) / times) // grid) * grid, grid=grid)
 
 
-def empty(image: Tensor, side: int) -> Tensor:
-    """An image (1, C, side, side) of zeros, otherwise like `image` (N, C, H, W)."""
-    return image.new_zeros(1, image.shape[1], side, side)
+def empty(image: Any, side: int) -> Tensor:
+    """An image (1, C, side, side) of zeros, otherwise like `image` (N, C, H, W), which may be read in parts."""
+    return image[..., :1, :1].new_zeros(1, image.shape[1], side, side)
 
 
 def farthest_of(reaches: Sequence[Reach | None]) -> Reach | None:

@@ -8,7 +8,7 @@ https://doi.org/10.1038/s41592-020-01008-z: a deviation of an eighth of the side
 
 import math
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
 import torch
@@ -28,6 +28,17 @@ DEVIATION = 1 / 8  # of a side
 OVERLAP = 0.5
 
 Compute = Callable[[Tensor], Tensor]
+
+
+class Pixels(Protocol):
+    """Images (N, C, H, W): a tensor, or what reads the part of them that is wanted."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, place: Any) -> Tensor: ...
 
 
 class Piece(NamedTuple):
@@ -73,7 +84,7 @@ class Windows:
         self.side, self.overlap = side, overlap
         self._known: WeakKeyDictionary[nn.Module, Known] = WeakKeyDictionary()
 
-    def pieces(self, network: nn.Module, images: Tensor, compute: Compute | None = None) -> Iterator[Piece]:
+    def pieces(self, network: nn.Module, images: Pixels, compute: Compute | None = None) -> Iterator[Piece]:
         """What a network answers to images (N, C, H, W), in evaluation mode; each pixel is in one piece.
 
         `compute` gives images to the network, and by default calls it.
@@ -84,13 +95,14 @@ class Windows:
         for index in range(0, len(images), max(together, 1)):
             if together:
                 some = slice(index, index + together)
-                yield Piece((some, whole, whole), compute(images[some]))
+                yield Piece((some, whole, whole), compute(images[some, :, whole, whole]))
             else:
                 one = slice(index, index + 1)
-                for rows, columns, answer in self._of_one(network, images[one], compute):
+                image = images if len(images) == 1 else images[one]
+                for rows, columns, answer in self._of_one(network, image, compute):
                     yield Piece((one, rows, columns), answer)
 
-    def together(self, network: nn.Module, images: Tensor, compute: Compute) -> int:
+    def together(self, network: nn.Module, images: Pixels, compute: Compute) -> int:
         """How many of some images (N, C, H, W) are computed at once; 0 where each is computed in windows."""
         height, width = images.shape[-2:]
         if self.side is not None and max(height, width) > self.side:
@@ -101,7 +113,7 @@ class Windows:
             fitting = max(fitting, int(FITS / (cost * height * width)))
         return fitting if self.side is None else max(fitting, 1)
 
-    def known(self, network: nn.Module, images: Tensor, compute: Compute) -> Known:
+    def known(self, network: nn.Module, images: Pixels, compute: Compute) -> Known:
         """What it costs to compute images such as these, and how far the network looks; found out once."""
         noted = getattr(network, "known", None)  # of one that does not show it, since it is another program
         if noted is not None:
@@ -110,7 +122,7 @@ class Windows:
             self._known[network] = Known(bytes_per_pixel(compute, images), reach_of(network, compute, images))
         return self._known[network]
 
-    def _of_one(self, network: nn.Module, image: Tensor, compute: Compute) -> Iterator[tuple[slice, slice, Tensor]]:
+    def _of_one(self, network: nn.Module, image: Pixels, compute: Compute) -> Iterator[tuple[slice, slice, Tensor]]:
         """Rows, columns, and the answer there, of an image (1, C, H, W) that does not fit."""
         if self.side is not None:
             yield from averaged(compute, image, self.side, self.overlap)
@@ -133,12 +145,13 @@ def core_of(largest: int, reach: Reach | None) -> int:
     return core if core >= reach.halo else 0
 
 
-def exact(compute: Compute, image: Tensor, reach: Reach, core: int) -> Iterator[tuple[slice, slice, Tensor]]:
+def exact(compute: Compute, image: Pixels, reach: Reach, core: int) -> Iterator[tuple[slice, slice, Tensor]]:
     """The middles of windows that see all that their answers depend on."""
     height, width = image.shape[-2:]
     for rows in spans(height, reach, core):
+        band = image[..., rows.window, :]
         for columns in spans(width, reach, core):
-            answer = compute(image[..., rows.window, columns.window])
+            answer = compute(band[..., columns.window])
             yield rows.kept, columns.kept, answer[..., rows.inner, columns.inner]
 
 
@@ -151,7 +164,7 @@ def spans(length: int, reach: Reach, core: int) -> Iterator[Span]:
         yield Span(window, slice(start, end), slice(start - first, end - first))
 
 
-def averaged(compute: Compute, image: Tensor, side: int, overlap: float) -> Iterator[tuple[slice, slice, Tensor]]:
+def averaged(compute: Compute, image: Pixels, side: int, overlap: float) -> Iterator[tuple[slice, slice, Tensor]]:
     """The weighted mean of windows, in strips of columns whose sums fit, from above to below."""
     height, width = image.shape[-2:]
     tops, lefts = starts(height, side, overlap), starts(width, side, overlap)
@@ -161,8 +174,9 @@ def averaged(compute: Compute, image: Tensor, side: int, overlap: float) -> Iter
         strip = Strip(sample, slice(first, min(first + most, width)))
         near = [left for left in lefts if strip.columns.start - side < left < strip.columns.stop]
         for top, following in zip(tops, [*tops[1:], height], strict=True):
+            band = image[..., top : top + side, near[0] : near[-1] + side]
             for left in near:
-                strip.add(compute(image[..., top : top + side, left : left + side]), left)
+                strip.add(compute(band[..., left - near[0] : left - near[0] + side]), left)
             yield slice(top, following), strip.columns, strip.taken(following - top)
 
 

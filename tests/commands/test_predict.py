@@ -1,6 +1,8 @@
 import csv
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -12,13 +14,15 @@ from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 import segtrain as api
-from segtrain import disk, predictions
+from segtrain import disk, stills
 from segtrain.commands.predict import Sight
 from segtrain.data import FolderData
-from segtrain.data.files import films
+from segtrain.data.files import films, images
+from segtrain.data.files.geotiff import Place
 from segtrain.data.files.images import Picture, read_image
 from segtrain.inference import windows
 from segtrain.inference.image import classify
+from segtrain.predictions import Predicted, Saver
 from tests.commands.conftest import TINY
 from tests.data.files.test_films import write as write_film
 
@@ -80,6 +84,87 @@ def test_everything_that_can_be_saved(trained: Run, monkeypatch: pytest.MonkeyPa
         assert (np.asarray(picture) == each.max(2)).all()
     with Image.open("done/masks/a.png") as picture:
         assert (np.asarray(picture) == expected.argmax(0).numpy()).all()
+
+
+def place_tags(nodata: str = "") -> ImageFileDirectory_v2:
+    """Where an image lies on a map, and which number stands for no data."""
+    tags = ImageFileDirectory_v2()
+    values = {33550: (0.5, 0.5, 0.0), 33922: (0.0, 0.0, 0.0, 5e5, 5.4e6, 0.0)}
+    for tag, value in values.items():
+        tags.tagtype[tag], tags[tag] = 12, value
+    if nodata:
+        tags.tagtype[42113], tags[42113] = 2, nodata
+    return tags
+
+
+def test_a_large_tiff_is_predicted_in_parts(trained: Run, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("tifffile")
+    path = photo("new/a.tif", (650, 620), tiffinfo=place_tags("0"), compression="tiff_lzw")
+    pixels = np.asarray(Image.open(path)).copy()
+    pixels[600:, :50] = 0
+    Image.fromarray(pixels).save(path, tiffinfo=place_tags("0"), compression="tiff_lzw")
+    words = ["predict", "run=run", f"images={path}", "save=[mask,overlay,confidence,probabilities]"]
+    monkeypatch.setattr(windows, "SURE", 0)
+    monkeypatch.setattr(windows, "FITS", 600**2 * COST)
+    assert trained(*words, "out=whole") == 0
+    monkeypatch.setattr(stills, "SMALL", 0)
+    monkeypatch.setattr(stills, "read_picture", None)
+    assert trained(*words, "out=parts") == 0
+    files = masks_below("whole")
+    assert files == ["confidence/a.png", "masks/a.tif", "overlays/a.png", "probabilities/a.npy", "summary.csv"]
+    assert masks_below("parts") == files
+    for file in files:
+        assert Path("parts", file).read_bytes() == Path("whole", file).read_bytes()
+
+
+PEAK = """
+import sys
+from pathlib import Path
+from segtrain import cli, stills
+from segtrain.inference import windows
+
+windows.FITS = 1 << 28
+if sys.argv.pop() == "whole":
+    stills.large = lambda *words, **options: None
+status = cli.main()
+(peak,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
+print(peak.split()[1])
+sys.exit(status)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of the memory is what Linux counts")
+def test_a_large_tiff_is_never_in_memory_as_a_whole(trained: Run):
+    tifffile = pytest.importorskip("tifffile")
+    size, tile = (24_000, 2_000), RNG.integers(0, 256, (400, 400, 3), np.uint8)
+    tiles = (tile for _ in range(60 * 5))
+    tifffile.imwrite("a.tif", tiles, shape=(*size, 3), dtype=np.uint8, tile=tile.shape[:2], photometric="rgb")
+    peaks = {}
+    for how in ("parts", "whole"):
+        words = ["predict", "run=run", "images=a.tif", f"out={how}", "save=[mask]", "trainer.accelerator=cpu", how]
+        done = subprocess.run([sys.executable, "-c", PEAK, *words], capture_output=True, text=True, timeout=900)
+        assert done.returncode == 0, done.stderr
+        peaks[how] = 1024 * int(done.stdout.split()[-1])
+    assert Path("parts/masks/a.png").read_bytes() == Path("whole/masks/a.png").read_bytes()
+    assert peaks["parts"] < peaks["whole"] - 3 * size[0] * size[1]  # where Pillow has it twice
+
+
+@pytest.mark.parametrize("words", [[], ["window=40"]])
+def test_probabilities_as_a_tiff_are_those_of_the_array(trained: Run, words: list[str]):
+    tifffile = pytest.importorskip("tifffile")
+    path = photo("new/a.tif", (60, 90), tiffinfo=place_tags())
+    words = ["predict", "run=run", f"images={path}", "save=[probabilities]", *words]
+    assert trained(*words, "out=array") == 0
+    assert trained(*words, "out=bands", "probabilities=tiff") == 0
+    assert masks_below("bands") == ["probabilities/a.tif", "summary.csv"]
+    with tifffile.TiffFile("bands/probabilities/a.tif") as file:
+        page = file.pages[0]
+        assert np.array_equal(page.asarray(), np.load("array/probabilities/a.npy"))
+        assert page.tags[33550].value == (0.5, 0.5, 0.0)
+        assert page.tags[33922].value == (0.0, 0.0, 0.0, 5e5, 5.4e6, 0.0)
+        for name in api.load("run").classes.names:
+            assert f'role="description">{name}</Item>' in page.tags[42112].value
 
 
 def test_only_what_is_wanted_is_saved(trained: Run, capsys: pytest.CaptureFixture[str]):
@@ -145,6 +230,7 @@ def test_masks_in_the_data_sets_own_numbers(segtrain: Run, encoding: str):
         (["save=mask"], "save: 'mask' is not a list of str, such as save=[mask,overlay]"),
         (["min_area=0"], "min_area=0: expected the pixels of the smallest region"),
         (["encode=rgb"], "encode=rgb: expected index, values, colors"),
+        (["probabilities=npz"], "probabilities=npz: expected npy, tiff"),
     ],
 )
 def test_what_cannot_be_saved_is_refused_at_once(
@@ -157,7 +243,7 @@ def test_what_cannot_be_saved_is_refused_at_once(
 
 
 def test_the_overlay_of_a_large_image_is_smaller(trained: Run, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(predictions, "LARGEST", 20)
+    monkeypatch.setattr(images, "LARGEST", 20)
     photo("new/a.png", (50, 30))
     assert trained("predict", "run=run", "images=new", "out=done") == 0
     with Image.open("done/overlays/a.png") as overlay, Image.open("done/masks/a.png") as mask:
@@ -253,14 +339,7 @@ def test_a_glob_finds_what_a_folder_would(trained: Run):
 
 
 def test_the_mask_of_a_geotiff_is_a_geotiff_at_the_same_place(trained: Run):
-    tags = ImageFileDirectory_v2()
-    for tag, kind, value in (
-        (33550, 12, (0.5, 0.5, 0.0)),
-        (33922, 12, (0.0, 0.0, 0.0, 5e5, 5.4e6, 0.0)),
-        (42113, 2, "0"),
-    ):
-        tags.tagtype[tag] = kind
-        tags[tag] = value
+    tags = place_tags("0")
     photo("new/a.b.tif", tiffinfo=tags)
     pixels = np.asarray(Image.open("new/a.b.tif")).copy()
     pixels[:5] = 0
@@ -479,11 +558,11 @@ def stopping(monkeypatch: pytest.MonkeyPatch, at: str | None) -> list[str]:
     """The names of the images that are predicted from now on, until that which it is to stop `at`."""
     before, seen = Sight.predicted, list[str]()
 
-    def predicted(self: Sight, image: Picture, name: str, saver: predictions.Saver) -> predictions.Predicted:
+    def predicted(self: Sight, image: Picture, name: str, saver: Saver, place: Place | None = None) -> Predicted:
         if name == at:
             raise RuntimeError("stopped")
         seen.append(name)
-        return before(self, image, name, saver)
+        return before(self, image, name, saver, place)
 
     monkeypatch.setattr(Sight, "predicted", predicted)
     return seen

@@ -39,6 +39,7 @@ TRANSPOSED = frozenset({5, 6, 7, 8})
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F"})  # besides those of 16 bits
 LUMA = np.array([0.299, 0.587, 0.114])  # of ITU-R BT.601, as Pillow has it
 WITH_ALPHA = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
+LARGEST = 4096  # pixels a side of a picture that is looked at
 FLOAT = 32  # bits of pixels that are handed out as float32, since they are no whole numbers from 0 to 65535
 PILLOW = RLock()
 
@@ -72,6 +73,22 @@ class Picture(NamedTuple):
     pixels: Tensor
     valid: Tensor | None = None
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.pixels.shape[-2], self.pixels.shape[-1]
+
+    @property
+    def batch(self) -> Tensor:
+        """(1, C, H, W)"""
+        return self.pixels[None]
+
+    @property
+    def preview(self) -> np.ndarray:
+        """(C, h, w): every few rows and columns, at most `LARGEST`."""
+        step = preview_step(self.size)
+        return self.pixels[:, ::step, ::step].numpy()
+
     def values(self, most: int | None = None) -> np.ndarray:
         """(C, N) float64: the pixels that hold data, as fractions of white where there is one; of more than `most`, so
         many or fewer of them, evenly spaced."""
@@ -81,6 +98,11 @@ class Picture(NamedTuple):
         pixels = pixels[:: -(-len(pixels) // most) or 1] if most else pixels
         white = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1
         return pixels.T / np.float64(white)
+
+
+def preview_step(size: tuple[int, int]) -> int:
+    """Of how many rows and columns of an image of this height and width one is in its preview."""
+    return -(-max(size) // LARGEST)
 
 
 def header(path: Path, max_pixels: int = MAX_PIXELS) -> Header:
@@ -204,12 +226,20 @@ def read_picture(
     else:
         in_colors = channels != 1 or (nodata and header(path, max_pixels).channels == 3)
         stored = read_pixels(path, max_pixels, "RGB" if in_colors else "L", shrink)
+    return picture_of(stored, nodata, channels=channels, bits=bits, path=path)
+
+
+def picture_of(
+    stored: np.ndarray, nodata: str, *, channels: int, bits: int, path: Path, fill: Sequence[float] | None = None
+) -> Picture:
+    """The picture of numbers (H, W) or (H, W, C) as they are stored. Where there are no data, pixels are what `fill` has
+    for their channel, or else the mean of the others."""
     stored = stored[..., None] if stored.ndim == 2 else stored
     missing = tiff.absent(stored, nodata) if nodata or stored.dtype.kind == "f" else None
     pixels = of_depth(stored, bits, path)
     valid = None
     if missing is not None:
-        pixels = filled_up(pixels, missing)
+        pixels = filled_up(pixels, missing, means(pixels, missing) if fill is None else fill)
         gaps = missing.any(2) if stored.dtype.kind != "u" else missing.all(2)
         valid = torch.from_numpy(~gaps)
     pixels = with_channels(pixels, channels, path)
@@ -256,13 +286,21 @@ def of_depth(stored: np.ndarray, bits: int, path: Path) -> np.ndarray:
     return stored * np.uint16(257) if bits == 16 else stored  # white stays white
 
 
-def filled_up(pixels: np.ndarray, missing: np.ndarray) -> np.ndarray:
-    """A copy of pixels (H, W, C) in which those that are missing are the mean of the others of their channel."""
-    pixels = pixels.copy()
+def means(pixels: np.ndarray, missing: np.ndarray) -> list[float]:
+    """The mean of each channel of pixels (H, W, C), without those that are missing."""
+    found = []
     for channel in range(pixels.shape[2]):
-        plane, gaps = pixels[..., channel], missing[..., channel]
-        mean = plane[~gaps].mean(dtype=np.float64) if not gaps.all() else 0.0
-        plane[gaps] = mean if plane.dtype.kind == "f" else round(mean)
+        there = pixels[..., channel][~missing[..., channel]]
+        found.append(float(there.mean(dtype=np.float64)) if there.size else 0.0)
+    return found
+
+
+def filled_up(pixels: np.ndarray, missing: np.ndarray, fill: Sequence[float]) -> np.ndarray:
+    """A copy of pixels (H, W, C) in which those that are missing are the number for their channel."""
+    pixels = pixels.copy()
+    for channel, number in enumerate(fill):
+        plane = pixels[..., channel]
+        plane[missing[..., channel]] = number if plane.dtype.kind == "f" else round(number)
     return pixels
 
 

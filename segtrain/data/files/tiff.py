@@ -24,7 +24,8 @@ ORIENTATION, PLANAR, EXTRA, FORMAT, NODATA = 274, 284, 338, 339, 42113
 TILE_WIDTH, TILE_HEIGHT = 322, 323
 KINDS: dict[int, Kind] = {1: "unsigned", 2: "signed", 3: "float", 4: "unsigned"}  # sample formats; 4 is undefined
 DEFAULTS = {SAMPLES: 1, BITS: (1,), PHOTOMETRIC: None, EXTRA: ()}
-GREYS, RGB = (0, 1), 2  # photometric interpretations
+GREYS, RGB, YCBCR = (0, 1), 2, 6  # photometric interpretations
+COMPRESSION, JPEG = 259, 7
 ALPHA = (1, 2)  # extra samples; 0 is unspecified: a channel as any other
 MAX_CHANNELS = 1024
 NEEDED = "reading these needs tifffile: pip install 'segtrain[tiff]'"
@@ -127,7 +128,8 @@ def page_of(pages: Sequence[ImageFileDirectory_v2]) -> Page | None:
     """What the tags say of an image that is grey, in colours, or has any other number of channels."""
     first = pages[0]
     samples, bits, kind, extra = (first.get(tag, default) for tag, default in DEFAULTS.items())
-    if kind not in (*GREYS, RGB):
+    lossy = kind == YCBCR and first.get(COMPRESSION) == JPEG
+    if kind not in (*GREYS, RGB) and not lossy:
         return None
     alpha = sum(sample in ALPHA for sample in extra)
     if kind == RGB and samples == 4 and not extra:
@@ -145,9 +147,9 @@ def page_of(pages: Sequence[ImageFileDirectory_v2]) -> Page | None:
         channels=len(pages) if paged else channels,
         bits=max(bits),
         paged=paged,
-        apart=paged or apart or channels != (3 if kind == RGB else 1),
+        apart=paged or apart or channels != (1 if kind in GREYS else 3),
         kind=KINDS.get(max(first.get(FORMAT, (1,)))),
-        nodata=str(first.get(NODATA, "")).strip("\0 "),
+        nodata="" if lossy else str(first.get(NODATA, "")).strip("\0 "),  # which pixels may no longer have
         alpha=alpha > 0,
         largest=max(height * width, tile),
         big_endian=first._endian == ">",
@@ -179,7 +181,7 @@ def read(path: Path, page: Page, *, whole: bool = False) -> np.ndarray:
     """(H, W, channels) of the numbers as they are stored, with those marked as alpha if it is the `whole`; of a damaged
     file, tifffile raises errors of many types."""
     tifffile: Any = importlib.import_module("tifffile")  # an extra
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it says of a damaged file, it raises too
+    be_quiet()
     with tifffile.TiffFile(path) as file:
         if page.paged:
             pixels = np.stack([channel.asarray() for channel in file.pages], -1)
@@ -193,6 +195,11 @@ def read(path: Path, page: Page, *, whole: bool = False) -> np.ndarray:
         raise UserError(f"pixels of shape {pixels.shape}, expected {shape}")
     pixels = pixels if whole else pixels[..., : page.channels]
     return np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("="))
+
+
+def be_quiet() -> None:
+    """What tifffile says of a damaged file, it raises too."""
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 
 def absent(pixels: np.ndarray, nodata: str) -> np.ndarray | None:

@@ -1,0 +1,41 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segtrain.report.probabilities import Shares, in_npy, in_tiff
+
+RNG = np.random.default_rng(0)
+NUMBERS = RNG.integers(0, 256, (7, 11, 3), np.uint8)
+
+
+def write(file: Shares) -> None:
+    """In parts of whole rows, and in others."""
+    for area in np.s_[2:4, :], np.s_[4:7, 5:11], np.s_[0:2, 0:11], np.s_[4:7, 0:5]:
+        file.write(area, NUMBERS[area])
+
+
+def test_an_array_is_written_in_parts(tmp_path: Path):
+    write(in_npy(tmp_path / "a.npy", NUMBERS.shape))
+    assert np.array_equal(np.load(tmp_path / "a.npy"), NUMBERS)
+
+
+def test_a_tiff_is_written_in_parts_and_names_its_bands(tmp_path: Path):
+    tifffile = pytest.importorskip("tifffile")
+    write(in_tiff(tmp_path / "a.tif", NUMBERS.shape, ["a", "b & c", "Straße"], None))
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert np.array_equal(file.pages[0].asarray(), NUMBERS)
+        text = file.pages[0].tags[42112].value
+    assert [item["@role"] for item in tifffile.xml2dict(text)["GDALMetadata"]["Item"]] == ["description"] * 3
+    assert "b &amp; c" in text
+
+
+def test_a_tiff_of_more_than_4_gb_is_a_bigtiff(tmp_path: Path):
+    tifffile = pytest.importorskip("tifffile")
+    file = in_tiff(tmp_path / "a.tif", (1 << 16, 1 << 13, 10), ["x"] * 10, None)
+    file.write(np.s_[-1:, -2:], np.full((1, 2, 10), 7, np.uint8))
+    assert os.stat(tmp_path / "a.tif").st_blocks * 512 < 1 << 26  # what was not written takes no room
+    with tifffile.TiffFile(tmp_path / "a.tif") as found:
+        assert found.is_bigtiff
+        assert tifffile.memmap(tmp_path / "a.tif", mode="r")[-1, -3:, 0].tolist() == [0, 7, 7]
