@@ -53,8 +53,8 @@ def in_tiff(
     """
     tifffile: Any = importlib.import_module("tifffile")  # an extra
     _, width, classes = shape
-    descriptions = [
-        f'<Item name="DESCRIPTION" sample="{index}" role="description">{escape(name)}</Item>'
+    descriptions = [  # GDAL resolves what XML escapes twice
+        f'<Item name="DESCRIPTION" sample="{index}" role="description">{escape(escape(name))}</Item>'
         for index, name in enumerate(names)
     ]
     metadata = f"<GDALMetadata>{''.join(descriptions)}</GDALMetadata>".encode()

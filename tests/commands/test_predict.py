@@ -143,7 +143,9 @@ def test_a_large_tiff_is_never_in_memory_as_a_whole(trained: Run):
     peaks = {}
     for how in ("parts", "whole"):
         words = ["predict", "run=run", "images=a.tif", f"out={how}", "save=[mask]", "trainer.accelerator=cpu", how]
-        done = subprocess.run([sys.executable, "-c", PEAK, *words], capture_output=True, text=True, timeout=900)
+        done = subprocess.run(
+            [sys.executable, "-c", PEAK, *words], check=False, capture_output=True, text=True, timeout=900
+        )
         assert done.returncode == 0, done.stderr
         peaks[how] = 1024 * int(done.stdout.split()[-1])
     assert Path("parts/masks/a.png").read_bytes() == Path("whole/masks/a.png").read_bytes()

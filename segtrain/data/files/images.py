@@ -232,8 +232,10 @@ def read_picture(
 def picture_of(
     stored: np.ndarray, nodata: str, *, channels: int, bits: int, path: Path, fill: Sequence[float] | None = None
 ) -> Picture:
-    """The picture of numbers (H, W) or (H, W, C) as they are stored. Where there are no data, pixels are what `fill` has
-    for their channel, or else the mean of the others."""
+    """The picture of numbers (H, W) or (H, W, C) as they are stored.
+
+    Where there are no data, pixels are what `fill` has for their channel, or else the mean of the others.
+    """
     stored = stored[..., None] if stored.ndim == 2 else stored
     missing = tiff.absent(stored, nodata) if nodata or stored.dtype.kind == "f" else None
     pixels = of_depth(stored, bits, path)
