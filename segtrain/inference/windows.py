@@ -1,8 +1,9 @@
 """Images of any size, computed a piece at a time: at once where they fit, else in overlapping windows.
 
 A network that looks only so far has windows that overlap by that much, of which the middle is kept: its answer is that
-for the whole image. Of any other network, and where the size of the windows is given, the answers of overlapping
-windows are averaged, with weights that fall off from the middle as a Gaussian does (nnU-Net, Isensee et al. 2021,
+for the whole image. Where the side of the middle is given, a window sees up to half of it more on each side, which is
+nearly all that counts. Of any other network, and where an overlap is given, the answers of windows are averaged, with
+weights that fall off from the middle as a Gaussian does (nnU-Net, Isensee et al. 2021,
 https://doi.org/10.1038/s41592-020-01008-z: a deviation of an eighth of the side).
 """
 
@@ -73,13 +74,14 @@ class Windows:
 
     Args:
         side: Of windows, in pixels, that every larger image is computed in; `None` for whole images where they fit.
-        overlap: Of neighbouring windows, as a share of their side, where their answers are averaged.
+        overlap: Of neighbouring windows of that side, as a share of it, whose answers are averaged; `None` for the
+            middles of larger windows where it is known how far the network looks, and else for `OVERLAP`.
     """
 
-    def __init__(self, side: int | None = None, overlap: float = OVERLAP) -> None:
+    def __init__(self, side: int | None = None, overlap: float | None = None) -> None:
         if side is not None and not (isinstance(side, int) and side >= LEAST):  # a stored one may be anything
             raise UserError(f"window={side}: expected null, or {LEAST} pixels or more")
-        if not (isinstance(overlap, int | float) and 0 <= overlap < 1):
+        if overlap is not None and not (isinstance(overlap, int | float) and 0 <= overlap < 1):
             raise UserError(f"overlap={overlap}: expected a share of a window, from 0 to below 1")
         self.side, self.overlap = side, overlap
         self._known: WeakKeyDictionary[nn.Module, Known] = WeakKeyDictionary()
@@ -124,17 +126,19 @@ class Windows:
 
     def _of_one(self, network: nn.Module, image: Pixels, compute: Compute) -> Iterator[tuple[slice, slice, Tensor]]:
         """Rows, columns, and the answer there, of an image (1, C, H, W) that does not fit."""
-        if self.side is not None:
-            yield from averaged(compute, image, self.side, self.overlap)
-        else:
-            cost, reach = self.known(network, image, compute)
-            largest = math.isqrt(int(FITS / cost))  # side of a square that fits
+        cost, reach = self.known(network, image, compute)
+        largest = math.isqrt(int(FITS / cost))  # side of a square that fits
+        usual = min(max(largest // SMALLEST * SMALLEST, SMALLEST), LARGEST)
+        if self.side is None:
             core = core_of(largest, reach)
-            if reach is not None and core:
-                yield from exact(compute, image, reach, core)
-            else:
-                side = min(max(largest // SMALLEST * SMALLEST, SMALLEST), LARGEST)
-                yield from averaged(compute, image, side, self.overlap)
+        elif self.overlap is None and reach is not None:
+            core, reach = self.side // reach.grid * reach.grid, nearer(reach, self.side / 2)
+        else:
+            core = 0
+        if reach is not None and core:
+            yield from exact(compute, image, reach, core)
+        else:
+            yield from averaged(compute, image, self.side or usual, OVERLAP if self.overlap is None else self.overlap)
 
 
 def core_of(largest: int, reach: Reach | None) -> int:
@@ -145,8 +149,13 @@ def core_of(largest: int, reach: Reach | None) -> int:
     return core if core >= reach.halo else 0
 
 
+def nearer(reach: Reach, most: float) -> Reach:
+    """The same for windows that see about `most` pixels around what is kept of them, if the network looks farther."""
+    return reach._replace(halo=min(reach.halo, math.ceil(most / reach.grid) * reach.grid))
+
+
 def exact(compute: Compute, image: Pixels, reach: Reach, core: int) -> Iterator[tuple[slice, slice, Tensor]]:
-    """The middles of windows that see all that their answers depend on."""
+    """The middles of windows that see as far as their answers depend on."""
     height, width = image.shape[-2:]
     for rows in spans(height, reach, core):
         band = image[..., rows.window, :]

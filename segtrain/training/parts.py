@@ -59,7 +59,7 @@ class TrainSettings:
     teacher_weight: float = 1.0  # factor on the divergence from a teacher's answers
     teacher_temperature: float = 1.0  # that these answers are softened by
     window: int | None = None  # pixels a side of the windows of larger val images; `None`: whole ones where they fit
-    overlap: float = 0.5  # of these windows
+    overlap: float | None = None  # of these windows, where they are averaged
 
     def __post_init__(self) -> None:
         positive = ("epochs", "steps", "validate_epochs", "log_steps", "patience", "freeze_encoder", "encoder_lr")

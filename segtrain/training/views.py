@@ -7,7 +7,7 @@ from typing import Any
 
 from ..data.batches.sides import flip_pairs
 from ..errors import UserError
-from ..inference.windows import OVERLAP, Windows
+from ..inference.windows import Windows
 from ..models.ensemble import Mirrored, Scaled
 from ..runs.record import Record
 from ..runs.trained import Opened
@@ -46,9 +46,9 @@ class Views:
     def windows(self, record: Record) -> Windows:
         """The windows for large images. Raises UserError for what are none."""
         stored = record.settings["train"]
-        side = stored.get("window") if self.window is None else self.window
-        overlap = stored.get("overlap", OVERLAP) if self.overlap is None else self.overlap
-        return Windows(side, overlap)
+        if self.window is not None:
+            return Windows(self.window, self.overlap)
+        return Windows(stored.get("window"), stored.get("overlap") if self.overlap is None else self.overlap)
 
     def noted(self) -> dict[str, Any]:
         """What is otherwise than in the training, for the record of a score."""

@@ -11,7 +11,7 @@ from segtrain.errors import UserError
 from segtrain.inference import windows
 from segtrain.inference.image import logits_of, predict
 from segtrain.inference.reach import Reach
-from segtrain.inference.windows import Windows, averaged, core_of, exact, falling_off, spans, starts
+from segtrain.inference.windows import Windows, averaged, core_of, exact, falling_off, nearer, spans, starts
 from segtrain.models.ensemble import Mirrored
 
 from .test_reach import small
@@ -130,6 +130,22 @@ def test_images_that_fit_are_computed_at_once_and_a_typed_side_decides_alone() -
     pieces = list(Windows(400).pieces(network, images))
     assert {piece.place[0].start for piece in pieces} == {0, 1}
     assert all(piece.answer.shape[1] == 2 for piece in pieces)
+
+
+def test_windows_of_a_given_side_see_half_as_much_around_it_unless_they_are_averaged() -> None:
+    network, image = small(depths=(1, 1)).double().eval(), torch.rand(1, 3, 150, 131, dtype=torch.float64)
+    reach = Windows().known(network, image, network).reach
+    assert reach == Reach(halo=24, grid=8)
+    with torch.inference_mode():
+        expected = network(image)
+
+        def answer(windows: Windows) -> Tensor:
+            return whole(((*piece.area, piece.answer) for piece in windows.pieces(network, image)), (150, 131))
+
+        torch.testing.assert_close(answer(Windows(48)), expected)
+        nearly, mean = (abs(answer(windows) - expected).mean() for windows in (Windows(32), Windows(32, 0.5)))
+        assert 0 < nearly < mean
+    assert nearer(Reach(halo=192, grid=32), 50) == Reach(halo=64, grid=32)
 
 
 def test_a_batch_that_does_not_fit_is_computed_image_by_image(monkeypatch: pytest.MonkeyPatch) -> None:

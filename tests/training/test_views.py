@@ -42,7 +42,9 @@ def test_windows_are_those_of_the_training_unless_others_are_typed() -> None:
     assert (typed.side, typed.overlap) == (512, 0.5)
     record.settings["train"] = {}  # of an older version
     older = Views(False, [1], None, None).windows(record)
-    assert (older.side, older.overlap) == (None, 0.5)
+    assert (older.side, older.overlap) == (None, None)
+    alone = Views(False, [1], 512, None).windows(SimpleNamespace(settings={"train": {"overlap": 0.5}}))
+    assert (alone.side, alone.overlap) == (512, None)
 
 
 def test_a_stored_window_that_is_none_is_refused() -> None:
