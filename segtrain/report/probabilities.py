@@ -59,7 +59,8 @@ def in_tiff(
     ]
     metadata = f"<GDALMetadata>{''.join(descriptions)}</GDALMetadata>".encode()
     extra: list[tuple[Any, ...]] = [(GDAL_METADATA, ASCII, None, metadata, True)]
-    for tag, value in (tags or {}).items():
+    tags = tags or ImageFileDirectory_v2()
+    for tag, value in tags.items():
         extra.append((tag, tags.tagtype[tag], None if isinstance(value, str) else np.size(value), value, True))
     offset, _ = tifffile.imwrite(
         path,

@@ -24,11 +24,10 @@ PREMULTIPLIED = 1  # extra samples: alpha by which the colours were multiplied
 class Large:
     """The image in a large TIFF, in parts that are those of the `Picture` that `read_picture` reads.
 
-    It is a batch of one image, of which `image[..., rows, columns]` gives pixels as of a tensor. It is gone through
-    when it is opened, so that a damaged file is refused before anything is computed.
+    It is a batch (1, channels, H, W), of which `image[..., rows, columns]` gives pixels as of a tensor. It is gone
+    through when it is opened, so that damage is found before anything is computed.
 
     Attributes:
-        shape: (1, channels, H, W)
         valid: Where there are data, (H, W) bool; `None` stands for everywhere.
         preview: (up to 3, h, w) of every few rows and columns, as a picture shows them.
     """
