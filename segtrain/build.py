@@ -18,6 +18,7 @@ from .errors import UserError
 
 TARGET, PARTIAL = "_target_", "_partial_"
 DEEPEST, LONGEST = 64, 200  # mappings and lists in one another; characters of a dotted name
+OWN_CONF = Path("conf")  # where one works: choices beside the shipped ones
 ROOMS = {  # part of the settings: the rooms whose public names belong there
     "data": ("segtrain.data",),
     "augment": ("segtrain.data",),

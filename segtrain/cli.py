@@ -28,6 +28,7 @@ COMMANDS = {  # name: what it does, an example
     "compare": ("say which of several runs is better, and whether that can be told", "runs=[A,B]"),
     "benchmark": ("say where the time of a training goes on this machine", "data.root=photos"),
     "models": ("list the networks: parameters, GFLOPs, pretrained weights", "find=convnext"),
+    "copy": ("put a recipe, or another file of conf/, where it can be edited", "experiment=camvid_cpu"),
     "predict": ("write masks and overlays for new images", "run=latest images=photos/new"),
 }
 SMALLER = (
@@ -111,6 +112,9 @@ def usage() -> str:
   {RUN} COMMAND [setting=value ...]
 
 {commands}
+
+Begin with {RUN} train, which needs no data, or with check on a folder of your own. What a command makes lies in
+a new folder below runs/, and run=latest is the newest of these. A GPU is used where there is one.
 
 {RUN} COMMAND --help lists the settings of a command."""
 
@@ -267,17 +271,34 @@ def parse(words: list[str]) -> Namespace:
 
 def rewrite(options: Namespace) -> list[str]:
     """The settings that were typed, as Hydra must be given them, and the choice of data that they imply."""
+    from .config import own_folders, refuse_hidden, search_in
+
     for word in options.overrides:
         if not re.match(r"~|[^=]+=", word):
             example = f"run={word}" if options.run else "train.epochs=30"
             raise UserError(f"{word!r} is not a setting: type name=value, such as {example}")
+    if options.config_name == "copy":
+        return named_choice(options.overrides)
     typed = {match[2]: match[3] for match in map(SETTING.fullmatch, options.overrides) if match}
     resumes = typed.get("resume", "null") != "null"
+    own = own_folders(options.config_dir)
+    refuse_hidden(options.overrides, own)
     words = [readable(word, resumes, options.multirun) for word in options.overrides]
     chosen = typed.keys() & {"data", "experiment"}
     if options.config_name in ("train", "benchmark") and "data.root" in typed and not chosen and not resumes:
         words.append("data=folder")
+    if own and "hydra.searchpath" not in typed:  # which the processes of other devices are given
+        words.append(search_in(own))
     return words
+
+
+def named_choice(words: list[str]) -> list[str]:
+    """The words of `copy`, in which model=fcn_small names a file and composes nothing."""
+    others = [word for word in words if word.startswith("to=")]
+    choices = [word.partition("=") for word in words if word not in others]
+    if len(choices) > 1:
+        raise UserError(f"copy takes one choice, and there are {' and '.join(map(''.join, choices))}")
+    return [*others, *(f"choice={quote(f'{group}/{name}', multirun=False)}" for group, _, name in choices)]
 
 
 def readable(word: str, resumes: bool, multirun: bool) -> str:

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from .build import PARTIAL, TARGET, conf_folder, did_you_mean, is_spec, locate, refuse_unknown
+from .build import OWN_CONF, PARTIAL, TARGET, conf_folder, did_you_mean, is_spec, locate, refuse_unknown
 from .disk import file_name
 from .errors import UserError, from_user
 from .hints import other_network, other_word
@@ -395,10 +396,8 @@ def option_hint(option: str, words: Sequence[str]) -> str:
 
 def known_settings(command: str, words: Sequence[str], config_dir: str | None, without: str) -> dict[str, Any]:
     """The settings of `command` with the choices among `words`, but not that of `without`, by their dotted names."""
-    places, overrides = [conf_folder()], []
-    if config_dir:
-        places.append(Path(config_dir))
-        overrides.append(f"hydra.searchpath=['file://{Path(config_dir).absolute()}']")
+    own = own_folders(config_dir)
+    places, overrides = [conf_folder(), *own], [search_in(own)]
     for word in words:
         group, _ = name_and_value(word)
         is_choice = re.fullmatch(r"[\w/]+=[\w.-]+", word) and any((place / group).is_dir() for place in places)
@@ -407,6 +406,29 @@ def known_settings(command: str, words: Sequence[str], config_dir: str | None, w
     with initialize_config_dir(str(conf_folder().absolute()), version_base="1.3"):
         config = compose(command, overrides)
     return dict(tree(OmegaConf.to_container(config)))
+
+
+def own_folders(config_dir: str | None) -> list[Path]:
+    """The folders with choices of one's own: that of `--config-dir`, and `conf/` where one works. Hydra looks into the
+    shipped one first, which in a clone may be one of these, and is left out."""
+    folders = [Path(config_dir), OWN_CONF] if config_dir else [OWN_CONF]
+    return [folder for folder in folders if folder.is_dir() and not folder.samefile(conf_folder())]
+
+
+def search_in(folders: Sequence[Path]) -> str:
+    """The setting by which Hydra looks into these folders too."""
+    quoted = [QuotedString(f"file://{folder.absolute()}", Quote.single).with_quotes() for folder in folders]
+    return f"hydra.searchpath=[{','.join(quoted)}]"
+
+
+def refuse_hidden(words: Iterable[str], folders: Sequence[Path]) -> None:
+    """Raises UserError for a choice among `words` in one of the folders that would never be taken: a shipped one has
+    its name."""
+    for group, choice in map(name_and_value, words):
+        file = Path(group, f"{choice}.yaml")
+        for own in folders:
+            if (own / file).is_file() and (conf_folder() / file).is_file():
+                raise UserError(f"{group}={choice}: a shipped one has this name too; rename {own / file} to take yours")
 
 
 def tree(node: Any, where: str = "") -> Iterator[tuple[str, Any]]:

@@ -339,6 +339,21 @@ def test_a_folder_of_ones_own_adds_groups(tmp_path: Path, settings: Callable[...
     assert found["model"] == {"_target_": "fractions.Fraction", "numerator": 3}
 
 
+def test_a_folder_conf_where_one_works_adds_choices_and_hides_none(
+    tmp_path: Path, settings: Callable[..., dict[str, Any]], call: Callable[..., tuple[int, str, str]]
+) -> None:
+    (tmp_path / "conf" / "model").mkdir(parents=True)
+    (tmp_path / "conf" / "train.yaml").write_text("{seed: 9}\n")  # of another program
+    (tmp_path / "conf" / "model" / "odd.yaml").write_text("{defaults: [small], width: 5}\n")
+    (tmp_path / "conf" / "model" / "large.yaml").write_text("{defaults: [small], width: 6}\n")
+    found = settings("model=odd")
+    assert (found["seed"], found["model"]["width"]) == (0, 5)
+    status, _, err = call("train", "model=large")
+    assert (status, "rename conf/model/large.yaml" in err) == (2, True)
+    status, _, err = call("train", "model=odd", "model.widht=3")
+    assert (status, "did you mean model.width?" in err) == (2, True)
+
+
 def test_a_run_leaves_no_file_and_a_sweep_runs_every_value(
     tmp_path: Path, call: Callable[..., tuple[int, str, str]]
 ) -> None:
@@ -616,6 +631,7 @@ def test_help_names_settings_and_examples_that_exist(name: str) -> None:
     assert {
         "benchmark": "seconds",
         "check": "write",
+        "copy": "to",
         "train": "train.epochs",
         "evaluate": "run",
         "compare": "runs",

@@ -102,6 +102,7 @@ DOORS = {
     "commands": Door(),
     "commands.benchmark": COMMAND,
     "commands.check": COMMAND,
+    "commands.copy": COMMAND,
     "commands.compare": COMMAND,
     "commands.evaluate": COMMAND,
     "commands.export": COMMAND,
@@ -226,6 +227,16 @@ def test_importing_it_does_not_import_torch(module: str) -> None:
     code = f"import sys, {module}; print(*{{'torch', 'lightning', 'torchvision'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+UNIX = {"fcntl", "grp", "pty", "pwd", "resource", "syslog", "termios", "tty"}
+
+
+@parametrize_files("file", SOURCES)
+def test_what_only_unix_has_is_imported_where_that_may_fail(file: Path) -> None:
+    lines = [ast.unparse(node) for node in ast.parse(file.read_text(encoding="utf-8")).body]
+    found = [line for line in lines if re.match(rf"(import|from) ({'|'.join(UNIX)})\b", line)]
+    assert not found
 
 
 # --- the house in numbers: python -m tests.test_house -----------------------------------------------------------------

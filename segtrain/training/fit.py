@@ -133,14 +133,27 @@ def fitted(parts: Parts, trainer: Trainer) -> Record:
 
 def next_steps(parts: Parts, folder: Path, verdict: Verdict | None) -> list[str]:
     """How to go on: to the prediction, but of a network that is not worth it yet, first to another training."""
-    predict = f"{COMMAND} predict run={folder} images=YOUR_IMAGES"
+    run = shlex.quote(f"run={folder}")
+    predict = f"{COMMAND} predict {run} images=YOUR_IMAGES"
     tries = remedies(verdict, parts.record, parts.steps) if verdict and verdict.serious else []
     overrides = folder / "overrides.txt"
     if not tries or not overrides.is_file():
-        return [f"next: {predict}"]
+        return [f"next: {predict}"] if "root" in parts.settings["data"] else after_generated(run)
     typed = overrides.read_text(encoding="utf-8").splitlines()
     words, _ = tries[0]
     return [f"next: {COMMAND} {next_command(typed, words)}", f"to see what it does so far: {predict}"]
+
+
+def after_generated(run: str) -> list[str]:
+    """What can be typed as it stands after a training on generated images, and what with a folder of one's own."""
+    rows = [
+        (f"evaluate {run} split=val", "scores and a report on other images"),
+        (f"export {run} format=safetensors", "the network in one file, for Python and other programs"),
+        ("models", "other networks, with what they cost"),
+    ]
+    width = max(len(words) for words, _ in rows)
+    lines = [f"next: {COMMAND} {words:{width}}  # {what}" for words, what in rows]
+    return [*lines, f"with your own images: {COMMAND} check data.root=FOLDER"]
 
 
 def build_trainer(parts: Parts, folder: Path | None, first_step: int | None, keeper: Checkpoint) -> Trainer:
