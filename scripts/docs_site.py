@@ -9,13 +9,14 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTSIDE = re.compile(r"\]\(\.\./([^)#]+)")  # the path in a link from docs/ to another folder
+BESIDE = re.compile(r"\]\((?!docs/|https?:|#)([^)#]+)")  # in a link from README.md to what is not in docs/
 
 
 def on_files(files: Files, config: MkDocsConfig) -> None:
-    """Adds README.md, in which paths begin in docs/, the licence, and the files that pages link to."""
+    """Adds README.md, seen from docs/, and the files outside that pages link to."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     files.append(File.generated(config, "index.md", content=readme.replace("](docs/", "](")))
-    linked = {"LICENSE"}
+    linked = set(BESIDE.findall(readme))
     for page in files.documentation_pages():
         linked.update(OUTSIDE.findall(page.content_string))
     for name in linked:

@@ -20,8 +20,8 @@ from segtrain.report.pictures import legend, mosaic
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "images"
 COLUMNS = ("image", "mask", "prediction", "errors")
 SCALE, GAP, LINE = 2, 4, 24  # of a pixel; pixels between pictures, and for a line of text
-COLORS = 64  # of a photographed page, which has few
-WINDOW = (1100, 1000)  # width, height
+COLORS = 256  # so that a picture is a small file
+WINDOW = (1100, 640)  # width, height: as far as the table of classes
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -43,7 +43,7 @@ def result(run: Path, images: list[int]) -> Image.Image:
         draw.text((i * (pixels.shape[1] // len(COLUMNS)), 2), name, fill="black", font_size=LINE - 8)
     whole.paste(pictures, (0, LINE))
     whole.paste(below, (0, LINE + pictures.height + GAP))
-    return whole
+    return with_few_colors(whole)
 
 
 def report(run: Path) -> Image.Image:
@@ -57,13 +57,17 @@ def report(run: Path) -> Image.Image:
         size = f"--window-size={WINDOW[0]},{WINDOW[1]}"
         options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", size, f"--screenshot={file}"]
         subprocess.run([browser, *options, page.as_uri()], check=True, capture_output=True, timeout=120)
-        return Image.open(file).convert("RGB").quantize(COLORS)
+        return with_few_colors(Image.open(file).convert("RGB"))
+
+
+def with_few_colors(picture: Image.Image) -> Image.Image:
+    return picture.quantize(COLORS, dither=Image.Dither.NONE)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--images", type=int, nargs="+", default=[0, 1, 2], help="numbers of test images")
+    parser.add_argument("--images", type=int, nargs="+", default=[4, 8], help="numbers of test images")
     parser.add_argument("--out", type=Path, default=FOLDER)
     typed = parser.parse_args()
     typed.out.mkdir(parents=True, exist_ok=True)

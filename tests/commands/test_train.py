@@ -1,6 +1,8 @@
 import csv
 import json
 import os
+import re
+import shlex
 import signal
 import weakref
 from collections.abc import Callable
@@ -374,6 +376,20 @@ def write_rare(root: Path) -> None:
                 (root / kind / split).mkdir(parents=True, exist_ok=True)
                 Image.fromarray(pixels).save(root / kind / split / f"{i}.png")
     (root / "classes.yaml").write_text("classes: [{name: ground}, {name: crack}]\n")
+
+
+@pytest.mark.slow
+def test_after_generated_images_three_commands_work_as_they_stand(
+    segtrain: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(fit, "remedies", lambda *_: [])  # as of a network that is worth it
+    assert segtrain("train", *TINY, "run_dir=a run") == 0
+    said = capsys.readouterr().out
+    commands = re.findall(r"^next: python -m segtrain (.*)", said, re.MULTILINE)
+    assert len(commands) == 3
+    assert "with your own images: python -m segtrain check data.root=FOLDER\n" in said
+    for words in commands:
+        assert segtrain(*shlex.split(words, comments=True)) == 0
 
 
 def test_a_training_that_learned_nothing_says_so_and_what_to_try(segtrain: Run, capsys: pytest.CaptureFixture[str]):
