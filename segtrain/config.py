@@ -424,11 +424,13 @@ def search_in(folders: Sequence[Path]) -> str:
 def refuse_hidden(words: Iterable[str], folders: Sequence[Path]) -> None:
     """Raises UserError for a choice among `words` in one of the folders that would never be taken: a shipped one has
     its name."""
-    for group, choice in map(name_and_value, words):
-        file = Path(group, f"{choice}.yaml")
-        for own in folders:
-            if (own / file).is_file() and (conf_folder() / file).is_file():
-                raise UserError(f"{group}={choice}: a shipped one has this name too; rename {own / file} to take yours")
+    for group, choice in map(name_and_value, words) if folders else ():
+        if not is_group(group) or choice not in shipped_choices(group):
+            continue
+        for folder in folders:
+            own = folder / group / f"{choice}.yaml"
+            if own.is_file():
+                raise UserError(f"{group}={choice}: a shipped one has this name too; rename {own} to take yours")
 
 
 def tree(node: Any, where: str = "") -> Iterator[tuple[str, Any]]:

@@ -348,6 +348,8 @@ def test_a_folder_conf_where_one_works_adds_choices_and_hides_none(
     (tmp_path / "conf" / "model" / "large.yaml").write_text("{defaults: [small], width: 6}\n")
     found = settings("model=odd")
     assert (found["seed"], found["model"]["width"]) == (0, 5)
+    status, out, err = call("train", "-m", "model=odd", "seed=1,2")
+    assert (status, err, out.count('"width": 5')) == (0, "", 2)
     status, _, err = call("train", "model=large")
     assert (status, "rename conf/model/large.yaml" in err) == (2, True)
     status, _, err = call("train", "model=odd", "model.widht=3")

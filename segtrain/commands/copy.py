@@ -73,7 +73,7 @@ def with_origin(text: str, origin: str) -> str:
 
 def wants_folder(group: str, text: str) -> bool:
     """Whether what is chosen with this file needs `data.root`."""
-    content = yaml.safe_load(text)
+    content = yaml.safe_load(text) or {}
     if group == "data":
         return "root" in content
     return any("override /data" in default for default in content.get("defaults", ()) if isinstance(default, dict))
