@@ -27,6 +27,7 @@ COMMANDS = {  # name: what it does, an example
     "export": ("write a trained network as a file for other programs, and check that", "run=latest format=onnx"),
     "compare": ("say which of several runs is better, and whether that can be told", "runs=[A,B]"),
     "benchmark": ("say where the time of a training goes on this machine", "data.root=photos"),
+    "search": ("try settings of a training, and say which are best", "data.root=photos trials=30"),
     "models": ("list the networks: parameters, GFLOPs, pretrained weights", "find=convnext"),
     "copy": ("put a recipe, or another file of conf/, where it can be edited", "experiment=camvid_cpu"),
     "predict": ("write masks and overlays for new images", "run=latest images=photos/new"),
@@ -285,7 +286,7 @@ def rewrite(options: Namespace) -> list[str]:
     refuse_hidden(options.overrides, own)
     words = [readable(word, resumes, options.multirun) for word in options.overrides]
     chosen = typed.keys() & {"data", "experiment"}
-    if options.config_name in ("train", "benchmark") and "data.root" in typed and not chosen and not resumes:
+    if options.config_name in ("train", "benchmark", "search") and "data.root" in typed and not chosen and not resumes:
         words.append("data=folder")
     if own and "hydra.searchpath" not in typed:  # which the processes of other devices are given
         words.append(search_in(own))

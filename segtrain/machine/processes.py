@@ -14,6 +14,7 @@ from ..errors import UserError
 from .device import device_count, device_type
 
 RANKS = ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK")  # set by torchrun, SLURM, and Lightning itself
+PARENT = "SEGTRAIN_PARENT"  # the search that a training is a trial of, by its process
 
 
 class SharedScoring(DDPStrategy):
@@ -80,6 +81,8 @@ def leave_group() -> None:
 
 
 def end_with_parent() -> None:
-    """In a process that Lightning started: be gone when the first one is."""
+    """In a process that Lightning or a search has started: be gone when the first one, or the search, is."""
     if int(os.environ.get("LOCAL_RANK", "0")) > 0:
         die_with(os.getppid())
+    elif PARENT in os.environ:
+        die_with(int(os.environ[PARENT]))

@@ -1,0 +1,180 @@
+"""`search`: trainings with other settings each, towards the best IoU/val."""
+
+import json
+import math
+import re
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+from optuna.study import Study
+from optuna.trial import TrialState
+from rich.progress import TextColumn
+
+from ..build import Spec
+from ..errors import UserError
+from ..machine.device import Devices, Precision
+from ..machine.signals import Stop, Stopped
+from ..report.screen import COMMAND, Countdown, log_to, say
+from ..runs import folder as runs
+from ..runs.resume import typed_keys
+from ..search import table
+from ..search.space import Space, opened
+from ..search.study import Prune, next_trial, open_study
+from ..search.trial import SCORE, Running
+from ..training.parts import TrainSettings
+
+OWN = {"trials", "minutes", "prune", "space", "run_dir"}  # settings that `train` does not get
+
+
+def search(
+    *,
+    name: str,
+    typed: list[str],
+    seed: int,
+    train: TrainSettings,
+    run_dir: str | None,
+    resume: str | None,
+    init: str | None,
+    teacher: str | None,
+    allow_changes: bool,
+    allow: list[str],
+    data: Spec,
+    model: Annotated[Spec, {"num_classes": int | None}],
+    loss: Spec,
+    optimizer: Spec,
+    schedule: Spec,
+    augment: Spec,
+    trainer: Annotated[Spec, {"precision": Precision, "devices": Devices, "strategy": Literal["auto", "ddp"]}],
+    logger: Spec,
+    trials: int,
+    minutes: float | None,
+    prune: Prune | None,
+    space: dict[str, Any],
+) -> int:
+    """Search, or go on with a search, print what was found, and return the exit status: 1 if trials have failed."""
+    if resume is not None:
+        raise UserError(f"resume={resume}: a search goes on where the same command is typed again")
+    settings = {
+        "name": name,
+        "seed": seed,
+        "train": asdict(train),
+        "data": data,
+        "model": model,
+        "loss": loss,
+        "optimizer": optimizer,
+        "schedule": schedule,
+        "augment": augment,
+        "trainer": trainer,
+        "logger": logger,
+        "init": init,
+        "teacher": teacher,
+    }
+    space_of_trials = opened(space, settings, typed_keys(typed))
+    words = words_for_train()
+    targets = re.findall(r'"_target_": "(.*?)"', json.dumps(settings))  # which the user has just composed
+    folder = Path(run_dir or runs.ROOT / "search" / name)
+    folder.mkdir(parents=True, exist_ok=True)
+    with runs.lock(folder):
+        study = open_study(folder, {**settings, "space": space, "prune": prune and asdict(prune)}, prune)
+        plan = Plan(study, folder, words, sorted({*allow, *targets}), space_of_trials, seed, trials)
+        carry_out(plan, math.inf if minutes is None else 60 * minutes)
+        return conclude(plan)
+
+
+class Plan(NamedTuple):
+    """What is done in a search."""
+
+    study: Study
+    folder: Path
+    words: list[str]  # for every trial
+    allow: list[str]  # that a trial may build when it goes on
+    space: Space
+    seed: int
+    trials: int
+
+
+def words_for_train() -> list[str]:
+    """What was typed, without what is the search's own."""
+    words = sys.argv[2:]  # the first is the command
+    if {"-m", "--multirun"} & set(words):
+        raise UserError("-m: a search tries many settings by itself: leave it out, or type train -m")
+    return [word for word in words if typed_keys([word])[0].split(".")[0] not in OWN]
+
+
+def carry_out(plan: Plan, seconds: float) -> None:
+    """One trial after the other, until there are enough or the time is over. Raises Stopped after a signal."""
+    end = time.monotonic() + seconds
+    finished = sum(trial.state.is_finished() for trial in plan.study.get_trials(deepcopy=False))
+    with listening() as stop, countdown_of(plan.trials, finished) as countdown:
+        while time.monotonic() < end:
+            trial = next_trial(plan.study, plan.space, plan.seed, plan.trials)
+            if trial is None:
+                return
+            words = [*plan.words, *table.words_of(trial.params)]
+            running = Running(plan.study, trial, table.folder_of(plan.folder, trial), words, plan.allow)
+            state = running.watch(lambda: stop.number > 0 or time.monotonic() > end, partial(show, countdown))
+            if state == TrialState.RUNNING:
+                say(f"stopped in trial {trial.number}: the same command goes on with it")
+            else:
+                note(plan, running, state)
+                countdown.advance()
+            if stop.number:
+                raise Stopped(stop.number)
+
+
+@contextmanager
+def listening() -> Iterator[Stop]:
+    """Inside, signals are noted."""
+    stop = Stop()
+    stop.listen()
+    try:
+        yield stop
+    finally:
+        stop.close()
+
+
+def countdown_of(trials: int, finished: int) -> Countdown:
+    """How many trials are done, and beside that what is known of the one at work."""
+    return Countdown("trials", trials, TextColumn("{task.fields[now]}"), done=finished, now="")
+
+
+def show(countdown: Countdown, text: str) -> None:
+    """What is known of the trial at work."""
+    countdown.update(countdown.done, now=text)
+    if countdown.due():
+        countdown.say(text)
+
+
+def note(plan: Plan, running: Running, state: TrialState) -> None:
+    """Have the study know how a trial has ended, and say it."""
+    trial, words = running.trial, " ".join(table.words_of(running.trial.params))
+    if state == TrialState.FAIL:
+        trial.set_user_attr(table.ERROR, running.error)
+        say(f"trial {trial.number} failed: {running.error}; {words}")
+    elif state == TrialState.PRUNED:
+        with log_to(running.folder / "log.txt"):
+            say(f"trial {trial.number} is stopped early: {running.reason}; {words}")
+    else:
+        say(f"trial {trial.number}: {SCORE} {running.best:.4f}; {words}")
+    plan.study.tell(trial, running.best if state == TrialState.COMPLETE else None, state)
+    table.write(plan.study, plan.folder, list(plan.space))
+
+
+def conclude(plan: Plan) -> int:
+    """Print what was found and how to have it again; the exit status is 1 if trials have failed."""
+    say(table.table(plan.study, list(plan.space)))
+    say(f"written: {plan.folder / table.FILE}")
+    best = table.of_state(plan.study, TrialState.COMPLETE)[:1]
+    for trial in best:
+        folder = table.folder_of(plan.folder, trial)
+        runs.point_latest(folder)
+        say(f"best: {folder}, which run=latest is now; the same again:")
+        say(f"  {COMMAND} train {shlex.join([*plan.words, *table.words_of(trial.params)])}")
+    return 1 if table.of_state(plan.study, TrialState.FAIL) else 0
