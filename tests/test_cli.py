@@ -632,6 +632,7 @@ def test_help_names_settings_and_examples_that_exist(name: str) -> None:
     names = {word for word in re.findall(r"(?<![\w.$:])([a-z_][\w.]*)=", table) if word not in ("setting", "group")}
     assert {
         "benchmark": "seconds",
+        "search": "trials",
         "check": "write",
         "copy": "to",
         "train": "train.epochs",
@@ -641,7 +642,7 @@ def test_help_names_settings_and_examples_that_exist(name: str) -> None:
         "models": "find",
         "predict": "images",
     }[name] in names
-    data = ["data=folder", "model=fcn_r50"] if name in ("train", "benchmark") else []
+    data = ["data=folder", "model=fcn_r50"] if name in ("train", "benchmark", "search") else []
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         known = dict(config.tree(OmegaConf.to_container(compose(name, data))))
         assert [word for word in names if word not in known] == []

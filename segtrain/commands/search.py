@@ -6,8 +6,7 @@ import re
 import shlex
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -112,7 +111,9 @@ def carry_out(plan: Plan, seconds: float) -> None:
     """One trial after the other, until there are enough or the time is over. Raises Stopped after a signal."""
     end = time.monotonic() + seconds
     finished = sum(trial.state.is_finished() for trial in plan.study.get_trials(deepcopy=False))
-    with listening() as stop, countdown_of(plan.trials, finished) as countdown:
+    now = TextColumn("{task.fields[now]}")
+    with closing(Stop()) as stop, Countdown("trials", plan.trials, now, done=finished, now="") as countdown:
+        stop.listen()
         while time.monotonic() < end:
             trial = next_trial(plan.study, plan.space, plan.seed, plan.trials)
             if trial is None:
@@ -129,24 +130,8 @@ def carry_out(plan: Plan, seconds: float) -> None:
                 raise Stopped(stop.number)
 
 
-@contextmanager
-def listening() -> Iterator[Stop]:
-    """Inside, signals are noted."""
-    stop = Stop()
-    stop.listen()
-    try:
-        yield stop
-    finally:
-        stop.close()
-
-
-def countdown_of(trials: int, finished: int) -> Countdown:
-    """How many trials are done, and beside that what is known of the one at work."""
-    return Countdown("trials", trials, TextColumn("{task.fields[now]}"), done=finished, now="")
-
-
 def show(countdown: Countdown, text: str) -> None:
-    """What is known of the trial at work."""
+    """What is known of the trial at work: beside the bar, or as a line where one is due."""
     countdown.update(countdown.done, now=text)
     if countdown.due():
         countdown.say(text)

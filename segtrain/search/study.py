@@ -66,8 +66,8 @@ def refuse_others(before: Mapping[str, Any], now: Mapping[str, Any], folder: Pat
         name = ".".join(path)
         decides = name == "data.root" or (name not in FREE and path[0] != LOGGER)
         if decides and old.get(path) != new.get(path):
-            reason = f"the search there began with {name}={old.get(path)}, now it is {new.get(path)}"
-            raise UserError(f"{folder}: {reason}: type what it began with, or another folder with run_dir=")
+            reason = f"the search there began with {name}={old.get(path)}, not with {new.get(path)}"
+            raise UserError(f"{folder}: {reason}: type that again, or another folder as run_dir=")
 
 
 def next_trial(study: Study, space: Space, seed: int, trials: int) -> Trial | None:
@@ -103,5 +103,7 @@ def behind(study: Study, trial: Trial, validation: int, best: float) -> str | No
         return None
     ended = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
     others = [other.intermediate_values[validation] for other in ended if validation in other.intermediate_values]
-    place = f"below the median of {len(others)} trials there, {statistics.median(others):.4f}" if others else "not finite"
-    return f"its best IoU/val of {validation} validations, {best:.4f}, is {place}"
+    median = statistics.median(others)
+    return (
+        f"its best IoU/val of {validation} validations, {best:.4f}, is below {median:.4f}, the median of {len(others)}"
+    )

@@ -39,7 +39,7 @@ class Running:
         self.process = begin(words, folder, allow)
 
     def watch(self, is_over: Callable[[], bool], show: Callable[[str], None]) -> TrialState:
-        """How it ended: done, stopped early, failed; or still at work, where it was saved because the search is over."""
+        """How it ended: done, stopped early, failed; or still at work, if it was saved because the search is over."""
         asked = False
         try:
             while True:

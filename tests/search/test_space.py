@@ -1,0 +1,54 @@
+"""What a search varies, as people write it."""
+
+from typing import Any
+
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from segtrain.errors import UserError
+from segtrain.search.space import opened, text_of
+
+SETTINGS = {"loss": {"_target_": "x"}, "optimizer": {"lr": 0.1, "betas": [0.9, 0.99]}, "train": {"epochs": 3}}
+
+
+def test_an_entry_is_a_list_of_values_or_limits_under_the_name_of_its_setting() -> None:
+    optimizer = {"lr": {"low": 0.1, "high": 1, "log": True}, "betas": [[0.9, 0.99], None]}
+    space = {"optimizer": optimizer, "loss": ["a", "b"], "train": {"epochs": {"low": 2, "high": 8, "step": 2}}}
+    assert opened(space, SETTINGS, []) == {
+        "optimizer.lr": FloatDistribution(0.1, 1, log=True),
+        "optimizer.betas": CategoricalDistribution(["[0.9,0.99]", "null"]),
+        "loss": CategoricalDistribution(["a", "b"]),
+        "train.epochs": IntDistribution(2, 8, step=2),
+    }
+
+
+def test_what_is_null_or_typed_is_not_varied() -> None:
+    space = {"optimizer": {"lr": [0.1], "betas": None}, "loss": ["a", "b"]}
+    assert opened(space, SETTINGS, ["loss", "train.epochs"]).keys() == {"optimizer.lr"}
+
+
+@pytest.mark.parametrize(
+    ("space", "reason"),
+    [
+        ({"optimizer": {"rl": [1]}}, "space.optimizer.rl: train has no such setting here: did you mean optimizer.lr"),
+        ({"optimizer": {"lr": {"low": 1}}}, "expected a list of values, or low and high"),
+        ({"optimizer": {"lr": 0.1}}, "expected a list of values, or low and high"),
+        ({"optimizer": {"lr": {"low": 1, "high": 2, "steps": 1}}}, "expected a list of values, or low and high"),
+        ({"optimizer": {"lr": {"low": 2, "high": 1}}}, r"space.optimizer.lr: .*low <= high"),
+        ({"optimizer": {"lr": {"low": 0.0, "high": 1.0, "log": True}}}, "space.optimizer.lr: "),
+        ({"optimizer": {"lr": {"low": "a", "high": "b"}}}, "space.optimizer.lr: "),
+        ({"loss": []}, "space.loss: "),
+        ({}, "nothing is left to vary"),
+    ],
+)
+def test_what_is_no_space_is_refused(space: dict[str, Any], reason: str) -> None:
+    with pytest.raises(UserError, match=reason):
+        opened(space, SETTINGS, [])
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.012345678, "0.01235"), (1e-5, "1e-05"), (7, "7"), ("[0.5,2.0]", "[0.5,2.0]"), (None, "null"), (True, "true")],
+)
+def test_a_value_becomes_what_is_typed(value: Any, text: str) -> None:
+    assert text_of(value) == text
