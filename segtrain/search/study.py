@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import UserError, from_user
 from ..runs.resume import FREE, LOGGER, leaves
+from ..text import counted
 from .space import Space
 
 FILE = "search.db"
@@ -104,6 +105,4 @@ def behind(study: Study, trial: Trial, validation: int, best: float) -> str | No
     ended = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
     others = [other.intermediate_values[validation] for other in ended if validation in other.intermediate_values]
     median = statistics.median(others)
-    return (
-        f"its best IoU/val of {validation} validations, {best:.4f}, is below {median:.4f}, the median of {len(others)}"
-    )
+    return f"its best IoU/val of {counted(validation, 'validation')}, {best:.4f}, is below {median:.4f}, the median of {len(others)}"

@@ -22,6 +22,7 @@ from ..machine.signals import STOPPING
 from ..runs.folder import lock
 from ..runs.metrics_csv import parse
 from ..runs.resume import FREE, LOGGER, typed_keys
+from ..text import counted
 from .study import behind
 
 SCORE = "IoU/val"
@@ -84,7 +85,7 @@ class Running:
             self.trial.report(found[number - 1], number)
             self.reported = number
             self.reason = behind(self.study, self.trial, number, self.best)
-            show(f"trial {self.trial.number}: {SCORE} {self.best:.4f} after {number}")
+            show(f"trial {self.trial.number}: {SCORE} {self.best:.4f} after {counted(number, 'validation')}")
 
     def _state(self, is_over: bool) -> TrialState:
         if self._signal in STOPPING and (self.reason or is_over):
