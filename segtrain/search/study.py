@@ -105,4 +105,5 @@ def behind(study: Study, trial: Trial, validation: int, best: float) -> str | No
     ended = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
     others = [other.intermediate_values[validation] for other in ended if validation in other.intermediate_values]
     median = statistics.median(others)
-    return f"its best IoU/val of {counted(validation, 'validation')}, {best:.4f}, is below {median:.4f}, the median of {len(others)}"
+    place = f"below {median:.4f}, the median of {len(others)}"
+    return f"its best IoU/val of {counted(validation, 'validation')}, {best:.4f}, is {place}"
