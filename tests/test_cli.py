@@ -608,7 +608,8 @@ def test_a_command_takes_exactly_the_settings_in_its_file(name: str) -> None:
         assert {p.name for p in parameters} == set(compose(name))
 
 
-CHOICES = sorted(f"{file.parent.name}={file.stem}" for file in conf_folder().glob("[!h]*/*.yaml"))
+CHOICES = sorted(f"{file.parent.name}={file.stem}" for file in conf_folder().glob("[!hs]*/*.yaml"))
+CHOICES += [f"schedule={file.stem}" for file in (conf_folder() / "schedule").glob("*.yaml")]  # and none of hydra, space
 
 
 @pytest.mark.parametrize("choice", CHOICES)

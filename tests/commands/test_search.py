@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from segtrain.errors import UserError
+from segtrain.runs.folder import lock
 from segtrain.search import trial
 from tests.commands.conftest import TINY
 
@@ -175,8 +177,7 @@ def test_a_search_killed_within_a_trial_takes_it_along_and_goes_on_to_the_same_s
     wait_for(lambda: len(trial.scores(folder)) > 1)
     search.kill()
     search.wait()
-    owner = int((folder / ".lock").read_text().split()[1])
-    wait_for(lambda: not is_alive(owner))
+    wait_for(lambda: is_free(folder))
     assert len(trial.scores(folder)) < 20
     assert segtrain("search", *words) == 0
     assert "going on with" in (folder / "log.txt").read_text()
@@ -184,10 +185,11 @@ def test_a_search_killed_within_a_trial_takes_it_along_and_goes_on_to_the_same_s
     assert (row["state"], row["validations"], row["IoU/val"]) == ("done", "20", whole["IoU/val"])
 
 
-def is_alive(process: int) -> bool:
+def is_free(folder: Path) -> bool:
+    """Whether no training is at work in a run folder."""
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
+        lock(folder).close()
+    except UserError:
         return False
     return True
 

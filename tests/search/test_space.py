@@ -3,8 +3,11 @@
 from typing import Any
 
 import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from segtrain.build import conf_folder
 from segtrain.errors import UserError
 from segtrain.search.space import opened, text_of
 
@@ -20,6 +23,15 @@ def test_an_entry_is_a_list_of_values_or_limits_under_the_name_of_its_setting() 
         "loss": CategoricalDistribution(["a", "b"]),
         "train.epochs": IntDistribution(2, 8, step=2),
     }
+
+
+@pytest.mark.parametrize("name", [file.stem for file in (conf_folder() / "space").glob("*.yaml")])
+def test_what_is_shipped_varies_settings_that_there_are(name: str) -> None:
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        config = compose("search", [f"space={name}"])
+    parts = ("space", "optimizer", "augment", "loss", "model")
+    space, *others = (OmegaConf.to_container(config[part]) for part in parts)
+    assert len(opened(space, dict(zip(parts[1:], others, strict=True)), [])) >= 4
 
 
 def test_what_is_null_or_typed_is_not_varied() -> None:
