@@ -2,7 +2,6 @@
 ones."""
 
 import csv
-import os
 import subprocess
 import sys
 import time
