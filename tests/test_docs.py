@@ -55,9 +55,11 @@ LINES = list(dict.fromkeys(line for block in BASH for line in block.lines))
 
 
 def settings() -> Iterator[str]:
-    """What stands behind `segtrain` in every command of a page, in a block or in a sentence."""
+    """What stands behind `segtrain` in every command of a page, in a block or in a sentence, but for those that another
+    package adds its settings to."""
     for line in LINES:
-        yield from re.findall(r"-m segtrain (.+)", line)
+        if "hydra/launcher=" not in line:
+            yield from re.findall(r"-m segtrain (.+)", line)
     for page in PAGES:
         yield from re.findall(r"`python -m segtrain (\w+ [^`]+)`", page.read_text(encoding="utf-8"))
 
@@ -80,6 +82,9 @@ NOT_RUN = {
     "trainer.devices=2": "another process would run the tests again; tests/training/ has several",
     "torchrun": "needs two machines",
     "srun": "needs SLURM",
+    "search": "trains for long; tests/commands/test_search.py has short ones",
+    "hydra/launcher=joblib": "a package of its own",
+    "hydra/launcher=submitit_slurm": "needs SLURM",
 }
 CONTROL = {"if", "else", "fi"}  # of bash, which reads them in a test of their own
 QUICK = ["train.steps=2", "data.crop=[32,32]", "data.batch_size=2", "data.workers=0", "trainer.accelerator=cpu"]
