@@ -10,7 +10,7 @@ RUN pip install --no-cache-dir --index-url "$TORCH" "torch>=2.11" "torchvision>=
 COPY pyproject.toml README.md LICENSE /segtrain/
 COPY conf /segtrain/conf
 COPY segtrain /segtrain/segtrain
-RUN pip install --no-cache-dir "/segtrain[tiff,video,timm,smp,export]"
+RUN pip install --no-cache-dir "/segtrain[tiff,video,timm,smp,export,search]"
 ENV HOME=/tmp
 WORKDIR /work
 ENTRYPOINT ["python", "-m", "segtrain"]

@@ -288,9 +288,9 @@ class Entry(NamedTuple):
     train: Callable[[int, float], Result]  # seed, seconds -> result
 
 
-def best_precision() -> str:
-    """The one of `PRECISIONS` that this machine is fastest in."""
-    name, _ = resolve("auto", device_type("auto"))
+def best_precision(words: Sequence[str]) -> str:
+    """The one of `PRECISIONS` that the device which is trained on is fastest in."""
+    name, _ = resolve("auto", device_type(composed(words)["trainer"]["accelerator"]))
     return "bf16, channels last" if name.startswith("bf16") else "fp32, channels last"
 
 
@@ -379,7 +379,7 @@ def main() -> None:
     options = arguments()
     words = [*RECIPE, f"data.root={options.root.resolve()}", *options.words]
     claim(options.out, {"minutes": options.minutes, "settings": composed(words)})
-    precisions = options.precisions or ["fp32", best_precision()]
+    precisions = options.precisions or ["fp32", best_precision(words)]
     rows = entries(options.networks, precisions, words, options.through_segtrain)
     trainings = len(rows) * len(options.seeds)
     print(f"{trainings} trainings of {options.minutes:g} minutes, besides start, trial and scoring", flush=True)

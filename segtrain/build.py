@@ -12,8 +12,6 @@ from reprlib import repr as short
 from types import ModuleType
 from typing import Any
 
-import yaml
-
 from .errors import UserError
 
 TARGET, PARTIAL = "_target_", "_partial_"
@@ -25,6 +23,11 @@ ROOMS = {  # part of the settings: the rooms whose public names belong there
     "model": ("segtrain.models", "segtrain.networks"),
     "loss": ("segtrain.losses",),
     "schedule": ("segtrain.training.schedules",),
+    "logger": ("segtrain.training.loggers",),
+}
+OTHERS = {  # the names of others in the shipped files; in a clone, conf/ may have more, which are the user's own
+    "optimizer": {"torch.optim.AdamW", "torch.optim.SGD"},
+    "trainer": {"lightning.pytorch.Trainer"},
 }
 Spec = dict[str, Any]  # with `_target_`: what `build` makes an object of
 
@@ -37,8 +40,8 @@ class Trust:
 
     def names(self, part: str) -> set[str]:
         """The names that are trusted in one part of the settings, such as `loss`: the public ones of its rooms, those
-        in its shipped configuration, and what the user allows. A network is no loss, and a loss no network."""
-        names = {*shipped_targets(conf_folder() / part), *self.allow}
+        of others in its shipped files, and what the user allows. A network is no loss, and a loss no network."""
+        names = {*OTHERS.get(part, ()), *self.allow}
         for room in ROOMS.get(part, ()):
             names.update(f"{room}.{name}" for name in import_module(room).__all__)
         return names
@@ -214,19 +217,3 @@ def conf_folder() -> Path:
     clone = package.parent
     # some ways of installing leave a copy of conf/ in the package that nobody edits: the clone's own comes first
     return clone / "conf" if (clone / "pyproject.toml").is_file() and (clone / "conf").is_dir() else package / "conf"
-
-
-def shipped_targets(folder: Path) -> frozenset[str]:
-    """Every `_target_` in a folder of configuration files."""
-    names: set[str] = set()
-    for file in folder.rglob("*.yaml"):
-        names.update(targets(yaml.safe_load(file.read_text(encoding="utf-8"))))
-    return frozenset(names)
-
-
-def targets(value: Any) -> Iterator[str]:
-    """The `_target_` names in a nest of mappings and lists."""
-    if is_spec(value):
-        yield value[TARGET]
-    for item in inside(value):
-        yield from targets(item)

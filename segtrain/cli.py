@@ -282,6 +282,8 @@ def rewrite(options: Namespace) -> list[str]:
         return named_choice(options.overrides)
     typed = {match[2]: match[3] for match in map(SETTING.fullmatch, options.overrides) if match}
     resumes = typed.get("resume", "null") != "null"
+    if options.multirun and typed.get("data.batch_size") == "auto":
+        raise UserError("data.batch_size=auto: each job would find one of its own; type the number that `train` finds")
     own = own_folders(options.config_dir)
     refuse_hidden(options.overrides, own)
     words = [readable(word, resumes, options.multirun) for word in options.overrides]

@@ -65,7 +65,7 @@ class Viewer(NamedTuple):
             raise UserError(f"{name}: it is not among the images of the run any more")
         image, truth = self.source.read(self.places[name])
         prediction = np.empty(truth.shape, np.int64)
-        for area, (indices,) in answers(self.network, image, likely, self.windows):
+        for area, (indices,) in answers(self.network, image[None], likely, self.windows):
             prediction[area] = indices
         return image.numpy(), truth.numpy(), prediction
 

@@ -94,13 +94,9 @@ def evaluate(
     processes.end_with_parent()
     device.quiet()
     files, views = checkpoint_files(run, checkpoint), Views(flip, scales, window, overlap)
-    kind, count = processes.count(asdict(trainer))
-    if not processes.is_main(count):
-        be_quiet()
-    trust = Trust(allow)
+    engine = engine_of(trainer, views)
     fits = {"correction": correction, "calibration": calibration}
-    networks = [views.of(opened(file, trust, **fits)) for file in files]
-    members = [with_data(network, file, asdict(data), trust) for network, file in zip(networks, files, strict=True)]
+    members = [member_of(file, views, fits, data, Trust(allow)) for file in files]
     first, module = members[0]
     with from_stored(str(files[0])):
         split = wanted_split(split, members, data, cross=cross)
@@ -108,16 +104,29 @@ def evaluate(
             say_difference(first, module, "val" if cross else split)
     target = first.folder / "evaluate" / folder_name(split, len(members), data, [*without(fits), *views.words()])
     disk.stay_inside(first.folder, target)
-    engine = Engine(trainer, kind, count, views)
     part = crossed_score(members, engine) if cross else joint(members, split, engine)
     record = first.record
     part.result.update(views.noted())
     if len(members) > 1:
         part.result["members"] = list(map(str, files))
         record = replace(record, correction=None, temperature=None)  # each has its own
-    if processes.is_main(count):
+    if processes.is_main(engine.processes):
         report_score(part, module, target, first.folder, record, steps_of(members[0], data), label_problems)
     return Scored(target, part.result["miou"])
+
+
+def engine_of(settings: Computing, views: Views) -> Engine:
+    """What computes; of several processes, only the first one speaks from now on."""
+    kind, count = processes.count(asdict(settings))
+    if not processes.is_main(count):
+        be_quiet()
+    return Engine(settings, kind, count, views)
+
+
+def member_of(file: Path, views: Views, fits: Mapping[str, bool], data: Elsewhere, trust: Trust) -> Member:
+    """The network in a file, with or without what its training has fitted, as it is shown its data."""
+    network = views.of(opened(file, trust, **fits))
+    return with_data(network, file, asdict(data), trust)
 
 
 def without(fits: Mapping[str, bool]) -> list[str]:

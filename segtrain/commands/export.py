@@ -29,6 +29,7 @@ from ..training.reopened import with_data
 
 FORMATS = ("onnx", "pt2", "safetensors")
 LARGEST = 512  # pixels a side of what an image is measured by
+CALIBRATING = 64  # images of train
 
 
 @dataclass
@@ -48,7 +49,6 @@ def export(
     split: str | None,
     correction: bool,
     int8: bool,
-    int8_images: int,
     data: Elsewhere,
     allow: list[str],
 ) -> None:
@@ -61,8 +61,6 @@ def export(
         raise UserError(f"format={format}: expected {', '.join(FORMATS)}")
     if int8 and format != "onnx":
         raise UserError(f"int8=true format={format}: integers of 8 bits are for format=onnx alone")
-    if int8_images < 1:
-        raise UserError(f"int8_images={int8_images}: expected 1 or more")
     device.quiet()
     file, *others = checkpoint_files(run, checkpoint)
     if others:
@@ -76,7 +74,7 @@ def export(
     with unfinished(target) as path:
         write(trained, path)
         if int8:
-            quantize(path, some(module.source("train"), int8_images))
+            quantize(path, some(module.source("train"), CALIBRATING))
         again = opened(path, Trust((*allow, ALLOWED)))
         source = module.source(split)
         classes, limits = trained.classes, INT8 if int8 else FLOATS
@@ -133,9 +131,10 @@ def numbers_of(trained: Opened) -> torch.dtype:
 
 
 def some(source: Source, count: int) -> Iterator[Tensor]:
-    """At most so many images (C, H, W), from all over a split; the middle of large ones."""
-    for index in range(0, len(source), -(-len(source) // count)):
-        image = source.read_picture(index).pixels
+    """So many images (C, H, W), or all there are, from all over a split; the middle of large ones."""
+    count = min(count, len(source))
+    for number in range(count):
+        image = source.read_picture(number * len(source) // count).pixels
         top, left = (max(0, side - LARGEST) // 2 for side in image.shape[1:])
         yield image[:, top : top + LARGEST, left : left + LARGEST]
 

@@ -25,8 +25,9 @@ from ..runs import folder as runs
 from ..runs.resume import typed_keys
 from ..search import table
 from ..search.space import Space, opened
-from ..search.study import Prune, next_trial, open_study
+from ..search.study import Prune, next_trial, open_study, pruner
 from ..search.trial import SCORE, Running
+from ..training.defaults import AUTO
 from ..training.parts import TrainSettings
 
 OWN = {"trials", "minutes", "prune", "space", "run_dir"}  # settings that `train` does not get
@@ -60,6 +61,11 @@ def search(
     """Search, or go on with a search, print what was found, and return the exit status: 1 if trials have failed."""
     if resume is not None:
         raise UserError(f"resume={resume}: a search goes on where the same command is typed again")
+    if data.get("batch_size") == AUTO:
+        raise UserError(
+            "data.batch_size=auto: each trial would find one of its own; type the number that `train` finds"
+        )
+    refuse_nothing(trials, minutes)
     settings = {
         "name": name,
         "seed": seed,
@@ -78,13 +84,22 @@ def search(
     space_of_trials = opened(space, settings, typed_keys(typed))
     words = words_for_train()
     targets = re.findall(r'"_target_": "(.*?)"', json.dumps(settings))  # which the user has just composed
+    stopping = pruner(prune)
     folder = Path(run_dir or runs.ROOT / "search" / name)
     folder.mkdir(parents=True, exist_ok=True)
     with runs.lock(folder):
-        study = open_study(folder, {**settings, "space": space, "prune": prune and asdict(prune)}, prune)
+        study = open_study(folder, {**settings, "space": space, "prune": prune and asdict(prune)}, stopping)
         plan = Plan(study, folder, words, sorted({*allow, *targets}), space_of_trials, seed, trials)
         carry_out(plan, math.inf if minutes is None else 60 * minutes)
         return conclude(plan)
+
+
+def refuse_nothing(trials: int, minutes: float | None) -> None:
+    """Raises UserError for a search without trials or time."""
+    if trials < 1:
+        raise UserError(f"trials={trials}: expected 1 or more")
+    if minutes is not None and not minutes > 0:
+        raise UserError(f"minutes={minutes:g}: expected a number above 0, or null")
 
 
 class Plan(NamedTuple):
@@ -104,7 +119,13 @@ def words_for_train() -> list[str]:
     words = sys.argv[2:]  # the first is the command
     if {"-m", "--multirun"} & set(words):
         raise UserError("-m: a search tries many settings by itself: leave it out, or type train -m")
-    return [word for word in words if typed_keys([word])[0].split(".")[0] not in OWN]
+    return [word for word in words if not is_own(word)]
+
+
+def is_own(word: str) -> bool:
+    """Whether a word is a setting that `train` does not get; an option of Hydra's, or its value, is none."""
+    (name,) = typed_keys([word])
+    return ("=" in word or word.startswith("~")) and name.split(".")[0] in OWN
 
 
 def carry_out(plan: Plan, seconds: float) -> None:

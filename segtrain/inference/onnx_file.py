@@ -1,7 +1,7 @@
 """An ONNX file, which may be anyone's, looked through before anything of it is run."""
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from math import prod
 from typing import Any
@@ -14,7 +14,7 @@ MOST = 1 << 30  # bytes of a file
 OPSETS = range(13, 24)
 OWN = ("", "ai.onnx")  # the domain of ONNX's own operators
 MOST_NODES = 20_000
-LONGEST = 1 << 31  # side of a tensor
+MOST_AXES, LONGEST = 16, 1 << 31  # of a tensor; side of one
 IMAGES, LOGITS = ("UINT8", "UINT16", "FLOAT"), ("FLOAT",)  # types of numbers
 NUMBERS = {  # bytes of a number of each type that a tensor may have
     **dict.fromkeys(("UINT8", "INT8", "BOOL"), 1),
@@ -70,12 +70,13 @@ def harmless(content: bytes) -> bytes:
     """
     model = parsed(content)
     model.DiscardUnknownFields()
-    refuse_others("model", model, {*IN_MODEL, "graph"})
+    refuse_others("model", model, IN_MODEL)
     refuse_others("graph", model.graph, IN_GRAPH)
     refuse_versions(model)
     refuse_operators(model.graph)
+    sizes = sizes_of_numbers()
     for tensor in tensors_of(model.graph):
-        refuse_tensor(tensor)
+        refuse_tensor(tensor, sizes)
     refuse_ends("input", model.graph.input, "image", IMAGES)
     refuse_ends("output", model.graph.output, "logits", LOGITS)
     return model.SerializeToString()
@@ -88,13 +89,10 @@ def parsed(content: bytes) -> Any:
     reader = onnx()
     try:
         refuse_swollen(content, reader.ModelProto.DESCRIPTOR, "onnx.TensorProto.raw_data")
+        return reader.load_model_from_string(content)
     except UserError:
         raise
-    except (IndexError, ValueError):
-        raise UserError("it is no ONNX model: is it damaged?") from None
-    try:
-        return reader.load_model_from_string(content)
-    except Exception:  # protobuf's own
+    except Exception:  # protobuf's own, too
         raise UserError("it is no ONNX model: is it damaged?") from None
 
 
@@ -137,15 +135,23 @@ def tensors_of(graph: Any) -> Iterator[Any]:
                 yield attribute.t
 
 
-def refuse_tensor(tensor: Any) -> None:
+def sizes_of_numbers() -> dict[int, float]:
+    """The bytes of a number, by how ONNX counts the types that are read."""
+    numbered = onnx().TensorProto.DataType.Value
+    return {numbered(kind): size for kind, size in NUMBERS.items()}
+
+
+def refuse_tensor(tensor: Any, sizes: Mapping[int, float]) -> None:
     """Raises UserError for a tensor that lies in another file, or has other numbers than its shape says."""
-    kinds, name = onnx().TensorProto, short(tensor.name)
-    if tensor.data_location == kinds.EXTERNAL or tensor.external_data:
+    name = short(tensor.name)
+    if tensor.data_location == onnx().TensorProto.EXTERNAL or tensor.external_data:
         raise UserError(f"its tensor {name} lies in another file, of which nothing is read")
     refuse_others(f"tensor {name}", tensor, IN_TENSOR)
-    size = {kinds.DataType.Value(kind): size for kind, size in NUMBERS.items()}.get(tensor.data_type)
+    size = sizes.get(tensor.data_type)
     if size is None:
         raise UserError(f"its tensor {name} has numbers of type {tensor.data_type}, which are not read")
+    if len(tensor.dims) > MOST_AXES:  # whose product would be a number of millions of digits
+        raise UserError(f"its tensor {name} has {len(tensor.dims):,} axes, more than {MOST_AXES}")
     values = sum(len(getattr(tensor, field)) for field in VALUES)
     count = values or len(tensor.raw_data) / size
     if any(not 0 <= side < LONGEST for side in tensor.dims) or prod(tensor.dims) != count:

@@ -126,18 +126,20 @@ class Windows:
 
     def _of_one(self, network: nn.Module, image: Pixels, compute: Compute) -> Iterator[tuple[slice, slice, Tensor]]:
         """Rows, columns, and the answer there, of an image (1, C, H, W) that does not fit."""
+        if self.side is not None and self.overlap is not None:
+            yield from averaged(compute, image, self.side, self.overlap)
+            return
         cost, reach = self.known(network, image, compute)
         largest = math.isqrt(int(FITS / cost))  # side of a square that fits
-        usual = min(max(largest // SMALLEST * SMALLEST, SMALLEST), LARGEST)
-        if self.side is None:
-            core = core_of(largest, reach)
-        elif self.overlap is None and reach is not None:
-            core, reach = self.side // reach.grid * reach.grid, nearer(reach, self.side / 2)
+        if self.side is not None and reach is not None:
+            reach = nearer(reach, self.side / 2)
+            core = min(core_of(largest, reach), self.side // reach.grid * reach.grid)
         else:
-            core = 0
+            core = core_of(largest, reach)
         if reach is not None and core:
             yield from exact(compute, image, reach, core)
         else:
+            usual = min(max(largest // SMALLEST * SMALLEST, SMALLEST), LARGEST)
             yield from averaged(compute, image, self.side or usual, OVERLAP if self.overlap is None else self.overlap)
 
 

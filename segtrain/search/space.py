@@ -42,16 +42,33 @@ def distribution(where: str, values: Any) -> BaseDistribution:
     """optuna's view of an entry: a list of values, as texts, or numbers between limits, whole ones if these are."""
     with from_user(ValueError, TypeError, where=f"{where}: "):
         if isinstance(values, list):
-            return CategoricalDistribution([text_of(value) for value in values])
+            return CategoricalDistribution(choices(where, values))
         if not isinstance(values, Mapping) or not LIMITS <= values.keys() <= LIMITS | BESIDE:
             raise UserError(f"{where}: expected a list of values, or low and high (and log: true, or step: N)")
         limits = dict(values)
-        whole = all(isinstance(limits[name], int) for name in LIMITS)
+        refuse_no_numbers(where, limits)
+        whole = not any(isinstance(value, float) for value in limits.values())
         return IntDistribution(**limits) if whole else FloatDistribution(**limits)
 
 
+def choices(where: str, values: list[Any]) -> list[str]:
+    """The values of a list, as they are typed. Raises UserError for one that is there twice."""
+    typed = [value if isinstance(value, str) else json.dumps(value, separators=(",", ":")) for value in values]
+    for value in typed:
+        if typed.count(value) > 1:
+            raise UserError(f"{where}: {value} is there twice")
+    return typed
+
+
+def refuse_no_numbers(where: str, limits: Mapping[str, Any]) -> None:
+    """Raises UserError for limits and a step that are no numbers, and for a `log` that is neither true nor false."""
+    for name, value in limits.items():
+        expected = bool if name == "log" else int | float
+        if not isinstance(value, expected) or (name != "log" and isinstance(value, bool)):
+            kind = "true or false" if name == "log" else "a number"
+            raise UserError(f"{where}.{name}={value}: expected {kind}")
+
+
 def text_of(value: Any) -> str:
-    """A value as it is typed; of a number with a fraction, four digits."""
-    if isinstance(value, str):
-        return value
-    return f"{value:.4g}" if isinstance(value, float) else json.dumps(value, separators=(",", ":"))
+    """A value that was drawn, as it is typed: of a number with a fraction, four digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -33,7 +33,7 @@ class Prune:
     warmup_validations: int  # before it had more than these
 
 
-def open_study(folder: Path, settings: Mapping[str, Any], prune: Prune | None) -> Study:
+def open_study(folder: Path, settings: Mapping[str, Any], stopping: BasePruner) -> Study:
     """The study in the folder of a search, or a new one. Raises UserError if it began with other settings."""
     file = folder / FILE
     if not file.exists() and any(path.name != ".lock" for path in folder.iterdir()):
@@ -44,7 +44,7 @@ def open_study(folder: Path, settings: Mapping[str, Any], prune: Prune | None) -
             study_name="search",
             direction="maximize",
             load_if_exists=True,
-            pruner=pruner(prune),
+            pruner=stopping,
         )
     if SETTINGS not in study.user_attrs:
         study.set_user_attr(SETTINGS, settings)
@@ -80,10 +80,9 @@ def next_trial(study: Study, space: Space, seed: int, trials: int) -> Trial | No
     at_work = [trial for trial in known if trial.state == TrialState.RUNNING]
     if not at_work and len(known) >= trials:
         return None
-    number = at_work[0].number if at_work else len(known)
-    study.sampler = TPESampler(seed=random.Random(f"{seed} {number}").getrandbits(32))
     trial = Trial(study, at_work[0]._trial_id) if at_work else study.ask()
     for name, values in space.items():
+        study.sampler = TPESampler(seed=random.Random(f"{seed} {trial.number} {name}").getrandbits(32))
         suggest(trial, name, values)
     return trial
 

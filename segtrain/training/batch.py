@@ -21,25 +21,29 @@ def with_tried_batch(parts: Parts, init: str | None = None, allow: Collection[st
     tried with these, and all that depends on the batch changes."""
     if parts.processes > 1:
         raise UserError("data.batch_size=auto: it is tried on one device; type a number for several")
-    size = tried_batch(parts)
-    reason = f"more would make {parts.device} hardly faster, fill its memory, or leave an epoch few steps"
-    say(f"data.batch_size=auto is {size} here: {reason}")
+    size, reason = tried_batch(parts)
+    say(f"data.batch_size=auto is {size} here: {reason}; optimizer.lr stays as it is")
     parts.data.batch_size = size
     settings = {**parts.settings, "data": {**parts.settings["data"], "batch_size": size}}
     return assemble(settings, parts.data, parts.trust, init=init, allow=allow)
 
 
-def tried_batch(parts: Parts) -> int:
-    """The batch that the parts have, doubled while the images a second grow by a tenth and an epoch keeps its steps."""
-    size = parts.data.batch_size
-    most = min(MOST, len(parts.data.source("train")) // LEAST_STEPS)
+def tried_batch(parts: Parts) -> tuple[int, str]:
+    """The batch that the parts have, doubled while the images a second grow by a tenth and an epoch keeps its steps;
+    and why it is not larger."""
+    size, images = parts.data.batch_size, len(parts.data.source("train"))
     rate = images_per_second(parts, size)
-    while 2 * size <= most:
-        more = images_per_second(parts, 2 * size)
+    while 2 * size <= MOST:
+        twice = 2 * size
+        if twice * LEAST_STEPS > images:
+            return size, f"{twice} would leave an epoch fewer than {LEAST_STEPS} steps"
+        more = images_per_second(parts, twice)
+        if not more:
+            return size, f"{twice} take too much of the GPU's memory"
         if more < GAIN * rate:
-            break
-        size, rate = 2 * size, more
-    return size
+            return size, f"{rate:.3g} images/s, and {more:.3g} with {twice}"
+        size, rate = twice, more
+    return size, f"no more than {MOST} are tried"
 
 
 def images_per_second(parts: Parts, size: int) -> float:

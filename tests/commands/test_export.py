@@ -295,7 +295,7 @@ def test_integers_of_eight_bits_are_held_against_the_network_too(
     exported: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(export, "INT8", Limits(0.9, 0.9, 0.1))  # the network has learned next to nothing
-    assert exported("export", "run=run", "int8=true", "int8_images=5", "out=eight/net.onnx") == 0
+    assert exported("export", "run=run", "int8=true", "out=eight/net.onnx") == 0
     assert "3 at a time" in capsys.readouterr().out
     integers, floats = onnx.load("eight/net.onnx"), onnx.load("net.onnx")
     operators = {node.op_type for node in integers.graph.node}
@@ -315,7 +315,7 @@ def test_integers_that_answer_otherwise_are_not_left(
     exported: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(export, "INT8", Limits(1.0, 1.0, 0.0))
-    assert exported("export", "run=run", "int8=true", "int8_images=1", "out=wrong/net.onnx") == 2
+    assert exported("export", "run=run", "int8=true", "out=wrong/net.onnx") == 2
     assert "not written, since it does not answer as the network does" in capsys.readouterr().err
     assert list(Path("wrong").iterdir()) == []
 
@@ -350,7 +350,6 @@ REFUSED = [
     (["out=net.pt"], "out=net.pt: expected a file whose name ends with .onnx"),
     (["run=run,run"], "export takes one network"),
     (["format=pt2", "int8=true"], "int8=true format=pt2: integers of 8 bits are for format=onnx alone"),
-    (["int8=true", "int8_images=0"], "int8_images=0: expected 1 or more"),
 ]
 
 

@@ -130,6 +130,7 @@ HOSTILE = [
     (twice_versioned, "it needs opset 18, 7, expected one of 13 to"),
     (of_many_operators, "operators, more than 20,000"),
     (lambda: with_tensor(dims=[1 << 40], raw_data=b"four"), "has 1 numbers, not those of its shape [1099511627776]"),
+    (lambda: with_tensor(dims=[1 << 30] * 200_000), "its tensor weight has 200,000 axes, more than 16"),
     (lambda: with_tensor(dims=[0, 1 << 62]), "has 0 numbers, not those of its shape"),
     (lambda: with_tensor(dims=[-1, -1], raw_data=b"four"), "has 1 numbers, not those of its shape [-1, -1]"),
     (lambda: with_tensor(dims=[2], raw_data=b"short"), "has 1.25 numbers, not those of its shape [2]"),

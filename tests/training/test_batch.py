@@ -19,17 +19,17 @@ def parts(images: int, size: int = 8) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("images", "rates", "expected"),
+    ("images", "rates", "expected", "reason"),
     [
-        (1000, {8: 100.0, 16: 180.0, 32: 197.0}, 16),  # not a tenth more
-        (1000, {8: 100.0, 16: 180.0, 32: 200.0, 64: 0.0}, 32),  # 64 do not fit
-        (255, {8: 100.0, 16: 180.0}, 16),  # 32 would leave an epoch 7 steps
-        (1_000_000, {8 << n: 2.0**n for n in range(7)}, 512),
-        (10, {8: 100.0}, 8),
+        (1000, {8: 100.0, 16: 180.0, 32: 197.0}, 16, "180 images/s, and 197 with 32"),
+        (1000, {8: 100.0, 16: 180.0, 32: 200.0, 64: 0.0}, 32, "64 take too much of the GPU's memory"),
+        (255, {8: 100.0, 16: 180.0}, 16, "32 would leave an epoch fewer than 8 steps"),
+        (1_000_000, {8 << n: 2.0**n for n in range(7)}, 512, "no more than 512 are tried"),
+        (10, {8: 100.0}, 8, "16 would leave an epoch fewer than 8 steps"),
     ],
 )
 def test_a_batch_is_doubled_while_that_pays(
-    monkeypatch: pytest.MonkeyPatch, images: int, rates: dict[int, float], expected: int
+    monkeypatch: pytest.MonkeyPatch, images: int, rates: dict[int, float], expected: int, reason: str
 ):
     tried = []
 
@@ -38,7 +38,7 @@ def test_a_batch_is_doubled_while_that_pays(
         return rates[size]
 
     monkeypatch.setattr(batch, "images_per_second", rate)
-    assert batch.tried_batch(parts(images)) == expected
+    assert batch.tried_batch(parts(images)) == (expected, reason)
     assert tried == list(rates)
 
 
@@ -53,7 +53,7 @@ def test_steps_that_do_not_fit_into_a_gpu_make_no_images(monkeypatch: pytest.Mon
     assert batch.images_per_second(SimpleNamespace(data=data, device="cpu", learner=None), 4) == 0.0
 
 
-def test_a_run_has_the_number_that_was_found(
+def test_a_run_is_that_of_the_number_that_was_found(
     segtrain: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.setattr(batch, "SECONDS", 0.01)
@@ -64,7 +64,8 @@ def test_a_run_has_the_number_that_was_found(
     assert size in (8, 16)
     assert f"data.batch_size=auto is {size} here" in out
     assert f"batch {size} of" in out
-    assert segtrain("evaluate", "run=run") == 0
+    assert segtrain("train", *words, "data.train=136", f"data.batch_size={size}", "run_dir=typed") == 0
+    assert Path("run/evaluate/test/confusion.csv").read_text() == Path("typed/evaluate/test/confusion.csv").read_text()
 
 
 def test_several_processes_are_told_to_type_a_number(segtrain: Callable[..., int], capsys: pytest.CaptureFixture[str]):
