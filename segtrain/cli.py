@@ -221,12 +221,16 @@ def resolved(config: "DictConfig") -> tuple[Callable[..., Any], dict[str, Any]]:
     """The function of the command that Hydra has composed settings for, and its arguments."""
     from hydra.core.hydra_config import HydraConfig
 
-    from .config import check, plain
+    from .config import check, own_choices, plain
     from .places import refuse_absent
 
     hydra_settings = HydraConfig.get()
-    name = str(hydra_settings.job.config_name)
-    settings = plain(config, name, hydra_settings.runtime.choices)
+    name, runtime = str(hydra_settings.job.config_name), hydra_settings.runtime
+    if os.environ.get("LOCAL_RANK", "0") == "0":  # of several processes, the first one of a machine
+        folders = [source.path for source in runtime.config_sources if source.schema == "file"]
+        for line in own_choices(runtime.choices, folders):
+            print(line)
+    settings = plain(config, name, runtime.choices)
     if settings.get("resume") and not any(map(DATA_CHOICE.match, hydra_settings.overrides.task)):
         settings["data"].pop("_target_", None)  # the run's data may be of another kind, with other parameters
     refuse_absent(settings)
@@ -272,20 +276,19 @@ def parse(words: list[str]) -> Namespace:
 
 def rewrite(options: Namespace) -> list[str]:
     """The settings that were typed, as Hydra must be given them, and the choice of data that they imply."""
-    from .config import own_folders, refuse_hidden, search_in
+    from .config import own_folders, search_in
 
+    if options.config_name == "copy":
+        return named_choice(options.overrides)
     for word in options.overrides:
         if not re.match(r"~|[^=]+=", word):
             example = f"run={word}" if options.run else "train.epochs=30"
             raise UserError(f"{word!r} is not a setting: type name=value, such as {example}")
-    if options.config_name == "copy":
-        return named_choice(options.overrides)
     typed = {match[2]: match[3] for match in map(SETTING.fullmatch, options.overrides) if match}
     resumes = typed.get("resume", "null") != "null"
     if options.multirun and typed.get("data.batch_size") == "auto":
         raise UserError("data.batch_size=auto: each job would find one of its own; type the number that `train` finds")
     own = own_folders(options.config_dir)
-    refuse_hidden(options.overrides, own)
     words = [readable(word, resumes, options.multirun) for word in options.overrides]
     chosen = typed.keys() & {"data", "experiment"}
     if options.config_name in ("train", "benchmark", "search") and "data.root" in typed and not chosen and not resumes:

@@ -421,16 +421,22 @@ def search_in(folders: Sequence[Path]) -> str:
     return f"hydra.searchpath=[{','.join(quoted)}]"
 
 
-def refuse_hidden(words: Iterable[str], folders: Sequence[Path]) -> None:
-    """Raises UserError for a choice among `words` in one of the folders that would never be taken: a shipped one has
-    its name."""
-    for group, choice in map(name_and_value, words) if folders else ():
-        if not is_group(group) or choice not in shipped_choices(group):
-            continue
-        for folder in folders:
-            own = folder / group / f"{choice}.yaml"
-            if own.is_file():
-                raise UserError(f"{group}={choice}: a shipped one has this name too; rename {own} to take yours")
+def own_choices(choices: Mapping[str, str | None], folders: Sequence[str]) -> list[str]:
+    """What is to be said of choices out of folders of one's own, in lines: which are taken, and which are passed over
+    since a shipped one has the same name. Hydra looks into `folders`, the shipped one among them."""
+    lines = []
+    for group, choice in choices.items():
+        for folder in map(Path, folders):
+            file = folder / group / f"{choice}.yaml"
+            if folder == conf_folder() or not file.is_file():
+                continue
+            place = os.path.relpath(file)
+            if (conf_folder() / group / file.name).is_file():
+                lines.append(f"{group}={choice} is the shipped one: {place}, which has its name, is passed over")
+            else:
+                lines.append(f"{group}={choice} is {place}")
+            break
+    return lines
 
 
 def tree(node: Any, where: str = "") -> Iterator[tuple[str, Any]]:

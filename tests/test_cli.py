@@ -176,7 +176,7 @@ def settings(call: Callable[..., tuple[int, str, str]]) -> Callable[..., dict[st
     def received(*words: str) -> dict[str, Any]:
         status, out, err = call("train", *words)
         assert (status, err) == (0, "")
-        return json.loads(out)
+        return json.loads(out.splitlines()[-1])
 
     return received
 
@@ -345,13 +345,15 @@ def test_a_folder_conf_where_one_works_adds_choices_and_hides_none(
     (tmp_path / "conf" / "model").mkdir(parents=True)
     (tmp_path / "conf" / "train.yaml").write_text("{seed: 9}\n")  # of another program
     (tmp_path / "conf" / "model" / "odd.yaml").write_text("{defaults: [small], width: 5}\n")
-    (tmp_path / "conf" / "model" / "large.yaml").write_text("{defaults: [small], width: 6}\n")
+    (tmp_path / "conf" / "model" / "large.yaml").write_text("{defaults: [small], width: 7}\n")
     found = settings("model=odd")
     assert (found["seed"], found["model"]["width"]) == (0, 5)
     status, out, err = call("train", "-m", "model=odd", "seed=1,2")
     assert (status, err, out.count('"width": 5')) == (0, "", 2)
-    status, _, err = call("train", "model=large")
-    assert (status, "rename conf/model/large.yaml" in err) == (2, True)
+    assert out.count("model=odd is conf/model/odd.yaml\n") == 2
+    status, out, err = call("train", "model=large")
+    assert (status, err, 'width": 7' in out) == (0, "", False)
+    assert "model=large is the shipped one: conf/model/large.yaml, which has its name, is passed over\n" in out
     status, _, err = call("train", "model=odd", "model.widht=3")
     assert (status, "did you mean model.width?" in err) == (2, True)
 

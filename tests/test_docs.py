@@ -134,6 +134,12 @@ def test_scripts_and_extras_that_are_named_exist() -> None:
     assert [extra for extra in extras if not re.search(rf"^{extra} = \[", project, re.MULTILINE)] == []
 
 
+def test_the_site_has_every_page() -> None:
+    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    listed = re.findall(r"^  - .+: (\w+\.md)$", text, re.MULTILINE)
+    assert sorted(listed) == sorted(["index.md", *(page.name for page in PAGES[1:])])
+
+
 @pytest.mark.slow
 def test_the_site_is_built_and_its_links_lead_somewhere(tmp_path: Path) -> None:
     words = ["-m", "mkdocs", "build", "--strict", "--config-file", ROOT / "mkdocs.yml", "--site-dir", tmp_path]

@@ -19,7 +19,7 @@ class Facts(NamedTuple):
     reading: Reading
     step: Step
     cached: bool  # whether decoded images are kept
-    decoded_bytes: int  # of all images and masks, decoded
+    decoded_bytes: int  # of all images and masks, decoded; 0 where none are kept
     memory: int  # bytes that all processes here may take up together
     device: str
 
@@ -49,7 +49,7 @@ def ways_out(facts: Facts) -> list[str]:
     if facts.device != "cpu" and most > facts.reading.workers:
         reached = min(facts.in_memory, most * facts.reading.per_worker)
         ways.append(f"data.workers={most} lifts it to about {reached:.0f}")
-    fits = facts.decoded_bytes < facts.memory / 2
+    fits = 0 < facts.decoded_bytes < facts.memory / 2
     if not facts.cached and fits and facts.reading.decoded < 2 * facts.reading.per_worker:
         ways.append(f"data.cache=ram ({facts.decoded_bytes / 2**30:.1f} GiB) spares the decoding")
     return ways

@@ -180,10 +180,6 @@ def step_text(step: Step, peak: float, parts: Parts) -> str:
 
 def facts_of(parts: Parts, read: Reading, step: Step, trained: float, in_memory: float) -> Facts:
     """What the last sentence is about."""
-    image, mask = parts.data.source("train").read(0)
-    pixels = 0
-    for source in parts.data.splits.values():
-        pixels += sum(height * width for height, width in source.sizes)
-    decoded = pixels * (image.shape[0] * image.element_size() + mask.element_size())
+    decoded = sum(getattr(source, "decoded_bytes", 0) for source in parts.data.splits.values())  # 0: nothing is decoded
     cached = parts.data.cache_bytes > 0
     return Facts(trained, in_memory, read, step, cached, decoded, memory(), parts.device)

@@ -45,6 +45,8 @@ def found(group: str, name: str) -> Path:
     if group not in groups:
         raise UserError(f"{group}={name}: there is no such group{meant(group, groups)}")
     files = {file.stem: file for folder in (OWN_CONF, conf_folder()) for file in (folder / group).glob("*.yaml")}
+    if not name:
+        raise UserError(f"copy {group}=NAME: NAME is one of {', '.join(sorted(files))}")
     if name not in files:
         raise UserError(f"{group}={name}: there is no such choice{meant(name, sorted(files))}")
     return files[name]

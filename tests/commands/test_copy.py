@@ -65,6 +65,7 @@ def test_a_recipe_stays_one(segtrain: Run, capsys: pytest.CaptureFixture[str]) -
         (["experiment=camvid_cp"], "did you mean camvid_cpu"),
         (["experiment=nothing_like_it"], "(there are aerial, camvid_cpu, camvid_gpu, camvid_pretrained, nuclei)"),
         (["experiment=../train"], "experiment=../train: there is no such choice"),
+        (["loss"], "copy loss=NAME: NAME is one of boundary, ce_dice, "),
         (["modle=fcn_tiny"], "modle=fcn_tiny: there is no such group: did you mean model?"),
         (["hydra=settings"], "hydra=settings: there is no such group"),
         (["model=fcn_tiny", "loss=dice"], "copy takes one choice, and there are model=fcn_tiny and loss=dice"),

@@ -101,7 +101,8 @@ def objects(tree: Tree) -> list[Reading]:
     if number <= len(pairs):
         return []
     homes = {posixpath.dirname(posixpath.dirname(mask.path)) for _, mask in pairs}
-    without_mask = [image for home, image in images_alone if home in homes]
+    used = {image.path for image, _ in pairs}  # images/images/x lies below two folders of images
+    without_mask = [image for home, image in images_alone if home in homes and image.path not in used]
     without_image = [mask for home, mask in masks_alone if home in homes]
     return [as_reading(tree, "objects", Match(pairs, without_mask, without_image))]
 
