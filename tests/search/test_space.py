@@ -48,8 +48,11 @@ def test_what_is_null_or_typed_is_not_varied() -> None:
         ({"optimizer": {"lr": {"low": 1, "high": 2, "steps": 1}}}, "expected a list of values, or low and high"),
         ({"optimizer": {"lr": {"low": 2, "high": 1}}}, r"space.optimizer.lr: .*low <= high"),
         ({"optimizer": {"lr": {"low": 0.0, "high": 1.0, "log": True}}}, "space.optimizer.lr: "),
-        ({"optimizer": {"lr": {"low": "a", "high": "b"}}}, "space.optimizer.lr: "),
+        ({"optimizer": {"lr": {"low": "a", "high": "b"}}}, "space.optimizer.lr.low=a: expected a number"),
+        ({"optimizer": {"lr": {"low": True, "high": 2}}}, "space.optimizer.lr.low=True: expected a number"),
+        ({"optimizer": {"lr": {"low": 1, "high": 2, "log": "yes"}}}, "lr.log=yes: expected true or false"),
         ({"loss": []}, "space.loss: "),
+        ({"loss": ["dice", "dice"]}, "space.loss: dice is there twice"),
         ({}, "nothing is left to vary"),
     ],
 )
@@ -60,7 +63,18 @@ def test_what_is_no_space_is_refused(space: dict[str, Any], reason: str) -> None
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.012345678, "0.01235"), (1e-5, "1e-05"), (7, "7"), ("[0.5,2.0]", "[0.5,2.0]"), (None, "null"), (True, "true")],
+    [(0.012345678, "0.01235"), (1e-5, "1e-05"), (7, "7"), ("[0.5,2.0]", "[0.5,2.0]")],
 )
 def test_a_value_becomes_what_is_typed(value: Any, text: str) -> None:
     assert text_of(value) == text
+
+
+def test_what_a_person_lists_is_typed_as_it_stands() -> None:
+    listed = [0.99995, 0.00012345, 1, "dice", None, True, [0.5, 2.0]]
+    typed = ["0.99995", "0.00012345", "1", "dice", "null", "true", "[0.5,2.0]"]
+    assert opened({"loss": listed}, SETTINGS, [])["loss"] == CategoricalDistribution(typed)
+
+
+def test_whole_limits_with_a_part_for_a_step_are_no_whole_numbers() -> None:
+    values = opened({"optimizer": {"lr": {"low": 1, "high": 9, "step": 0.5}}}, SETTINGS, [])["optimizer.lr"]
+    assert values == FloatDistribution(1, 9, step=0.5)
