@@ -19,7 +19,20 @@ from types import SimpleNamespace
 from typing import NamedTuple
 
 import torch
-from compare import PRECISIONS, RECIPE, RIVALS, SKIPPED, Foreign, Mode, Rival, composed, cross_entropy, fit, poly
+from compare import (
+    PRECISIONS,
+    RECIPE,
+    RIVALS,
+    SKIPPED,
+    Foreign,
+    Mode,
+    Rival,
+    best_precision,
+    composed,
+    cross_entropy,
+    fit,
+    poly,
+)
 from torch import Tensor, nn
 
 from segtrain.benchmark.steps import steps_of
@@ -147,7 +160,7 @@ def main() -> None:
     words = [*RECIPE, f"data.root={options.root.resolve()}", *options.words]
     entries = [Entry(name, "as `train` chooses", partial(ours, name, words, options.seconds)) for name in OURS]
     for title in options.peers:
-        for precision in PRECISIONS:
+        for precision in ("fp32", best_precision(words)):
             job = partial(peer, PEERS[title], precision, words, options.steps)
             entries.append(Entry(title, precision, job))
     speeds: dict[Entry, list[Speed]] = {entry: [] for entry in entries}

@@ -216,7 +216,8 @@ def carry_out(line: str, segtrain: Run) -> None:
     program, *words = shlex.split(line)
     if line.startswith("python -m segtrain "):
         if "run=A,B,C,D,E" in words:  # the runs of the sweep in the line above
-            folds = sorted(Path("runs").glob("*/*/"), key=lambda folder: folder.stat().st_mtime)[-5:]
+            runs = [file.parent for file in Path("runs").glob("*/*/config.yaml")]
+            folds = sorted(runs, key=lambda folder: folder.stat().st_mtime)[-5:]
             for letter, fold in zip("ABCDE", folds, strict=True):
                 shutil.copytree(fold, letter, dirs_exist_ok=True)
         assert segtrain(*quick(words[2:])) == 0, line

@@ -44,6 +44,7 @@ from .verdict import Verdict, next_command, remedies
 
 MOSAIC_IMAGES = 4
 PAIRS, NAMES = 6, 8  # of classes, and of images in a batch, that are said
+MUCH = 1 << 27  # bytes of decoded images, which are said
 
 
 def fit(parts: Parts, folder: Path | None, checkpoint: Path | None = None, first_step: int | None = None) -> int:
@@ -220,8 +221,7 @@ def opening(parts: Parts, folder: Path, *, resumed: bool) -> list[str]:
     pictures = Pictures.stored(parts.record.pictures)
     if pictures and data.span:
         lines.append(f"images: {pictures.stores}, filled from {pictures.fills}; colours are jittered in that range")
-    if data.cache_bytes:
-        lines.append(cached(parts))
+    lines += cached(parts)
     if skipped:
         lines.append(
             f"data.on_bad=skip: {counted(len(skipped), 'error')} in the data; without what skipped.csv lists there"
@@ -233,12 +233,15 @@ def opening(parts: Parts, folder: Path, *, resumed: bool) -> list[str]:
     return lines
 
 
-def cached(parts: Parts) -> str:
-    """What the decoded images take up, and where."""
-    size = f"{parts.data.cache_bytes / 2**30:.1f} GiB"
-    if parts.settings["data"]["cache"] == "disk":
-        return f"data.cache=disk: {size} of a disk until the training ends, which workers share"
-    return f"data.cache=ram: up to {size} of memory, which workers share"
+def cached(parts: Parts) -> list[str]:
+    """What the decoded images take up, and where, if that was asked for or is much."""
+    taken, wish = parts.data.cache_bytes, parts.settings["data"].get("cache")
+    if not taken or (wish == AUTO and taken < MUCH):
+        return []
+    size = f"{taken / 2**30:.1f} GiB"
+    if wish == "disk":
+        return [f"data.cache=disk: {size} of a disk until the training ends, which workers share"]
+    return [f"data.cache=ram: up to {size} of memory, which workers share"]
 
 
 def chosen(parts: Parts) -> str:

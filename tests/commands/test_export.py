@@ -253,7 +253,7 @@ def test_weights_that_answer_otherwise_are_not_left(
     damage: Callable[[dict[str, Tensor]], None],
 ) -> None:
     def damaged(network: nn.Module, facts: Any, path: Path) -> None:
-        weights = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+        weights = {name: tensor.clone().contiguous() for name, tensor in network.state_dict().items()}
         damage(weights)
         save_file(weights, path, metadata={"segtrain": json.dumps(facts)})
 
