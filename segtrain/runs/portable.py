@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from ..build import Trust
@@ -86,7 +86,7 @@ def known_of(stored: Any, path: Path) -> Known | None:
 def write_safetensors(network: nn.Module, facts: Mapping[str, Any], path: Path) -> None:
     """The weights of a network, with `facts` as metadata."""
     weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    save_file(weights, path, metadata={KEY: json.dumps(facts)})
+    path.write_bytes(save(weights, metadata={KEY: json.dumps(facts)}))  # `save_file` lets its owner alone read it
 
 
 def read_safetensors(path: Path) -> tuple[Facts, dict[str, Tensor]]:

@@ -1,8 +1,6 @@
 import csv
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -115,41 +113,6 @@ def test_a_large_tiff_is_predicted_in_parts(trained: Run, monkeypatch: pytest.Mo
     assert masks_below("parts") == files
     for file in files:
         assert Path("parts", file).read_bytes() == Path("whole", file).read_bytes()
-
-
-PEAK = """
-import sys
-from pathlib import Path
-from segtrain import cli, stills
-from segtrain.inference import windows
-
-windows.FITS = 1 << 28
-if sys.argv.pop() == "whole":
-    stills.large = lambda *words, **options: None
-status = cli.main()
-(peak,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
-print(peak.split()[1])
-sys.exit(status)
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="the peak of the memory is what Linux counts")
-def test_a_large_tiff_is_never_in_memory_as_a_whole(trained: Run):
-    tifffile = pytest.importorskip("tifffile")
-    size, tile = (24_000, 2_000), RNG.integers(0, 256, (400, 400, 3), np.uint8)
-    tiles = (tile for _ in range(60 * 5))
-    tifffile.imwrite("a.tif", tiles, shape=(*size, 3), dtype=np.uint8, tile=tile.shape[:2], photometric="rgb")
-    peaks = {}
-    for how in ("parts", "whole"):
-        words = ["predict", "run=run", "images=a.tif", f"out={how}", "save=[mask]", "trainer.accelerator=cpu", how]
-        done = subprocess.run(
-            [sys.executable, "-c", PEAK, *words], check=False, capture_output=True, text=True, timeout=900
-        )
-        assert done.returncode == 0, done.stderr
-        peaks[how] = 1024 * int(done.stdout.split()[-1])
-    assert Path("parts/masks/a.png").read_bytes() == Path("whole/masks/a.png").read_bytes()
-    assert peaks["parts"] < peaks["whole"] - 3 * size[0] * size[1]  # where Pillow has it twice
 
 
 @pytest.mark.parametrize("words", [[], ["window=40"]])

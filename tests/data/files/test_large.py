@@ -1,5 +1,7 @@
 """An image that is decoded in parts against the same image read as a whole, in files that tifffile writes."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -188,3 +190,41 @@ def test_a_limit_on_pixels_holds(tmp_path: Path):
     path = write(tmp_path / "a.tif", numbers(np.uint8, 3), tile=(16, 16))
     with pytest.raises(UserError, match=r"a\.tif: 4081 pixels, more than data\.max_pixels=4000"):
         large.large(path, 4000, channels=3, bits=8)
+
+
+READ = """
+import sys
+import subprocess
+import sys
+from pathlib import Path
+from segtrain.data.files.images import read_picture
+from segtrain.data.files.large import large
+
+def peak():
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return 1024 * int(line.split()[1])
+
+before, path, options = peak(), Path("a.tif"), {"channels": 3, "bits": 8}
+if sys.argv[1] == "whole":
+    read_picture(path, 1 << 40, **options)
+else:
+    image = large(path, 1 << 40, **options)
+    for top in range(0, image.size[0], 500):
+        image[..., slice(top, top + 500), slice(None)]
+print(peak() - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of the memory is what Linux counts")
+def test_an_image_in_parts_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
+    size, tile = (24_000, 6_000), np.arange(480_000, dtype=np.uint32).astype(np.uint8).reshape(400, 400, 3)
+    tiles = (tile for _ in range(60 * 15))
+    kind = {"shape": (*size, 3), "dtype": np.uint8, "tile": (400, 400), "photometric": "rgb", "compression": "zlib"}
+    tifffile.imwrite(tmp_path / "a.tif", tiles, **kind)
+    peaks = {}
+    for how in ("parts", "whole"):
+        command = [sys.executable, "-c", READ, how]
+        done = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True, timeout=300)
+        peaks[how] = int(done.stdout)
+    assert peaks["parts"] < 3 * size[0] * size[1] < peaks["whole"]
