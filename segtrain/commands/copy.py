@@ -44,7 +44,8 @@ def found(group: str, name: str) -> Path:
     groups = sorted({file.parent.name for file in conf_folder().glob("*/*.yaml")} - {"hydra"})
     if group not in groups:
         raise UserError(f"{group}={name}: there is no such group{meant(group, groups)}")
-    files = {file.stem: file for folder in (OWN_CONF, conf_folder()) for file in (folder / group).glob("*.yaml")}
+    files = {file.stem: file for file in (OWN_CONF / group).glob("*.yaml")}
+    files |= {file.stem: file for file in (conf_folder() / group).glob("*.yaml")}
     if not name:
         raise UserError(f"copy {group}=NAME: NAME is one of {', '.join(sorted(files))}")
     if name not in files:

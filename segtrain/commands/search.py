@@ -61,10 +61,7 @@ def search(
     """Search, or go on with a search, print what was found, and return the exit status: 1 if trials have failed."""
     if resume is not None:
         raise UserError(f"resume={resume}: a search goes on where the same command is typed again")
-    if data.get("batch_size") == AUTO:
-        raise UserError(
-            "data.batch_size=auto: each trial would find one of its own; type the number that `train` finds"
-        )
+    refuse_batch(data)
     refuse_nothing(trials, minutes)
     settings = {
         "name": name,
@@ -92,6 +89,13 @@ def search(
         plan = Plan(study, folder, words, sorted({*allow, *targets}), space_of_trials, seed, trials)
         carry_out(plan, math.inf if minutes is None else 60 * minutes)
         return conclude(plan)
+
+
+def refuse_batch(data: Spec) -> None:
+    """Raises UserError for a batch that would differ from trial to trial."""
+    if data.get("batch_size") == AUTO:
+        reason = "each trial would find one of its own"
+        raise UserError(f"data.batch_size=auto: {reason}; type the number that `train` finds")
 
 
 def refuse_nothing(trials: int, minutes: float | None) -> None:

@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import math
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -191,7 +192,7 @@ def segments(page: Any, rows: range, columns: range) -> list[int]:
     planes = page.samplesperpixel if page.planarconfig == 2 else 1
     downward = range(rows.start // length, -(-rows.stop // length))
     sideways = range(columns.start // width, -(-columns.stop // width))
-    return [(plane * down + i) * across + j for plane in range(planes) for i in downward for j in sideways]
+    return [(plane * down + i) * across + j for plane, i, j in product(range(planes), downward, sideways)]
 
 
 def lies_in_rows(page: Any) -> bool:
