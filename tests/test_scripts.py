@@ -1,9 +1,14 @@
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
+
+from segtrain.config import conf_folder
 
 ROOT = Path(__file__).parents[1]
 
@@ -16,3 +21,33 @@ def test_the_benchmark_prints_a_ratio_for_every_variant():
     rows = re.findall(r"^\| (.+?) \| ([\d.]+) \| ([\d.]+) \|$", done.stdout, re.MULTILINE)
     assert [name for name, _, _ in rows] == ["fp32", "fp32, channels last", "bf16", "bf16, channels last"]
     assert float(rows[0][2]) == 1.0
+
+
+@pytest.mark.parametrize(("part", "commands"), [("speed", 5), ("train", 3)])
+def test_the_benchmark_of_a_gpu_types_settings_that_there_are(tmp_path: Path, part: str, commands: int):
+    noted = tmp_path / "noted.txt"
+    for name in ("python", "nvidia-smi"):
+        stub = tmp_path / name
+        stub.write_text(f'#!/bin/sh\n[ "$1" != -m ] || echo "$@" >> {noted}\n')
+        stub.chmod(0o755)
+    scripts = tmp_path / "clone" / "scripts"
+    scripts.mkdir(parents=True)
+    shutil.copy(ROOT / "scripts" / "benchmark_gpu", scripts)
+    places = {"PYTHON": str(tmp_path / "python"), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    command = [str(scripts / "benchmark_gpu"), "CamVid", part, "data.workers=5"]
+    subprocess.run(command, env=places, check=True, timeout=60)
+    lines = [line.split() for line in noted.read_text().splitlines()]
+    assert len(lines) == commands
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        for _, module, name, *words in lines:
+            assert module == "segtrain"
+            settings = compose(name, words)
+            assert settings.data.root == "CamVid"
+            assert settings.data.workers == 5
+
+
+def test_the_benchmark_of_a_gpu_names_its_parts(tmp_path: Path):
+    command = [str(ROOT / "scripts" / "benchmark_gpu"), "CamVid"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0
+    assert "name what to measure: speed, peers or train" in done.stderr

@@ -58,7 +58,7 @@ class Learner(Validator):
         pieces: Parts that each process computes its share of a batch in, one after the other.
         clip: Greatest norm of the gradients; `None` and 0 for no limit.
         ema: Decay of the moving average of the weights, which is then what is scored; `None` for no average.
-        compile: Whether training steps use torch.compile; scores must not depend on it.
+        compile: Whether training steps use torch.compile, or its mode; scores must not depend on it.
         encoder_lr: Factor on the learning rate of the network's encoder.
         teacher: Another network, whose answers count beside the loss.
         windows: How images are scored that do not fit.
@@ -79,7 +79,7 @@ class Learner(Validator):
         ema: float | None,
         pieces: int = 1,
         clip: float | None = None,
-        compile: bool = False,
+        compile: bool | str = False,
         encoder_lr: float = 1.0,
         teacher: Teacher | None = None,
         windows: Windows | None = None,
@@ -91,7 +91,7 @@ class Learner(Validator):
         self.encoder_lr = encoder_lr
         stride = getattr(network, "auxiliary_stride", 1)
         self.objective = Objective(loss, auxiliary_weight=auxiliary_weight, auxiliary_stride=stride, teacher=teacher)
-        self.train_network = compiled(network) if compile else network.__call__
+        self.train_network = compiled(network, compile) if compile else network.__call__
         self.average = None if ema is None else MovingAverage(network, ema)
         self.train_confusion = ConfusionMatrix(len(class_names), void)
         self.train_loss = MeanLoss(loss.terms)
@@ -209,13 +209,14 @@ def start_metrics_anew(state: dict[str, Tensor]) -> None:
             state[name] = torch.zeros_like(value)
 
 
-def compiled(network: nn.Module) -> Callable[[Tensor], Any]:
-    """A network's forward pass by torch.compile; no module, which would stand in the state dict a second time."""
+def compiled(network: nn.Module, mode: bool | str) -> Callable[[Tensor], Any]:
+    """A network's forward pass by torch.compile, in one of its modes or `True` for its default; no module, which would
+    stand in the state dict a second time."""
 
     def forward(image: Tensor) -> Any:
         return network(image)
 
-    return torch.compile(forward)
+    return torch.compile(forward, mode=mode if isinstance(mode, str) else None)
 
 
 def apart(trainer: Trainer) -> AbstractContextManager[Any]:

@@ -33,7 +33,7 @@ from .learner import Learner
 from .loggers.choice import Open
 from .teacher import Teacher, open_teacher
 from .transfer import take_over
-from .trial import refuse_batch, refuse_crop, try_network, try_optimizer
+from .trial import GRAPHS, refuse_batch, refuse_crop, refuse_graphs, try_network, try_optimizer
 
 NAMES = 6  # of classes, in a message
 
@@ -49,7 +49,7 @@ class TrainSettings:
     save_minutes: float  # minutes between two checkpoints; each validation is followed by one in any case
     ema: float | None  # decay of the moving average of the weights
     auxiliary_weight: float  # factor on the loss of the auxiliary head
-    compile: bool  # whether torch.compile is used
+    compile: bool | str  # whether torch.compile is used, or its mode
     min_steps: int | str | None = None  # steps that few `epochs` are made up to, or `auto`; older runs have none
     correction: bool = False  # whether a prior correction is fitted at the end; runs of older versions have none
     calibration: bool = False  # whether a temperature is fitted after that; runs of older versions have none
@@ -75,6 +75,8 @@ class TrainSettings:
                 raise UserError(f"train.{name}={value}: expected a number, null or {AUTO}")
             if value is not None and not 0 <= value < math.inf:
                 raise UserError(f"train.{name}={value}: expected 0 or more")
+        if isinstance(self.compile, str) and self.compile != GRAPHS:
+            raise UserError(f"train.compile={self.compile}: expected true, false or {GRAPHS}")
         if self.ema is not None and not 0 <= self.ema < 1:
             raise UserError(f"train.ema={self.ema}: expected null, or a decay from 0 to below 1, such as 0.999")
 
@@ -218,6 +220,8 @@ def assemble(
     engine = settings["trainer"]
     device, count = processes.count(engine)
     precision, reason = precision_of(engine["precision"], device, before)
+    if train.compile == GRAPHS:
+        refuse_graphs(device, engine["accumulate_grad_batches"], count)
     refuse_splits(data)
     refuse_batch(data, engine["accumulate_grad_batches"], count)
     refuse_crop(data)

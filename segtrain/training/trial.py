@@ -13,6 +13,7 @@ from ..errors import UserError, from_user
 from .learner import Learner
 from .objective import all_heads
 
+GRAPHS = "reduce-overhead"  # torch.compile's mode that records what a step starts on a GPU, and repeats it in one go
 OWN = {  # what the program decides, by the part of the settings whose target would take it
     "data": {"augment", "seed"},
     "trainer": {
@@ -33,6 +34,19 @@ def refuse_own(settings: Mapping[str, Any]) -> None:
     clip = settings["trainer"].get("gradient_clip_val")
     if clip is not None and clip < 0:
         raise UserError(f"trainer.gradient_clip_val={clip}: expected null, or 0 or more")
+
+
+def refuse_graphs(device: str, pieces: int, processes: int) -> None:
+    """Raises UserError where the passes of a step cannot be recorded as CUDA graphs, which take the same memory again
+    each time: the gradients of the piece before too."""
+    reasons = {
+        "it needs an NVIDIA GPU, and there is none": device != "cuda",
+        f"not for a batch in {pieces} pieces (trainer.accumulate_grad_batches)": pieces > 1,
+        f"not for {processes} processes (trainer.devices)": processes > 1,
+    }
+    for reason, holds in reasons.items():
+        if holds:
+            raise UserError(f"train.compile={GRAPHS} records a step as CUDA graphs; {reason}: take true or false")
 
 
 def refuse_batch(data: DataModule, pieces: int, processes: int) -> None:

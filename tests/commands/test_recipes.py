@@ -1,5 +1,6 @@
 """The recipes of conf/experiment/, on made-up files of the real shape; and training on a GPU, where there is one."""
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -121,6 +122,19 @@ def test_a_gpu_trains_scores_and_predicts(segtrain: Run, precision: str):
     assert json.loads(Path("run/evaluate/test/metrics.json").read_text()) == trained
     Image.new("RGB", (40, 30)).save("photo.png")
     assert segtrain("predict", "run=run", "images=photo.png") == 0
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("mode", ["true", "reduce-overhead"])
+def test_a_compiled_training_on_a_gpu_learns_the_same(segtrain: Run, mode: str):
+    words = [word for word in TINY if not word.startswith("trainer.")]
+    words += ["trainer.accelerator=gpu", "trainer.precision=32-true", "train.log_steps=1", "train.steps=8"]
+    losses = {}
+    for compile in ("false", mode):
+        assert segtrain("train", *words, f"train.compile={compile}", f"run_dir={compile}") == 0
+        rows = csv.DictReader(Path(compile, "metrics.csv").read_text().splitlines())
+        losses[compile] = [float(row["loss/train"]) for row in rows if row["loss/train"]]
+    assert losses[mode] == pytest.approx(losses["false"], rel=0.02)
 
 
 @pytest.mark.gpu

@@ -62,7 +62,7 @@ def fit(module: Learner, loader: list[dict[str, torch.Tensor]], **settings: Any)
         "enable_progress_bar": False,
         "enable_model_summary": False,
     }
-    trainer = Trainer(accelerator="cpu", devices=1, max_epochs=1, **quiet, **settings)
+    trainer = Trainer(**{"accelerator": "cpu", "devices": 1, "max_epochs": 1, **quiet, **settings})
     dataloader = DataLoader(loader, batch_size=None)
     trainer.fit(module, dataloader, dataloader)
     return trainer
@@ -214,6 +214,44 @@ def test_a_training_step_never_waits_for_the_device():
     fit(learner(WithAuxiliary(), Watched, ema=0.9), list(batches(3)))
     assert len(steps) == 3
     assert waits.noted == []
+
+
+@pytest.mark.gpu
+def test_a_training_step_never_waits_for_a_gpu():
+    steps = []
+
+    class Watched(Learner):
+        def training_step(self, *args: Any) -> None:
+            warm = self.trainer.global_step >= 2  # before, kernels are chosen and memory is taken
+            torch.cuda.set_sync_debug_mode("error" if warm else "default")
+            try:
+                super().training_step(*args)
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
+            steps.append(warm)
+
+    module = learner(WithAuxiliary(), Watched, ema=0.9, clip=1.0)
+    fit(module, list(batches(6)), accelerator="gpu", precision="bf16-mixed")
+    assert steps == [False] * 2 + [True] * 4
+
+
+@pytest.mark.parametrize(("compile", "mode"), [(True, None), ("reduce-overhead", "reduce-overhead")])
+def test_a_compiled_network_learns_the_same(monkeypatch: pytest.MonkeyPatch, compile: bool | str, mode: str | None):
+    chosen, whole = [], torch.compile
+
+    def traced(call: Callable[..., Any], mode: str | None = None) -> Callable[..., Any]:
+        chosen.append(mode)
+        return whole(call, backend="eager", fullgraph=True)
+
+    monkeypatch.setattr(torch, "compile", traced)
+    results = {}
+    for way in (False, compile):
+        module = learner(network(), compile=way)
+        fit(module, list(batches(3)))
+        results[way] = module.state_dict()
+    assert chosen == [mode]
+    assert results[compile].keys() == results[False].keys()
+    assert all(value.equal(results[False][name]) for name, value in results[compile].items())
 
 
 def test_the_learning_rate_follows_the_schedule_step_by_step():

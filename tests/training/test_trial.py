@@ -33,6 +33,20 @@ def test_what_segtrain_decides_may_not_be_set() -> None:
         trial.refuse_own({"data": {}, "trainer": {"gradient_clip_val": -1}})
 
 
+@pytest.mark.parametrize(
+    ("device", "pieces", "processes", "reason"),
+    [
+        ("cpu", 1, 1, "needs an NVIDIA GPU, and there is none"),
+        ("cuda", 2, 1, r"in 2 pieces \(trainer.accumulate_grad_batches\)"),
+        ("cuda", 1, 2, r"for 2 processes \(trainer.devices\)"),
+    ],
+)
+def test_graphs_are_for_whole_batches_on_one_gpu(device: str, pieces: int, processes: int, reason: str) -> None:
+    trial.refuse_graphs("cuda", 1, 1)
+    with pytest.raises(UserError, match=f"train.compile=reduce-overhead records .*{reason}: take true or false"):
+        trial.refuse_graphs(device, pieces, processes)
+
+
 def test_a_batch_is_filled_and_shared_out_equally() -> None:
     trial.refuse_batch(data(), 2, 2)
     with pytest.raises(UserError, match=r"there are 8 training images; take 8 or fewer"):
