@@ -33,6 +33,7 @@ FOLDERS = {
     PROBABILITIES: "probabilities",
     POLYGONS: "polygons",
 }
+QUICK = 1  # zlib's level: of a photograph a sixth larger than by its default, and written in a quarter of the time
 
 
 class Predicted(NamedTuple):
@@ -218,8 +219,9 @@ def write_mask(name: str, result: Predicted, source: Path, classes: ClassTable, 
 
 def write_picture(path: Path, picture: Image.Image, **options: object) -> None:
     """Write a picture in the format that its suffix says, with options of Pillow's."""
+    kind = {"format": "TIFF"} if path.suffix == ".tif" else {"format": "PNG", "compress_level": QUICK}
     content = io.BytesIO()
-    picture.save(content, format="TIFF" if path.suffix == ".tif" else "PNG", **options)
+    picture.save(content, **kind, **options)
     disk.write(path, content.getbuffer())
 
 

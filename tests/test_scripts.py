@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from segtrain.config import conf_folder
+from segtrain.build import conf_folder
+from tests.commands.conftest import TINY
 
 ROOT = Path(__file__).parents[1]
 
@@ -51,3 +52,18 @@ def test_the_benchmark_of_a_gpu_names_its_parts(tmp_path: Path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode != 0
     assert "name what to measure: speed, peers or train" in done.stderr
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_predicting_compares_the_whole_with_its_parts(tmp_path: Path):
+    train = [sys.executable, "-m", "segtrain", "train", *TINY, "run_dir=run"]
+    subprocess.run(train, cwd=tmp_path, capture_output=True, check=True, timeout=300)
+    options = ["run", "--images", "10", "--size", "64", "128"]
+    command = [sys.executable, str(ROOT / "scripts" / "benchmark_predict.py"), *options]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    rates = dict(re.findall(r"^(.+): ([\d.]+) images/s$", done.stdout, re.MULTILINE))
+    assert rates.keys() == {"decoding", "the network", "writing", "whole"}
+    share, slowest = re.search(r"^whole: ([\d.]+) of (.+)$", done.stdout, re.MULTILINE).groups()
+    assert float(rates[slowest]) == min(float(rates[part]) for part in rates if part != "whole")
+    assert float(share) == pytest.approx(float(rates["whole"]) / float(rates[slowest]), abs=0.05)
