@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, Unpack, get_args, get_origin, get_type_hints, is_typeddict
 
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.types import Quote, QuotedString
@@ -93,8 +93,9 @@ def check(call: Callable[..., Any], settings: Mapping[str, Any], where: str = ""
     for key in settings:
         if key not in expected:
             raise UserError(f"unknown setting {join(where, key)}{did_you_mean(key, expected)}")
-    for key, parameter in inspect.signature(call).parameters.items():
-        if parameter.default is parameter.empty and key not in settings:
+    optional = {key for key, value in inspect.signature(call).parameters.items() if value.default is not value.empty}
+    for key in expected:
+        if key not in settings and key not in optional:
             raise UserError(f"the setting {join(where, key)} is missing")
     return {key: argument(value, expected[key], join(where, key)) for key, value in settings.items()}
 
@@ -143,18 +144,21 @@ def check_spec(spec: Mapping[str, Any], where: str, overrides: Mapping[str, Any]
 
 
 def annotations(call: Callable[..., Any]) -> dict[str, Any]:
-    """The annotation of each parameter that can be passed by its name; `inspect.Parameter.empty` if it has none."""
+    """The annotation of each parameter that can be passed by its name, those of `**names: Unpack[TypedDict]` among
+    them; `inspect.Parameter.empty` if it has none."""
     try:
         signature = inspect.signature(call, eval_str=True)
     except (NameError, AttributeError, TypeError):  # annotations that only a type checker can read stay strings
         signature = inspect.signature(call)
     except ValueError:  # a builtin that does not say
         return {}
-    return {
-        name: parameter.annotation
-        for name, parameter in signature.parameters.items()
-        if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
-    }
+    named: dict[str, Any] = {}
+    for name, parameter in signature.parameters.items():
+        if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            named[name] = parameter.annotation
+        elif get_origin(parameter.annotation) is Unpack and is_typeddict(get_args(parameter.annotation)[0]):
+            named |= get_type_hints(get_args(parameter.annotation)[0], include_extras=True)
+    return named
 
 
 def fits(value: Any, annotation: Any) -> bool:

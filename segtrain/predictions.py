@@ -218,10 +218,12 @@ def write_mask(name: str, result: Predicted, source: Path, classes: ClassTable, 
 
 
 def write_picture(path: Path, picture: Image.Image, **options: object) -> None:
-    """Write a picture in the format that its suffix says, with options of Pillow's."""
-    kind = {"format": "TIFF"} if path.suffix == ".tif" else {"format": "PNG", "compress_level": QUICK}
+    """Write a picture in the format that its suffix says, a TIFF with options of Pillow's."""
     content = io.BytesIO()
-    picture.save(content, **kind, **options)
+    if path.suffix == ".tif":
+        picture.save(content, format="TIFF", **options)
+    else:
+        picture.save(content, format="PNG", compress_level=QUICK)
     disk.write(path, content.getbuffer())
 
 

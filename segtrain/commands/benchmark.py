@@ -3,10 +3,9 @@
 import json
 import math
 import platform
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Unpack
 
 import torch
 
@@ -15,70 +14,34 @@ from ..benchmark import rates, reading, scoring
 from ..benchmark.reading import Reading, some_batches
 from ..benchmark.steps import Step, in_turns, peak_memory, steps_of, trainer_of
 from ..benchmark.verdict import Facts, sentence
-from ..build import Spec
 from ..data.batches.cache import memory
 from ..data.public import provide
 from ..errors import UserError
 from ..machine import device
-from ..machine.device import Devices, Precision
 from ..report.screen import columns, say
 from ..runs.record import Settings
 from ..text import counted
 from ..training.batch import with_tried_batch
 from ..training.defaults import AUTO, with_choices
-from ..training.parts import Parts, TrainSettings, assemble, build_data, refuse_splits, with_filled_batch
+from ..training.parts import Parts, assemble, build_data, refuse_splits, with_filled_batch
 from ..training.trial import refuse_own
+from ..training.typed import Typed, stored
 
 BATCHES = 8  # in memory, that are trained on again and again
 
 
-def benchmark(
-    *,
-    name: str,
-    typed: list[str],
-    seed: int,
-    train: TrainSettings,
-    run_dir: str | None,
-    resume: str | None,
-    init: str | None,
-    teacher: str | None,
-    allow_changes: bool,
-    allow: list[str],
-    data: Spec,
-    model: Annotated[Spec, {"num_classes": int | None}],
-    loss: Spec,
-    optimizer: Spec,
-    schedule: Spec,
-    augment: Spec,
-    trainer: Annotated[Spec, {"precision": Precision, "devices": Devices, "strategy": Literal["auto", "ddp"]}],
-    logger: Spec,
-    seconds: float,
-    out: str,
-) -> None:
+def benchmark(*, seconds: float, out: str, **given: Unpack[Typed]) -> None:
     """Measure what `train` does with the same settings, print it, and write all numbers into a file `out`."""
-    kept = {"run_dir": run_dir, "resume": resume, "init": init, "teacher": teacher}
+    kept = {"run_dir": given["run_dir"], "resume": given["resume"], "init": given["init"], "teacher": given["teacher"]}
     for setting, value in kept.items():
         if value is not None:
             raise UserError(f"{setting}={value}: nothing is kept of a benchmark: leave it out")
     if not 0 < seconds < math.inf:
         raise UserError(f"seconds={seconds:g}: expected a number above 0")
     Path(out).parent.mkdir(parents=True, exist_ok=True)
-    settings = {
-        "name": name,
-        "seed": seed,
-        "train": asdict(train),
-        "data": data,
-        "model": model,
-        "loss": loss,
-        "optimizer": optimizer,
-        "schedule": schedule,
-        "augment": augment,
-        "trainer": trainer,
-        "logger": logger,
-    }
-    parts = prepared(settings)
+    parts = prepared(stored(given))
     results = measured(parts, seconds)
-    disk.write(Path(out), json.dumps({"typed": typed, **results}, indent=2))
+    disk.write(Path(out), json.dumps({"typed": given["typed"], **results}, indent=2))
     say(f"written: {out}")
 
 

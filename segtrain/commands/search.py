@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 from optuna.study import Study
 from optuna.trial import TrialState
@@ -18,7 +18,6 @@ from rich.progress import TextColumn
 
 from ..build import Spec
 from ..errors import UserError
-from ..machine.device import Devices, Precision
 from ..machine.signals import Stop, Stopped
 from ..report.screen import COMMAND, Countdown, log_to, say
 from ..runs import folder as runs
@@ -28,65 +27,29 @@ from ..search.space import Space, opened
 from ..search.study import Prune, next_trial, open_study, pruner
 from ..search.trial import SCORE, Running
 from ..training.defaults import AUTO
-from ..training.parts import TrainSettings
+from ..training.typed import Typed, stored
 
 OWN = {"trials", "minutes", "prune", "space", "run_dir"}  # settings that `train` does not get
 
 
 def search(
-    *,
-    name: str,
-    typed: list[str],
-    seed: int,
-    train: TrainSettings,
-    run_dir: str | None,
-    resume: str | None,
-    init: str | None,
-    teacher: str | None,
-    allow_changes: bool,
-    allow: list[str],
-    data: Spec,
-    model: Annotated[Spec, {"num_classes": int | None}],
-    loss: Spec,
-    optimizer: Spec,
-    schedule: Spec,
-    augment: Spec,
-    trainer: Annotated[Spec, {"precision": Precision, "devices": Devices, "strategy": Literal["auto", "ddp"]}],
-    logger: Spec,
-    trials: int,
-    minutes: float | None,
-    prune: Prune | None,
-    space: dict[str, Any],
+    *, trials: int, minutes: float | None, prune: Prune | None, space: dict[str, Any], **given: Unpack[Typed]
 ) -> int:
     """Search, or go on with a search, print what was found, and return the exit status: 1 if trials have failed."""
-    if resume is not None:
-        raise UserError(f"resume={resume}: a search goes on where the same command is typed again")
-    refuse_batch(data)
+    if given["resume"] is not None:
+        raise UserError(f"resume={given['resume']}: a search goes on where the same command is typed again")
+    refuse_batch(given["data"])
     refuse_nothing(trials, minutes)
-    settings = {
-        "name": name,
-        "seed": seed,
-        "train": asdict(train),
-        "data": data,
-        "model": model,
-        "loss": loss,
-        "optimizer": optimizer,
-        "schedule": schedule,
-        "augment": augment,
-        "trainer": trainer,
-        "logger": logger,
-        "init": init,
-        "teacher": teacher,
-    }
-    space_of_trials = opened(space, settings, typed_keys(typed))
+    settings = {**stored(given), "init": given["init"], "teacher": given["teacher"]}
+    space_of_trials = opened(space, settings, typed_keys(given["typed"]))
     words = words_for_train()
     targets = re.findall(r'"_target_": "(.*?)"', json.dumps(settings))  # which the user has just composed
     stopping = pruner(prune)
-    folder = Path(run_dir or runs.ROOT / "search" / name)
+    folder = Path(given["run_dir"] or runs.ROOT / "search" / given["name"])
     folder.mkdir(parents=True, exist_ok=True)
     with runs.lock(folder):
         study = open_study(folder, {**settings, "space": space, "prune": prune and asdict(prune)}, stopping)
-        plan = Plan(study, folder, words, sorted({*allow, *targets}), space_of_trials, seed, trials)
+        plan = Plan(study, folder, words, sorted({*given["allow"], *targets}), space_of_trials, given["seed"], trials)
         carry_out(plan, math.inf if minutes is None else 60 * minutes)
         return conclude(plan)
 

@@ -4,16 +4,15 @@ from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import yaml
 
 from .. import disk, inspection
-from ..build import Spec, Trust, conf_folder, from_stored
+from ..build import Trust, conf_folder, from_stored
 from ..data.public import provide
 from ..errors import UserError
 from ..machine import device, processes
-from ..machine.device import Devices, Precision
 from ..report.scores import METRICS, final_scores
 from ..report.screen import COMMAND, be_quiet, say
 from ..runs import folder as runs
@@ -28,49 +27,21 @@ from ..training.fit import fit
 from ..training.loggers.choice import word
 from ..training.parts import Parts, TrainSettings, assemble, build_data, data_of_a_run, refuse_splits, with_filled_batch
 from ..training.trial import refuse_misfit, refuse_own
+from ..training.typed import Typed, stored
 
 
-def train(
-    *,
-    name: str,
-    typed: list[str],
-    seed: int,
-    train: TrainSettings,
-    run_dir: str | None,
-    resume: str | None,
-    init: str | None,
-    teacher: str | None,
-    allow_changes: bool,
-    allow: list[str],
-    data: Spec,
-    model: Annotated[Spec, {"num_classes": int | None}],
-    loss: Spec,
-    optimizer: Spec,
-    schedule: Spec,
-    augment: Spec,
-    trainer: Annotated[Spec, {"precision": Precision, "devices": Devices, "strategy": Literal["auto", "ddp"]}],
-    logger: Spec,
-) -> "Ended":
+def train(**given: Unpack[Typed]) -> "Ended":
     """Train a network, score its best checkpoint on the held-out split, and say how to go on."""
     processes.end_with_parent()
-    train = without_floor(train, typed)
+    typed, allow, teacher = given["typed"], given["allow"], given["teacher"]
     settings = {
-        "name": name,
-        "seed": seed,
-        "train": asdict(train),
-        "data": data,
-        "model": model,
-        "loss": loss,
-        "optimizer": optimizer,
-        "schedule": schedule,
-        "augment": augment,
-        "trainer": trainer,
-        "logger": logger,
+        **stored(given),
+        "train": asdict(without_floor(given["train"], typed)),
         "teacher": None if teacher is None else str(trained_file(teacher, "teacher")),
     }
-    if resume is None:
-        return start(settings, run_dir, init, typed, allow)
-    return go_on(resume, settings, typed, Trust(allow), allow_changes=allow_changes)
+    if given["resume"] is None:
+        return start(settings, given["run_dir"], given["init"], typed, allow)
+    return go_on(given["resume"], settings, typed, Trust(allow), allow_changes=given["allow_changes"])
 
 
 class Ended(NamedTuple):
