@@ -15,6 +15,7 @@ from ..errors import UserError
 # Lightning's names, and `auto`
 Precision = Literal["auto", "bf16-mixed", "16-mixed", "32-true", "64-true", "bf16-true", "16-true", 16, 32, 64]
 Devices = int | list[int] | Literal["auto"]
+Sharing = Literal["auto", "ddp", "fsdp"]  # how several devices share a training
 
 # Lightning's hints that a user of segtrain can do nothing about, by how their messages begin.
 NOISE = (

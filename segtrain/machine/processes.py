@@ -7,11 +7,14 @@ from typing import Any
 
 import torch
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
-from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch import Trainer
+from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Strategy
+from torch.optim import Optimizer
 
 from ..data.workers import die_with
 from ..errors import UserError
 from .device import device_count, device_type
+from .shards import gathered, like, state_like
 
 RANKS = ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK")  # set by torchrun, SLURM, and Lightning itself
 PARENT = "SEGTRAIN_PARENT"  # the search that a training is a trial of, by its process
@@ -34,6 +37,46 @@ class SharedScoring(DDPStrategy):
             return self.lightning_module.test_step(*args, **kwargs)  # type: ignore[union-attr]
 
 
+class SharedWeights(ModelParallelStrategy):
+    """Lightning's FSDP, with the checkpoints of any other strategy: whole tensors, in one file, by our reader."""
+
+    def __init__(self, processes: int) -> None:
+        super().__init__(data_parallel_size=processes, tensor_parallel_size=1, save_distributed_checkpoint=False)
+
+    def setup_environment(self) -> None:
+        super().setup_environment()
+        atexit.register(leave_group)
+
+    def setup(self, trainer: Trainer) -> None:
+        """Lightning's own demands of what is only scored, too, that it can be shared out."""
+        Strategy.setup(self, trainer)
+
+    def lightning_module_state_dict(self) -> dict[str, Any]:
+        state = Strategy.lightning_module_state_dict(self)
+        state.update(gathered(state, keep=self.is_global_zero))  # in place: it has the versions of modules with it
+        return state
+
+    def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
+        return gathered(Strategy.optimizer_state(self, optimizer), keep=self.is_global_zero)
+
+    @property
+    def lightning_restore_optimizer(self) -> bool:
+        return True
+
+    def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = None) -> dict[str, Any]:
+        return Strategy.load_checkpoint(self, checkpoint_path, weights_only)
+
+    def load_model_state_dict(self, checkpoint: Mapping[str, Any], strict: bool = True) -> None:
+        state, own = checkpoint["state_dict"], self.lightning_module.state_dict()  # type: ignore[union-attr]
+        state.update({name: like(tensor, own.get(name)) for name, tensor in state.items()})
+        Strategy.load_model_state_dict(self, checkpoint, strict)
+
+    def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
+        states = zip(checkpoint["optimizer_states"], self.optimizers, strict=True)
+        parts = [state_like(state, optimizer) for state, optimizer in states]
+        Strategy.load_optimizer_state_dict(self, {"optimizer_states": parts})
+
+
 def count(trainer: Mapping[str, Any]) -> tuple[str, int]:
     """(device type, processes on all machines) for the settings of the trainer."""
     device, nodes = device_type(trainer["accelerator"]), trainer.get("num_nodes", 1)
@@ -47,12 +90,14 @@ def count(trainer: Mapping[str, Any]) -> tuple[str, int]:
     return device, processes
 
 
-def strategy(processes: int) -> Any:
-    """How so many processes train together.
+def strategy(processes: int, *, sharded: bool = False) -> Any:
+    """How so many processes train together, each with all weights or with a part of them (`sharded`).
 
     Batch norm's running statistics are not sent about at each step: the first process's are what counts, and the
     others get them before they score.
     """
+    if sharded:
+        return SharedWeights(processes)
     if processes == 1:
         return "auto"
     return SharedScoring(broadcast_buffers=False, gradient_as_bucket_view=True)

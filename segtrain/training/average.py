@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from ..machine.shards import local, tensors
+
 
 class MovingAverage(nn.Module):
     """A copy of a network that follows it slowly, and takes no gradients.
@@ -30,9 +32,9 @@ class MovingAverage(nn.Module):
 
     @torch.no_grad()
     def update_parameters(self, network: nn.Module) -> None:
-        """Move towards the network; the first update copies it."""
+        """Move towards the network; the first update copies it. Where both are shared out, a part follows a part."""
         averages, values = [], []
-        for average, value in zip(tensors(self.module), tensors(network), strict=True):
+        for average, value in zip(map(local, tensors(self.module)), map(local, tensors(network)), strict=True):
             if average.is_floating_point():
                 averages.append(average)
                 values.append(value)
@@ -43,11 +45,6 @@ class MovingAverage(nn.Module):
         get_ema_multi_avg_fn(decay)(averages, values, n)
         self.updates += 1
         self.n_averaged += 1
-
-
-def tensors(network: nn.Module) -> list[Tensor]:
-    """Weights and buffers."""
-    return [*network.parameters(), *network.buffers()]
 
 
 def take_count(average: MovingAverage, _: Any) -> None:

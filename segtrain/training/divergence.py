@@ -4,9 +4,9 @@ import math
 
 import torch
 from torch import nn
-from torch.nn.utils import get_total_norm
 
 from ..errors import UserError
+from ..machine.shards import largest, whole
 from ..metrics import FirstNotFinite
 
 
@@ -24,10 +24,9 @@ def refuse_not_finite(losses: FirstNotFinite, network: nn.Module, steps: int) ->
     `steps` were done so far.
     """
     step = losses.compute() if losses.update_called else losses.step
-    largest = get_total_norm(network.parameters(), math.inf)  # not finite, if any weight is not
-    first, size = torch.stack([step.double(), largest.to(step.device).double()]).tolist()
+    first, size = torch.stack([step.double(), largest(network.parameters()).to(step.device).double()]).tolist()
     if first < FirstNotFinite.NEVER:
         raise Diverged(int(first), "the loss")
     if not math.isfinite(size):
-        names = [name for name, weight in network.named_parameters() if not weight.isfinite().all()]
+        names = [name for name, weight in network.named_parameters() if not whole(weight).isfinite().all()]
         raise Diverged(max(steps - 1, 0), f"the weight {names[0]}")

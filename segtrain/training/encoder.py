@@ -3,6 +3,7 @@
 from typing import Any
 
 from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.strategies import ParallelStrategy
 from torch import nn
 from torch.optim import Optimizer
 
@@ -38,7 +39,11 @@ class Freeze(Callback):
 
     def __init__(self, encoder: nn.Module, steps: int) -> None:
         self.encoder, self.steps = encoder, steps
-        self.weights = [weight for weight in encoder.parameters() if weight.requires_grad]
+        self.trained = [name for name, weight in encoder.named_parameters() if weight.requires_grad]
+
+    def weights(self) -> list[nn.Parameter]:
+        """Those that learn; where they are shared out, they are not those of the beginning."""
+        return [self.encoder.get_parameter(name) for name in self.trained]
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
         """A single process computes no gradients for a frozen encoder; several would wait for them for ever."""
@@ -49,11 +54,11 @@ class Freeze(Callback):
         pl_module.network.train()
         if frozen:
             self.encoder.eval()
-        for weight in self.weights:
-            weight.requires_grad_(trainer.world_size > 1 or not frozen)
+        for weight in self.weights():
+            weight.requires_grad_(isinstance(trainer.strategy, ParallelStrategy) or not frozen)
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: Any, optimizer: Optimizer) -> None:
         """This comes before the learner's own, which clips what gradients there are."""
         if trainer.global_step < self.steps:
-            for weight in self.weights:
+            for weight in self.weights():
                 weight.grad = None

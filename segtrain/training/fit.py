@@ -166,6 +166,7 @@ def build_trainer(parts: Parts, folder: Path | None, first_step: int | None, kee
             partial(build_part, "trainer", without_step(parts.settings["trainer"]), parts.trust),
             parts.processes,
             plugins=[keeper.io],
+            sharded=parts.sharded,
             accelerator=parts.device,
             precision=parts.precision,
             max_steps=parts.steps,

@@ -28,6 +28,7 @@ import numpy as np
 import torch
 from lightning.pytorch import Trainer
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -220,8 +221,9 @@ def compiled(network: nn.Module, mode: bool | str) -> Callable[[Tensor], Any]:
 
 
 def apart(trainer: Trainer) -> AbstractContextManager[Any]:
-    """Inside, the gradients of other processes are not waited for."""
-    return trainer.model.no_sync() if trainer.world_size > 1 else nullcontext()  # type: ignore[union-attr, operator]
+    """Inside, the gradients of other processes are not waited for, unless a process holds a part of them alone: then
+    it would have to keep the whole ones until then."""
+    return trainer.model.no_sync() if isinstance(trainer.model, DistributedDataParallel) else nullcontext()
 
 
 def share_statistics(module: nn.Module) -> None:

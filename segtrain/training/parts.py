@@ -31,9 +31,10 @@ from .defaults import AUTO
 from .encoder import encoder_rate
 from .learner import Learner
 from .loggers.choice import Open
+from .sharded import ShardedLearner
 from .teacher import Teacher, open_teacher
 from .transfer import take_over
-from .trial import GRAPHS, refuse_batch, refuse_crop, refuse_graphs, try_network, try_optimizer
+from .trial import GRAPHS, refuse_batch, refuse_crop, refuse_graphs, refuse_unshared, try_network, try_optimizer
 
 NAMES = 6  # of classes, in a message
 
@@ -140,6 +141,11 @@ class Parts:
         return processes.is_main(self.processes)
 
     @property
+    def sharded(self) -> bool:
+        """Whether each process holds a part of the weights alone."""
+        return is_sharded(self.settings)
+
+    @property
     def frozen_steps(self) -> int:
         """Steps in which the encoder stands still."""
         return math.ceil((self.train.freeze_encoder or 0) * self.epoch_steps)
@@ -231,6 +237,8 @@ def assemble(
     model = network_spec(settings["model"], data, trust, before)
     network = build_network(model, trust, data.span)
     try_network(network, data, engine["accumulate_grad_batches"] * count)
+    if is_sharded(settings):
+        refuse_unshared(network, engine, precision, compile=bool(train.compile))
     teacher = teacher_of(settings, train, data, pictures, trust or Trust(allow))
     specs = Completed(
         model=model_record(model, network),
@@ -279,6 +287,10 @@ def record_of(
         cwd=str(Path.cwd()),
         teacher=teacher.fingerprint if teacher else None,
     )
+
+
+def is_sharded(settings: Settings) -> bool:
+    return settings["trainer"].get("strategy") == "fsdp"
 
 
 def precision_of(typed: Any, device: str, before: Record | None) -> tuple[str, str]:
@@ -406,7 +418,7 @@ def build_learner(
     settings = record.settings
     with from_user():
         loss = build_part("loss", record.loss, trust)
-    return Learner(
+    return (ShardedLearner if is_sharded(settings) else Learner)(
         network,
         loss=as_loss(loss, void=data.classes.void, num_classes=len(data.classes)),
         optimizer=build_part("optimizer", settings["optimizer"], trust),

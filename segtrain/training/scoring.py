@@ -133,13 +133,16 @@ def confusion_of(metric: ConfusionMatrix, where: str) -> Tensor:
     return matrix
 
 
-def silent_trainer(make: Callable[..., Trainer], count: int, plugins: Sequence[Any] = (), **settings: Any) -> Trainer:
-    """Lightning's trainer for `count` processes, made by its class or by what calls it with more settings.
+def silent_trainer(
+    make: Callable[..., Trainer], count: int, plugins: Sequence[Any] = (), *, sharded: bool = False, **settings: Any
+) -> Trainer:
+    """Lightning's trainer for `count` processes, which may share out the weights (`sharded`), made by its class or by
+    what calls it with more settings.
 
     It prints nothing, writes nothing of its own and leaves samplers and signals to us.
     """
     trainer = make(
-        strategy=processes.strategy(count),
+        strategy=processes.strategy(count, sharded=sharded),
         plugins=[*plugins, *processes.environment()],
         default_root_dir=os.devnull,  # where Lightning looks for checkpoints of its own
         enable_progress_bar=False,

@@ -24,6 +24,7 @@ OWN = {  # what the program decides, by the part of the settings whose target wo
         *("enable_progress_bar", "enable_model_summary", "enable_checkpointing", "logger", "callbacks", "plugins"),
     },
 }
+SHARED = ("32-true", "32", "bf16-mixed")  # precisions of weights that are shared out
 
 
 def refuse_own(settings: Mapping[str, Any]) -> None:
@@ -94,6 +95,20 @@ def try_network(network: nn.Module, data: DataModule, shares: int) -> None:
     stride = getattr(network, "auxiliary_stride", 1)
     for head in heads:
         refuse_logits(head, (images, len(data.classes), -(-height // stride), -(-width // stride)))
+
+
+def refuse_unshared(network: nn.Module, engine: Mapping[str, Any], precision: str, *, compile: bool) -> None:
+    """Raises UserError for what cannot be trained where each process holds a part of the weights alone."""
+    if precision not in SHARED:
+        raise UserError(f"trainer.strategy=fsdp: not in {precision}: take trainer.precision=32-true or bf16-mixed")
+    for setting, wanted in (("train.compile", compile), ("trainer.sync_batchnorm", engine.get("sync_batchnorm"))):
+        if wanted:
+            raise UserError(f"trainer.strategy=fsdp: not with {setting}=true: leave one of them out")
+    for name, weight in network.named_parameters():
+        if weight.ndim == 0:
+            raise UserError(f"trainer.strategy=fsdp: {name} is a single number, which cannot be shared out: take ddp")
+    if len([*network.parameters()]) < len([*network.named_parameters(remove_duplicate=False)]):
+        raise UserError("trainer.strategy=fsdp: parts of the network have weights in common: take ddp")
 
 
 def refuse_logits(logits: Tensor, shape: tuple[int, ...]) -> None:

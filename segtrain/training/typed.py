@@ -1,10 +1,10 @@
 """What `train` is given, and the commands that do what it does: the settings of conf/train.yaml."""
 
 from dataclasses import asdict
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, TypedDict
 
 from ..build import Spec
-from ..machine.device import Devices, Precision
+from ..machine.device import Devices, Precision, Sharing
 from ..runs.record import Settings
 from .parts import TrainSettings
 
@@ -28,7 +28,7 @@ class Typed(TypedDict):
     optimizer: Spec
     schedule: Spec
     augment: Spec
-    trainer: Annotated[Spec, {"precision": Precision, "devices": Devices, "strategy": Literal["auto", "ddp"]}]
+    trainer: Annotated[Spec, {"precision": Precision, "devices": Devices, "strategy": Sharing}]
     logger: Spec
 
 

@@ -14,9 +14,7 @@ import torch
 from segtrain.data.batches.sampler import Share
 from segtrain.machine import processes
 from tests.commands.conftest import TINY
-
-ROOT = Path(__file__).resolve().parents[2]
-ALONE = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "PYTHONFAULTHANDLER": "1"}
+from tests.machine.conftest import ALONE
 
 # A network of the user's own, whose batch norm does not learn: with it, processes compute what one alone computes.
 FROZEN = """
@@ -101,21 +99,6 @@ def test_one_process_speaks_and_writes(monkeypatch: pytest.MonkeyPatch, variable
 def test_batch_norm_is_shared_between_gpus_alone():
     with pytest.raises(ValueError, match=r"trainer\.sync_batchnorm=true: batch norm is shared between GPUs only"):
         processes.count({"accelerator": "cpu", "devices": 2, "sync_batchnorm": True})
-
-
-@pytest.fixture
-def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., subprocess.Popen[str]]:
-    """Starts `segtrain train WORDS` in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def start(*words: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "segtrain", "train", *words]
-        with open(tmp_path / "out.txt", "a") as out:
-            return subprocess.Popen(
-                command, cwd=tmp_path, env=os.environ | ALONE, stdout=out, stderr=out, text=True, start_new_session=True
-            )
-
-    return start
 
 
 def status(process: subprocess.Popen[str], seconds: float = 120) -> int:
