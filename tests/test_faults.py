@@ -371,7 +371,11 @@ VALUES = [
         "a list of GPUs on a CPU", "train trainer.devices=[0]", "a list names GPUs; on a CPU take a number of processes"
     ),
     Row("no machines", "train trainer.num_nodes=0", "trainer.num_nodes=0: expected 1 or more"),
-    Row("an unknown strategy", "train trainer.strategy=fsdp", "trainer.strategy: 'fsdp' is not 'auto' or 'ddp'"),
+    Row(
+        "an unknown strategy",
+        "train trainer.strategy=deepspeed",
+        "trainer.strategy: 'deepspeed' is not 'auto', 'ddp' or 'fsdp'",
+    ),
     Row("batch norm shared on a CPU", "train trainer.sync_batchnorm=true", "batch norm is shared between GPUs only"),
     Row(
         "what segtrain decides",

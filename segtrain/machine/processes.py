@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from ..data.workers import die_with
 from ..errors import UserError
 from .device import device_count, device_type
-from .shards import gathered, like, state_like
+from .shards import gathered, like
 
 RANKS = ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK")  # set by torchrun, SLURM, and Lightning itself
 PARENT = "SEGTRAIN_PARENT"  # the search that a training is a trial of, by its process
@@ -72,9 +72,7 @@ class SharedWeights(ModelParallelStrategy):
         Strategy.load_model_state_dict(self, checkpoint, strict)
 
     def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
-        states = zip(checkpoint["optimizer_states"], self.optimizers, strict=True)
-        parts = [state_like(state, optimizer) for state, optimizer in states]
-        Strategy.load_optimizer_state_dict(self, {"optimizer_states": parts})
+        Strategy.load_optimizer_state_dict(self, checkpoint)
 
 
 def count(trainer: Mapping[str, Any]) -> tuple[str, int]:

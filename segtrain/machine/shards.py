@@ -86,16 +86,23 @@ def gathered(state: Any, *, keep: bool) -> Any:
     return state
 
 
+@torch.no_grad()
 def like(value: Any, owner: Any) -> Any:
-    """This process's part of a whole tensor, if that is of the shape of an `owner` that is shared out; else the value
-    itself."""
-    if not isinstance(owner, DTensor) or not isinstance(value, Tensor) or value.shape != owner.shape:
+    """A whole tensor in its owner's order of memory, and of it this process's part, if the owner is shared out. What is
+    not of the owner's shape stays as it is."""
+    if not isinstance(value, Tensor) or not isinstance(owner, Tensor) or value.shape != owner.shape:
         return value
-    return distribute_tensor(value.to(owner.device), owner.device_mesh, owner.placements, src_data_rank=None)
+    if isinstance(owner, DTensor):
+        part = distribute_tensor(value.to(owner.device), owner.device_mesh, owner.placements, src_data_rank=None)
+        return torch.empty_like(owner, dtype=value.dtype).copy_(part)  # which has all of the memory
+    if value.stride() == owner.stride():
+        return value
+    return torch.empty_like(owner, dtype=value.dtype, device=value.device).copy_(value)
 
 
 def state_like(state: Mapping[str, Any], optimizer: Optimizer) -> dict[str, Any]:
-    """The whole state of an optimiser, with the moments shared out as the parameters are that they belong to."""
+    """The whole state of an optimiser, with moments that are like the parameters that they belong to: fused optimisers
+    take the same order of memory for granted."""
     owners: dict[int, Tensor] = {}
     for stored, own in zip(state["param_groups"], optimizer.param_groups, strict=True):
         owners.update(zip(stored["params"], own["params"], strict=True))

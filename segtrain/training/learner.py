@@ -34,6 +34,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from ..inference.windows import Windows
 from ..losses.contract import Loss, mean_loss
+from ..machine.shards import state_like
 from ..metrics import ConfusionMatrix, FirstNotFinite, MeanLoss, mean_iou
 from .average import MovingAverage
 from .divergence import refuse_not_finite
@@ -187,7 +188,9 @@ class Learner(Validator):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """The optimiser goes on with its state, but with the settings of now. Of the running metrics the first process
         takes all, the others none."""
-        adopt_settings(checkpoint, self.new_optimizer())
+        fresh, states = self.new_optimizer(), checkpoint["optimizer_states"]
+        adopt_settings(checkpoint, fresh)
+        states[0] = state_like(states[0], fresh)
         if self.global_rank:
             start_metrics_anew(checkpoint["state_dict"])
 

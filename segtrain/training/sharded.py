@@ -31,7 +31,7 @@ class ShardedLearner(Learner):
             share_out(self.average.module, mesh)
 
     def new_optimizer(self) -> Optimizer:
-        """Of torch's fused optimisers, SGD does not take what is shared out (2.14); its other form computes the same."""
+        """Of the fused optimisers that are shipped, torch 2.14's SGD does not take what is shared out."""
         optimizer = super().new_optimizer()
         if isinstance(optimizer, SGD):
             for group in optimizer.param_groups:

@@ -490,7 +490,12 @@ def test_a_crop_larger_than_the_images_is_padded(segtrain: Run):
         (["trainer.devices=999"], "trainer.devices=999: this machine has"),
         (["trainer.devices=0"], "trainer.devices=0: this machine has"),
         (["trainer.devices=[0]"], "a list names GPUs"),
-        (["trainer.strategy=fsdp"], "trainer.strategy: 'fsdp' is not 'auto' or 'ddp'"),
+        (["trainer.strategy=deepspeed"], "trainer.strategy: 'deepspeed' is not 'auto', 'ddp' or 'fsdp'"),
+        (["trainer.strategy=fsdp", "train.compile=true"], "trainer.strategy=fsdp: not with train.compile=true"),
+        (
+            ["trainer.strategy=fsdp", "trainer.precision=64-true"],
+            "fsdp: not in 64-true: take trainer.precision=32-true",
+        ),
         (["trainer.sync_batchnorm=true"], "batch norm is shared between GPUs only"),
         (["trainer.precision=bf17"], "trainer.precision: 'bf17'"),
         (["+trainer.max_epochs=3"], "trainer.max_epochs is decided by segtrain"),

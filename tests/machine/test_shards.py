@@ -24,9 +24,9 @@ from segtrain.machine.shards import (
     tensors,
     whole,
 )
+from segtrain.metrics import FirstNotFinite
 from segtrain.training.average import MovingAverage
 from segtrain.training.divergence import Diverged, refuse_not_finite
-from segtrain.metrics import FirstNotFinite
 
 GROUP = 100  # weights, from which on a part is gathered by itself
 
@@ -69,7 +69,7 @@ def assert_same(one: Any, other: Any) -> None:
 
 
 def a_shared_network_learns_what_a_whole_one_learns(rank: int, mesh: DeviceMesh) -> None:
-    reference, network = Small(), Small()
+    reference, network = (Small().to(memory_format=torch.channels_last) for _ in range(2))
     average, expected = MovingAverage(network, 0.5), MovingAverage(reference, 0.5)
     share_out(network, mesh, GROUP)
     share_out(average.module, mesh, GROUP)
@@ -87,6 +87,9 @@ def a_shared_network_learns_what_a_whole_one_learns(rank: int, mesh: DeviceMesh)
     again = torch.optim.AdamW(network.parameters(), lr=0.1, fused=True)
     again.load_state_dict(state_like(plain.state_dict(), again))
     assert_same(gathered(again.state_dict(), keep=True), plain.state_dict())
+    part = local(again.state_dict()["state"][0]["exp_avg"])
+    assert part.is_contiguous()
+    assert part.untyped_storage().nbytes() == 4 * part.numel()  # and not those of the whole
 
 
 def each_process_holds_half(rank: int, mesh: DeviceMesh) -> None:
@@ -139,7 +142,7 @@ def a_weight_that_is_not_finite_in_one_process_ends_both(rank: int, mesh: Device
         first = network.get_parameter("blocks.1.0.weight")
         if rank == 1:
             local(first).data[0, 0, 0, 0] = value
-        with pytest.raises(Diverged, match="the weight blocks.1.0.weight was not finite"):
+        with pytest.raises(Diverged, match=r"the weight blocks\.1\.0\.weight was not finite"):
             refuse_not_finite(FirstNotFinite(), network, 3)
 
 
@@ -174,6 +177,9 @@ def test_what_is_not_shared_out_stays_as_it_is():
     assert local(weight) is weight
     assert whole(weight) is weight
     assert like(weight, weight) is weight
+    assert like(1, weight) == 1
+    image = torch.rand(2, 3, 4, 5)
+    assert like(image, torch.empty(2, 3, 4, 5, memory_format=torch.channels_last)).stride() == (60, 1, 15, 3)
     state = {"a": [weight, 1], "b": {"c": None}}
     assert gathered(state, keep=False) == state
     assert state_like(optimizer.state_dict(), optimizer) == optimizer.state_dict()

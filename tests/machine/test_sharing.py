@@ -43,7 +43,9 @@ def stopped(process: subprocess.Popen[str], run: Path) -> None:
 def assert_close(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
     assert list(one) == list(other)
     for name, tensor in one.items():
-        torch.testing.assert_close(tensor, other[name], rtol=1e-4, atol=1e-6, msg=lambda text: f"{name}: {text}")
+        torch.testing.assert_close(
+            tensor, other[name], rtol=1e-4, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}"
+        )
 
 
 @pytest.mark.slow
@@ -85,6 +87,7 @@ def test_a_training_goes_on_shared_out_or_not(train: Train, tmp_path: Path, word
         (["trainer.strategy=fsdp"], ["trainer.devices=2", "trainer.strategy=ddp"]),
     ):
         stopped(train(*words, *begun, "run_dir=run"), tmp_path / "run")
+        assert torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)["global_step"] < 40
         done(train("resume=run", *going_on, "allow=[frozen.Frozen]"))
         assert_close(state(tmp_path / "run"), state(tmp_path / "one"))
         shutil.rmtree(tmp_path / "run")

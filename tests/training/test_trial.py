@@ -72,3 +72,32 @@ def test_logits_have_the_size_of_the_image_and_a_channel_per_class() -> None:
         trial.try_network(Network(5), data(), 1)
     with pytest.raises(UserError, match=r"its logits are \(4, 6, 8, 8\), expected \(4, 6, 16, 16\)"):
         trial.try_network(Network(6, stride=2), data(), 1)
+
+
+class OwnScale(nn.Module):
+    def __init__(self, number: torch.Tensor) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(number)
+
+
+def in_common() -> nn.Module:
+    network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    network[1].weight = network[0].weight
+    return network
+
+
+@pytest.mark.parametrize(
+    ("network", "changes", "message"),
+    [
+        (nn.Linear(2, 2), {"precision": "16-mixed"}, "not in 16-mixed: take trainer.precision=32-true or bf16-mixed"),
+        (nn.Linear(2, 2), {"compile": True}, "not with train.compile=true: leave one of them out"),
+        (nn.Linear(2, 2), {"engine": {"sync_batchnorm": True}}, "not with trainer.sync_batchnorm=true"),
+        (OwnScale(torch.tensor(1.0)), {}, "scale is a single number, which cannot be shared out: take ddp"),
+        (in_common(), {}, "parts of the network have weights in common: take ddp"),
+    ],
+)
+def test_what_cannot_be_shared_out_is_refused(network: nn.Module, changes: dict, message: str) -> None:
+    settings = {"engine": {}, "precision": "bf16-mixed", "compile": False}
+    trial.refuse_unshared(OwnScale(torch.ones(1)), **settings)
+    with pytest.raises(UserError, match=f"trainer.strategy=fsdp: {message}"):
+        trial.refuse_unshared(network, **settings | changes)
