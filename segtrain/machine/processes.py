@@ -48,7 +48,7 @@ class SharedWeights(ModelParallelStrategy):
         atexit.register(leave_group)
 
     def setup(self, trainer: Trainer) -> None:
-        """Lightning's own demands of what is only scored, too, that it can be shared out."""
+        """Lightning's own asks that of what is only scored, too, something is shared out."""
         Strategy.setup(self, trainer)
 
     def lightning_module_state_dict(self) -> dict[str, Any]:
