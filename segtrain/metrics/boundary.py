@@ -17,6 +17,7 @@ from torch.nn.functional import pad
 from torchmetrics import Metric
 
 WIDTH = 0.02  # of the image's diagonal
+AT_ONCE = 1 << 22  # pixels that are looked at at a time, or rows in which squares lie that reach to both sides
 LEAST, MOST = torch.iinfo(torch.int16).min, torch.iinfo(torch.int16).max  # numbers that no class has
 
 
@@ -53,10 +54,24 @@ def boundary_counts(prediction: Tensor, mask: Tensor, num_classes: int, void: in
 
     At contours, each map has the pixels near its own. Away from them are the pixels that are near no true one.
     """
-    is_void, reach = mask == void, reach_of(*mask.shape)
+    height, width = mask.shape
+    reach = reach_of(height, width)
+    rows = max(AT_ONCE // width, 2 * reach)
+    counts = torch.zeros(2, 3, num_classes, dtype=torch.int64, device=mask.device)
+    for top in range(0, height, rows):
+        first = max(0, top - reach)
+        seen, counted = slice(first, top + rows + reach), slice(top - first, top - first + rows)
+        counts += counts_of_rows(prediction[seen], mask[seen], counted, reach, num_classes, void)
+    return counts
+
+
+def counts_of_rows(prediction: Tensor, mask: Tensor, counted: slice, reach: int, num_classes: int, void: int) -> Tensor:
+    """The same of some rows in a part of an image, in which the squares around them lie as far as the image goes."""
+    is_void = mask == void
     truth = mask.to(torch.int16).masked_fill(is_void, 0)  # any class: these pixels are in no band
     predicted = prediction.to(torch.int16)
-    true_band, predicted_band = (near_contour(classes, is_void, reach) for classes in (truth, predicted))
+    true_band, predicted_band = (near_contour(classes, is_void, reach)[counted] for classes in (truth, predicted))
+    truth, predicted, is_void = truth[counted], predicted[counted], is_void[counted]
     agree, inner = truth == predicted, ~(is_void | true_band)
     near = [
         pixels_of(truth, agree & true_band & predicted_band, num_classes),

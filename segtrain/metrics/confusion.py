@@ -7,6 +7,8 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities.distributed import gather_all_tensors
 
+AT_ONCE = 1 << 22  # pixels that are counted at a time, since their numbers take eight bytes each
+
 
 class ConfusionMatrix(Metric):
     """Counts pixels by (truth, prediction) in int64, exact for any number of pixels, batches and processes.
@@ -98,11 +100,13 @@ class ImageMatrices(ConfusionMatrix):
 def count_pairs(prediction: Tensor, mask: Tensor, num_classes: int, void: int) -> tuple[Tensor, Tensor]:
     """(pixels by truth and prediction (classes, classes), number of void pixels), int64, of two maps of classes of the
     same shape."""
-    pairs = prediction.add(mask, alpha=num_classes)
-    pairs.masked_fill_(mask == void, num_classes**2)  # a bin for void is cheaper than selecting the rest
-    counts = torch.zeros(num_classes**2 + 1, dtype=torch.int64, device=pairs.device)
-    one = torch.ones((), dtype=torch.int64, device=pairs.device)
-    counts.scatter_add_(0, pairs.flatten(), one.expand(pairs.numel()))  # on a GPU, bincount would wait for it
+    counts = torch.zeros(num_classes**2 + 1, dtype=torch.int64, device=prediction.device)
+    one = torch.ones((), dtype=torch.int64, device=prediction.device)
+    parts = (classes.flatten().split(AT_ONCE) for classes in (prediction, mask))
+    for predicted, truth in zip(*parts, strict=True):
+        pairs = predicted.long().add(truth, alpha=num_classes)
+        pairs.masked_fill_(truth == void, num_classes**2)  # a bin for void is cheaper than selecting the rest
+        counts.scatter_add_(0, pairs, one.expand(len(pairs)))  # on a GPU, bincount would wait for it
     return counts[:-1].view(num_classes, num_classes), counts[-1]
 
 

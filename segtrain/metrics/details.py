@@ -39,11 +39,11 @@ class Details(nn.Module):
         for metric in (self.boundary, self.sizes, self.confidence):
             metric.reset()
 
-    def update(self, confidence: Tensor, prediction: Tensor, mask: Tensor) -> None:
-        """Count maps (N, H, W): the probability of the answer, the answer, and the truth."""
+    def update(self, prediction: Tensor, mask: Tensor) -> None:
+        """Count maps (N, H, W) of whole images: the answer and the truth. How sure it is, `confidence` counts, of any
+        part of them."""
         self.boundary.update(prediction, mask)
         self.sizes.update(prediction, mask)
-        self.confidence.update(confidence, prediction, mask)
 
     def compute(self) -> Counts:
         """Over all processes."""

@@ -13,13 +13,14 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.sparse import coo_array
+from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 from torchmetrics import Metric
 
 SIZES = ("small", "medium", "large")
 LIMITS = (32**2, 96**2)  # pixels from which an object is medium, and large
+AT_ONCE = 1 << 22  # pixels whose runs are numbered at a time
 COUNTS = ("found", "missed", "wrong", "objects")
 
 
@@ -43,7 +44,7 @@ class SizeCounts(Metric):
 
     def update(self, prediction: Tensor, mask: Tensor) -> None:
         """Count maps of classes (N, H, W)."""
-        for predicted, truth in zip(prediction.to(torch.int32).cpu(), mask.to(torch.int32).cpu(), strict=True):
+        for predicted, truth in zip(prediction.cpu(), mask.cpu(), strict=True):
             counts = size_counts(predicted.numpy(), truth.numpy(), len(self.counts), self.void)
             self.counts += torch.from_numpy(counts).to(self.counts.device)
 
@@ -56,11 +57,10 @@ def size_counts(prediction: np.ndarray, mask: np.ndarray, num_classes: int, void
     """Pixels (classes, sizes, counts) int64 of maps of classes (H, W): found, missed and wrongly predicted ones; then
     the number of objects."""
     objects, regions = regions_of(mask), regions_of(np.where(mask == void, void, prediction))
-    agree = mask == prediction
-    found = np.bincount(objects.labels[agree], minlength=len(objects.areas))
-    hits = np.bincount(regions.labels[agree], minlength=len(regions.areas))
+    shared = right_pixels(regions, objects)
+    hits, found = (shared.sum(axis) for axis in (1, 0))
     region_sizes = regions.sizes
-    touching, touched = most_touched(regions, objects, agree)
+    touching, touched = most_touched(shared)
     region_sizes[touching] = objects.sizes[touched]
     counts = np.zeros((num_classes, len(SIZES), len(COUNTS)), np.int64)
     is_object, is_region = objects.classes != void, regions.classes != void
@@ -72,12 +72,12 @@ def size_counts(prediction: np.ndarray, mask: np.ndarray, num_classes: int, void
 
 
 class Regions(NamedTuple):
-    """The connected regions of a map of classes: the number of its own at each pixel (H, W), and the class and the
-    pixels of each."""
+    """The connected regions of a map of classes, which consist of runs of equal pixels in a row."""
 
-    labels: np.ndarray
-    classes: np.ndarray
-    areas: np.ndarray
+    starts: np.ndarray  # (H, W) bool: the first pixel of each run
+    labels: np.ndarray  # (runs,): the region of each
+    classes: np.ndarray  # (regions,)
+    areas: np.ndarray  # (regions,): pixels
 
     @property
     def sizes(self) -> np.ndarray:
@@ -90,6 +90,22 @@ def regions_of(classes: np.ndarray) -> Regions:
     nodes, and those that touch one another in the next row are joined."""
     starts = np.ones(classes.shape, bool)
     starts[:, 1:] = classes[:, 1:] != classes[:, :-1]
+    rows, number, edges = max(1, AT_ONCE // classes.shape[1]), 0, []
+    for top in range(0, len(classes), rows):
+        band = slice(top, top + rows + 1)  # with the first row of the next one
+        edges.append(number + touching_runs(classes[band], starts[band]))
+        number += np.count_nonzero(starts[top : top + rows])
+    upper, lower = np.concatenate(edges, 1)
+    joined = coo_array((np.ones(len(upper), bool), (upper, lower)), (number, number))
+    regions, labels = connected_components(joined, directed=False)
+    region_classes = np.empty(regions, np.int64)
+    region_classes[labels] = classes[starts]
+    pixels = np.diff(np.flatnonzero(starts), append=classes.size)
+    return Regions(starts, labels, region_classes, np.bincount(labels, pixels, regions).astype(np.int64))
+
+
+def touching_runs(classes: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """(2, n) int32: pairs of runs of one class, counted from 0 on, that touch one another in two rows."""
     runs = starts.ravel().cumsum(dtype=np.int32).reshape(classes.shape) - 1
     above, below = classes[:-1], classes[1:]
     same = above == below
@@ -99,21 +115,23 @@ def regions_of(classes: np.ndarray) -> Regions:
     rising = (above[:, 1:] == below[:, :-1]) & no_way_around
     upper = np.concatenate([runs[:-1][straight], runs[:-1, :-1][falling], runs[:-1, 1:][rising]])
     lower = np.concatenate([runs[1:][straight], runs[1:, 1:][falling], runs[1:, :-1][rising]])
-    number = int(runs.max(initial=-1)) + 1
-    joined = coo_array((np.ones(len(upper), bool), (upper, lower)), (number, number))
-    regions, region_of_run = connected_components(joined, directed=False)
-    region_classes = np.empty(regions, np.int64)
-    region_classes[region_of_run] = classes[starts]
-    labels = region_of_run[runs]
-    return Regions(labels, region_classes, np.bincount(labels.ravel(), minlength=regions))
+    return np.stack([upper, lower])
 
 
-def most_touched(regions: Regions, objects: Regions, agree: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The regions that have some of the pixels `agree` (H, W) bool, and of each the object that most of these pixels
-    are of; of equal ones, the first."""
-    pixels = np.ones(np.count_nonzero(agree), np.int64)
+def right_pixels(regions: Regions, objects: Regions) -> csr_array:
+    """(regions, objects) int64: the pixels that a region and an object of its class have in common."""
+    starts = np.flatnonzero(regions.starts | objects.starts)
+    pixels = np.diff(starts, append=regions.starts.size)
+    region, thing = (each.labels[each.starts.ravel()[starts].cumsum() - 1] for each in (regions, objects))
+    agree = regions.classes[region] == objects.classes[thing]
     shape = len(regions.areas), len(objects.areas)
-    table = coo_array((pixels, (regions.labels[agree], objects.labels[agree])), shape).tocsr().tocoo()  # adds them up
+    return coo_array((pixels[agree], (region[agree], thing[agree])), shape).tocsr()  # adds them up
+
+
+def most_touched(shared: csr_array) -> tuple[np.ndarray, np.ndarray]:
+    """The regions that have some right pixels (regions, objects), and of each the object that most of these are of; of
+    equal ones, the first."""
+    table = shared.tocoo()
     region, touched = table.coords
     order = np.lexsort((touched, np.negative(table.data), region))
     region, first = np.unique(region[order], return_index=True)

@@ -64,15 +64,14 @@ class Scorer(LightningModule):
 
     def test_step(self, batch: Batch, _: int) -> None:
         """Count what is right, where, and how sure the network is of it."""
-        prediction = torch.empty_like(batch["mask"], dtype=torch.int64)
-        confidence = torch.empty_like(batch["mask"], dtype=torch.float32)
+        prediction = torch.empty_like(batch["mask"])
         for piece in self.answers(batch):
-            prediction[piece.place] = piece.answer.argmax(1)
-            for shown, answer in zip(confidence[piece.place], piece.answer, strict=True):
-                shown.copy_(confidence_of(self.scored, answer))
+            classes = prediction[piece.place] = piece.answer.argmax(1)
+            confidence = torch.stack([confidence_of(self.scored, answer) for answer in piece.answer])
+            self.details.confidence.update(confidence, classes, batch["mask"][piece.place])
             self.confusion.note_broken(piece.answer)
         self.confusion.update(prediction, batch["mask"], batch["key"])
-        self.details.update(confidence, prediction, batch["mask"])
+        self.details.update(prediction, batch["mask"])
 
     def on_test_epoch_end(self) -> None:
         """The sum over all processes, which here still all take part."""
@@ -99,7 +98,7 @@ class Validator(Scorer):
 
     def validation_step(self, batch: Batch, _: int) -> Tensor:
         """The prediction (N, H, W), for callbacks. An image in windows counts for the loss as several ones."""
-        prediction = torch.empty_like(batch["mask"], dtype=torch.int64)
+        prediction = torch.empty_like(batch["mask"])
         for piece in self.answers(batch):
             mask = batch["mask"][piece.place]
             prediction[piece.place] = piece.answer.argmax(1)

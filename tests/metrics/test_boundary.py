@@ -36,10 +36,14 @@ def blobs(height: int, width: int, classes: int, seed: int) -> np.ndarray:
     return ndimage.gaussian_filter(rng.normal(size=(classes, height, width)), (0, 6, 6)).argmax(0)
 
 
+@pytest.mark.parametrize("at_once", [boundary.AT_ONCE, 1])
 @pytest.mark.parametrize(
     ("height", "width", "classes"), [(60, 80, 4), (150, 200, 11), (1, 70, 3), (9, 3, 2), (260, 200, 3), (30, 30, 1)]
 )
-def test_the_counts_are_those_of_the_definition(height: int, width: int, classes: int) -> None:
+def test_the_counts_are_those_of_the_definition(
+    monkeypatch: pytest.MonkeyPatch, height: int, width: int, classes: int, at_once: int
+) -> None:
+    monkeypatch.setattr(boundary, "AT_ONCE", at_once)
     mask, prediction = (blobs(height, width, classes, seed) for seed in (1, 2))
     prediction[:, : width // 2] = mask[:, : width // 2]
     mask[height // 3 : height // 2, width // 4 :] = VOID

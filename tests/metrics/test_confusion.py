@@ -4,7 +4,7 @@ import pytest
 import torch
 from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
 
-from segtrain.metrics import ConfusionMatrix, accuracy, class_iou, class_scores, mean_iou, summary
+from segtrain.metrics import ConfusionMatrix, accuracy, class_iou, class_scores, confusion, mean_iou, summary
 
 VOID = 255
 
@@ -30,8 +30,10 @@ def test_a_class_that_is_only_predicted_counts_as_zero():
     assert class_iou(torch.tensor([[3, 1], [0, 0]])).tolist() == [0.75, 0.0]
 
 
+@pytest.mark.parametrize("at_once", [confusion.AT_ONCE, 10])
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int16])
-def test_the_mean_is_torchmetrics_jaccard_index(dtype: torch.dtype):
+def test_the_mean_is_torchmetrics_jaccard_index(monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, at_once: int):
+    monkeypatch.setattr(confusion, "AT_ONCE", at_once)
     generator = torch.Generator().manual_seed(0)
     ours, theirs = ConfusionMatrix(7, VOID), MulticlassJaccardIndex(7, average="macro", ignore_index=VOID)
     pixels = MulticlassAccuracy(7, average="micro", ignore_index=VOID)

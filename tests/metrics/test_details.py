@@ -12,13 +12,15 @@ def test_two_parts_are_counted_as_one() -> None:
     confidence = torch.rand(4, 40, 50, generator=generator)
     mask[:, :5] = VOID
     whole, first, second = (Details(3, VOID) for _ in range(3))
-    whole.update(confidence, prediction, mask)
-    first.update(confidence[:3], prediction[:3], mask[:3])
-    second.update(confidence[3:], prediction[3:], mask[3:])
+    for details, images in ((whole, slice(4)), (first, slice(3)), (second, slice(3, 4))):
+        details.update(prediction[images], mask[images])
+        details.confidence.update(confidence[images], prediction[images], mask[images])
     both = first.compute().plus(second.compute())
     assert all(map(torch.equal, whole.compute(), both))
     assert all(counts.any() and counts.dtype == torch.int64 for counts in both)
     second.reset()
-    second.update(confidence, prediction, torch.full_like(mask, VOID))
+    void = torch.full_like(mask, VOID)
+    second.update(prediction, void)
+    second.confidence.update(confidence, prediction, void)
     assert not any(counts.any() for counts in second.compute())
     assert not second.state_dict()  # nothing of it is in a checkpoint

@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy import ndimage
 
+from segtrain.metrics import sizes
 from segtrain.metrics.sizes import SizeCounts, iou_of, regions_of, size_counts
 
 VOID = 255
@@ -20,13 +21,14 @@ def blobs(height: int, width: int, classes: int, seed: int, sigma: float) -> np.
 def test_regions_are_those_of_scipy(height: int, width: int, sigma: float) -> None:
     classes = blobs(height, width, 3, seed=1, sigma=sigma)
     regions = regions_of(classes)
-    assert np.array_equal(regions.classes[regions.labels], classes)
+    region_of = regions.labels[regions.starts.cumsum().reshape(classes.shape) - 1]
+    assert np.array_equal(regions.classes[region_of], classes)
     assert regions.areas.sum() == classes.size
     numbers = 0
     for c in range(3):
         labels, number = ndimage.label(classes == c, np.ones((3, 3)))
         numbers += number
-        pairs = np.unique(np.stack([labels, regions.labels], -1)[classes == c], axis=0)
+        pairs = np.unique(np.stack([labels, region_of], -1)[classes == c], axis=0)
         assert len(pairs) == number  # each of ours is one of theirs
     assert numbers == len(regions.areas)
 
@@ -52,8 +54,12 @@ def size_of(area: int) -> int:
     return SMALL if area < 1024 else MEDIUM if area < 9216 else LARGE
 
 
+@pytest.mark.parametrize("at_once", [sizes.AT_ONCE, 240 * 7, 1])
 @pytest.mark.parametrize(("sigma", "seed"), [(0, 1), (4, 2), (12, 3), (30, 4)])
-def test_the_counts_are_those_of_the_definition(sigma: float, seed: int) -> None:
+def test_the_counts_are_those_of_the_definition(
+    monkeypatch: pytest.MonkeyPatch, sigma: float, seed: int, at_once: int
+) -> None:
+    monkeypatch.setattr(sizes, "AT_ONCE", at_once)
     mask = blobs(200, 240, 3, seed, sigma)
     prediction = np.where(np.arange(240) < 120, mask, blobs(200, 240, 3, seed + 10, sigma))
     mask[50:80, 60:200] = VOID

@@ -20,7 +20,8 @@ def counts() -> Counts:
     confidence = torch.full((1, 40, 80), 0.9)
     confidence[:, 36:] = 0.52
     details = Details(3, VOID)
-    details.update(confidence, prediction.long(), mask.long())
+    details.update(prediction.long(), mask.long())
+    details.confidence.update(confidence, prediction.long(), mask.long())
     return details.compute()
 
 
@@ -51,7 +52,8 @@ def test_metrics_json_has_numbers_at_contours_by_size_and_of_confidence() -> Non
 
 def test_what_is_undefined_is_null() -> None:
     nothing, void = Details(3, VOID), torch.full((1, 4, 4), VOID)
-    nothing.update(torch.rand(1, 4, 4), torch.zeros_like(void), void)
+    nothing.update(torch.zeros_like(void), void)
+    nothing.confidence.update(torch.rand(1, 4, 4), torch.zeros_like(void), void)
     result = with_details(SCORE, nothing.compute())
     assert (result["boundary"]["miou"], result["interior"]["miou"], result["calibration"]["ece"]) == (None, None, None)
     assert all(size == {"miou": None, "objects": 0} for size in result["sizes"].values())

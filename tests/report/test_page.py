@@ -44,7 +44,9 @@ def counts_of(names: list[str]) -> Counts:
     other = rng.integers(0, len(names) - 1, mask.shape)
     prediction = np.where(rng.random(mask.shape) < confidence, mask, other)
     details = Details(len(names), VOID)
-    details.update(*(torch.from_numpy(pixels)[None] for pixels in (confidence, prediction, mask)))
+    sure, classes, truth = (torch.from_numpy(pixels)[None] for pixels in (confidence, prediction, mask))
+    details.update(classes, truth)
+    details.confidence.update(sure, classes, truth)
     return details.compute()
 
 
