@@ -61,10 +61,10 @@ def problem_in(name: str, look: Look, classes: ClassTable) -> Problem | None:
 
 
 def contradicted(look: Look, classes: ClassTable) -> np.ndarray:
-    """(H, W) int64: truth * classes + prediction where the network is sure of another class than the label's, all
+    """(H, W) int32: truth * classes + prediction where the network is sure of another class than the label's, all
     around too; elsewhere -1."""
     against = (look.truth != look.prediction) & (look.truth != classes.void) & (look.confidence >= SURE)
-    pairs = np.where(against, look.truth.astype(np.int64) * len(classes) + look.prediction, -1)
+    pairs = np.where(against, look.truth.astype(np.int32) * len(classes) + look.prediction, np.int32(-1))
     inner = pairs.copy()
     for rows, columns in ((-THIN, 0), (THIN, 0), (0, -THIN), (0, THIN)):
         inner[moved(pairs, rows, columns) != pairs] = -1

@@ -31,11 +31,13 @@ def largest_patch(values: np.ndarray) -> Patch | None:
 
 
 def labelled(values: np.ndarray) -> np.ndarray:
-    """(H, W) int64: equal numbers from 0 on for the pixels of a patch, other ones for other patches; -1 where the value
+    """(H, W) int32: equal numbers from 0 on for the pixels of a patch, other ones for other patches; -1 where the value
     is negative."""
     starts = np.ones(values.shape, bool)
     starts[:, 1:] = values[:, 1:] != values[:, :-1]
-    runs = starts.ravel().cumsum().reshape(values.shape) - 1  # pixels of one value beside each other in a row
+    runs = (
+        starts.ravel().cumsum(dtype=np.int32).reshape(values.shape) - 1
+    )  # pixels of one value beside each other in a row
     touch = (values[1:] == values[:-1]) & (values[1:] >= 0)
     first = touch & (starts[1:] | starts[:-1] | ~np.pad(touch, ((0, 0), (1, 0)))[:, :-1])  # two runs touch once
     labels = roots(int(runs[-1, -1]) + 1 if runs.size else 0, runs[:-1][first], runs[1:][first])[runs]
@@ -44,12 +46,12 @@ def labelled(values: np.ndarray) -> np.ndarray:
 
 
 def roots(number: int, one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """(number,) int64: for each node the least node that edges between `one` and `other` connect it with.
+    """(number,) int32: for each node the least node that edges between `one` and `other` connect it with.
 
     All nodes at a time are hooked to the least neighbour, then pointed to the end of their chain (Shiloach and Vishkin,
     1982, "An O(log n) parallel connectivity algorithm").
     """
-    root = np.arange(number)
+    root = np.arange(number, dtype=np.int32)
     while len(one):
         low, high = np.minimum(root[one], root[other]), np.maximum(root[one], root[other])
         np.minimum.at(root, high, low)

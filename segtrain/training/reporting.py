@@ -148,7 +148,7 @@ def look_at(trainer: Trainer, network: nn.Module, windows: Windows, source: Sour
     place = trainer.strategy.root_device
     network = network.to(place).eval()
     batch = image[None].to(place).contiguous(memory_format=torch.channels_last)
-    prediction, confidence = torch.empty_like(mask, dtype=torch.int64), torch.empty(mask.shape)
+    prediction, confidence = torch.empty_like(mask), torch.empty(mask.shape)
     with trainer.precision_plugin.forward_context():
         for piece in windows.pieces(network, batch):
             prediction[piece.area] = piece.answer[0].argmax(0).cpu()
