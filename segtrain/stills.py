@@ -6,13 +6,11 @@ from typing import Any, NamedTuple
 
 from torch.utils.data import Dataset
 
-from .data.files.images import Header, Picture, header, read_picture
-from .data.files.large import Large, large
+from .data.files.images import Picture, header, read_picture
+from .data.files.large import SMALL, Large, is_large, large
 from .data.files.pictures import SAMPLE, Pictures, filled
 from .errors import UserError
 from .journal import stamp_of
-
-SMALL = 1 << 26  # bytes of the pixels of an image, of which several may be in memory at a time
 
 
 class Still(NamedTuple):
@@ -47,22 +45,16 @@ class Stills(Dataset[Still | Exception | None]):
         path = self.paths[index]
         try:
             head = header(path, self.max_pixels)
-            return self.read(path) if self.bytes_of(head) <= SMALL else None
+            return None if is_large(head[:2], self.channels, head.depth) else self.read(path)
         except (UserError, OSError) as error:
             return error
-
-    def bytes_of(self, head: Header) -> int:
-        """Of the pixels of an image."""
-        return head.height * head.width * self.channels * head.depth // 8
 
     def read(self, path: Path) -> Still:
         """Raises UserError for a file that is none, or damaged, or too large."""
         stamp, head = stamp_of(path), header(path, self.max_pixels)
-        image = (
-            large(path, self.max_pixels, channels=self.channels, bits=head.depth)
-            if self.bytes_of(head) > SMALL
-            else None
-        )
+        image = None
+        if is_large(head[:2], self.channels, head.depth):
+            image = large(path, self.max_pixels, channels=self.channels, bits=head.depth)
         if image is None:
             image = read_picture(path, self.max_pixels, channels=self.channels, bits=head.depth)
         values = filled(image.values(SAMPLE))

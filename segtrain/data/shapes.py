@@ -77,6 +77,9 @@ class ShapesSource:
         image, mask = draw(rng, *self.size)
         return torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(mask)
 
+    def read_in_parts(self, index: int) -> tuple[Tensor, Tensor]:
+        return self.read(index)
+
     def read_mask(self, index: int) -> Tensor:
         return self.read(index)[1]
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .. import disk
 from ..data.classes import ClassTable
+from ..data.files.large import Large
 from ..metrics import class_iou
 from ..report.class_curves import class_curves
 from ..report.confusion import confusion_chart
@@ -111,17 +112,25 @@ class Mosaic(Callback):
         self.classes, self.indices, self._rows = classes, set(indices), []
 
     def on_validation_batch_end(
-        self, trainer: Trainer, pl_module: Any, outputs: Tensor, batch: dict[str, Tensor], *_: Any
+        self, trainer: Trainer, pl_module: Any, outputs: Tensor, batch: dict[str, Any], *_: Any
     ) -> None:
-        for image, mask, key, prediction in zip(batch["image"], batch["mask"], batch["key"], outputs, strict=True):
-            if int(key) in self.indices:
-                thin = math.ceil(max(mask.shape) / MOSAIC_SIDE)
-                self._rows.append([t[..., ::thin, ::thin].cpu().numpy() for t in (image, mask, prediction)])
+        """Keep what is shown of the chosen images."""
+        for place, key in enumerate(batch["key"].tolist()):
+            if key in self.indices:
+                thin = math.ceil(max(outputs[place].shape) / MOSAIC_SIDE)
+                image = batch["image"]
+                shown = image.thinned(thin) if isinstance(image, Large) else thinned(image[place], thin)
+                self._rows.append([shown, *(thinned(maps[place], thin) for maps in (batch["mask"], outputs))])
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
         if self._rows:
             show(trainer, "images/val", lambda: mosaic(self._rows, self.classes))
         self._rows = []
+
+
+def thinned(tensor: Tensor, step: int) -> np.ndarray:
+    """Every so many rows and columns of (..., H, W)."""
+    return tensor[..., ::step, ::step].cpu().numpy()
 
 
 class ConfusionPicture(Callback):

@@ -30,7 +30,7 @@ from .part import Part
 from .reporting import LABELS, confidence_of, look_at, report_or_say
 from .verdict import Verdict, advice, judge
 
-Batch = dict[str, Tensor]
+Batch = dict[str, Tensor]  # whose image may be `Large`, which gives its parts as a tensor does
 
 
 class Scorer(LightningModule):

@@ -15,7 +15,7 @@ import segtrain as api
 from segtrain import disk, stills
 from segtrain.commands.predict import Sight
 from segtrain.data import FolderData
-from segtrain.data.files import films, images
+from segtrain.data.files import films, images, large
 from segtrain.data.files.geotiff import Place
 from segtrain.data.files.images import Picture, read_image
 from segtrain.inference import windows
@@ -105,7 +105,7 @@ def test_a_large_tiff_is_predicted_in_parts(trained: Run, monkeypatch: pytest.Mo
     monkeypatch.setattr(windows, "SURE", 0)
     monkeypatch.setattr(windows, "FITS", 600**2 * COST)
     assert trained(*words, "out=whole") == 0
-    monkeypatch.setattr(stills, "SMALL", 0)
+    monkeypatch.setattr(large, "SMALL", 0)
     monkeypatch.setattr(stills, "read_picture", None)
     assert trained(*words, "out=parts") == 0
     files = masks_below("whole")

@@ -18,7 +18,7 @@ from ..files.pictures import Span
 from ..workers import Loader, cores
 from .augment import Augment, fitting_crop
 from .sampler import EndlessBatchSampler, Share, of_one_size
-from .samples import TrainSamples, WholeSamples
+from .samples import TrainSamples, WholeSamples, batch_of
 from .sides import flip_pairs
 from .source import Source
 from .statistics import Measured
@@ -170,6 +170,7 @@ class DataModule(Measured, LightningDataModule):
             samples,
             batch_sampler=batches,
             num_workers=workers,
+            collate_fn=batch_of,
             inherit=self.cache_bytes > 0,
             persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),

@@ -70,6 +70,11 @@ class Share(Sampler[list[int]]):
         return max(len(self.batches), 1)
 
 
+def number_together(height: int, width: int) -> int:
+    """How many whole images of this size are scored at a time."""
+    return max(1, min(MOST, PIXELS // (height * width)))
+
+
 def of_one_size(sizes: Iterable[tuple[int, int]]) -> list[list[int]]:
     """Batches of the indices of images of one (height, width): up to `MOST`, of up to `PIXELS` together, or one.
 
@@ -81,6 +86,6 @@ def of_one_size(sizes: Iterable[tuple[int, int]]) -> list[list[int]]:
         alike.setdefault((height, width), []).append(index)
     batches = []
     for (height, width), indices in alike.items():
-        number = max(1, min(MOST, PIXELS // (height * width)))
+        number = number_together(height, width)
         batches += [indices[start : start + number] for start in range(0, len(indices), number)]
     return batches

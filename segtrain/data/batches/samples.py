@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 
 from ...errors import UserError
+from ..files.large import Large
 from ..files.pictures import Span
 from .augment import Augment, happens
 from .mixing import Crop, below_average, overlaid, random_box, rare_class
-from .sampler import SAMPLE, generator
+from .sampler import SAMPLE, generator, number_together
 from .sides import exchanged
 from .source import Source
 from .window import Window
@@ -88,7 +89,10 @@ class TrainSamples(Dataset[dict[str, Any]]):
 
 
 class WholeSamples(Dataset[dict[str, Any]]):
-    """Index -> the whole image with its mask: {image (C, H, W), mask (H, W), key}."""
+    """Index -> the whole image with its mask: {image (C, H, W), mask (H, W), key}.
+
+    A large TIFF is read in parts where it is alone in its batch.
+    """
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -98,9 +102,21 @@ class WholeSamples(Dataset[dict[str, Any]]):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Raises UserError for an image that is no longer of the size by which it was put into a batch."""
-        image, mask = self.source.read(index)
-        size, known = tuple(image.shape[-2:]), tuple(self.source.sizes[index])
+        known = self.source.sizes[index]
+        read = self.source.read_in_parts if number_together(*known) == 1 else self.source.read
+        image, mask = read(index)
+        size = tuple(image.shape[-2:])
         if size != known:
             reason = f"it was {known[0]} x {known[1]}, and is {size[0]} x {size[1]} now"
             raise UserError(f"{self.source.names[index]} has changed meanwhile: {reason}")
         return {"image": image, "mask": mask, "key": index}
+
+
+def batch_of(samples: list[dict[str, Any]]) -> dict[str, Any]:
+    """Samples together; an image that is read in parts is a batch of its own."""
+    image = samples[0]["image"]
+    if not isinstance(image, Large):
+        return default_collate(samples)
+    (sample,) = samples
+    others = {name: value for name, value in sample.items() if name != "image"}
+    return {**default_collate([others]), "image": image}

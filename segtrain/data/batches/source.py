@@ -12,6 +12,7 @@ from torch import Tensor
 from ...errors import UserError
 from ..classes import ClassTable
 from ..files.images import FLOAT, MAX_PIXELS, Header, Picture, read_picture
+from ..files.large import Large, is_large, large
 from ..files.packed import PackedPairs, Repeated, Texts, packed
 from ..files.pair import Pair, checked_header
 from ..files.pictures import Kind, stores
@@ -24,9 +25,9 @@ class Source(Protocol):
     """The images and masks of one split.
 
     `read` gives image (C, H, W) uint8, uint16 or float32 and mask (H, W) of class indices, with the table's `void` for
-    no class, and where the image has no data; `read_mask`, which is faster, the mask alone; `read_picture` the image
-    alone. Where an image `shrinks`, `read_small` reads it faster by blocks of 2, 4 or 8 pixels a side:
-    (C, H // shrink, W // shrink).
+    no class, and where the image has no data; `read_in_parts` the same, but a large TIFF as an image whose parts are
+    decoded when they are taken; `read_mask`, which is faster, the mask alone; `read_picture` the image alone. Where an
+    image `shrinks`, `read_small` reads it faster by blocks of 2, 4 or 8 pixels a side: (C, H // shrink, W // shrink).
     """
 
     @property
@@ -41,6 +42,8 @@ class Source(Protocol):
     def __len__(self) -> int: ...
 
     def read(self, index: int) -> tuple[Tensor, Tensor]: ...
+
+    def read_in_parts(self, index: int) -> tuple[Tensor | Large, Tensor]: ...
 
     def read_mask(self, index: int) -> Tensor: ...
 
@@ -95,6 +98,15 @@ class FolderSource:
             self.cache.put(index, image, mask)
         return image, mask
 
+    def read_in_parts(self, index: int) -> tuple[Tensor | Large, Tensor]:
+        """From a cache, which has images as a whole, as `read`."""
+        if self.cache or not is_large(self.sizes[index], self.channels, self.bits):
+            return self.read(index)
+        image = large(self.pairs[index].image, self.max_pixels, channels=self.channels, bits=self.bits)
+        if image is None:
+            return self.read(index)
+        return image, without_gaps(self._mask(index), image, self.classes.void)
+
     def read_mask(self, index: int) -> Tensor:
         if self.headers[index].has_gaps:
             return self.read(index)[1]
@@ -147,7 +159,7 @@ class FolderSource:
         return image_type, torch.uint8 if self.classes.dtype == np.uint8 else torch.int16
 
 
-def without_gaps(mask: Tensor, picture: Picture, void: int) -> Tensor:
+def without_gaps(mask: Tensor, picture: Picture | Large, void: int) -> Tensor:
     """The mask with `void` where the image has no data."""
     return mask if picture.valid is None else mask.masked_fill(~picture.valid, void)
 

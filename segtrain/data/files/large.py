@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import math
 from collections.abc import Iterator
+from copy import copy
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from . import tiff
 from .images import Picture, of_depth, picture_of, preview_step, refusals, refuse_page
 from .pictures import SAMPLE
 
+SMALL = 1 << 26  # bytes of the pixels of an image, of which several may be in memory at a time
 AT_ONCE = 1 << 26  # bytes that are decoded at a time while an image is looked through, and of a tile or strip at most
 MIN_IS_BLACK, RGB, YCBCR = 1, 2, 6  # photometric interpretations; the last is decoded to RGB
 JPEG = (6, 7, 33007, 34892)  # compressions whose tables lie outside of the tiles
@@ -36,6 +38,7 @@ class Large:
     def __init__(self, path: Path, max_pixels: int, page: tiff.Page, *, channels: int, bits: int) -> None:
         self.path, self.max_pixels, self.page, self.bits = path, max_pixels, page, bits
         self.shape = (1, channels, page.height, page.width)
+        self.device = torch.device("cpu")
         self._fill = self._means() if page.kind == "float" or page.nodata else None
         self.valid, self.preview, self._sample = self._looked_through()
 
@@ -47,17 +50,33 @@ class Large:
     def batch(self) -> "Large":
         return self
 
+    @property
+    def nbytes(self) -> int:
+        """Of all pixels."""
+        return math.prod(self.shape) * self.bits // 8
+
     def __len__(self) -> int:
         return 1
+
+    def to(self, device: torch.device) -> "Large":
+        """The same image, of which the parts come on another device."""
+        moved = copy(self)
+        moved.device = device
+        return moved
 
     def __getitem__(self, place: tuple[Any, ...]) -> Tensor:
         """(1, channels, rows, columns) of the last two slices."""
         rows, columns = (range(length)[part] for part, length in zip(place[-2:], self.size, strict=True))
-        return self._part(rows, columns).pixels[None]
+        return self._part(rows, columns).pixels[None].to(self.device)
 
     def values(self, most: int | None = None) -> np.ndarray:
         """What `Picture.values` gives, of evenly spaced pixels."""
         return self._sample.values(most)
+
+    def thinned(self, step: int) -> np.ndarray:
+        """(up to 3, h, w) of every so many rows and columns, or of those before them that the preview has."""
+        rows, columns = (np.arange(0, length, step) // preview_step(self.size) for length in self.size)
+        return self.preview[:, rows[:, None], columns]
 
     def _part(self, rows: range, columns: range) -> Picture:
         stored = self._stored(rows, columns)
@@ -107,6 +126,11 @@ class Large:
 def every(step: int, rows: range, pixels: Tensor) -> Tensor:
     """Of the pixels (..., H, W) in some rows of an image, those whose place in it is a multiple of `step`."""
     return pixels[..., -rows.start % step :: step, ::step]
+
+
+def is_large(size: tuple[int, int], channels: int, bits: int) -> bool:
+    """Whether an image of this height and width is read in parts where it can be."""
+    return math.prod(size) * channels * bits // 8 > SMALL
 
 
 def large(path: Path, max_pixels: int, *, channels: int, bits: int) -> Large | None:

@@ -1,5 +1,6 @@
 import errno
 import os
+import pickle
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -9,10 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
+from segtrain.data.batches import sampler
 from segtrain.data.batches.cache import Place, reserve
+from segtrain.data.batches.samples import WholeSamples, batch_of
 from segtrain.data.batches.source import FolderSource, agree
 from segtrain.data.classes import ClassTable
 from segtrain.data.color import Coding
+from segtrain.data.files import large
 from segtrain.data.files.masks import MaskFile
 from segtrain.data.files.pair import Pair
 
@@ -50,6 +54,22 @@ def test_images_that_are_all_grey_have_one_channel(source: Sources):
     image, mask = source(picture, grey()).read(0)
     assert image.tolist() == [np.asarray(picture).tolist()]
     assert mask.tolist() == np.zeros((4, 6)).tolist()
+
+
+def test_a_large_tiff_that_is_alone_in_its_batch_is_read_in_parts(source: Sources, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("tifffile")
+    images = source(colors((40, 50)), suffix="tif")
+    whole = batch_of([WholeSamples(images)[0]])
+    monkeypatch.setattr(large, "SMALL", 40 * 50 * 3 - 1)
+    assert isinstance(WholeSamples(images)[0]["image"], torch.Tensor)  # it may share its batch with others
+    monkeypatch.setattr(sampler, "PIXELS", 40 * 50)
+    batch = pickle.loads(pickle.dumps(batch_of([WholeSamples(images)[0]])))  # as from another process
+    assert isinstance(batch["image"], large.Large)
+    assert torch.equal(batch["image"][..., 3:30, 4:40], whole["image"][..., 3:30, 4:40])
+    assert torch.equal(batch["mask"], whole["mask"])
+    assert batch["key"].tolist() == [0]
+    images.keep()
+    assert torch.equal(WholeSamples(images)[0]["image"], whole["image"][0])  # a cache has it as a whole
 
 
 def test_a_palette_of_greys_is_grey(source: Sources):

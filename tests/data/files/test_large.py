@@ -67,6 +67,9 @@ def both(path: Path, channels: int, monkeypatch: pytest.MonkeyPatch) -> large.La
     assert (parts.valid is None) == (whole.valid is None)
     assert whole.valid is None or torch.equal(parts.valid, whole.valid)
     assert np.array_equal(parts.preview, whole.preview[:3])
+    assert np.array_equal(parts.thinned(4), whole.pixels[:3, ::4, ::4].numpy())
+    assert parts.nbytes == whole.pixels.nbytes
+    assert parts.to(torch.device("meta"))[..., ENTIRE, ENTIRE].device.type == "meta"
     assert np.array_equal(np.sort(parts.values()), np.sort(whole.values()))  # less pixels than are a sample
     return parts
 
