@@ -1,8 +1,11 @@
 """Large TIFF images are scored in parts as the same pixels in PNG, which are read as a whole."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import indent
 
 import numpy as np
 import pytest
@@ -128,3 +131,43 @@ def test_a_damaged_tile_is_an_error_that_names_the_file(
     said = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
     assert len(said) == 1
     assert f"{path}: damaged image: " in said[0]
+
+
+SCORE = """
+from pathlib import Path
+from torch import nn
+from segtrain.data.batches.samples import WholeSamples, batch_of
+from segtrain.data.batches.source import FolderSource
+from segtrain.data.classes import ClassTable
+from segtrain.data.files.masks import MaskFile
+from segtrain.data.files.pair import Pair
+from segtrain.inference.windows import Windows
+from segtrain.training.scoring import Scorer
+
+class Network(nn.Conv2d):
+    def forward(self, images):
+        return super().forward(images.float())
+
+def peak():
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return 1024 * int(line.split()[1])
+
+classes = ClassTable.from_file(Path("tif/classes.yaml"))
+source = FolderSource([Pair("0", Path("tif/images/test/0.tif"), MaskFile(Path("tif/masks/test/0.png")))], classes)
+scorer = Scorer(Network(3, 3, 3, padding=1), class_names=classes.names, void=classes.void, windows=Windows(512)).eval()
+before = peak()
+scorer.test_step(batch_of([WholeSamples(source)[0]]), 0)
+print(peak() - before, int(scorer.confusion.matrix.sum()))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of the memory is what Linux counts")
+def test_scoring_takes_few_bytes_for_a_pixel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write({"test": 1}, (6000, 6000), tile=(512, 512))
+    command = [sys.executable, "-c", f"import torch\nwith torch.inference_mode():\n{indent(SCORE, '    ')}"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
+    most, pixels = map(int, done.stdout.split())
+    assert pixels == 6000 * (6000 - 750)
+    assert most < 24 * 6000**2  # whose answers are noise; read and counted as a whole, it takes 56
