@@ -93,6 +93,7 @@ class Watch(Callback):
         self.steps, self.seconds = 0, dict[str, float]()
         self.operations: float | None = None
         self._counter: FlopCounterMode | None = None
+        self._compute: Any = None  # how the learner computes, while the first step is counted
         if parts:
             self._watch(learner)
         self._parts = parts
@@ -113,6 +114,7 @@ class Watch(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
         if self._parts and batch_idx == 0:
+            self._compute, pl_module.train_network = pl_module.train_network, pl_module.network  # not compiled
             self._counter = FlopCounterMode(display=False)
             self._counter.__enter__()
 
@@ -121,6 +123,7 @@ class Watch(Callback):
         if self._counter is not None:
             self._counter.__exit__(None, None, None)
             self.operations, self._counter = self._counter.get_total_flops() or None, None
+            pl_module.train_network = self._compute
         if batch_idx == WARM_UP - 1:
             self.stopwatch.start()
             self._began = time.monotonic()

@@ -67,28 +67,35 @@ def answers(network: nn.Module, image: Pixels, answer: Answer, windows: Windows)
 
 
 def likely(network: nn.Module, logits: Tensor) -> list[Tensor]:
-    """The most likely class of every pixel (H, W) int64, on the CPU, by a network's answer (classes, H, W)."""
-    return [logits.argmax(0).cpu()]
+    """The most likely class of every pixel (H, W), on the CPU, by a network's answer (classes, H, W): in uint8 if there
+    are no more classes than that has numbers, since what comes from a GPU takes its time by the byte."""
+    kind = torch.uint8 if len(logits) <= 256 else torch.int64
+    return [logits.argmax(0).to(kind).cpu()]
 
 
 def sure(network: nn.Module, logits: Tensor) -> list[Tensor]:
     """The same, and its probability in 255ths, (H, W) uint8."""
-    parts = [part.amax(0) for part in in_255ths(network, logits)]
-    return [*likely(network, logits), torch.cat(parts)]
+    highest = [in_255ths(some.amax(0)) for some in shares(network, logits)]
+    return [*likely(network, logits), torch.cat(highest)]
 
 
 def probable(network: nn.Module, logits: Tensor) -> list[Tensor]:
     """The same, and the probabilities of all classes in 255ths, (classes, H, W) uint8."""
-    each = torch.cat(list(in_255ths(network, logits)), 1)
+    each = torch.cat([in_255ths(some) for some in shares(network, logits)], 1)
     return [*likely(network, logits), each.amax(0), each]
 
 
-def in_255ths(network: nn.Module, logits: Tensor) -> Iterator[Tensor]:
-    """Probabilities (classes, rows, W) uint8, a few rows at a time: all at once in float32 would take a multiple of the
+def shares(network: nn.Module, logits: Tensor) -> Iterator[Tensor]:
+    """Probabilities (classes, rows, W), a few rows at a time: all at once in float32 would take a multiple of the
     memory."""
     rows = max(1, AT_ONCE // logits[:, 0].numel())
     for some in logits.split(rows, 1):
-        yield (255 * probabilities(network, some, dim=0)).round().byte().cpu()
+        yield probabilities(network, some, dim=0)
+
+
+def in_255ths(parts: Tensor) -> Tensor:
+    """Probabilities as uint8, on the CPU."""
+    return (255 * parts).round().byte().cpu()
 
 
 def logits_of(network: nn.Module, images: Tensor) -> Tensor:

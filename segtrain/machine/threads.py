@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
-MOST = 8  # threads
+MOST = 16  # threads
 
 
 class Behind:

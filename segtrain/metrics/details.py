@@ -43,7 +43,8 @@ class Details(nn.Module):
         """Count maps (N, H, W) of whole images: the answer and the truth. How sure it is, `confidence` counts, of any
         part of them."""
         self.boundary.update(prediction, mask)
-        self.sizes.update(prediction, mask)
+        for predicted, truth in zip(prediction, mask, strict=True):
+            self.sizes.update(self.sizes.of(predicted, truth))
 
     def compute(self) -> Counts:
         """Over all processes."""

@@ -25,8 +25,7 @@ COUNTS = ("found", "missed", "wrong", "objects")
 
 
 class SizeCounts(Metric):
-    """Counts the pixels and the objects of each class and size in int64, exact over batches and processes. It computes
-    on the CPU.
+    """Adds up the pixels and the objects of each class and size in int64, exact over batches and processes.
 
     Args:
         num_classes: number of classes, the same in truth and prediction.
@@ -42,11 +41,15 @@ class SizeCounts(Metric):
         counts = torch.zeros(num_classes, len(SIZES), len(COUNTS), dtype=torch.int64)
         self.add_state("counts", default=counts, dist_reduce_fx="sum")
 
-    def update(self, prediction: Tensor, mask: Tensor) -> None:
-        """Count maps of classes (N, H, W)."""
-        for predicted, truth in zip(prediction.cpu(), mask.cpu(), strict=True):
-            counts = size_counts(predicted.numpy(), truth.numpy(), len(self.counts), self.void)
-            self.counts += torch.from_numpy(counts).to(self.counts.device)
+    def of(self, prediction: Tensor, mask: Tensor) -> Tensor:
+        """What `size_counts` counts of maps of classes (H, W), on the CPU. It changes nothing, so that threads may
+        count several at once."""
+        maps = prediction.cpu().numpy(), mask.cpu().numpy()
+        return torch.from_numpy(size_counts(*maps, len(self.counts), self.void))
+
+    def update(self, counts: Tensor) -> None:
+        """Add what was counted of an image."""
+        self.counts += counts.to(self.counts.device)
 
     def compute(self) -> Tensor:
         """As `size_counts`, of all images together."""

@@ -17,7 +17,7 @@ MOST_NAMED = 30  # classes in a legend, unless more of them are there
 VOID_COLORS, NEAR = ((0, 0, 0), (255, 255, 255), (128, 128, 128), (200, 200, 200)), 24
 GAP, CAPTION = 4, 18  # pixels between pictures, and of the lines above them
 LINES = 4  # of a legend below an overlay
-AT_ONCE = 1 << 20  # pixels that are painted over at a time
+AT_ONCE = 1 << 15  # pixels that are painted over at a time: few, since threads wait for one another to get memory
 Named = tuple[str, Sequence[int] | None]  # a class and its colour: `None` where it is left as photographed, () for none
 
 

@@ -1,13 +1,13 @@
 """The moving average of a network's weights."""
 
 from copy import deepcopy
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from ..machine.shards import local, tensors
+from ..machine.shards import local
 
 
 class MovingAverage(nn.Module):
@@ -27,14 +27,19 @@ class MovingAverage(nn.Module):
         super().__init__()
         self.module = deepcopy(network).requires_grad_(False)
         self.decay, self.updates = decay, 0
+        self.own = places(self.module)
+        self.followed: tuple[nn.Module | None, list[Place]] = None, []  # in the last update
         self.register_buffer("n_averaged", torch.zeros((), dtype=torch.int64))
         self.register_load_state_dict_post_hook(take_count)
 
     @torch.no_grad()
     def update_parameters(self, network: nn.Module) -> None:
         """Move towards the network; the first update copies it. Where both are shared out, a part follows a part."""
+        if self.followed[0] is not network:
+            self.followed = network, places(network)
         averages, values = [], []
-        for average, value in zip(map(local, tensors(self.module)), map(local, tensors(network)), strict=True):
+        for own, place in zip(self.own, self.followed[1], strict=True):
+            average, value = own.tensor(), place.tensor()
             if average.is_floating_point():
                 averages.append(average)
                 values.append(value)
@@ -45,6 +50,26 @@ class MovingAverage(nn.Module):
         get_ema_multi_avg_fn(decay)(averages, values, n)
         self.updates += 1
         self.n_averaged += 1
+
+
+class Place(NamedTuple):
+    """Where a weight or a buffer is, which stays the same when another tensor takes its place, as on another device."""
+
+    owner: nn.Module
+    name: str
+
+    def tensor(self) -> Tensor:
+        """What is there; of what is shared out, this process's part."""
+        return local(getattr(self.owner, self.name))
+
+
+def places(network: nn.Module) -> list[Place]:
+    """Of all weights and buffers, each once. To look for them in each step would take as long as to average them."""
+    found: dict[int, Place] = {}
+    for owner in network.modules():
+        for name, tensor in (*owner.named_parameters(recurse=False), *owner.named_buffers(recurse=False)):
+            found.setdefault(id(tensor), Place(owner, name))
+    return list(found.values())
 
 
 def take_count(average: MovingAverage, _: Any) -> None:

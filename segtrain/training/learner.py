@@ -152,7 +152,8 @@ class Learner(Validator):
         """Clip the norm over all parameters; Lightning's own refuses fused optimisers, which are the fast ones."""
         if self.clip:
             unscale(optimizer, self.trainer.precision_plugin)
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)
+            weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+            nn.utils.clip_grad_norm_(weights, self.clip)
 
     def new_optimizer(self) -> Optimizer:
         return build_optimizer(self.network, self.make_optimizer, self.encoder_lr)

@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -13,11 +14,13 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 
 from ..data import DataModule
+from ..data.workers import cores
 from ..errors import UserError, from_user
 from ..inference.windows import Piece, Windows
 from ..losses.contract import Loss
 from ..machine import device as machine
 from ..machine import processes
+from ..machine.threads import Behind
 from ..metrics import ConfusionMatrix, Details, ImageMatrices, MeanLoss, accuracy, class_iou, mean_iou, summary
 from ..report.details import details_text, with_details
 from ..report.intervals import intervals
@@ -48,6 +51,7 @@ class Scorer(LightningModule):
         self.windows = windows or Windows()
         self.confusion = ImageMatrices(len(class_names), void)
         self.details = Details(len(class_names), void)
+        self.behind = Behind(cores())  # counts sizes on the CPU, while the next images are computed
 
     @property
     def scored(self) -> nn.Module:
@@ -71,10 +75,19 @@ class Scorer(LightningModule):
             self.details.confidence.update(confidence, classes, batch["mask"][piece.place])
             self.confusion.note_broken(piece.answer)
         self.confusion.update(prediction, batch["mask"], batch["key"])
-        self.details.update(prediction, batch["mask"])
+        self.details.boundary.update(prediction, batch["mask"])
+        for predicted, truth in zip(prediction, batch["mask"], strict=True):
+            self.behind.add(partial(self.details.sizes.of, predicted, truth), self.take_sizes)
+        if prediction.numel() > LARGE:
+            self.behind.finish()
+
+    def take_sizes(self, counted: Future[Any]) -> None:
+        """Add what a thread has counted, or end with its error."""
+        self.details.sizes.update(counted.result())
 
     def on_test_epoch_end(self) -> None:
         """The sum over all processes, which here still all take part."""
+        self.behind.finish()
         with from_user():
             self.totals, self.matrix = summary(self.confusion), self.confusion.compute().cpu()
         self.cells = self.confusion.all_cells().numpy()

@@ -77,8 +77,8 @@ def test_two_images_by_hand() -> None:
     prediction[0, 90:92, 90:92] = 1
     mask[1, 112:117, 112:117] = 1
     prediction[1, 5:105, 5:105] = 1
-    metric.update(prediction[:1], mask[:1])
-    metric.update(prediction[1:], mask[1:])
+    for predicted, truth in zip(prediction, mask, strict=True):
+        metric.update(metric.of(predicted, truth))
     counts = metric.compute()
     assert counts[1].tolist() == [[0, 25, 4, 1], [39 * 40, 40, 39 * 2, 1], [0, 0, 10_000, 0]]
     iou = iou_of(counts)[1].tolist()
