@@ -114,7 +114,7 @@ class Watch(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
         if self._parts and batch_idx == 0:
-            self._compute, pl_module.train_network = pl_module.train_network, pl_module.network  # not compiled
+            self._compute, pl_module.train_network = pl_module.train_network, pl_module.network.__call__
             self._counter = FlopCounterMode(display=False)
             self._counter.__enter__()
 

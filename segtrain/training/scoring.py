@@ -34,6 +34,7 @@ from .reporting import LABELS, confidence_of, look_at, report_or_say
 from .verdict import Verdict, advice, judge
 
 Batch = dict[str, Tensor]  # whose image may be `Large`, which gives its parts as a tensor does
+LARGE = 1 << 24  # pixels of images that are not in memory together with the next ones
 
 
 class Scorer(LightningModule):
