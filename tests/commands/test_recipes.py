@@ -125,6 +125,7 @@ def test_a_gpu_trains_scores_and_predicts(segtrain: Run, precision: str):
 
 
 @pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # of torch's own compiler
 @pytest.mark.parametrize("mode", ["true", "reduce-overhead"])
 def test_a_compiled_training_on_a_gpu_learns_the_same(segtrain: Run, mode: str):
     words = [word for word in TINY if not word.startswith("trainer.")]

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ALONE = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "PYTHONFAULTHANDLER": "1"}
+PLACES = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+ALONE = {"OMP_NUM_THREADS": "1", "PYTHONPATH": PLACES, "PYTHONFAULTHANDLER": "1"}
 
 
 @pytest.fixture

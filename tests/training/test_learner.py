@@ -217,6 +217,7 @@ def test_a_training_step_never_waits_for_the_device():
 
 
 @pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
 def test_a_training_step_never_waits_for_a_gpu():
     steps = []
 
