@@ -56,6 +56,8 @@ def prepared(settings: Settings) -> Parts:
     parts = assemble(settings, data, None)
     if parts.processes > 1:
         raise UserError(f"trainer.devices={settings['trainer']['devices']}: one device is measured: take 1")
+    if parts.sharded:
+        raise UserError("trainer.strategy=fsdp: one device is measured, with all weights: leave it out")
     return with_tried_batch(parts) if settings["data"].get("batch_size") == AUTO else parts
 
 

@@ -41,6 +41,7 @@ def test_nothing_is_left_but_the_numbers(
         ("run_dir=somewhere", "nothing is kept of a benchmark: leave it out"),
         ("seconds=0", "expected a number above 0"),
         ("trainer.devices=2", "one device is measured: take 1"),
+        ("trainer.strategy=fsdp", "one device is measured, with all weights: leave it out"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(
