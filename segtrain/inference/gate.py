@@ -17,6 +17,7 @@ from .windows import Windows
 
 SIZES = (64, 64), (97, 131), (160, 96)  # height and width besides those of the images
 TOGETHER = 3  # images in a batch
+ROUNDING = 1e-5  # of the largest score: sums of another order, as in a batch of another size, differ by less in fp32
 
 
 class Limits(NamedTuple):
@@ -116,8 +117,8 @@ def in_other_sizes(network: nn.Module, other: nn.Module, samples: list[Tensor], 
         name = f"{size[0]} x {size[1]}"
         expected = torch.cat([answer(network, part[None]) for part in parts])
         yield Check(f"{name}, one at a time", int((alone == expected).sum()), alone.numel(), needed)
-        together = answer(other, parts)
-        yield Check(f"{name}, {TOGETHER} at a time", int((together == alone).sum()), alone.numel(), 1.0)
+        equal = (answer(other, parts) == alone) | undecided(other, parts)
+        yield Check(f"{name}, {TOGETHER} at a time", int(equal.sum()), alone.numel(), 1.0)
 
 
 def cut(image: Tensor, size: tuple[int, int], start: int) -> Tensor:
@@ -136,3 +137,12 @@ def answer(network: nn.Module, images: Tensor) -> Tensor:
             raise UserError("the output is not finite (NaN or infinite)")
         prediction[piece.place] = piece.answer.argmax(1)
     return prediction
+
+
+def undecided(network: nn.Module, images: Tensor) -> Tensor:
+    """(N, H, W) bool: the pixels whose two highest scores are equal but for rounding, which may turn them around."""
+    tied = torch.empty(len(images), *images.shape[-2:], dtype=torch.bool)
+    for piece in Windows().pieces(network, images):
+        highest = piece.answer.topk(min(2, piece.answer.shape[1]), 1).values
+        tied[piece.place] = highest[:, 0] - highest[:, -1] <= ROUNDING * piece.answer.abs().amax()
+    return tied

@@ -123,3 +123,17 @@ def test_what_decides_is_said_in_a_table() -> None:
 def test_a_part_goes_on_at_the_beginning_of_the_image() -> None:
     image = torch.arange(6).view(1, 2, 3)
     assert cut(image, (3, 4), 1)[0].tolist() == [[4, 5, 3, 4], [1, 2, 0, 1], [4, 5, 3, 4]]
+
+
+@pytest.mark.parametrize(("difference", "passes"), [(1e-6, True), (1e-2, False)])
+def test_scores_that_are_equal_but_for_rounding_may_turn_around_in_a_batch(difference: float, passes: bool) -> None:
+    """Two classes have the same scores, but for a difference whose sign depends on the size of the batch."""
+
+    def tied(network: Network, x: Tensor) -> Tensor:
+        low, _, high = network(x).unbind(1)
+        sign = 1 if len(x) == 1 else -1
+        return torch.stack([low, high, high + sign * difference], 1)
+
+    network = Changed(Network(), tied).eval()
+    verdict = compare(network, network, images(), VOID, 3)
+    assert (verdict.problem is None) == passes
