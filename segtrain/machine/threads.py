@@ -24,8 +24,9 @@ class Behind:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if kind is None:
-            self.finish()
-        self.threads.shutdown(cancel_futures=kind is not None)
+            self.close()
+        else:
+            self.threads.shutdown(cancel_futures=True)
 
     def add(self, work: Callable[[], object], take: Callable[[Future[object]], None]) -> None:
         """Do some work; later, in the thread that adds, `take` is given its result or its error."""
@@ -35,6 +36,11 @@ class Behind:
     def finish(self) -> None:
         """Wait for all of it."""
         self._finish(0)
+
+    def close(self) -> None:
+        """Wait for all of it, and let the threads go."""
+        self.finish()
+        self.threads.shutdown()
 
     def _finish(self, number: int) -> None:
         while len(self._waiting) > number:

@@ -52,7 +52,6 @@ class Scorer(LightningModule):
         self.windows = windows or Windows()
         self.confusion = ImageMatrices(len(class_names), void)
         self.details = Details(len(class_names), void)
-        self.behind = Behind(cores())  # counts sizes on the CPU, while the next images are computed
 
     @property
     def scored(self) -> nn.Module:
@@ -62,6 +61,7 @@ class Scorer(LightningModule):
     def on_test_epoch_start(self) -> None:
         self.confusion.reset()
         self.details.reset()
+        self.behind = Behind(cores())  # counts sizes on the CPU, while the next images are computed
 
     def answers(self, batch: Batch) -> Iterator[Piece]:
         """What the network answers to the images of a batch, a piece at a time."""
@@ -88,7 +88,7 @@ class Scorer(LightningModule):
 
     def on_test_epoch_end(self) -> None:
         """The sum over all processes, which here still all take part."""
-        self.behind.finish()
+        self.behind.close()
         with from_user():
             self.totals, self.matrix = summary(self.confusion), self.confusion.compute().cpu()
         self.cells = self.confusion.all_cells().numpy()
