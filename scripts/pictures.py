@@ -27,12 +27,13 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 def result(run: Path, images: list[int]) -> Image.Image:
     """Test images of a run on generated shapes, with what its network makes of them."""
-    network, classes, settings = segtrain.load(run)
+    network = segtrain.load(run)
+    classes, settings = network.classes, network.settings
     data = ShapesData(**{name: value for name, value in settings["data"].items() if name != "_target_"})
     rows = []
     for index in images:
         image, mask = data.source("test").read(index)
-        rows.append((image.numpy(), mask.numpy(), segtrain.predict(network, image).numpy()))
+        rows.append((image.numpy(), mask.numpy(), segtrain.predict(network, image).mask.numpy()))
     pixels = np.repeat(np.repeat(mosaic(rows, classes, GAP), SCALE, 0), SCALE, 1)
     pictures = Image.fromarray(pixels[: -GAP * SCALE, : -GAP * SCALE])
     named = list(zip(classes.names, classes.colors.tolist(), strict=True))

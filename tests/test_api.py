@@ -20,8 +20,8 @@ def test_a_training_is_that_of_the_command_and_gives_what_it_writes() -> None:
     assert training.folder.parent == Path("runs/shapes-fcn_tiny")
     assert training.scores == json.loads((training.folder / "evaluate/test/metrics.json").read_text())
     assert (training.folder / "overrides.txt").read_text().splitlines() == TINY
-    network, classes, _ = segtrain.load(training.folder)
-    assert len(classes) == len(training.scores["classes"])
+    network = segtrain.load(training.folder)
+    assert len(network.classes) == len(training.scores["classes"])
     assert segtrain.evaluate([f"run={training.folder}"]) == training.scores
     on_val = segtrain.evaluate(["run=latest", "split=val"])
     assert (on_val["split"], on_val["images"]) == ("val", 3)

@@ -665,7 +665,7 @@ def test_an_interpolation_in_a_file_is_a_text(place: Place, text: str, capsys: p
     file = described(place, classes=spec, settings=settings)
     loaded = api.load(file)
     assert loaded.classes.names[0] == text
-    assert loaded.config["note"] == text
+    assert loaded.settings["note"] == text
     folder = {"_target_": "segtrain.data.FolderData", "root": text, "classes": None, "crop": [8, 8], "batch_size": 1}
     described(place, settings={**settings, "data": {**folder, "workers": 0}})
     capsys.readouterr()

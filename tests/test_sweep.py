@@ -1,9 +1,11 @@
 """Several trainings by one command."""
 
 import csv
+import importlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,6 +52,31 @@ def test_of_six_jobs_two_fail_and_the_same_sweep_again_does_these_alone(
     again = rows()
     assert {row["folder"] for row in again if row["folder"]} == runs
     assert len(list(Path("runs/shapes-fcn_tiny").iterdir())) == 4
+
+
+@pytest.mark.slow
+def test_of_six_jobs_one_crashes_and_five_have_results(
+    segtrain: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A crash is any error, not only those that a person can mend."""
+    module = importlib.import_module("segtrain.commands.train")
+    words = [*TINY, "-m", "seed=0,1", "optimizer.lr=0.001,0.002,0.003"]
+    fit = module.fit
+
+    def crashing(parts: Any, *rest: Any) -> int:
+        if (parts.settings["seed"], parts.settings["optimizer"]["lr"]) == (1, 0.002):
+            raise ZeroDivisionError("by chance")
+        return fit(parts, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "fit", crashing)
+        assert segtrain("train", *words) == 1
+    assert [row["status"] for row in rows()] == ["0", "0", "0", "0", "1", "0"]
+    assert "ZeroDivisionError: by chance" in rows()[4]["error"]
+    capsys.readouterr()
+    assert segtrain("train", *words) == 0
+    assert capsys.readouterr().out.count("done before: ") == 5
+    assert [row["status"] for row in rows()] == ["0"] * 6
 
 
 @pytest.mark.slow

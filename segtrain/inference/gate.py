@@ -17,7 +17,8 @@ from .windows import Windows
 
 SIZES = (64, 64), (97, 131), (160, 96)  # height and width besides those of the images
 TOGETHER = 3  # images in a batch
-ROUNDING = 1e-5  # of the largest score: sums of another order, as in a batch of another size, differ by less in fp32
+ROUNDING = 1e-5  # of a pixel's scores: sums of another order, as in a batch of another size, differ by less in fp32
+TIED = 0.001  # share of the pixels, at most, whose two highest scores may be apart by no more than that
 
 
 class Limits(NamedTuple):
@@ -117,8 +118,10 @@ def in_other_sizes(network: nn.Module, other: nn.Module, samples: list[Tensor], 
         name = f"{size[0]} x {size[1]}"
         expected = torch.cat([answer(network, part[None]) for part in parts])
         yield Check(f"{name}, one at a time", int((alone == expected).sum()), alone.numel(), needed)
-        equal = (answer(other, parts) == alone) | undecided(other, parts)
-        yield Check(f"{name}, {TOGETHER} at a time", int(equal.sum()), alone.numel(), 1.0)
+        equal, tied = answer(other, parts) == alone, undecided(other, parts)
+        excused = int((tied & ~equal).sum()) if tied.float().mean() <= TIED else 0
+        what = f"{name}, {TOGETHER} at a time" + (f", but for {excused} tied" if excused else "")
+        yield Check(what, int(equal.sum()) + excused, alone.numel(), 1.0)
 
 
 def cut(image: Tensor, size: tuple[int, int], start: int) -> Tensor:
@@ -141,8 +144,9 @@ def answer(network: nn.Module, images: Tensor) -> Tensor:
 
 def undecided(network: nn.Module, images: Tensor) -> Tensor:
     """(N, H, W) bool: the pixels whose two highest scores are equal but for rounding, which may turn them around."""
-    tied = torch.empty(len(images), *images.shape[-2:], dtype=torch.bool)
+    tied = torch.zeros(len(images), *images.shape[-2:], dtype=torch.bool)
     for piece in Windows().pieces(network, images):
-        highest = piece.answer.topk(min(2, piece.answer.shape[1]), 1).values
-        tied[piece.place] = highest[:, 0] - highest[:, -1] <= ROUNDING * piece.answer.abs().amax()
+        if piece.answer.shape[1] > 1:
+            first, second = piece.answer.topk(2, 1).values.unbind(1)
+            tied[piece.place] = first - second <= ROUNDING * piece.answer.abs().amax(1)
     return tied

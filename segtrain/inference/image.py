@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,8 +26,17 @@ MISFIT = re.compile("channels|size of tensor|shapes cannot be")  # in what torch
 BEYOND = 0.5  # how far fractions may lie outside 0..1, as resampling makes them
 
 
-def predict(network: nn.Module, image: str | Path | Image.Image | Tensor | np.ndarray) -> Tensor:
-    """The most likely class of every pixel, (H, W) int64 on the CPU, at the image's own size; -1 where it has no data.
+class Prediction(NamedTuple):
+    """What a network makes of an image, at the image's own size, on the CPU."""
+
+    mask: Tensor  # (H, W) int64: the most likely class of every pixel; -1 where the image has no data
+    confidence: Tensor  # (H, W) float32: its probability, from 0 to 1; 0 where there are no data
+
+
+def predict(network: nn.Module, image: str | Path | Image.Image | Tensor | np.ndarray) -> Prediction:
+    """The most likely class of every pixel, and how probable it is, of one image of any size.
+
+        mask, confidence = segtrain.predict(segtrain.load("runs/latest"), "photo.jpg")
 
     Args:
         network: images (N, C, H, W) -> logits (N, classes, H, W); it is put into evaluation mode.
@@ -45,17 +54,13 @@ def predict(network: nn.Module, image: str | Path | Image.Image | Tensor | np.nd
         picture = of_file(Path(image), channels, pictures)
     else:
         picture = of_pixels(image, channels, pictures)
-    mask = classify(network, picture.pixels)
-    return mask if picture.valid is None else mask.masked_fill(~picture.valid, NO_DATA)
-
-
-def classify(network: nn.Module, image: Tensor) -> Tensor:
-    """The most likely class of every pixel (H, W) int64, on the CPU, of an image (C, H, W) as the network takes it; of
-    a large one in windows."""
-    mask = torch.empty(image.shape[-2:], dtype=torch.int64)
-    for area, (part,) in answers(network, image[None], likely, Windows()):
-        mask[area] = part
-    return mask
+    mask = torch.empty(picture.pixels.shape[-2:], dtype=torch.int64)
+    confidence = torch.empty(mask.shape)
+    for area, (classes, highest) in answers(network, picture.pixels[None], confident, Windows()):
+        mask[area], confidence[area] = classes, highest
+    if picture.valid is not None:
+        mask[~picture.valid], confidence[~picture.valid] = NO_DATA, 0
+    return Prediction(mask, confidence)
 
 
 def answers(network: nn.Module, image: Pixels, answer: Answer, windows: Windows) -> Iterator[tuple[Area, list[Tensor]]]:
@@ -73,8 +78,14 @@ def likely(network: nn.Module, logits: Tensor) -> list[Tensor]:
     return [logits.argmax(0).to(kind).cpu()]
 
 
+def confident(network: nn.Module, logits: Tensor) -> list[Tensor]:
+    """The same, and its probability, (H, W) float32."""
+    highest = [some.amax(0).cpu() for some in shares(network, logits)]
+    return [*likely(network, logits), torch.cat(highest)]
+
+
 def sure(network: nn.Module, logits: Tensor) -> list[Tensor]:
-    """The same, and its probability in 255ths, (H, W) uint8."""
+    """The same in 255ths, (H, W) uint8."""
     highest = [in_255ths(some.amax(0)) for some in shares(network, logits)]
     return [*likely(network, logits), torch.cat(highest)]
 

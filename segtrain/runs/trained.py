@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -25,12 +25,17 @@ FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 SPARE = 4  # parameters that are built for each one that stays, at most
 
 
-class Trained(NamedTuple):
-    """A trained network, in evaluation mode on the CPU, with its classes and the settings it was trained with."""
+class Trained(nn.Module):
+    """A trained network, in evaluation mode on the CPU: images (N, C, H, W), uint8 or as they were trained on, to logits
+    (N, classes, H, W). For type checkers: the network is of its own class, and has these attributes besides.
 
-    network: nn.Module
+    Attributes:
+        classes: The classes in the order of the logits, with names and colours, and the value of void.
+        settings: All settings of the training, by groups.
+    """
+
     classes: ClassTable
-    config: dict[str, Any]
+    settings: dict[str, Any]
 
 
 class Opened(NamedTuple):
@@ -43,15 +48,29 @@ class Opened(NamedTuple):
 
 
 def load(path: str | Path, allow: Collection[str] = (), *, correction: bool = True) -> Trained:
-    """A trained network from a run folder (its best checkpoint) or a checkpoint file.
+    """The trained network of a run, which normalises images by itself, with `.classes` and `.settings` unless its own
+    class has attributes of these names.
 
-    `allow` has the `_target_` names besides segtrain's own that the file may hold. With `correction` the
-    network's logits are corrected if the run has a prior correction.
+        network = segtrain.load("runs/latest")
+        mask, confidence = segtrain.predict(network, "photo.jpg")
+
+    Args:
+        path: A run folder (its best checkpoint), a checkpoint, or a file that `export` wrote: `.safetensors`, `.onnx`, and
+            `.pt2` with `allow=["pt2"]`, as that is a program.
+        allow: `_target_` names besides segtrain's own that the file may hold.
+        correction: Whether logits are corrected if the run has a prior correction.
+
+    Raises:
+        UserError: For a file that is damaged, no checkpoint, or names what it may not.
+        OSError: What the system says of a file.
     """
     path = followed(Path(path))
     file = path / "checkpoints" / "best.ckpt" if path.is_dir() else path
     trained = opened(file, Trust(allow), correction=correction)
-    return Trained(trained.network, trained.classes, trained.record.settings)
+    for name, value in {"classes": trained.classes, "settings": trained.record.settings}.items():
+        if not hasattr(trained.network, name):
+            trained.network.__dict__[name] = value
+    return cast(Trained, trained.network)
 
 
 def opened(file: Path, trust: Trust, *, correction: bool = True, calibration: bool = True) -> Opened:

@@ -19,7 +19,6 @@ from segtrain.data.files import films, images, large
 from segtrain.data.files.geotiff import Place
 from segtrain.data.files.images import Picture, read_image
 from segtrain.inference import windows
-from segtrain.inference.image import classify
 from segtrain.predictions import Predicted, Saver
 from tests.commands.conftest import TINY
 from tests.data.files.test_films import write as write_film
@@ -232,7 +231,7 @@ def test_several_networks_predict_by_the_mean_of_their_probabilities(trained: Ru
     assert trained("predict", "run=run,other", f"images={path}") == 0
     logits = []
     for name in ("run", "other"):
-        network = api.load(name).network
+        network = api.load(name)
         with torch.inference_mode():
             logits.append(network(read_image(path)[None]))
     expected = torch.stack(logits).softmax(2).mean(0).argmax(1)[0]
@@ -480,9 +479,9 @@ def test_a_network_for_grey_of_16_bits_takes_other_images_too(segtrain: Run, cap
     words = [word for word in TINY if not word.startswith("data")]
     words += ["data.root=deep", table, "data.crop=[16,16]", "data.batch_size=2", "data.workers=0", "run_dir=run"]
     assert segtrain("train", *words) == 0
-    network, _, settings = api.load("run")
+    network = api.load("run")
     assert network.mean.shape == (1, 1, 1, 1)
-    assert settings["model"]["encoder"]["in_channels"] is None
+    assert network.settings["model"]["encoder"]["in_channels"] is None
     path = deep_grey("new", "a")
     photo("new/images/b.png")
     assert segtrain("predict", "run=run", "images=new/images", "out=done") == 0
@@ -491,7 +490,7 @@ def test_a_network_for_grey_of_16_bits_takes_other_images_too(segtrain: Run, cap
         ("b", read_image(Path("new/images/b.png"), channels=1)),
     ):
         with Image.open(f"done/masks/{name}.png") as mask:
-            assert np.asarray(mask).tolist() == classify(network, image).tolist()
+            assert np.asarray(mask).tolist() == network(image[None]).argmax(1)[0].tolist()
     said = capsys.readouterr().out
     assert re.search(r"b\.png: 3 channels, where .* have 1: they become grey; 8 bits that fill .* have 16 bits", said)
     assert "a.png" not in said

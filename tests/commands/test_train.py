@@ -315,7 +315,7 @@ def test_init_takes_what_scores_a_class_over_by_its_name(segtrain: Run, capsys: 
     assert segtrain("train", *ON_FOLDERS, *words, "data.root=photos", "init=first", "run_dir=second") == 0
     said = "of the classes, c2, c0 are taken over by name; what scores other begins anew (there: c0, c1, c2)"
     assert said in capsys.readouterr().out
-    bias = [runs_trained.load(run).network.get_parameter("decoder.score.bias") for run in ("first", "second")]
+    bias = [runs_trained.load(run).get_parameter("decoder.score.bias") for run in ("first", "second")]
     assert torch.equal(bias[1][[0, 2]], bias[0][[2, 0]])
     assert bias[1][1] == 0
 

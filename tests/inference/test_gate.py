@@ -125,14 +125,28 @@ def test_a_part_goes_on_at_the_beginning_of_the_image() -> None:
     assert cut(image, (3, 4), 1)[0].tolist() == [[4, 5, 3, 4], [1, 2, 0, 1], [4, 5, 3, 4]]
 
 
-@pytest.mark.parametrize(("difference", "passes"), [(1e-6, True), (1e-2, False)])
-def test_scores_that_are_equal_but_for_rounding_may_turn_around_in_a_batch(difference: float, passes: bool) -> None:
-    """Two classes have the same scores, but for a difference whose sign depends on the size of the batch."""
+@pytest.mark.parametrize(
+    ("difference", "rows", "offset", "passes"),
+    [
+        (1e-6, 1, 0.0, True),
+        (1e-2, 1, 0.0, False),  # more than rounding
+        (1e-6, 64, 0.0, False),  # everywhere
+        (1e-2, 64, -1e9, False),  # beside a score of which that is the rounding
+    ],
+)
+def test_scores_of_few_pixels_that_are_equal_but_for_rounding_may_turn_around_in_a_batch(
+    difference: float, rows: int, offset: float, passes: bool
+) -> None:
+    """In the first pixels of some rows two classes have the same scores, but for a difference whose sign depends on the
+    size of the batch."""
 
     def tied(network: Network, x: Tensor) -> Tensor:
-        low, _, high = network(x).unbind(1)
+        low, middle, high = network(x).unbind(1)
         sign = 1 if len(x) == 1 else -1
-        return torch.stack([low, high, high + sign * difference], 1)
+        first = torch.zeros_like(low)
+        first[:, :rows, 0] = 1
+        high = torch.where(first > 0, middle + sign * difference, high)
+        return torch.stack([torch.where(first > 0, middle - 9, low) + offset, middle, high], 1)
 
     network = Changed(Network(), tied).eval()
     verdict = compare(network, network, images(), VOID, 3)

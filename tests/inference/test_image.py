@@ -1,5 +1,6 @@
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,38 +26,54 @@ class Brightest(nn.Module):
         return self.scale * image.float()
 
 
+def mask_of(network: nn.Module, image: Any) -> torch.Tensor:
+    return predict(network, image).mask
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.5])
+def test_confidence_is_the_probability_of_the_most_likely_class(temperature: float):
+    network = Brightest()
+    network.temperature_of_answers = temperature
+    image = torch.rand(3, 40, 50)
+    mask, confidence = predict(network, image)
+    expected = (image / temperature).softmax(0)
+    assert torch.equal(mask, expected.argmax(0))
+    assert confidence.dtype == torch.float32
+    torch.testing.assert_close(confidence, expected.amax(0))
+
+
 def test_the_most_likely_class_of_every_pixel():
     image = torch.zeros(3, 2, 2, dtype=torch.uint8)
     image[2, 0, 1] = image[1, 1, 0] = 255
-    assert predict(Brightest(), image).tolist() == [[0, 2], [1, 0]]
+    assert mask_of(Brightest(), image).tolist() == [[0, 2], [1, 0]]
 
 
 def test_arrays_and_tensors_give_the_same_mask():
     array = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
     array.flags.writeable = False  # as np.asarray(Image.open(...)) is
     assert torch.equal(
-        predict(Brightest(), array), predict(Brightest(), torch.from_numpy(array.copy()).permute(2, 0, 1))
+        mask_of(Brightest(), array), mask_of(Brightest(), torch.from_numpy(array.copy()).permute(2, 0, 1))
     )
 
 
 def test_the_network_is_put_into_evaluation_mode_and_any_size_fits():
     encoder = Encoder(block=Bottleneck, widths=[8, 16], depths=[1, 1], strides=[2, 2])
     network = FCN(encoder=encoder, num_classes=4, skips=1, widths=[8]).train()
-    mask = predict(network, np.zeros((9, 13, 3), np.uint8))
+    mask = mask_of(network, np.zeros((9, 13, 3), np.uint8))
     assert mask.shape == (9, 13)
     assert not network.training
 
 
 def test_a_batch_is_no_image():
     with pytest.raises(ValueError, match=r"image of shape \(1, 3, 2, 2\): expected a tensor \(C, H, W\)"):
-        predict(Brightest(), torch.zeros(1, 3, 2, 2))
+        mask_of(Brightest(), torch.zeros(1, 3, 2, 2))
 
 
 def test_output_that_is_not_finite_is_an_error():
     network = Brightest()
     nn.init.constant_(network.scale, torch.inf)
     with pytest.raises(ValueError, match="the network's output is not finite"):
-        predict(network, torch.zeros(3, 2, 2))
+        mask_of(network, torch.zeros(3, 2, 2))
 
 
 def loaded(bits: int = 8, channels: int = 3, high: float = 1.0, kind: str = "unsigned") -> Brightest:
@@ -72,21 +89,21 @@ COLORS = np.random.default_rng(1).integers(0, 256, (6, 8, 3), np.uint8)
 
 def test_paths_and_images_of_pillow_are_what_arrays_are(tmp_path: Path):
     Image.fromarray(COLORS).save(tmp_path / "x.png")
-    expected = predict(loaded(), COLORS)
+    expected = mask_of(loaded(), COLORS)
     for image in (tmp_path / "x.png", str(tmp_path / "x.png"), Image.fromarray(COLORS), Image.open(tmp_path / "x.png")):
-        assert torch.equal(predict(loaded(), image), expected)
+        assert torch.equal(mask_of(loaded(), image), expected)
     alpha = Image.fromarray(np.dstack([COLORS, np.full((6, 8), 9, np.uint8)]))
-    assert torch.equal(predict(loaded(), alpha), expected)
+    assert torch.equal(mask_of(loaded(), alpha), expected)
     with pytest.raises(FileNotFoundError, match="there is no such file"):
-        predict(loaded(), tmp_path / "y.png")
+        mask_of(loaded(), tmp_path / "y.png")
 
 
 def test_images_of_pillow_in_any_mode_are_taken():
     picture = Image.fromarray(COLORS)
     for mode in ("P", "CMYK", "L", "1", "LA"):
-        assert predict(loaded(), picture.convert(mode)).shape == (6, 8)
+        assert mask_of(loaded(), picture.convert(mode)).shape == (6, 8)
     deep = Image.fromarray(COLORS[..., 0].astype(np.uint16) * 257)
-    assert predict(loaded(), deep).shape == predict(loaded(), deep.convert("I")).shape == (6, 8)
+    assert mask_of(loaded(), deep).shape == mask_of(loaded(), deep.convert("I")).shape == (6, 8)
 
 
 @pytest.mark.parametrize(
@@ -113,38 +130,39 @@ def test_images_of_pillow_in_any_mode_are_taken():
 )
 def test_what_is_no_image_for_the_network_is_refused_in_one_line(image: object, said: str):
     with pytest.raises(UserError, match=said) as error:
-        predict(loaded(), image)
+        mask_of(loaded(), image)
     assert "\n" not in str(error.value)
 
 
 def test_fractions_and_depths_of_the_same_picture_give_the_same_mask():
-    expected = predict(loaded(), COLORS)
+    expected = mask_of(loaded(), COLORS)
     for image in (COLORS / 255, (COLORS / 255).astype(np.float16), COLORS.astype(np.uint16) * 257):
-        assert torch.equal(predict(loaded(), image), expected)
+        assert torch.equal(mask_of(loaded(), image), expected)
     big_endian = (COLORS.astype(np.uint16) * 257).astype(">u2")
-    assert torch.equal(predict(loaded(), big_endian), expected)
+    assert torch.equal(mask_of(loaded(), big_endian), expected)
 
 
 def test_a_network_for_reflectances_takes_reflectances():
     network = loaded(kind="float", bits=32, high=10000.0)
     values = COLORS.astype(np.float32) * 40
-    expected = predict(network, values)
-    assert torch.equal(predict(network, values.astype(np.int32)), expected)
+    expected = mask_of(network, values)
+    assert torch.equal(mask_of(network, values.astype(np.int32)), expected)
     with pytest.raises(UserError, match=r"fill .*, where the training's pictures have 32 bits with fractions"):
-        predict(network, COLORS)
+        mask_of(network, COLORS)
 
 
 def test_pixels_that_are_not_finite_have_no_class():
     image = COLORS / 255
     image[2, 3, 1] = np.nan
-    mask = predict(loaded(), image)
-    expected = predict(loaded(), COLORS).clone()
+    mask, confidence = predict(loaded(), image)
+    expected = mask_of(loaded(), COLORS)
     expected[2, 3] = -1
     assert torch.equal(mask, expected)
+    assert (confidence == 0).nonzero().tolist() == [[2, 3]]
 
 
 def test_an_unknown_network_that_does_not_take_the_channels_says_so_in_one_line():
     network = nn.Conv2d(3, 2, 1)
     with pytest.raises(UserError, match=r"does not take an image of shape \(4, 2, 2\)") as error:
-        predict(network, torch.zeros(4, 2, 2))
+        mask_of(network, torch.zeros(4, 2, 2))
     assert "\n" not in str(error.value)
