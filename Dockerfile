@@ -6,6 +6,8 @@
 #   docker run --gpus all ...
 FROM python:3.12-slim
 ARG TORCH=https://download.pytorch.org/whl/cpu
+# train.compile needs a compiler.
+RUN apt-get update && apt-get install -y --no-install-recommends g++ && rm -rf /var/lib/apt/lists/*
 RUN pip install --no-cache-dir --index-url "$TORCH" "torch>=2.11" "torchvision>=0.26"
 COPY pyproject.toml README.md LICENSE /segtrain/
 COPY conf /segtrain/conf

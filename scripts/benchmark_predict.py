@@ -27,7 +27,7 @@ from segtrain.data.shapes import draw
 from segtrain.data.workers import Loader, cores
 from segtrain.inference.windows import Windows
 from segtrain.journal import Journal
-from segtrain.machine.device import Computing, wait_for
+from segtrain.machine.device import Computing
 from segtrain.machine.threads import Behind
 from segtrain.predictions import Predicted, Saver, Target, checked
 from segtrain.runs.folder import checkpoint_files
@@ -50,7 +50,7 @@ def main() -> None:
         folder = Path(place)
         paths = photographs(folder / "images", options.images, tuple(options.size))
         rates = measured(options.run, paths, folder, options.save)
-    slowest = min(rates, key=lambda part: rates[part] if part != "whole" else np.inf)
+    slowest = min(rates.keys() - {"whole"}, key=rates.__getitem__)
     for part, rate in rates.items():
         print(f"{part}: {rate:.1f} images/s")
     print(f"whole: {rates['whole'] / rates[slowest]:.2f} of {slowest}")
@@ -92,7 +92,6 @@ def measured(run: str, paths: list[Path], folder: Path, save: list[str]) -> dict
     many = [some[i % KINDS] for i in range(len(paths))]
     loader = Loader(stills, batch_size=None, num_workers=cores(), collate_fn=as_it_is)
     rates = {"decoding": rate(loader, lambda _: None), "the network": rate(many, answer)}
-    wait_for("cuda" if next(sight.network.parameters()).is_cuda else "cpu")
     loader.stop()
     with Behind(cores()) as behind:
         began = time.perf_counter()

@@ -12,12 +12,15 @@ What was measured stays in --out: a second call goes on where the first one ende
 
 import argparse
 import csv
+import json
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Timer
 from typing import NamedTuple
 
 BEFORE = (  # what `train` did before its defaults were chosen by the data
@@ -45,14 +48,18 @@ class Score(NamedTuple):
 def train(data: str, seed: int, words: Sequence[str], minutes: float, run: Path) -> None:
     """One training, ended by itself or by the clock; the folder has its name only then."""
     place = "data=shapes" if data == "shapes" else f"data.root={data}"
-    unfinished = Path(tempfile.mkdtemp(dir=run.parent)) / "run"
+    unfinished = run.with_name(f"{run.name}_unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
     command = [sys.executable, "-m", "segtrain", "train", place, f"seed={seed}", f"run_dir={unfinished}", *words]
     with Path(f"{run}.txt").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
             process.wait(60 * minutes)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGINT)
-            process.wait(PATIENCE)
+            ended = Timer(PATIENCE, process.kill)
+            ended.start()
+            process.wait()
+            ended.cancel()
     if process.returncode not in (0, 128 + signal.SIGINT):
         raise SystemExit(f"{' '.join(command)}: failed, see {run}.txt")
     unfinished.rename(run)
@@ -61,7 +68,10 @@ def train(data: str, seed: int, words: Sequence[str], minutes: float, run: Path)
 def last_score(run: Path) -> Score:
     """Of the last validation in a run's metrics.csv."""
     with (run / "metrics.csv").open(newline="") as file:
-        row = [row for row in csv.DictReader(file) if row[SCORE]][-1]
+        scored = [row for row in csv.DictReader(file) if row[SCORE]]
+    if not scored:
+        raise SystemExit(f"{run}: no validation within its minutes; type --words train.validate_epochs=1, or more --minutes")
+    row = scored[-1]
     classes = {name.removeprefix(CLASS): value for name, value in row.items() if name.startswith(CLASS)}
     missing = tuple(name for name, iou in classes.items() if iou and float(iou) < FOUND)
     return Score(int(row["step"]), float(row[SCORE]), missing)
@@ -88,6 +98,13 @@ def main() -> None:
     options = parser.parse_args()
     out = options.out or Path(tempfile.mkdtemp())
     out.mkdir(parents=True, exist_ok=True)
+    if len({Path(data).name for data in options.data}) < len(options.data):
+        parser.error("two folders have the same name, and so would their runs")
+    asked = json.dumps([options.minutes, list(options.before), options.words])
+    note = out / "asked.json"
+    if note.exists() and note.read_text() != asked:
+        parser.error(f"{out} holds runs with other minutes or words: {note.read_text()}")
+    note.write_text(asked)
     print("| data | before: val mIoU | steps | not found | after: val mIoU | steps | not found |")
     print("|---|--:|--:|---|--:|--:|---|", flush=True)
     for data in options.data:

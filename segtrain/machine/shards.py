@@ -106,10 +106,10 @@ def state_like(state: Mapping[str, Any], optimizer: Optimizer) -> dict[str, Any]
     owners: dict[int, Tensor] = {}
     for stored, own in zip(state["param_groups"], optimizer.param_groups, strict=True):
         owners.update(zip(stored["params"], own["params"], strict=True))
-    moments = {
-        number: {name: like(value, owners[number]) for name, value in values.items()}
-        for number, values in state["state"].items()
-    }
+    moments = dict(state["state"])
+    for number, owner in owners.items():
+        if isinstance(moments.get(number), Mapping):  # other keys are what an optimiser keeps of all of them
+            moments[number] = {name: like(value, owner) for name, value in moments[number].items()}
     return {**state, "state": moments}
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
-MOST = 16  # threads
+MOST = 16  # threads: one of them writes two or three images of 2048 x 1024 a second
 
 
 class Behind:

@@ -1,12 +1,25 @@
 """All that is counted of a score beyond its confusion matrix."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
 from .boundary import BoundaryCounts
 from .calibration import ConfidenceCounts
 from .sizes import SizeCounts
+
+
+Add = Callable[[Callable[[], Any], Callable[[Future[Any]], None]], None]  # some work, and what takes its result
+
+
+def at_once(work: Callable[[], Any], take: Callable[[Future[Any]], None]) -> None:
+    """Do some work, and have its result taken."""
+    done: Future[Any] = Future()
+    done.set_result(work())
+    take(done)
 
 
 class Counts(NamedTuple):
@@ -39,12 +52,16 @@ class Details(nn.Module):
         for metric in (self.boundary, self.sizes, self.confidence):
             metric.reset()
 
-    def update(self, prediction: Tensor, mask: Tensor) -> None:
+    def update(self, prediction: Tensor, mask: Tensor, add: Add = at_once) -> None:
         """Count maps (N, H, W) of whole images: the answer and the truth. How sure it is, `confidence` counts, of any
-        part of them."""
+        part of them. `add` may do the work that is left to the CPU in threads, as `machine.threads.Behind.add`."""
         self.boundary.update(prediction, mask)
         for predicted, truth in zip(prediction, mask, strict=True):
-            self.sizes.update(self.sizes.of(predicted, truth))
+            add(partial(self.sizes.of, predicted, truth), self._take_sizes)
+
+    def _take_sizes(self, counted: Future[Any]) -> None:
+        """Add what was counted, or end with the error of that."""
+        self.sizes.update(counted.result())
 
     def compute(self) -> Counts:
         """Over all processes."""

@@ -35,9 +35,7 @@ def labelled(values: np.ndarray) -> np.ndarray:
     is negative."""
     starts = np.ones(values.shape, bool)
     starts[:, 1:] = values[:, 1:] != values[:, :-1]
-    runs = (
-        starts.ravel().cumsum(dtype=np.int32).reshape(values.shape) - 1
-    )  # pixels of one value beside each other in a row
+    runs = starts.ravel().cumsum(dtype=np.int32).reshape(values.shape) - 1  # pixels of one value beside each other
     touch = (values[1:] == values[:-1]) & (values[1:] >= 0)
     first = touch & (starts[1:] | starts[:-1] | ~np.pad(touch, ((0, 0), (1, 0)))[:, :-1])  # two runs touch once
     labels = roots(int(runs[-1, -1]) + 1 if runs.size else 0, runs[:-1][first], runs[1:][first])[runs]

@@ -27,18 +27,17 @@ class MovingAverage(nn.Module):
         super().__init__()
         self.module = deepcopy(network).requires_grad_(False)
         self.decay, self.updates = decay, 0
-        self.own = places(self.module)
-        self.followed: tuple[nn.Module | None, list[Place]] = None, []  # in the last update
+        self.followed: tuple[nn.Module | None, list[Pair]] = None, []  # in the last update
         self.register_buffer("n_averaged", torch.zeros((), dtype=torch.int64))
         self.register_load_state_dict_post_hook(take_count)
 
     @torch.no_grad()
     def update_parameters(self, network: nn.Module) -> None:
         """Move towards the network; the first update copies it. Where both are shared out, a part follows a part."""
-        if self.followed[0] is not network:
-            self.followed = network, places(network)
+        if self.followed[0] is not network:  # both on their device by now, where moving may have parted what was one
+            self.followed = network, list(zip(places(self.module), places(network), strict=True))
         averages, values = [], []
-        for own, place in zip(self.own, self.followed[1], strict=True):
+        for own, place in self.followed[1]:
             average, value = own.tensor(), place.tensor()
             if average.is_floating_point():
                 averages.append(average)
@@ -61,6 +60,9 @@ class Place(NamedTuple):
     def tensor(self) -> Tensor:
         """What is there; of what is shared out, this process's part."""
         return local(getattr(self.owner, self.name))
+
+
+Pair = tuple[Place, Place]  # of the average, and of what it follows
 
 
 def places(network: nn.Module) -> list[Place]:

@@ -152,13 +152,13 @@ class Learner(Validator):
         """Clip the norm over all parameters; Lightning's own refuses fused optimisers, which are the fast ones."""
         if self.clip:
             unscale(optimizer, self.trainer.precision_plugin)
-            weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-            nn.utils.clip_grad_norm_(weights, self.clip)
+            nn.utils.clip_grad_norm_(self.weights, self.clip)
 
     def new_optimizer(self) -> Optimizer:
         return build_optimizer(self.network, self.make_optimizer, self.encoder_lr)
 
     def configure_optimizers(self) -> Any:
+        self.weights = [*self.network.parameters()]  # in the order in which their norms are added up
         optimizer = self.new_optimizer()
         scheduler = LambdaLR(optimizer, lambda step: self.schedule(step, self.steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

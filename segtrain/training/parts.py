@@ -34,7 +34,7 @@ from .loggers.choice import Open
 from .sharded import ShardedLearner
 from .teacher import Teacher, open_teacher
 from .transfer import take_over
-from .trial import GRAPHS, refuse_batch, refuse_crop, refuse_graphs, refuse_unshared, try_network, try_optimizer
+from .trial import GRAPHS, refuse_batch, refuse_compile, refuse_crop, refuse_sharing, try_network, try_optimizer
 
 NAMES = 6  # of classes, in a message
 
@@ -226,8 +226,8 @@ def assemble(
     engine = settings["trainer"]
     device, count = processes.count(engine)
     precision, reason = precision_of(engine["precision"], device, before)
-    if train.compile == GRAPHS:
-        refuse_graphs(device, engine["accumulate_grad_batches"], count)
+    if train.compile:
+        refuse_compile(train.compile, device, engine["accumulate_grad_batches"], count)
     refuse_splits(data)
     refuse_batch(data, engine["accumulate_grad_batches"], count)
     refuse_crop(data)
@@ -238,7 +238,7 @@ def assemble(
     network = build_network(model, trust, data.span)
     try_network(network, data, engine["accumulate_grad_batches"] * count)
     if is_sharded(settings):
-        refuse_unshared(network, engine, precision, compile=bool(train.compile))
+        refuse_sharing(network, engine, precision, train.compile)
     teacher = teacher_of(settings, train, data, pictures, trust or Trust(allow))
     specs = Completed(
         model=model_record(model, network),

@@ -130,7 +130,7 @@ class Mosaic(Callback):
 
 def thinned(tensor: Tensor, step: int) -> np.ndarray:
     """Every so many rows and columns of (..., H, W)."""
-    return tensor[..., ::step, ::step].cpu().numpy()
+    return tensor[..., ::step, ::step].cpu().numpy().copy()  # not a view, which would keep all of it
 
 
 class ConfusionPicture(Callback):

@@ -3,7 +3,6 @@
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -33,8 +32,8 @@ from .part import Part
 from .reporting import LABELS, confidence_of, look_at, report_or_say
 from .verdict import Verdict, advice, judge
 
-Batch = dict[str, Tensor]  # whose image may be `Large`, which gives its parts as a tensor does
-LARGE = 1 << 24  # pixels of images that are not in memory together with the next ones
+Batch = dict[str, Any]  # tensors; the image that is scored may be `Large`, which gives its parts as a tensor does
+MOST_WAITING = 1 << 24  # pixels whose sizes of objects are still to be counted
 
 
 class Scorer(LightningModule):
@@ -61,7 +60,8 @@ class Scorer(LightningModule):
     def on_test_epoch_start(self) -> None:
         self.confusion.reset()
         self.details.reset()
-        self.behind = Behind(cores())  # counts sizes on the CPU, while the next images are computed
+        self.behind = Behind(max(1, cores() // self.trainer.num_devices))  # while the next images are computed
+        self.waiting = 0  # pixels, at most, whose sizes of objects are not counted yet
 
     def answers(self, batch: Batch) -> Iterator[Piece]:
         """What the network answers to the images of a batch, a piece at a time."""
@@ -76,15 +76,11 @@ class Scorer(LightningModule):
             self.details.confidence.update(confidence, classes, batch["mask"][piece.place])
             self.confusion.note_broken(piece.answer)
         self.confusion.update(prediction, batch["mask"], batch["key"])
-        self.details.boundary.update(prediction, batch["mask"])
-        for predicted, truth in zip(prediction, batch["mask"], strict=True):
-            self.behind.add(partial(self.details.sizes.of, predicted, truth), self.take_sizes)
-        if prediction.numel() > LARGE:
+        self.details.update(prediction, batch["mask"], self.behind.add)
+        self.waiting += prediction.numel()
+        if self.waiting > MOST_WAITING:
             self.behind.finish()
-
-    def take_sizes(self, counted: Future[Any]) -> None:
-        """Add what a thread has counted, or end with its error."""
-        self.details.sizes.update(counted.result())
+            self.waiting = 0
 
     def on_test_epoch_end(self) -> None:
         """The sum over all processes, which here still all take part."""
@@ -161,6 +157,7 @@ def silent_trainer(
         enable_progress_bar=False,
         enable_model_summary=False,
         use_distributed_sampler=False,
+        inference_mode=not sharded,  # in which no weights can be gathered
         **settings,
     )
     # Lightning would handle SIGTERM: it ends with status 0, and on two ranks waits for ever

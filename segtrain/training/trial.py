@@ -2,6 +2,8 @@
 
 import copy
 import math
+import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +15,7 @@ from ..errors import UserError, from_user
 from .learner import Learner
 from .objective import all_heads
 
+COMPILERS = tuple(filter(None, (os.environ.get("CC"), "gcc", "clang", "cc")))
 GRAPHS = "reduce-overhead"  # torch.compile's mode that records what a step starts on a GPU, and repeats it in one go
 OWN = {  # what the program decides, by the part of the settings whose target would take it
     "data": {"augment", "seed"},
@@ -37,17 +40,20 @@ def refuse_own(settings: Mapping[str, Any]) -> None:
         raise UserError(f"trainer.gradient_clip_val={clip}: expected null, or 0 or more")
 
 
-def refuse_graphs(device: str, pieces: int, processes: int) -> None:
-    """Raises UserError where the passes of a step cannot be recorded as CUDA graphs, which take the same memory again
-    each time: the gradients of the piece before too."""
-    reasons = {
-        "it needs an NVIDIA GPU, and there is none": device != "cuda",
-        f"not for a batch in {pieces} pieces (trainer.accumulate_grad_batches)": pieces > 1,
-        f"not for {processes} processes (trainer.devices)": processes > 1,
-    }
+def refuse_compile(mode: bool | str, device: str, pieces: int, processes: int) -> None:
+    """Raises UserError where torch.compile is wanted and has no compiler, or where the passes of a step cannot be
+    recorded as CUDA graphs, which take the same memory again each time: the gradients of the piece before too."""
+    reasons = {"it needs a C compiler (gcc or clang), and there is none": not any(map(shutil.which, COMPILERS))}
+    if mode == GRAPHS:
+        reasons |= {
+            "CUDA graphs need an NVIDIA GPU, and there is none": device != "cuda",
+            f"CUDA graphs are not for a batch in {pieces} pieces (trainer.accumulate_grad_batches)": pieces > 1,
+            f"CUDA graphs are not for {processes} processes (trainer.devices)": processes > 1,
+        }
     for reason, holds in reasons.items():
         if holds:
-            raise UserError(f"train.compile={GRAPHS} records a step as CUDA graphs; {reason}: take true or false")
+            typed = mode if isinstance(mode, str) else "true"
+            raise UserError(f"train.compile={typed}: {reason}: take false (in resume with allow_changes=true)")
 
 
 def refuse_batch(data: DataModule, pieces: int, processes: int) -> None:
@@ -97,18 +103,20 @@ def try_network(network: nn.Module, data: DataModule, shares: int) -> None:
         refuse_logits(head, (images, len(data.classes), -(-height // stride), -(-width // stride)))
 
 
-def refuse_unshared(network: nn.Module, engine: Mapping[str, Any], precision: str, *, compile: bool) -> None:
+def refuse_sharing(network: nn.Module, engine: Mapping[str, Any], precision: str, compile: bool | str) -> None:
     """Raises UserError for what cannot be trained where each process holds a part of the weights alone."""
     if precision not in SHARED:
         raise UserError(f"trainer.strategy=fsdp: not in {precision}: take trainer.precision=32-true or bf16-mixed")
-    for setting, wanted in (("train.compile", compile), ("trainer.sync_batchnorm", engine.get("sync_batchnorm"))):
-        if wanted:
-            raise UserError(f"trainer.strategy=fsdp: not with {setting}=true: leave one of them out")
+    for setting, value in {"train.compile": compile, "trainer.sync_batchnorm": engine.get("sync_batchnorm")}.items():
+        if value:
+            typed = value if isinstance(value, str) else "true"
+            raise UserError(f"trainer.strategy=fsdp: not with {setting}={typed}: leave one of them out")
     for name, weight in network.named_parameters():
         if weight.ndim == 0:
             raise UserError(f"trainer.strategy=fsdp: {name} is a single number, which cannot be shared out: take ddp")
-    if len([*network.parameters()]) < len([*network.named_parameters(remove_duplicate=False)]):
-        raise UserError("trainer.strategy=fsdp: parts of the network have weights in common: take ddp")
+    for listed in (network.named_parameters, network.named_buffers):
+        if len([*listed()]) < len([*listed(remove_duplicate=False)]):
+            raise UserError("trainer.strategy=fsdp: parts of the network have weights in common: take ddp")
 
 
 def refuse_logits(logits: Tensor, shape: tuple[int, ...]) -> None:

@@ -142,6 +142,7 @@ from segtrain.data.classes import ClassTable
 from segtrain.data.files.masks import MaskFile
 from segtrain.data.files.pair import Pair
 from segtrain.inference.windows import Windows
+from segtrain.machine.threads import Behind
 from segtrain.training.scoring import Scorer
 
 class Network(nn.Conv2d):
@@ -155,8 +156,10 @@ def peak():
 classes = ClassTable.from_file(Path("tif/classes.yaml"))
 source = FolderSource([Pair("0", Path("tif/images/test/0.tif"), MaskFile(Path("tif/masks/test/0.png")))], classes)
 scorer = Scorer(Network(3, 3, 3, padding=1), class_names=classes.names, void=classes.void, windows=Windows(512)).eval()
+scorer.behind, scorer.waiting = Behind(2), 0
 before = peak()
 scorer.test_step(batch_of([WholeSamples(source)[0]]), 0)
+scorer.behind.close()
 print(peak() - before, int(scorer.confusion.matrix.sum()))
 """
 

@@ -45,6 +45,17 @@ def test_from_its_greatest_decay_on_it_is_torchs_own():
             torch.testing.assert_close(value, expected[name])
 
 
+def test_buffers_that_moving_has_parted_are_followed_each():
+    """A module moves its buffers one by one, so that one of two modules becomes two."""
+    net = nn.Sequential(nn.BatchNorm2d(3), nn.BatchNorm2d(3))
+    net[1].running_mean = net[0].running_mean
+    average = MovingAverage(net, 0.9)
+    net, average = net.double(), average.double()
+    average.update_parameters(net)
+    for name, value in net.state_dict().items():
+        assert average.module.state_dict()[name].equal(value)
+
+
 @pytest.mark.parametrize("updates", [0, 1, 7])
 def test_it_goes_on_counting_where_its_state_was_stored(updates: int):
     net = network()

@@ -36,15 +36,25 @@ def test_what_segtrain_decides_may_not_be_set() -> None:
 @pytest.mark.parametrize(
     ("device", "pieces", "processes", "reason"),
     [
-        ("cpu", 1, 1, "needs an NVIDIA GPU, and there is none"),
+        ("cpu", 1, 1, "need an NVIDIA GPU, and there is none"),
         ("cuda", 2, 1, r"in 2 pieces \(trainer.accumulate_grad_batches\)"),
         ("cuda", 1, 2, r"for 2 processes \(trainer.devices\)"),
     ],
 )
-def test_graphs_are_for_whole_batches_on_one_gpu(device: str, pieces: int, processes: int, reason: str) -> None:
-    trial.refuse_graphs("cuda", 1, 1)
-    with pytest.raises(UserError, match=f"train.compile=reduce-overhead records .*{reason}: take true or false"):
-        trial.refuse_graphs(device, pieces, processes)
+def test_graphs_are_for_whole_batches_on_one_gpu(
+    monkeypatch: pytest.MonkeyPatch, device: str, pieces: int, processes: int, reason: str
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    trial.refuse_compile("reduce-overhead", "cuda", 1, 1)
+    trial.refuse_compile(True, device, pieces, processes)
+    with pytest.raises(UserError, match=f"train.compile=reduce-overhead: CUDA graphs .*{reason}: take false"):
+        trial.refuse_compile("reduce-overhead", device, pieces, processes)
+
+
+def test_nothing_is_compiled_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(UserError, match="train.compile=true: it needs a C compiler .* there is none: take false"):
+        trial.refuse_compile(True, "cpu", 1, 1)
 
 
 def test_a_batch_is_filled_and_shared_out_equally() -> None:
@@ -98,6 +108,6 @@ def in_common() -> nn.Module:
 )
 def test_what_cannot_be_shared_out_is_refused(network: nn.Module, changes: dict, message: str) -> None:
     settings = {"engine": {}, "precision": "bf16-mixed", "compile": False}
-    trial.refuse_unshared(OwnScale(torch.ones(1)), **settings)
+    trial.refuse_sharing(OwnScale(torch.ones(1)), **settings)
     with pytest.raises(UserError, match=f"trainer.strategy=fsdp: {message}"):
-        trial.refuse_unshared(network, **settings | changes)
+        trial.refuse_sharing(network, **settings | changes)
