@@ -68,6 +68,12 @@ def test_a_run_is_that_of_the_number_that_was_found(
     assert Path("run/evaluate/test/confusion.csv").read_text() == Path("typed/evaluate/test/confusion.csv").read_text()
 
 
+def test_compiled_steps_are_not_tried(segtrain: Callable[..., int], capsys: pytest.CaptureFixture[str]):
+    assert segtrain("train", *TINY, "data.batch_size=auto", "train.compile=true", "run_dir=run") == 2
+    assert "each try would be compiled anew; find it with train.compile=false, and type it" in capsys.readouterr().err
+    assert not Path("run").exists()
+
+
 def test_several_processes_are_told_to_type_a_number(segtrain: Callable[..., int], capsys: pytest.CaptureFixture[str]):
     assert segtrain("train", *TINY, "data.batch_size=auto", "trainer.devices=2") == 2
     assert "data.batch_size=auto: it is tried on one device" in capsys.readouterr().err
