@@ -70,7 +70,9 @@ def last_score(run: Path) -> Score:
     with (run / "metrics.csv").open(newline="") as file:
         scored = [row for row in csv.DictReader(file) if row[SCORE]]
     if not scored:
-        raise SystemExit(f"{run}: no validation within its minutes; type --words train.validate_epochs=1, or more --minutes")
+        raise SystemExit(
+            f"{run}: no validation within its minutes; type --words train.validate_epochs=1, or more --minutes"
+        )
     row = scored[-1]
     classes = {name.removeprefix(CLASS): value for name, value in row.items() if name.startswith(CLASS)}
     missing = tuple(name for name, iou in classes.items() if iou and float(iou) < FOUND)

@@ -1,3 +1,4 @@
+# pyright: strict
 """Trains networks that segment images."""
 
 from typing import TYPE_CHECKING, Any

@@ -1,10 +1,11 @@
+# pyright: strict
 """The commands, called from Python: the same words, and what they write as values."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
@@ -75,7 +76,7 @@ def evaluate(overrides: Sequence[str] = ()) -> dict[str, Any]:
 
 
 @contextmanager
-def called(command: str, overrides: Sequence[str]) -> Iterator[tuple[Any, dict[str, Any]]]:
+def called(command: str, overrides: Sequence[str]) -> Generator[tuple[Any, dict[str, Any]]]:
     """The function of a command, and its arguments by the words that were given."""
     if isinstance(overrides, str):
         raise UserError(f"overrides: a list of texts, such as [{overrides!r}]")
@@ -105,7 +106,7 @@ def without_hydra(config: DictConfig) -> DictConfig:
 def refuse_several(arguments: dict[str, Any]) -> None:
     """Raises UserError for several processes: each would run the program again that called this."""
     trainer = arguments["trainer"]
-    engine = trainer if isinstance(trainer, dict) else vars(trainer)
+    engine = cast(dict[str, Any], trainer if isinstance(trainer, dict) else vars(trainer))
     _, count = processes.count(engine)
     if count > 1:
         raise UserError(f"trainer.devices={engine['devices']}: from Python, one device; type the command for several")

@@ -1,3 +1,4 @@
+# pyright: strict
 """Whose fault an error is: the user's, who can fix it, or ours.
 
     BaseException
@@ -16,7 +17,7 @@ A library's error, or the plain ValueError of a network, a loss or a schedule, b
 come from what the user typed: where the object is built and tried out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 
@@ -25,7 +26,7 @@ class UserError(ValueError):
 
 
 @contextmanager
-def from_user(*kinds: type[Exception], where: str = "") -> Iterator[None]:
+def from_user(*kinds: type[Exception], where: str = "") -> Generator[None]:
     """Inside, errors of these kinds (by default ValueError) come from what the user typed: they become a UserError.
 
     Its message begins with `where`, such as "optimizer: ".

@@ -11,7 +11,6 @@ from .boundary import BoundaryCounts
 from .calibration import ConfidenceCounts
 from .sizes import SizeCounts
 
-
 Add = Callable[[Callable[[], Any], Callable[[Future[Any]], None]], None]  # some work, and what takes its result
 
 

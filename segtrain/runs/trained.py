@@ -26,7 +26,7 @@ SPARE = 4  # parameters that are built for each one that stays, at most
 
 
 class Trained(nn.Module):
-    """A trained network, in evaluation mode on the CPU: images (N, C, H, W), uint8 or as they were trained on, to logits
+    """A trained network, in evaluation mode on the CPU: images (N, C, H, W), uint8 or as in its training, to logits
     (N, classes, H, W). For type checkers: the network is of its own class, and has these attributes besides.
 
     Attributes:
@@ -55,8 +55,8 @@ def load(path: str | Path, allow: Collection[str] = (), *, correction: bool = Tr
         mask, confidence = segtrain.predict(network, "photo.jpg")
 
     Args:
-        path: A run folder (its best checkpoint), a checkpoint, or a file that `export` wrote: `.safetensors`, `.onnx`, and
-            `.pt2` with `allow=["pt2"]`, as that is a program.
+        path: A run folder (its best checkpoint), a checkpoint, or a file that `export` wrote: `.safetensors`, `.onnx`,
+            and `.pt2` with `allow=["pt2"]`, as that is a program.
         allow: `_target_` names besides segtrain's own that the file may hold.
         correction: Whether logits are corrected if the run has a prior correction.
 

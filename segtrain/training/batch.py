@@ -22,7 +22,9 @@ def with_tried_batch(parts: Parts, init: str | None = None, allow: Collection[st
     if parts.processes > 1:
         raise UserError("data.batch_size=auto: it is tried on one device; type a number for several")
     if parts.train.compile:
-        raise UserError("data.batch_size=auto: each try would be compiled anew; find it with train.compile=false, and type it")
+        raise UserError(
+            "data.batch_size=auto: each try would be compiled anew; find it with train.compile=false, and type it"
+        )
     size, reason = tried_batch(parts)
     say(f"data.batch_size=auto is {size} here: {reason}; optimizer.lr stays as it is")
     parts.data.batch_size = size

@@ -63,7 +63,7 @@ def test_fractions_are_trained_on_in_the_range_that_they_fill_and_nan_is_void(se
     assert segtrain("train", "data.root=dem", *SMALL, "run_dir=run") == 0
     assert "colours are jittered in that range" in capsys.readouterr().out
     assert json.loads(Path("run/evaluate/val/metrics.json").read_text())["void_pixels"] == 3 * 4 * 5
-    network = trained.load("run").network
+    network = trained.load("run")
     assert -3000 < network.mean.item() < -2900
     assert 10 < network.std.item() < 100
     assert segtrain("predict", "run=run", "images=dem/images/val", "out=done") == 0
@@ -123,7 +123,7 @@ def test_a_band_that_is_marked_as_alpha_is_said_to_be_left_out(segtrain: Run, ca
     assert expected in said
     assert segtrain("train", "data.root=nir", *SMALL, "run_dir=run") == 0
     assert expected in capsys.readouterr().out
-    assert trained.load("run").network.mean.shape[1] == 3
+    assert trained.load("run").mean.shape[1] == 3
 
 
 def test_numbers_with_a_white_and_without_one_have_no_common_scale(segtrain: Run, capsys: Says):
@@ -140,7 +140,7 @@ def test_weights_of_another_depth_leave_mean_and_std_as_measured(segtrain: Run, 
     assert segtrain("train", "data.root=deep", *SMALL, "run_dir=deep_run", "init=first") == 0
     said = capsys.readouterr().out
     assert "init: its images had another depth, or filled other values: mean and std are measured anew" in said
-    assert trained.load("deep_run").network.mean.max() < 0.05
+    assert trained.load("deep_run").mean.max() < 0.05
     assert segtrain("train", "data.root=usual", *SMALL, "run_dir=alike", "init=first") == 0
     assert "measured anew" not in capsys.readouterr().out
 

@@ -72,11 +72,11 @@ def test_a_run_in_bf16_is_used_in_fp32_where_the_cpu_has_no_bf16(
 def test_the_number_is_torchmetrics_over_predictions_through_the_public_api(segtrain: Run):
     segtrain("train", *TINY, "run_dir=run")
     trained = api.load("run")
-    source = ShapesData(**{k: v for k, v in trained.config["data"].items() if k != "_target_"}).source("test")
+    source = ShapesData(**{k: v for k, v in trained.settings["data"].items() if k != "_target_"}).source("test")
     theirs = MulticlassJaccardIndex(6, average="macro", ignore_index=trained.classes.void)
     for index in range(len(source)):
         image, mask = source.read(index)
-        theirs.update(api.predict(trained.network, image)[None], mask[None].long())
+        theirs.update(api.predict(trained, image).mask[None], mask[None].long())
     assert stored("run/evaluate/test/metrics.json")["miou"] == pytest.approx(float(theirs.compute()), abs=1e-6)
 
 
@@ -119,7 +119,7 @@ def test_a_run_with_a_correction_uses_it_everywhere_unless_that_is_turned_off(
     masks = {name: np.asarray(Image.open(f"{name}/masks/black.png")) for name in ("with", "without")}
     assert set(masks["with"].flat) == {5}
     assert set(masks["without"].flat) != {5}
-    assert set(api.predict(api.load("copied.ckpt").network, "black.png").flatten().tolist()) == {5}
+    assert set(api.predict(api.load("copied.ckpt"), "black.png").mask.flatten().tolist()) == {5}
 
 
 def test_a_temperature_changes_how_sure_a_run_is_and_none_of_its_answers(
@@ -356,12 +356,12 @@ def test_an_ensemble_is_scored_by_the_mean_of_its_probabilities(segtrain: Run):
     assert segtrain("evaluate", "run=run0,run1") == 0
     assert segtrain("evaluate", "checkpoint=run1/checkpoints/best.ckpt,run0/checkpoints/best.ckpt") == 0
     trained, other = api.load("run0"), api.load("run1")
-    source = ShapesData(**{k: v for k, v in trained.config["data"].items() if k != "_target_"}).source("test")
+    source = ShapesData(**{k: v for k, v in trained.settings["data"].items() if k != "_target_"}).source("test")
     theirs = MulticlassJaccardIndex(6, average="macro", ignore_index=trained.classes.void)
     with torch.inference_mode():
         for index in range(len(source)):
             image, mask = source.read(index)
-            logits = torch.stack([network(image[None]) for network in (trained.network, other.network)])
+            logits = torch.stack([network(image[None]) for network in (trained, other)])
             theirs.update(logits.softmax(2).mean(0), mask[None].long())
     miou = stored("run0/evaluate/test-ensemble-2/metrics.json")["miou"]
     assert miou == pytest.approx(float(theirs.compute()), abs=1e-6)
@@ -377,12 +377,12 @@ def test_a_score_with_flip_is_that_of_each_image_and_its_mirror_image(
     assert segtrain("evaluate", "run=run", "flip=true") == 0
     assert "written: run/evaluate/test-flip/report.html" in capsys.readouterr().out
     trained = api.load("run")
-    source = ShapesData(**{k: v for k, v in trained.config["data"].items() if k != "_target_"}).source("test")
+    source = ShapesData(**{k: v for k, v in trained.settings["data"].items() if k != "_target_"}).source("test")
     theirs = MulticlassJaccardIndex(6, average="macro", ignore_index=trained.classes.void)
     with torch.inference_mode():
         for index in range(len(source)):
             image, mask = source.read(index)
-            logits = torch.stack([trained.network(image[None]), trained.network(image[None].flip(-1)).flip(-1)])
+            logits = torch.stack([trained(image[None]), trained(image[None].flip(-1)).flip(-1)])
             theirs.update(logits.softmax(2).mean(0), mask[None].long())
     score = stored("run/evaluate/test-flip/metrics.json")
     assert score["miou"] == pytest.approx(float(theirs.compute()), abs=1e-6)
@@ -517,7 +517,7 @@ def test_other_sizes_and_windows_have_a_score_of_their_own(segtrain: Run):
     again = stored("run/evaluate/test/metrics.json")
     assert (again["miou"], "window" in again) == (whole["miou"], False)
     assert segtrain("evaluate", "run=run", "window=96") == 0  # whole images
-    network = api.load("run").network
+    network = api.load("run")
     size, sizes = (64, 96), []
     network.register_forward_hook(lambda _, inputs, __: sizes.append(tuple(inputs[0].shape[-2:])))
     list(Windows(64, 0.25).pieces(network, torch.zeros(1, 3, *size, dtype=torch.uint8)))

@@ -43,11 +43,12 @@ def photo(path: str, size: tuple[int, int] = (20, 30), **options: object) -> Pat
 def test_a_mask_is_what_the_network_predicts_with_the_class_palette(trained: Run):
     path = photo("new/a.png")
     assert trained("predict", "run=latest", f"images={path}") == 0
-    network, classes, _ = api.load("run")
+    network = api.load("run")
+    classes = network.classes
     with Image.open("run/predict/masks/a.png") as mask:
         assert mask.mode == "P"
         assert mask.getpalette()[: 3 * len(classes)] == classes.colors.flatten().tolist()
-        assert np.asarray(mask).tolist() == api.predict(network, read_image(path)).tolist()
+        assert np.asarray(mask).tolist() == api.predict(network, read_image(path)).mask.tolist()
     with Image.open("run/predict/overlays/a.png") as overlay:
         assert overlay.width >= 30
         assert overlay.height > 20  # below the picture, the legend
@@ -56,7 +57,7 @@ def test_a_mask_is_what_the_network_predicts_with_the_class_palette(trained: Run
 def logits_of(path: Path) -> torch.Tensor:
     """(classes, H, W) of the network in `run`."""
     with torch.inference_mode():
-        return api.load("run").network(read_image(path)[None])[0]
+        return api.load("run")(read_image(path)[None])[0]
 
 
 @pytest.mark.parametrize("size", [(70, 50), (650, 620)])  # at once, and in windows
@@ -142,7 +143,7 @@ def test_only_what_is_wanted_is_saved(trained: Run, capsys: pytest.CaptureFixtur
 def test_the_probabilities_of_an_ensemble_and_of_a_mirror_are_their_mean(trained: Run):
     path = photo("new/a.png", (32, 64))  # whole steps of the grid: nothing is padded
     assert trained("predict", "run=run,run", f"images={path}", "flip=true", "save=[probabilities]", "out=done") == 0
-    network = api.load("run").network
+    network = api.load("run")
     with torch.inference_mode():
         image = read_image(path)[None]
         both = (network(image).softmax(1) + network(image.flip(-1)).softmax(1).flip(-1)) / 2
@@ -243,7 +244,7 @@ def test_several_networks_predict_by_the_mean_of_their_probabilities(trained: Ru
 def test_with_flip_a_mask_is_that_of_an_image_and_its_mirror_image(trained: Run):
     path = photo("new/a.png", size=(20, 32))
     assert trained("predict", "run=run", f"images={path}", "flip=true") == 0
-    network, image = api.load("run").network, read_image(path)[None]
+    network, image = api.load("run"), read_image(path)[None]
     with torch.inference_mode():
         alone = network(image).softmax(1)
         mirrored = network(image.flip(-1)).softmax(1).flip(-1)
@@ -314,8 +315,9 @@ def test_the_mask_of_a_geotiff_is_a_geotiff_at_the_same_place(trained: Run):
     assert trained("predict", "run=run", "images=new", "out=done") == 0
     assert masks_below("done/masks") == ["a.b.tif", "c.png", "d.pgw", "d.png"]
     assert masks_below("done/overlays") == ["a.b.png", "c.png", "d.png"]
-    network, classes, _ = api.load("run")
-    expected = api.predict(network, read_image(Path("new/a.b.tif"))).numpy()
+    network = api.load("run")
+    classes = network.classes
+    expected = api.predict(network, read_image(Path("new/a.b.tif"))).mask.numpy()
     expected[:5] = 255
     with Image.open("done/masks/a.b.tif") as mask:
         assert mask.tag_v2[33550] == (0.5, 0.5, 0.0)
@@ -399,11 +401,11 @@ def test_a_film_is_predicted_frame_by_frame(trained: Run):
     photo("more/a.png")
     assert trained("predict", "run=run", "images=[new.mp4,more]", "save=[mask]", "out=both") == 0
     assert masks_below("both/masks") == ["more/a.png", *(f"new/00000{i}.png" for i in (1, 2, 3))]
-    network = api.load("run").network
+    network = api.load("run")
     with films.opened(Path("new.mp4"), 10_000) as film:
         for number, frame in enumerate(film.frames, 1):
             with Image.open(f"both/masks/new/{number:06}.png") as mask:
-                assert (np.asarray(mask) == api.predict(network, frame).numpy()).all()
+                assert (np.asarray(mask) == api.predict(network, frame).mask.numpy()).all()
 
 
 def test_a_film_without_frames_gives_none(

@@ -295,7 +295,7 @@ def test_a_run_that_is_stopped_while_its_report_is_written_is_scored_when_it_goe
 
 def test_init_takes_weights_over_and_names_what_does_not_fit(segtrain: Run, capsys: pytest.CaptureFixture[str]):
     segtrain("train", *TINY, "run_dir=first")
-    trained = runs_trained.load("first").network.state_dict()
+    trained = runs_trained.load("first").state_dict()
     capsys.readouterr()
     still = ["train.steps=1", "optimizer.lr=0", "optimizer.weight_decay=0"]
     assert segtrain("train", *TINY, "init=first", "run_dir=second", *still, "model.widths=[8,8,8,6]") == 0

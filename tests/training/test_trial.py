@@ -53,7 +53,7 @@ def test_graphs_are_for_whole_batches_on_one_gpu(
 
 def test_nothing_is_compiled_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda name: None)
-    with pytest.raises(UserError, match="train.compile=true: it needs a C compiler .* there is none: take false"):
+    with pytest.raises(UserError, match=r"train.compile=true: it needs a C compiler .* there is none: take false"):
         trial.refuse_compile(True, "cpu", 1, 1)
 
 
