@@ -32,8 +32,8 @@ def test_weights_with_their_record_are_the_same_network(trained: Opened, tmp_pat
     assert facts.known == known
     assert facts.record.classes == trained.record.classes
     image = torch.rand(2, 3, 9, 8)
-    raw = load(path, correction=False).network(image)
-    assert torch.equal(load(path).network(image), trained.network(image))
+    raw = load(path, correction=False)(image)
+    assert torch.equal(load(path)(image), trained.network(image))
     assert torch.equal(raw + torch.tensor([3.0, -1.0])[:, None, None], trained.network(image))
 
 
