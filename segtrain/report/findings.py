@@ -35,6 +35,17 @@ class Costly(NamedTuple):
         return f"IoU {100 * self.iou:.1f} %, {self.lost:,} pixels lost"
 
 
+class Best(NamedTuple):
+    """The image in which a class is found best."""
+
+    class_name: str
+    image: int  # its place among the images
+    iou: float  # of the class within the image
+
+    def line(self) -> str:
+        return f"IoU {100 * self.iou:.1f} %"
+
+
 def confusions(matrix: Tensor, names: Sequence[str], most: int) -> list[Confusion]:
     """What is most often taken for something else, by pixels; `matrix` has the truth in rows."""
     counts = matrix.cpu().numpy().copy()
@@ -68,19 +79,40 @@ def extremes(images: PerImage, worst: int, best: int) -> tuple[list[int], list[i
 
 
 def costly(images: PerImage, most: int) -> list[Costly]:
-    """The images that cost each class that occurs most of its IoU: `most` of all classes together, two of each class if
-    that many go, else one; where even these are too many, of the classes with the lowest IoU.
+    """The images that cost each class that occurs most of its IoU: two of each class if `most` are enough for these and
+    for its best one, else one; where even these are too many, of the classes with the lowest IoU.
 
     What is lost is counted in pixels: so an image with ten pixels of a class, none of which is found, is not the worst.
     """
-    union = images.truth + images.predicted - images.hits
-    lost = union - images.hits
-    iou = ratio(images.hits.sum(0), union.sum(0))
-    occurring = [int(c) for c in np.argsort(iou, kind="stable") if not np.isnan(iou[c])][:most]
-    each = 2 if 2 * len(occurring) <= most else 1
+    lost = images.truth + images.predicted - 2 * images.hits
+    classes = lowest(images, most)
+    each = 2 if 3 * len(classes) <= most else 1
     within = images.iou
     found = []
-    for c in occurring:
+    for c in classes:
         worst = [int(i) for i in np.argsort(-lost[:, c], kind="stable")[:each] if lost[i, c] > 0]
         found += [Costly(images.class_names[c], i, int(lost[i, c]), float(within[i, c])) for i in worst]
     return found
+
+
+def bests(images: PerImage, most: int) -> list[Best]:
+    """The image with the highest IoU of each class, of no more classes than `most`, as in `costly`; of a class that is
+    found nowhere there is none.
+
+    It is one of that half of the images with the class that have most pixels of it: a few pixels are soon right.
+    """
+    within = images.iou
+    found = []
+    for c in lowest(images, most):
+        pixels = images.truth[:, c]
+        half = np.argsort(-pixels, kind="stable")[: (np.count_nonzero(pixels) + 1) // 2]
+        if len(half) and within[half, c].max() > 0:
+            best = int(half[np.argmax(within[half, c])])
+            found.append(Best(images.class_names[c], best, float(within[best, c])))
+    return found
+
+
+def lowest(images: PerImage, most: int) -> list[int]:
+    """So many of the classes that occur, by their IoU, the lowest first."""
+    iou = ratio(images.hits.sum(0), (images.truth + images.predicted - images.hits).sum(0))
+    return [int(c) for c in np.argsort(iou, kind="stable") if not np.isnan(iou[c])][:most]

@@ -17,7 +17,7 @@ from ..data.batches.source import Source
 from ..inference.windows import Windows
 from ..models.ensemble import probabilities
 from ..report.diagrams import diagrams
-from ..report.findings import Costly, confusions, costly, extremes
+from ..report.findings import Best, Costly, bests, confusions, costly, extremes
 from ..report.labels import problems_csv
 from ..report.page import Look, Page, Row, css_colors, curves, data_uri, row_of
 from ..report.per_image import mean_of_defined
@@ -30,6 +30,7 @@ from .part import Part
 
 CONFUSIONS, WORST, BEST = 10, 6, 3  # that are shown
 OF_CLASSES = 20  # images that are shown for single classes, all together
+OF_BEST = 3  # pictures of an image in which a class is found best: image, truth, prediction
 LABELS, SHOWN_LABELS = "label_problems.csv", 12
 BAND = 1 << 20  # pixels of which probabilities are computed at a time
 PACKAGES = ("segtrain", "python", "torch", "torchvision", "lightning")
@@ -78,30 +79,39 @@ def shown_images(part: Part, data: DataModule) -> dict[str, list[Row]]:
             rows.append(row_of(part.images.names[index], remark, part.look(index), data.classes))
         if rows:
             shown[heading] = rows
-    if found := costly(part.images, OF_CLASSES):
-        shown[heading_of_classes(part, found)] = class_rows(part, data, found, {*worst, *best})
+    above, found = {*worst, *best}, costly(part.images, OF_CLASSES)
+    most, some = len(above) + OF_CLASSES, classes_of(part)
+    if found:
+        shown[f"What costs {some} most"] = class_rows(part, data, found, above, most)
+    if good := bests(part.images, OF_CLASSES):
+        heading = f"The best image of {some}, among the half of its images with most pixels of it"
+        shown[heading] = class_rows(part, data, good, above, most)
     return shown
 
 
-def heading_of_classes(part: Part, found: Sequence[Costly]) -> str:
+def classes_of(part: Part) -> str:
     """Of very many classes only the worst ones are there, which it says."""
     images = part.images
     occurring = int(((images.truth + images.predicted).sum(0) > 0).sum())
-    named = len({item.class_name for item in found})
-    some = f"the {named} worst of {occurring} classes" if occurring > OF_CLASSES else "each class"
-    return f"What costs {some} most"
+    return f"each of the {OF_CLASSES} worst of {occurring} classes" if occurring > OF_CLASSES else "each class"
 
 
-def class_rows(part: Part, data: DataModule, found: Sequence[Costly], shown: set[int]) -> list[Row]:
-    """A row for each image that costs a class much; those that are shown are only named."""
-    rows, above = [], set(shown)
+def class_rows(
+    part: Part, data: DataModule, found: Sequence[Costly] | Sequence[Best], above: set[int], most: int
+) -> list[Row]:
+    """A row for each image that costs a class much, or is its best. Those that are shown `above`, where they are added,
+    are only named, and so is what goes beyond so many."""
+    rows = []
     for item in found:
         name = f"{item.class_name}: {part.images.names[item.image]}"
         if item.image in above:
             rows.append(Row(name, f"{item.line()} (shown above)", []))
+        elif len(above) == most:
+            rows.append(Row(name, item.line(), []))
         else:
-            rows.append(row_of(name, item.line(), part.look(item.image), data.classes))
-        above.add(item.image)
+            row = row_of(name, item.line(), part.look(item.image), data.classes)
+            rows.append(row._replace(pictures=row.pictures[:OF_BEST]) if isinstance(item, Best) else row)
+            above.add(item.image)
     return rows
 
 

@@ -14,7 +14,7 @@ from segtrain.data.classes import ClassTable
 from segtrain.metrics import Counts, Details
 from segtrain.report.details import with_details
 from segtrain.report.diagrams import diagrams
-from segtrain.report.findings import confusions, costly, extremes, ranked
+from segtrain.report.findings import bests, confusions, costly, extremes, ranked
 from segtrain.report.intervals import intervals
 from segtrain.report.page import MOST_BYTES, Look, Page, css_colors, curves, drawing, percent, photograph, row_of
 from segtrain.report.per_image import PerImage
@@ -161,7 +161,7 @@ def test_what_costs_a_class_most_is_counted_in_pixels():
     matrices[1] = [[500, 40, 0], [60, 100, 0], [0, 0, 0]]
     matrices[2] = [[900, 0, 0], [0, 100, 0], [0, 0, 0]]
     images = images_of(matrices, ["a", "b", "c"])
-    found = costly(images, 4)
+    found = costly(images, 6)  # each class has room for two and for its best one
     assert [(item.class_name, item.image, item.lost) for item in found] == [
         ("b", 1, 100),
         ("b", 0, 10),
@@ -170,9 +170,22 @@ def test_what_costs_a_class_most_is_counted_in_pixels():
     ]
     assert found[0].iou == 100 / 200
     assert found[0].line() == "IoU 50.0 %, 100 pixels lost"
-    assert [item.class_name for item in costly(images, 3)] == ["b", "a"]
+    assert [item.class_name for item in costly(images, 5)] == ["b", "a"]
     assert [item.class_name for item in costly(images, 1)] == ["b"]
     assert not costly(images_of(matrices * np.eye(3, dtype=int), ["a", "b", "c"]), 9)
+
+
+def test_the_best_image_of_a_class_is_one_that_shows_much_of_it():
+    matrices = np.zeros((5, 3, 3), np.int64)
+    matrices[0] = [[0, 0, 0], [0, 4, 0], [5, 0, 0]]  # all four pixels of b are found, and none of c is anywhere
+    matrices[1] = [[500, 0, 0], [50, 100, 0], [0, 0, 0]]
+    matrices[2] = [[500, 0, 0], [20, 100, 0], [0, 0, 0]]
+    matrices[3] = [[500, 0, 0], [0, 10, 0], [0, 0, 0]]
+    images = images_of(matrices, ["a", "b", "c"])
+    found = bests(images, 9)
+    assert [(item.class_name, item.image, item.iou) for item in found] == [("b", 2, 100 / 120), ("a", 2, 500 / 520)]
+    assert found[0].line() == "IoU 83.3 %"
+    assert [item.class_name for item in bests(images, 2)] == ["b"]  # c and b are the worst
 
 
 @pytest.mark.parametrize("draw", [photograph, drawing])

@@ -78,12 +78,15 @@ def wrong(images: int, classes: int) -> PerImage:
     return images_of(matrices, [f"c{c}" for c in range(classes)])
 
 
+BEST_OF_EACH = "The best image of each class, among the half of its images with most pixels of it"
+
+
 def test_an_image_is_shown_once_and_named_where_it_is_the_worst_of_a_class_too():
     part, looked = part_of(wrong(images=30, classes=4))
     data: Any = Data(["c0", "c1", "c2", "c3"])
     shown = shown_images(part, data)
     assert len(looked) == len(set(looked))
-    assert list(shown) == ["The worst images", "The best images", "What costs each class most"]
+    assert list(shown) == ["The worst images", "The best images", "What costs each class most", BEST_OF_EACH]
     rows = shown["What costs each class most"]
     assert [(row.name, row.remark) for row in rows[:2]] == [
         ("c3: day 1/3", "IoU 65.4 %, 53 pixels lost (shown above)"),
@@ -91,6 +94,8 @@ def test_an_image_is_shown_once_and_named_where_it_is_the_worst_of_a_class_too()
     ]
     assert len(rows) == 8
     assert not any(row.pictures for row in rows)
+    best = {row.name for row in shown[BEST_OF_EACH]}
+    assert best == {"c0: day 1/1", "c1: day 1/2", "c2: day 1/0", "c3: day 1/0"}
 
 
 def test_an_image_that_only_a_class_suffers_from_has_its_pictures_there():
@@ -110,11 +115,29 @@ def test_an_image_that_only_a_class_suffers_from_has_its_pictures_there():
 
 @pytest.mark.parametrize(
     ("classes", "heading"),
-    [(20, "each class"), (21, "the 20 worst of 21 classes"), (150, "the 20 worst of 150 classes")],
+    [(20, "each class"), (21, "each of the 20 worst of 21 classes"), (150, "each of the 20 worst of 150 classes")],
 )
 def test_of_very_many_classes_the_worst_are_shown(classes: int, heading: str):
     part, looked = part_of(wrong(images=150, classes=classes))
     data: Any = Data([f"c{c}" for c in range(classes)])
     rows = shown_images(part, data)[f"What costs {heading} most"]
     assert len(rows) == len({row.name.partition(":")[0] for row in rows}) == 20
+    assert len(looked) == len(set(looked)) <= 6 + 3 + 20
+
+
+@pytest.mark.parametrize(("classes", "shown"), [(10, 10), (15, 12)])
+def test_the_best_image_of_a_class_has_pictures_while_there_is_room(classes: int, shown: int):
+    """Image 20 + c costs class c much, and image 50 + c is its best."""
+    matrices = np.zeros((100, classes, classes), np.int64)
+    matrices[:, range(classes), range(classes)] = 100
+    matrices[:50, range(classes), [*range(1, classes), 0]] = 30
+    for c in range(classes):
+        matrices[20 + c, c, (c + 1) % classes] = 1000
+        matrices[:50, c, c] += c  # so that no two classes are equal
+        matrices[50 + c, c] = 9_000 * (np.arange(classes) == c)
+    part, looked = part_of(images_of(matrices, [f"c{c}" for c in range(classes)]))
+    data: Any = Data([f"c{c}" for c in range(classes)])
+    rows = shown_images(part, data)[BEST_OF_EACH]
+    assert {row.name for row in rows} == {f"c{c}: day 1/{50 + c}" for c in range(classes)}
+    assert [len(row.pictures) for row in rows] == [3] * shown + [0] * (classes - shown)
     assert len(looked) == len(set(looked)) <= 6 + 3 + 20
