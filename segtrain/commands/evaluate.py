@@ -1,5 +1,6 @@
 """`evaluate`: score a trained network on a split."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from ..data.files.pictures import Pictures, Span
 from ..errors import UserError
 from ..machine import device, processes
 from ..machine.device import Computing
-from ..report.screen import be_quiet, say
+from ..report.screen import COMMAND, be_quiet, say
 from ..runs.folder import checkpoint_files
 from ..runs.trained import Opened, opened
 from ..text import counted
@@ -34,6 +35,7 @@ from ..training.memory import KeptMemory
 from ..training.part import Part
 from ..training.parts import train_settings
 from ..training.reopened import with_data
+from ..training.reporting import Request
 from ..training.scoring import Scorer, report_score, score_split, silent_trainer
 from ..training.views import Views
 
@@ -67,6 +69,7 @@ class Engine(NamedTuple):
 
 def evaluate(
     *,
+    typed: list[str],
     run: str | None,
     checkpoint: str | None,
     split: str | None,
@@ -111,7 +114,8 @@ def evaluate(
         part.result["members"] = list(map(str, files))
         record = replace(record, correction=None, temperature=None)  # each has its own
     if processes.is_main(engine.processes):
-        report_score(part, module, target, first.folder, record, steps_of(members[0], data), label_problems)
+        request = request_of(typed, members[0], data, fits, label_problems)
+        report_score(part, module, target, first.folder, record, steps_of(members[0], data), request)
     return Scored(target, part.result["miou"])
 
 
@@ -200,6 +204,19 @@ def steps_of(member: Member, elsewhere: Elsewhere) -> int | None:
         return None
     train = train_settings(member.trained.record.settings["train"])
     return train.total_steps(len(member.data.source("train")), member.data.batch_size)
+
+
+def request_of(
+    typed: list[str], member: Member, elsewhere: Elsewhere, fits: Mapping[str, bool], labels: int
+) -> Request:
+    """What was typed for a score, for its report; the data are those of one of its networks."""
+    return Request(
+        labels=labels,
+        command=f"{COMMAND} {shlex.join(['evaluate', *typed])}",
+        root=Path(elsewhere.root).resolve() if elsewhere.root else None,
+        strange=not knows(member, elsewhere),
+        without=[name for name, used in fits.items() if not used],
+    )
 
 
 def folder_name(split: str, members: int, elsewhere: Elsewhere, words: Sequence[str]) -> str:

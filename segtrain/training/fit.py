@@ -39,6 +39,7 @@ from .loggers.table import MetricsTable, tags
 from .memory import KeptMemory, sizes_of
 from .parts import Parts
 from .pictures import ClassCurves, ConfusionPicture, FirstBatch, Mosaic
+from .reporting import Request
 from .scoring import report_score, score_split, silent_trainer
 from .verdict import Verdict, next_command, remedies
 
@@ -115,7 +116,7 @@ def final_score(parts: Parts, trainer: Trainer, folder: Path | None) -> Verdict 
     if folder is None:
         return None
     store_fitted(folder / "checkpoints" / "best.ckpt", record.correction, record.temperature)
-    return report_score(score, parts.data, folder / "evaluate" / split, folder, record, parts.steps)
+    return report_score(score, parts.data, folder / "evaluate" / split, folder, record, parts.steps, Request())
 
 
 def fitted(parts: Parts, trainer: Trainer) -> Record:

@@ -137,4 +137,5 @@ def crossed(parts: Sequence[Part], names: tuple[str, ...]) -> Part:
         looks += [partial(part.look, index) for index in range(len(part.images))]
     counts = reduce(Counts.plus, [part.counts for part in parts])
     result = {**with_details(score(totals, matrix, CROSS, names), counts), "member_miou": mious}
-    return Part(result, matrix, images, counts, lambda index: looks[index]())
+    precisions = ", ".join(dict.fromkeys(part.precision for part in parts))
+    return Part(result, matrix, images, counts, lambda index: looks[index](), precisions)

@@ -18,3 +18,4 @@ class Part(NamedTuple):
     images: PerImage
     counts: Counts  # of what the matrix does not say
     look: Callable[[int], Look]  # an image by its place among `images`, with what the network makes of it
+    precision: str  # that was computed in

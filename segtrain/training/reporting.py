@@ -1,10 +1,12 @@
 """What the report on a score shows is gathered: from the score, from the images, and from the folder of the run."""
 
+import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import yaml
@@ -27,6 +29,7 @@ from ..runs.metrics_csv import parse
 from ..runs.record import Record
 from .labels import label_problems
 from .part import Part
+from .views import Views
 
 CONFUSIONS, WORST, BEST = 10, 6, 3  # that are shown
 OF_CLASSES = 20  # images that are shown for single classes, all together
@@ -34,22 +37,33 @@ OF_BEST = 3  # pictures of an image in which a class is found best: image, truth
 LABELS, SHOWN_LABELS = "label_problems.csv", 12
 BAND = 1 << 20  # pixels of which probabilities are computed at a time
 PACKAGES = ("segtrain", "python", "torch", "torchvision", "lightning")
+VIEWS = [field.name for field in fields(Views)]
+
+
+class Request(NamedTuple):
+    """What a score was asked for by, as far as its numbers do not say it."""
+
+    labels: int = 0  # images with label problems that are looked for, at most
+    command: str = "the training itself, at its end"
+    root: Path | None = None  # the folder of the images, where one was typed
+    strange: bool = False  # whether what lies there differs from the data of the training
+    without: Sequence[str] = ()  # what the training has fitted, and the score leaves out
 
 
 def write_report(
-    part: Part, data: DataModule, target: Path, run: Path, record: Record, remarks: list[str], labels: int
+    part: Part, data: DataModule, target: Path, run: Path, record: Record, remarks: list[str], request: Request
 ) -> Path:
-    """`report.html` and `report.md` in the folder of a score, and `label_problems.csv` if so many labels to look at are
+    """`report.html` and `report.md` in the folder of a score, and `label_problems.csv` if labels to look at are
     wanted; the path of the first."""
     result, names = part.result, data.classes.names
     for name in ("report.html", "report.md", LABELS):
         (target / name).unlink(missing_ok=True)  # those of an earlier score would be taken for this one's
     rows = shown_images(part, data)
-    if labels:
-        rows |= shown_labels(part, data, target, labels)
+    if request.labels:
+        rows |= shown_labels(part, data, target, request.labels)
     picture = target / "confusion.png"
     page = Page(
-        title=f"{record.settings['name']}: {result['split']}",
+        title=title_of(result, record, request),
         score=result,
         colors=css_colors(data.classes),
         occurs=(part.images.truth > 0).sum(0).tolist(),
@@ -59,12 +73,18 @@ def write_report(
         matrix=data_uri(picture.read_bytes(), "image/png") if picture.exists() else None,
         rows=rows,
         curves=curves_of(run),
-        facts=facts_of(run, record),
+        facts=made_by(part, request) | facts_of(run, record),
         settings=yaml.safe_dump(record.settings, sort_keys=False, allow_unicode=True),
     )
     disk.write(target / "report.html", page.html())
     disk.write(target / "report.md", page.markdown())
     return target / "report.html"
+
+
+def title_of(score: Mapping[str, Any], record: Record, request: Request) -> str:
+    """What was scored on what; a score on images of another folder does not look like one of the run's own."""
+    place = f" on {request.root.name}" if request.root else ""
+    return f"{record.settings['name']}{place}: {score['split']}"
 
 
 def shown_images(part: Part, data: DataModule) -> dict[str, list[Row]]:
@@ -132,12 +152,27 @@ def curves_of(run: Path) -> dict[str, str]:
     return {}
 
 
+def made_by(part: Part, request: Request) -> dict[str, str]:
+    """What made this score: the command, the images, and how they were computed."""
+    score, facts = part.result, {"scored by": request.command}
+    if request.root:
+        same = "other names, sizes or classes than" if request.strange else "names, sizes and classes as"
+        facts["images of"] = f"{request.root} ({same} in the training)"
+    views = [f"{name}={json.dumps(score[name])}" for name in VIEWS if name in score]
+    facts["views"] = ", ".join(views) or "as in the training"
+    if request.without:
+        facts["left out"] = ", ".join(request.without)
+    if "members" in score:
+        facts["members"] = ", ".join(score["members"])
+    return {**facts, "precision": part.precision}
+
+
 def facts_of(run: Path, record: Record) -> dict[str, str]:
     """What network was scored, and how it was trained."""
     data, overrides = record.settings["data"], run / "overrides.txt"
     facts = {"run": str(run), "network": str(record.model["_target_"])}
     facts["data of the training"] = str(data.get("root") or data["_target_"])
-    facts["their fingerprint"], facts["precision"] = record.fingerprint, record.precision
+    facts["their fingerprint"], facts["precision of the training"] = record.fingerprint, record.precision
     if overrides.is_file():
         words = overrides.read_text(encoding="utf-8", errors="replace").splitlines()
         facts["trained by"] = f"{COMMAND} {shlex.join(['train', *words])}"

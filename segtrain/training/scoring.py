@@ -29,7 +29,7 @@ from ..report.screen import say
 from ..runs.record import Record
 from ..text import counted
 from .part import Part
-from .reporting import LABELS, confidence_of, look_at, report_or_say
+from .reporting import LABELS, Request, confidence_of, look_at, report_or_say
 from .verdict import Verdict, advice, judge
 
 Batch = dict[str, Any]  # tensors; the image that is scored may be `Large`, which gives its parts as a tensor does
@@ -173,7 +173,7 @@ def score_split(trainer: Trainer, scorer: Scorer, data: DataModule, split: str) 
     images = PerImage(list(data.source(split).names), names, scorer.cells, data.groups(split))
     result = with_details(score(scorer.totals, scorer.matrix, split, names), scorer.counts)
     look = partial(look_at, trainer, scorer.scored, scorer.windows, data.source(split))
-    return Part(result, scorer.matrix, images, scorer.counts, look)
+    return Part(result, scorer.matrix, images, scorer.counts, look, str(trainer.precision))
 
 
 def report_score(
@@ -182,14 +182,13 @@ def report_score(
     folder: Path,
     run: Path,
     record: Record,
-    steps: int | None = None,
-    label_problems: int = 0,
+    steps: int | None,
+    request: Request,
 ) -> Verdict | None:
     """Print the table with what it hides, and write the scores and a report into `folder`; `None` if there is nothing
     to judge.
 
-    `run` is the folder of the run; `steps` are those of the training, if they are known. So many
-    `label_problems` are looked for.
+    `run` is the folder of the run; `steps` are those of the training, if they are known.
     """
     result, verdict = with_intervals(part.result, intervals(part.images)), None
     if result["miou"] is not None:
@@ -200,12 +199,12 @@ def report_score(
     result["calibration"] = {**result["calibration"], "temperature": temperature_of(result, record)}
     written = write_score(folder, result, part.matrix, part.images)
     say(f"{result['split']}: {counted(result['images'], 'image')}\n{table(result)}\n{details_text(result)}")
-    remarks = remarks_on(result, verdict, data, record)
+    remarks = remarks_on(result, verdict, data, record, request)
     for remark in remarks:
         say(remark)
     if verdict is not None and verdict.lines():
         say(advice(verdict, record, steps))
-    report = report_or_say(part._replace(result=result), data, folder, run, record, remarks, label_problems)
+    report = report_or_say(part._replace(result=result), data, folder, run, record, remarks, request)
     if (folder / LABELS).exists():
         written.append(LABELS)
     finish_score(folder, result)
@@ -221,11 +220,16 @@ def temperature_of(result: Mapping[str, Any], record: Record) -> float | None:
     return record.temperature.value if record.temperature else 1.0
 
 
-def remarks_on(result: Mapping[str, Any], verdict: Verdict | None, data: DataModule, record: Record) -> list[str]:
+def remarks_on(
+    result: Mapping[str, Any], verdict: Verdict | None, data: DataModule, record: Record, request: Request
+) -> list[str]:
     """What is to be known of a score, in sentences."""
     fits = {"the prior correction": record.correction, "the temperature": record.temperature}
     remarks = [fit.line() for fit in fits.values() if fit]
-    if result["split"] == "val" and data.final_split == "val":
+    if request.strange:
+        differ = f"The data in {request.root} differ from those of the training (names, sizes or classes)"
+        remarks.append(f"{differ}: as far as they hold images of its train or val, this score flatters it.")
+    elif result["split"] == "val" and data.final_split == "val":
         *choices, last = ["the checkpoint", *(name for name, fit in fits.items() if fit)]
         chosen = f"{', '.join(choices)} and {last}" if choices else last
         remarks.append(f"These data have no test split: val also chose {chosen}, so this score flatters it.")

@@ -1,6 +1,8 @@
 import json
+import shlex
 import shutil
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -265,6 +267,48 @@ def test_scores_on_other_images_do_not_replace_the_runs_own(segtrain: Run, capsy
     assert Path("run/evaluate/others-val/metrics.json").exists()
 
 
+def facts_in(report: Path) -> dict[str, str]:
+    """What a report in text says of how it was made."""
+    _, _, made = report.read_text().partition("## How it was made")
+    return dict(line.removeprefix("- ").split(": ", 1) for line in made.splitlines() if line)
+
+
+def test_a_report_says_what_made_its_score(segtrain: Run, capsys: pytest.CaptureFixture[str]):
+    write_folder(Path("photos"), 2)
+    write_folder(Path("my others (1)"), 2)
+    for kind in ("images", "masks"):
+        shutil.copy(f"photos/{kind}/val/0.png", f"my others (1)/{kind}/val/new.png")
+    segtrain("train", *ON_FOLDERS, "data.root=photos", "run_dir=run")
+    own = Path("run/evaluate/val/report.md")
+    facts = facts_in(own)
+    assert own.read_text().startswith("# photos-fcn_tiny: val\n")
+    assert (facts["scored by"], facts["views"]) == ("the training itself, at its end", "as in the training")
+    assert facts["trained by"].startswith("python -m segtrain train model=fcn_tiny")
+    assert facts.keys().isdisjoint({"images of", "left out", "members"})
+
+    capsys.readouterr()
+    words = ["data.root=my others (1)", "flip=true", "scales=[0.5,1]", "overlap=0.5", "calibration=false"]
+    assert segtrain("evaluate", "run=run", *words, "trainer.precision=bf16-mixed") == 0
+    out = capsys.readouterr().out
+    assert "differ from those of the training (names, sizes or classes): as far as they hold images of its train" in out
+    assert "val also chose" not in out
+    (folder,) = Path("run/evaluate").glob("*-flip-*")
+    facts, text = facts_in(folder / "report.md"), unescape((folder / "report.html").read_text())
+    assert "<title>photos-fcn_tiny on my others (1): val</title>" in text
+    assert all(f"<dt>{name}<dd>{value}" in text for name, value in facts.items())
+    place = Path("my others (1)").resolve()
+    assert facts["images of"] == f"{place} (other names, sizes or classes than in the training)"
+    assert facts["views"] == "flip=true, scales=[0.5, 1], overlap=0.5"
+    assert facts["left out"] == "calibration"
+    assert (facts["precision"], facts["precision of the training"]) == ("bf16-mixed", "32-true")
+    before = (folder / "metrics.json").read_bytes()
+    shutil.rmtree(folder)
+    words = shlex.split(facts["scored by"])
+    assert words[:3] == ["python", "-m", "segtrain"]
+    assert segtrain(*words[3:]) == 0
+    assert (folder / "metrics.json").read_bytes() == before
+
+
 def matrix_in(folder: str) -> np.ndarray:
     return np.genfromtxt(f"{folder}/confusion.csv", delimiter=",", skip_header=1)[:, 1:]
 
@@ -340,6 +384,7 @@ def test_two_runs_that_are_one_have_its_matrix(segtrain: Run, capsys: pytest.Cap
     capsys.readouterr()
     assert segtrain("evaluate", "run=run,run") == 0
     assert "written: run/evaluate/test-ensemble-2/report.html" in capsys.readouterr().out
+    assert facts_in(Path("run/evaluate/test-ensemble-2/report.md"))["members"].count("best.ckpt") == 2
     alone, twice = stored("run/evaluate/test/metrics.json"), stored("run/evaluate/test-ensemble-2/metrics.json")
     assert twice.pop("members") == ["run/checkpoints/best.ckpt"] * 2
     assert twice["calibration"].pop("temperature") is None  # each has its own

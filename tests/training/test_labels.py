@@ -32,7 +32,7 @@ def part_of(prediction: np.ndarray, confidence: np.ndarray) -> tuple[Part, list[
         image, truth = np.zeros((3, *size), np.uint8), np.zeros(size, np.int64)
         return Look(image, truth, prediction[index], np.full(size, confidence[index]))
 
-    return Part({}, torch.zeros(1, 1), images_of(matrices, NAMES), Counts(*torch.zeros(3, 1)), look), looked
+    return Part({}, torch.zeros(1, 1), images_of(matrices, NAMES), Counts(*torch.zeros(3, 1)), look, "32-true"), looked
 
 
 def test_the_largest_patches_come_first_and_no_image_is_looked_at_that_can_have_none():

@@ -66,7 +66,7 @@ def part_of(images: PerImage) -> tuple[Part, list[int]]:
         truth = np.zeros((8, 8), np.int64)
         return Look(np.zeros((3, 8, 8), np.uint8), truth, truth, np.ones((8, 8)))
 
-    return Part({}, torch.zeros(1, 1), images, Counts(*torch.zeros(3, 1)), look), looked
+    return Part({}, torch.zeros(1, 1), images, Counts(*torch.zeros(3, 1)), look, "32-true"), looked
 
 
 def wrong(images: int, classes: int) -> PerImage:
