@@ -18,6 +18,7 @@ from ..machine import device, processes
 from ..machine.device import Computing
 from ..report.screen import COMMAND, be_quiet, say
 from ..runs.folder import checkpoint_files
+from ..runs.resume import typed_keys
 from ..runs.trained import Opened, opened
 from ..text import counted
 from ..training.callbacks import ScoringBar
@@ -114,7 +115,7 @@ def evaluate(
         part.result["members"] = list(map(str, files))
         record = replace(record, correction=None, temperature=None)  # each has its own
     if processes.is_main(engine.processes):
-        request = request_of(typed, members[0], data, fits, label_problems)
+        request = request_of(typed, members[0], split, data, fits, label_problems)
         report_score(part, module, target, first.folder, record, steps_of(members[0], data), request)
     return Scored(target, part.result["miou"])
 
@@ -207,16 +208,25 @@ def steps_of(member: Member, elsewhere: Elsewhere) -> int | None:
 
 
 def request_of(
-    typed: list[str], member: Member, elsewhere: Elsewhere, fits: Mapping[str, bool], labels: int
+    typed: list[str], member: Member, split: str, elsewhere: Elsewhere, fits: Mapping[str, bool], labels: int
 ) -> Request:
     """What was typed for a score, for its report; the data are those of one of its networks."""
+    strange = not knows(member, elsewhere)
     return Request(
         labels=labels,
+        networks=[] if split == CROSS or (split == "train" and not strange) else of_training(typed, member, strange),
         command=f"{COMMAND} {shlex.join(['evaluate', *typed])}",
         root=Path(elsewhere.root).resolve() if elsewhere.root else None,
-        strange=not knows(member, elsewhere),
+        strange=strange,
         without=[name for name, used in fits.items() if not used],
     )
+
+
+def of_training(typed: list[str], member: Member, strange: bool) -> list[str]:
+    """What is typed to score the images of the training in the same way, but for their split."""
+    dropped = {"split", "label_problems"} | ({"data.root"} if strange else set())
+    lasting = {"run=latest": f"run={member.trained.folder}"}  # the latest is another one soon
+    return [lasting.get(word, word) for word, key in zip(typed, typed_keys(typed), strict=True) if key not in dropped]
 
 
 def folder_name(split: str, members: int, elsewhere: Elsewhere, words: Sequence[str]) -> str:

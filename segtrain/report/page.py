@@ -55,6 +55,7 @@ class Page:
         diagrams: Heading -> picture, as a data URI, of how sure the network is.
         confusions: The same of classes that are taken for others.
         rows: Heading -> images.
+        labels: How labels of the training are looked at, in a sentence, or nothing.
         curves: Heading -> picture, as a data URI.
         facts: What was scored, and with what: name -> value.
         settings: Those of the training, as YAML.
@@ -69,6 +70,7 @@ class Page:
     confusions: Sequence[str]
     matrix: str | None  # its picture, as a data URI
     rows: Mapping[str, Sequence[Row]]
+    labels: str
     curves: Mapping[str, str]
     facts: Mapping[str, str]
     settings: str

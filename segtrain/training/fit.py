@@ -46,6 +46,7 @@ from .verdict import Verdict, next_command, remedies
 MOSAIC_IMAGES = 4
 PAIRS, NAMES = 6, 8  # of classes, and of images in a batch, that are said
 MUCH = 1 << 27  # bytes of decoded images, which are said
+LABEL_PROBLEMS = 3  # images that are listed at the end, for which four times as many are computed again, at most
 
 
 def fit(parts: Parts, folder: Path | None, checkpoint: Path | None = None, first_step: int | None = None) -> int:
@@ -116,7 +117,8 @@ def final_score(parts: Parts, trainer: Trainer, folder: Path | None) -> Verdict 
     if folder is None:
         return None
     store_fitted(folder / "checkpoints" / "best.ckpt", record.correction, record.temperature)
-    return report_score(score, parts.data, folder / "evaluate" / split, folder, record, parts.steps, Request())
+    request = Request(LABEL_PROBLEMS, [f"run={folder}"])
+    return report_score(score, parts.data, folder / "evaluate" / split, folder, record, parts.steps, request)
 
 
 def fitted(parts: Parts, trainer: Trainer) -> Record:

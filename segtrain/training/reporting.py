@@ -43,7 +43,8 @@ VIEWS = [field.name for field in fields(Views)]
 class Request(NamedTuple):
     """What a score was asked for by, as far as its numbers do not say it."""
 
-    labels: int = 0  # images with label problems that are looked for, at most
+    labels: int  # images with label problems that are looked for, at most
+    networks: Sequence[str]  # words by which the images of the training are scored; none where these were
     command: str = "the training itself, at its end"
     root: Path | None = None  # the folder of the images, where one was typed
     strange: bool = False  # whether what lies there differs from the data of the training
@@ -72,6 +73,7 @@ def write_report(
         confusions=[confusion.line() for confusion in confusions(part.matrix, names, CONFUSIONS)],
         matrix=data_uri(picture.read_bytes(), "image/png") if picture.exists() else None,
         rows=rows,
+        labels=on_labels(request),
         curves=curves_of(run),
         facts=made_by(part, request) | facts_of(run, record),
         settings=yaml.safe_dump(record.settings, sort_keys=False, allow_unicode=True),
@@ -143,6 +145,14 @@ def shown_labels(part: Part, data: DataModule, target: Path, wanted: int) -> dic
         return {}
     say(f"a label to look at: {found[0].problem.image}: {found[0].problem.line()}; {LABELS} has {len(found)}")
     return {"Labels to look at": [item.row for item in found[:SHOWN_LABELS]]}
+
+
+def on_labels(request: Request) -> str:
+    """How the labels of the training are looked at, in a sentence; nothing where that was done."""
+    if not request.networks:
+        return ""
+    words = shlex.join(["evaluate", *request.networks, "split=train", f"label_problems={SHOWN_LABELS}"])
+    return f"Labels that it was trained on, and contradicts nonetheless, are found by: {COMMAND} {words}"
 
 
 def curves_of(run: Path) -> dict[str, str]:

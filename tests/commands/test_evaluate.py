@@ -1,4 +1,5 @@
 import json
+import re
 import shlex
 import shutil
 from collections.abc import Callable
@@ -354,8 +355,8 @@ def test_labels_to_look_at_are_listed_unless_that_is_turned_off(
 ):
     segtrain("train", *TINY, "run_dir=run")
     file = Path("run/evaluate/test/label_problems.csv")
-    assert not file.exists()
-    monkeypatch.setattr(labels, "SURE", 0.0)  # this network is sure of nothing
+    assert len(file.read_text().splitlines()) == 1  # a training looks for them too, and this network is sure of nothing
+    monkeypatch.setattr(labels, "SURE", 0.0)
     capsys.readouterr()
     assert segtrain("evaluate", "run=run", "label_problems=2") == 0
     out = capsys.readouterr().out
@@ -367,6 +368,28 @@ def test_labels_to_look_at_are_listed_unless_that_is_turned_off(
     assert not file.exists()
     assert segtrain("evaluate", "run=run", "label_problems=-1") == 2
     assert "label_problems=-1: expected the number of images" in capsys.readouterr().err
+
+
+def test_a_training_lists_a_few_labels_and_its_report_says_how_those_of_its_images_are_found(
+    segtrain: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(labels, "SURE", 0.0)
+    segtrain("train", *TINY, "data.test=5", "run_dir=my run")
+    folder = Path("my run/evaluate")
+    assert "a label to look at: 0-2-" in capsys.readouterr().out
+    assert len((folder / "test/label_problems.csv").read_text().splitlines()) == 1 + 3
+
+    def words() -> list[str]:
+        """Those that the report on the test images names, behind the command."""
+        (line,) = re.findall(r"contradicts nonetheless, are found by: (.*)", (folder / "test/report.md").read_text())
+        assert line in unescape((folder / "test/report.html").read_text())
+        return shlex.split(line.removeprefix("python -m segtrain "))
+
+    assert segtrain(*words()) == 0
+    assert "\n0-0-" in (folder / "train/label_problems.csv").read_text()
+    assert "contradicts nonetheless" not in (folder / "train/report.md").read_text()
+    assert segtrain("evaluate", "run=latest", "label_problems=1", "split=test") == 0
+    assert words() == ["evaluate", f"run={Path('my run').resolve()}", "split=train", "label_problems=12"]
 
 
 def test_the_images_of_a_group_are_drawn_together(segtrain: Run):

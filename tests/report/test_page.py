@@ -78,6 +78,7 @@ def page_of(names: list[str], images: int = 60, side: int = 40) -> Page:
         confusions=[confusion.line() for confusion in confusions(matrix, names, 10)],
         matrix=None,
         rows={"The worst images": [row_of("day 1/7", "mean IoU 3 %", look, classes)]},
+        labels="Labels are found by: evaluate run='a b'",
         curves=curves(rows),
         facts={"data": "/photos/of the & sea", "to score it again": "evaluate run='a b'"},
         settings="model:\n  width: 1\n",
@@ -107,6 +108,7 @@ def test_a_report_shows_every_number_and_needs_nothing_else(number: int):
     page = page_of([f"class {i}" for i in range(number)])
     html = Reader(page.html())
     assert "50.0 % mIoU" in html.text
+    assert page.labels in html.text
     for name, values in page.score["classes"].items():
         assert name in html.text
         if values["iou"] is not None:
@@ -118,6 +120,7 @@ def test_a_report_shows_every_number_and_needs_nothing_else(number: int):
     assert all((value or "").startswith("data:image/") for value in sources)
     assert html.tags.count("a") == 3  # papers that numbers come from, which nothing is loaded of
     markdown = page.markdown()
+    assert page.labels in markdown
     assert all(f"| {name} |" in markdown for name in page.score["classes"])
     confused = re.findall(r"^1\. class \d+ taken for class \d+: [\d.]+ % of class \d+$", markdown, re.MULTILINE)
     assert len(confused) == {2: 0, 11: 10, 150: 10}[number]  # of two, one occurs nowhere
