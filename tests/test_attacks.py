@@ -858,9 +858,12 @@ def test_a_link_under_the_name_of_a_file_is_replaced_and_not_written_through(pla
         (place.run / "predict" / kind).mkdir(parents=True)
         for name in (".a.png.tmp", "a.png"):
             (place.run / "predict" / kind / name).symlink_to(place.victim)
+    for name in ("predict.json.tmp", "predict.json"):
+        (place.run / "predict" / name).symlink_to(place.victim)
     with place.watched():
         assert place.cli("predict", "run=run", "images=a.png", "trainer.accelerator=cpu") == 0
     assert not (place.run / "predict/masks/a.png").is_symlink()
+    assert json.loads((place.run / "predict/predict.json").read_text())["images"] == 1
 
 
 @pytest.mark.parametrize("name", ["log.txt", "metrics.csv", "checkpoints/last.tmp", "evaluate/test/metrics.json"])

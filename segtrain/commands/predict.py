@@ -1,8 +1,9 @@
 """`predict`: masks and overlays for new images."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from .. import disk
 from ..build import Trust
 from ..data.batches.module import default_workers
 from ..data.files import films
@@ -33,7 +35,7 @@ from ..predictions import POLYGONS, PROBABILITIES, Predicted, Saver, Target, che
 from ..report.screen import Countdown, say
 from ..runs.folder import checkpoint_files
 from ..runs.record import Record
-from ..runs.trained import opened
+from ..runs.trained import Opened, opened
 from ..stills import Still, Stills, as_it_is
 from ..text import counted, kinds_of_files, plain_cell
 from ..training.members import ensemble
@@ -41,6 +43,7 @@ from ..training.reopened import on_device
 from ..training.views import Views
 
 UNFINISHED = "unfinished.jsonl"  # what is done of a command that was stopped
+MANNER = "predict.json"  # how the images were answered
 FEW = 16  # images that are read before processes would have begun to read them
 
 
@@ -117,7 +120,7 @@ def predict(
     allow: list[str],
 ) -> None:
     """Write what `save` names of each image: by default masks/NAME.png (class indices, with the class colours as
-    palette) and overlays/NAME.png; and summary.csv of all.
+    palette) and overlays/NAME.png; summary.csv of all; and predict.json, which says how they were answered.
 
     `images` is an image, a folder, a glob, several of these, or a text file with a path in each line. Their folders are
     mirrored in `out`, by default the run's `predict/`. The mask of a GeoTIFF is a GeoTIFF. With `encode` masks hold the
@@ -140,8 +143,37 @@ def predict(
     answering = [correction, calibration, flip, scales, window, overlap, max_pixels, asdict(trainer)]
     key = key_of(files, [*answering, sorted(save), encode, shares])
     with Journal(folder / UNFINISHED, key, columns=saver.columns - 1, home=home) as journal:
+        with suppress(OSError):
+            (folder / MANNER).unlink()  # an earlier command's, whose results may be overwritten from now on
         failed = predict_all(sources.files, sight, trained.record, saver, max_pixels, journal)
-    conclude(sources, failed, saver.target)
+    conclude(sources, failed, saver.target, manner_of(files, members, sight, views, trainer))
+
+
+def manner_of(
+    files: Sequence[Path], members: Sequence[Opened], sight: Sight, views: Views, trainer: Computing
+) -> dict[str, Any]:
+    """By which networks images are answered, and how these see them: the content of `predict.json`."""
+    kind = device.device_type(trainer.accelerator)
+    precision, _ = device.typed_or_stored(trainer.precision, kind, members[0].record.precision)
+    networks = [network_facts(file, member.record) for file, member in zip(files, members, strict=True)]
+    return {
+        "networks": networks,
+        "precision": precision,
+        "flip": views.flip,
+        "scales": list(views.scales),
+        "window": sight.windows.side,
+        "overlap": sight.windows.overlap,
+    }
+
+
+def network_facts(file: Path, record: Record) -> dict[str, Any]:
+    """Where a network comes from, and what is done to its answers."""
+    return {
+        "checkpoint": str(file),
+        "run": record.run,
+        "correction": asdict(record.correction) if record.correction else None,
+        "temperature": record.temperature.value if record.temperature else 1.0,
+    }
 
 
 def predict_all(
@@ -269,13 +301,16 @@ def reason_of(path: Path, error: Exception) -> str:
     return text if str(path) in text else f"{path}: {text}"
 
 
-def conclude(sources: Images, failed: list[str], target: Target) -> None:
-    """Say what was done. Raises UserError if some images could not be predicted."""
+def conclude(sources: Images, failed: list[str], target: Target, manner: dict[str, Any]) -> None:
+    """Say what was done, and write how. Raises UserError if some images could not be predicted."""
     total = len(sources.files)
     done = total - len(failed)
     if done:
         count = f"{done} of {counted(total, 'image')}" if failed else counted(total, "image")
-        say(f"{count}: {', '.join(target.folders())}; summary.csv says what is in them")
+        disk.stay_inside(target.home, target.folder)
+        content = {"images": done, "encode": target.encoding, **manner}
+        disk.write(target.folder / MANNER, json.dumps(content, indent=2) + "\n")
+        say(f"{count}: {', '.join(target.folders())}; summary.csv says what is in them, {MANNER} how they came about")
     if sources.others:
         say(f"left aside, as no images by their names: {kinds_of_files(sources.others)}")
     if len(failed) > 1:

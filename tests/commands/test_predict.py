@@ -2,6 +2,7 @@ import csv
 import json
 import re
 from collections.abc import Callable
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from segtrain.data.files.geotiff import Place
 from segtrain.data.files.images import Picture, read_image
 from segtrain.inference import windows
 from segtrain.predictions import Predicted, Saver
+from segtrain.runs.correction import LOSS, Correction
+from segtrain.runs.temperature import Temperature
+from segtrain.training.checkpoint import store_fitted
 from tests.commands.conftest import TINY
 from tests.data.files.test_films import write as write_film
 
@@ -71,6 +75,7 @@ def test_everything_that_can_be_saved(trained: Run, monkeypatch: pytest.MonkeyPa
         "confidence/a.png",
         "masks/a.png",
         "overlays/a.png",
+        "predict.json",
         "probabilities/a.npy",
         "summary.csv",
     ]
@@ -109,7 +114,14 @@ def test_a_large_tiff_is_predicted_in_parts(trained: Run, monkeypatch: pytest.Mo
     monkeypatch.setattr(stills, "read_picture", None)
     assert trained(*words, "out=parts") == 0
     files = masks_below("whole")
-    assert files == ["confidence/a.png", "masks/a.tif", "overlays/a.png", "probabilities/a.npy", "summary.csv"]
+    assert files == [
+        "confidence/a.png",
+        "masks/a.tif",
+        "overlays/a.png",
+        "predict.json",
+        "probabilities/a.npy",
+        "summary.csv",
+    ]
     assert masks_below("parts") == files
     for file in files:
         assert Path("parts", file).read_bytes() == Path("whole", file).read_bytes()
@@ -122,7 +134,7 @@ def test_probabilities_as_a_tiff_are_those_of_the_array(trained: Run, words: lis
     words = ["predict", "run=run", f"images={path}", "save=[probabilities]", *words]
     assert trained(*words, "out=array") == 0
     assert trained(*words, "out=bands", "probabilities=tiff") == 0
-    assert masks_below("bands") == ["probabilities/a.tif", "summary.csv"]
+    assert masks_below("bands") == ["predict.json", "probabilities/a.tif", "summary.csv"]
     with tifffile.TiffFile("bands/probabilities/a.tif") as file:
         page = file.pages[0]
         assert np.array_equal(page.asarray(), np.load("array/probabilities/a.npy"))
@@ -136,7 +148,7 @@ def test_only_what_is_wanted_is_saved(trained: Run, capsys: pytest.CaptureFixtur
     photo("new/a.png")
     capsys.readouterr()
     assert trained("predict", "run=run", "images=new", "save=[confidence]", "out=done") == 0
-    assert masks_below("done") == ["confidence/a.png", "summary.csv"]
+    assert masks_below("done") == ["confidence/a.png", "predict.json", "summary.csv"]
     assert "1 image: confidence in done/confidence; summary.csv says" in capsys.readouterr().out
 
 
@@ -332,7 +344,13 @@ def test_polygons_are_data_that_give_the_masks_back(trained: Run, capsys: pytest
         photo(name, (40, 50))
     words = ["images=new", "out=done", "save=[mask,polygons]"]
     assert trained("predict", "run=run", "min_area=1", *words) == 0
-    assert masks_below("done") == ["masks/a.png", "masks/deep/b.png", "polygons/coco.json", "summary.csv"]
+    assert masks_below("done") == [
+        "masks/a.png",
+        "masks/deep/b.png",
+        "polygons/coco.json",
+        "predict.json",
+        "summary.csv",
+    ]
     assert "left out" not in capsys.readouterr().out
     Path("done/polygons/coco.json").rename("new/coco.json")
     source = FolderData(root="new", layout="coco_json", classes=None, crop=None, batch_size=1, workers=0).splits
@@ -394,7 +412,7 @@ def test_images_from_several_places(trained: Run, images: str):
 def test_a_film_is_predicted_frame_by_frame(trained: Run):
     write_film(Path("new.mp4"), number=3, size=(32, 64))
     assert trained("predict", "run=run", "images=new.mp4", "save=[overlay]", "out=done") == 0
-    assert masks_below("done") == ["overlays/new.mp4", "summary.csv"]
+    assert masks_below("done") == ["overlays/new.mp4", "predict.json", "summary.csv"]
     with films.opened(Path("done/overlays/new.mp4"), 10_000) as film:
         assert film.rate == Fraction(30000, 1001)
         assert [frame.shape for frame in film.frames] == [(32, 64, 3)] * 3
@@ -590,4 +608,29 @@ def test_processes_read_ahead_and_change_nothing(trained: Run, monkeypatch: pyte
         assert trained("predict", "run=run", "images=new", f"out=by{workers}") == 2
         outs.append({path.name: path.read_bytes() for path in Path(f"by{workers}").rglob("*") if path.is_file()})
     assert outs[0] == outs[1]
-    assert len(outs[0]) == 19 + 1  # overlays have the names of masks
+    assert len(outs[0]) == 19 + 2  # overlays have the names of masks
+
+
+def test_how_the_masks_came_about_is_written_beside_them(trained: Run, monkeypatch: pytest.MonkeyPatch):
+    photo("new/a.png", (60, 90))
+    correction = Correction(0.5, LOSS, (0.25, 0.0, 0.0, 0.0, 0.0, -0.25), 0.25, 0.5)
+    store_fitted(Path("run/checkpoints/best.ckpt"), correction, Temperature(1.5, 0.5, 0.25))
+    assert trained("predict", "run=run", "images=new", "out=done", "encode=values") == 0
+    network = {
+        "checkpoint": "run/checkpoints/best.ckpt",
+        "run": json.loads(Path("run/environment.json").read_text())["run"],
+        "correction": json.loads(json.dumps(asdict(correction))),
+        "temperature": 1.5,
+    }
+    plain = {"precision": "32-true", "flip": False, "scales": [1], "window": None, "overlap": None}
+    written = Path("done/predict.json")
+    assert json.loads(written.read_text()) == {"images": 1, "encode": "values", "networks": [network], **plain}
+    words = ["flip=true", "scales=[0.75,1]", "window=64", "overlap=0.25", "correction=false", "calibration=false"]
+    words += ["trainer.precision=64-true", "run=run,run", "images=new", "out=done"]
+    assert trained("predict", *words) == 0
+    bare = {**network, "correction": None, "temperature": 1.0}
+    views = {"precision": "64-true", "flip": True, "scales": [0.75, 1], "window": 64, "overlap": 0.25}
+    assert json.loads(written.read_text()) == {"images": 1, "encode": "index", "networks": [bare, bare], **views}
+    stopping(monkeypatch, at="a")
+    assert trained("predict", "run=run", "images=new", "out=done") == 1
+    assert not written.exists()  # it would tell of other masks
