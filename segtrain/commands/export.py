@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,12 +15,12 @@ from ..build import Trust
 from ..data.batches.source import Source
 from ..data.files.pictures import Pictures
 from ..errors import UserError
-from ..inference.gate import FLOATS, INT8, Verdict, compare
+from ..inference.gate import FLOATS, INT8, Limits, Verdict, compare
 from ..inference.int8 import quantize
 from ..inference.programs import traced, write_onnx, write_program
 from ..inference.windows import Windows
 from ..machine import device
-from ..report.screen import columns, say
+from ..report.screen import columns, counted_down, say
 from ..runs.folder import checkpoint_files
 from ..runs.portable import ALLOWED, Facts, write_safetensors
 from ..runs.trained import Opened, opened
@@ -77,8 +77,7 @@ def export(
             quantize(path, some(module.source("train"), CALIBRATING))
         again = opened(path, Trust((*allow, ALLOWED)))
         source = module.source(split)
-        classes, limits = trained.classes, INT8 if int8 else FLOATS
-        verdict = compare(trained.network, again.network, pairs(source), classes.void, len(classes), limits)
+        verdict = held_against(trained, again, source, INT8 if int8 else FLOATS)
         say(columns(verdict.rows(), numbers=(1, 2, 3)))
         if verdict.problem:
             raise UserError(f"{target}: not written, since it does not answer as the network does: {verdict.problem}")
@@ -133,16 +132,18 @@ def numbers_of(trained: Opened) -> torch.dtype:
 def some(source: Source, count: int) -> Iterator[Tensor]:
     """So many images (C, H, W), or all there are, from all over a split; the middle of large ones."""
     count = min(count, len(source))
-    for number in range(count):
+    for number in counted_down("calibrating", range(count), transient=True):
         image = source.read_picture(number * len(source) // count).pixels
         top, left = (max(0, side - LARGEST) // 2 for side in image.shape[1:])
         yield image[:, top : top + LARGEST, left : left + LARGEST]
 
 
-def pairs(source: Source) -> Iterator[tuple[Tensor, Tensor]]:
-    """Images with their masks."""
-    for index in range(len(source)):
-        yield source.read(index)
+def held_against(trained: Opened, other: Opened, source: Source, limits: Limits) -> Verdict:
+    """What the answers of a file's network say beside those of the one that it was written from, on a split."""
+    classes = trained.classes
+    with closing(counted_down("checking", range(len(source)), transient=True)) as places:
+        images = map(source.read, places)
+        return compare(trained.network, other.network, images, classes.void, len(classes), limits)
 
 
 def summary(verdict: Verdict, file: Path, split: str, images: int) -> str:

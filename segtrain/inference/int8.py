@@ -5,14 +5,16 @@ network's weights and work. The decoder stays in floats: its few channels are wh
 """
 
 import importlib
+import logging
+import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from .onnx_file import KEY, extra, onnx
-from .programs import silence
 
 OPERATORS = ["Conv", "Relu", "Add", "MaxPool"]
 RAISING = {"ConvTranspose", "Resize", "DepthToSpace"}
@@ -43,7 +45,7 @@ def quantize(path: Path, images: Iterable[Tensor]) -> None:
     model.metadata_props.add(key=PREPARED[0], value=PREPARED[1])
     path.write_bytes(model.SerializeToString())
     quantized = path.with_name("int8.onnx")
-    with silence():
+    with unwarned():
         quantization.quantize_static(
             path,
             quantized,
@@ -59,6 +61,19 @@ def quantize(path: Path, images: Iterable[Tensor]) -> None:
     made.metadata_props.extend(facts)
     path.write_bytes(made.SerializeToString())
     quantized.unlink()
+
+
+@contextmanager
+def unwarned() -> Iterator[None]:
+    """Inside, what onnxruntime warns of, through the root logger, is not heard; a progress bar is still seen."""
+    root = logging.getLogger()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        root.disabled = True
+        try:
+            yield
+        finally:
+            root.disabled = False
 
 
 def decoder_of(graph: Any) -> list[str]:

@@ -8,7 +8,7 @@ import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -143,7 +143,7 @@ class Countdown:
 T = TypeVar("T")
 
 
-def counted_down(what: str, items: Collection[T], *, transient: bool = False) -> Iterator[T]:
+def counted_down(what: str, items: Collection[T], *, transient: bool = False) -> Generator[T, None, None]:
     """The items one after the other, while a `Countdown` shows how many are done."""
     with Countdown(what, len(items), transient=transient) as countdown:
         for item in items:

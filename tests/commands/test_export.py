@@ -25,6 +25,7 @@ from segtrain.build import Trust
 from segtrain.commands import export
 from segtrain.inference import onnx_file, programs
 from segtrain.inference.gate import Limits
+from segtrain.report import screen
 from segtrain.runs.portable import Facts
 from segtrain.runs.temperature import Temperature
 from segtrain.runs.trained import opened
@@ -319,6 +320,17 @@ def test_integers_that_answer_otherwise_are_not_left(
     assert exported("export", "run=run", "int8=true", "out=wrong/net.onnx") == 2
     assert "not written, since it does not answer as the network does" in capsys.readouterr().err
     assert list(Path("wrong").iterdir()) == []
+
+
+@pytest.mark.usefixtures("written")
+def test_what_takes_long_says_how_far_it_is(
+    exported: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(export, "INT8", Limits(0.9, 0.9, 0.1))
+    monkeypatch.setattr(screen, "FIRST_GAP", 0)
+    assert exported("export", "run=run", "int8=true", "out=eight/net.onnx") == 0
+    said = [line.partition(",")[0] for line in capsys.readouterr().out.splitlines() if line.endswith(" left")]
+    assert said == [*(f"calibrating: {n} of 12" for n in range(1, 12)), "checking: 1 of 3", "checking: 2 of 3"]
 
 
 def test_an_exported_file_does_not_tell_where_it_was_made(exported: Run) -> None:
