@@ -1,7 +1,7 @@
 """`predict`: masks and overlays for new images."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 
 from .. import disk
 from ..build import Trust
@@ -25,8 +25,8 @@ from ..data.files.pictures import Pictures
 from ..data.workers import Loader, cores
 from ..errors import UserError
 from ..images import Images, find_images
-from ..inference.image import Answer, Area, answers, probable, sure
-from ..inference.windows import Pixels, Windows
+from ..inference.image import answers, probable, sure
+from ..inference.windows import Windows
 from ..journal import Journal, key_of
 from ..machine import device
 from ..machine.device import Computing
@@ -47,28 +47,11 @@ MANNER = "predict.json"  # how the images were answered
 FEW = 16  # images that are read before processes would have begun to read them
 
 
-def ignore(share: float) -> None:
-    """What is told to nobody."""
-
-
 class Sight(NamedTuple):
-    """A network, how it is shown large images, and who wants to know how far it is with one."""
+    """A network, and how it is shown large images."""
 
     network: nn.Module
     windows: Windows
-    watch: Callable[[float], None] = ignore
-
-    def watched(self, watch: Callable[[float], None]) -> "Sight":
-        """The same, with `watch` told the share of an image that is done."""
-        return self._replace(watch=watch)
-
-    def answers(self, image: Pixels, answer: Answer) -> Iterator[tuple[Area, list[Tensor]]]:
-        """What `sure` or `probable` says of an image (1, C, H, W), a part of it at a time."""
-        done, (height, width) = 0, image.shape[-2:]
-        for area, parts in answers(self.network, image, answer, self.windows):
-            yield area, parts
-            done += parts[0].numel()
-            self.watch(done / (height * width))
 
     def predicted(self, image: Picture | Large, name: str, saver: Saver, place: Place | None = None) -> Predicted:
         """What comes of an image that was read and, as a GeoTIFF, lies at a place; pixels without data are void.
@@ -79,13 +62,13 @@ class Sight(NamedTuple):
         mask, confidence = np.empty(image.size, saver.classes.dtype), np.empty(image.size, np.uint8)
         if PROBABILITIES in saver.target.save:
             with saver.probabilities(name, image.size, place) as file:
-                for area, (indices, highest, shares) in self.answers(image.batch, probable):
+                for area, (indices, highest, shares) in answers(self.network, image.batch, probable, self.windows):
                     mask[area], confidence[area] = indices, highest
                     if missing is not None:
                         shares.masked_fill_(torch.from_numpy(missing[area]), 0)
                     file.write(area, shares.permute(1, 2, 0).numpy())
         else:
-            for area, (indices, highest) in self.answers(image.batch, sure):
+            for area, (indices, highest) in answers(self.network, image.batch, sure, self.windows):
                 mask[area], confidence[area] = indices, highest
         if missing is not None:
             mask[missing], confidence[missing] = saver.classes.void, 0
@@ -232,6 +215,7 @@ def predict_stills(names: Sequence[str], images: Stills, sight: Sight, notes: No
     workers = default_workers() if len(images) >= FEW else 0
     loader = Loader(images, batch_size=None, num_workers=workers, collate_fn=as_it_is)
     with Countdown("predicting", total, done=total - len(images)) as countdown, Behind(cores()) as behind:
+        sight.windows.watch = countdown.part
         for name, path, read in zip(names, images.paths, loader, strict=True):
             with notes.failures.noted(path):
                 still = given(read) or images.read(path)
@@ -239,7 +223,7 @@ def predict_stills(names: Sequence[str], images: Stills, sight: Sight, notes: No
                     advice = "the mask may be wrong; give pictures stored as those of the training"
                     say(f"{path}: {still.remark}: {advice}")
                 strange += still.remark != ""
-                result = sight.watched(countdown.part).predicted(still.image, name, saver, place_of(path))
+                result = sight.predicted(still.image, name, saver, place_of(path))
                 taking = partial(notes.take, name, result, path, still.stamp)
                 behind.add(partial(saver.write, name, result, path), taking)
                 if not still.is_small:
@@ -265,6 +249,7 @@ def predict_film(name: str, path: Path, sight: Sight, images: Stills, saver: Sav
         saver.film(name, film) as show,
         Countdown(path.name, film.length) as countdown,
     ):
+        sight.windows.watch = countdown.part
         for number, frame in enumerate(film.frames, 1):
             pixels = opened_pixels(Image.fromarray(frame), images.channels)
             image, each = Picture(torch.from_numpy(pixels.copy()).permute(2, 0, 1)), f"{name}/{number:06}"

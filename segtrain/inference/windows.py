@@ -69,6 +69,10 @@ class Known(NamedTuple):
     reach: Reach | None  # how far it looks, if that is known
 
 
+def ignore(done: float) -> None:
+    """What is told to nobody."""
+
+
 class Windows:
     """How images that do not fit are computed.
 
@@ -84,6 +88,7 @@ class Windows:
         if overlap is not None and not (isinstance(overlap, int | float) and 0 <= overlap < 1):
             raise UserError(f"overlap={overlap}: expected a share of a window, from 0 to below 1")
         self.side, self.overlap = side, overlap
+        self.watch: Callable[[float], None] = ignore  # is told how many of the images are done, such as 0.5
         self._known: WeakKeyDictionary[nn.Module, Known] = WeakKeyDictionary()
 
     def pieces(self, network: nn.Module, images: Pixels, compute: Compute | None = None) -> Iterator[Piece]:
@@ -91,7 +96,15 @@ class Windows:
 
         `compute` gives images to the network, and by default calls it.
         """
-        compute = compute or network
+        height, width = images.shape[-2:]
+        done = 0  # pixels
+        for piece in self._pieces(network, images, compute or network):
+            yield piece
+            done += piece.answer[:, 0].numel()
+            self.watch(done / (height * width))
+
+    def _pieces(self, network: nn.Module, images: Pixels, compute: Compute) -> Iterator[Piece]:
+        """The same, watched by nobody."""
         together = self.together(network, images, compute)
         whole = slice(None)
         for index in range(0, len(images), max(together, 1)):

@@ -108,20 +108,29 @@ class Countdown:
         """So many more are done; a line says so where one is due. Several at once were known before, in no time."""
         self.first += steps if steps > 1 else 0
         self.update(self.done + steps)
-        if self.done < self.total and self.due():
-            self.say(f"{self.what}: {self.done:,} of {self.total:,}, {self.left()} left")
+        self.tell()
 
     def update(self, done: float, **fields: Any) -> None:
         self.done = done
         self.bar.update(self.task, completed=done, **fields)
 
     def part(self, share: float) -> None:
-        """A share of the next one is done; a line says so where one is due."""
-        done = self.done
-        self.update(done + share)
-        if share < 1 and self.due():
-            self.say(f"{self.what}: {done:,} of {self.total:,} and {100 * share:.0f} % of the next, {self.left()} left")
-        self.done = done
+        """So many of the next ones are done, such as 0.5 or 2; a line says so where one is due."""
+        before = self.done
+        self.update(before + share)
+        self.tell()
+        self.done = before
+
+    def tell(self) -> None:
+        """A line where one is due, unless all is done."""
+        if self.done < self.total and self.due():
+            self.say(self.line())
+
+    def line(self) -> str:
+        """How much is done, and the time left."""
+        whole, part = divmod(self.done, 1)
+        more = f" and {100 * part:.0f} % of the next" if part else ""
+        return f"{self.what}: {whole:,.0f} of {self.total:,}{more}, {self.left()} left"
 
     def due(self) -> bool:
         """Whether it is time for a line, where there is no bar."""

@@ -8,6 +8,7 @@ from lightning.pytorch import Callback, Trainer
 from rich.progress import TextColumn
 from torch import Tensor
 
+from ..inference.windows import ignore
 from ..report.screen import Countdown, say
 
 SHOWN = ("IoU/val", "IoU/train", "loss/train", "loss/val")  # in the line after a validation
@@ -109,6 +110,11 @@ class ProgressBar(Callback):
         stop(self.countdown)
 
 
+def images_in(loader: Any) -> int:
+    """How many images the batches of a loader of whole images have, in this process."""
+    return sum(map(len, loader.batch_sampler))
+
+
 def stop(countdown: Countdown | None) -> None:
     """Leave a bar as it is, if there is one."""
     if countdown is not None:
@@ -139,20 +145,19 @@ class ScoringBar(Callback):
     def __init__(self) -> None:
         self.countdown: Countdown | None = None
 
-    def on_test_start(self, trainer: Trainer, *_: Any) -> None:
-        loader: Any = trainer.test_dataloaders
-        images = sum(map(len, loader.batch_sampler))
-        self.countdown = Countdown("scoring", images)
+    def on_test_start(self, trainer: Trainer, pl_module: Any) -> None:
+        self.countdown = Countdown("scoring", images_in(trainer.test_dataloaders))
         self.countdown.bar.start()
+        pl_module.windows.watch = self.countdown.part
 
     def on_test_batch_end(
         self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Mapping[str, Tensor], *_: Any
     ) -> None:
         assert self.countdown is not None
-        for _image in batch["key"]:
-            self.countdown.advance()
+        self.countdown.done += len(batch["key"])  # of which the windows have told
 
-    def on_test_end(self, *_: Any) -> None:
+    def on_test_end(self, trainer: Trainer, pl_module: Any) -> None:
+        pl_module.windows.watch = ignore  # pictures of the report are no part of the score
         stop(self.countdown)
 
     def on_exception(self, *_: Any) -> None:

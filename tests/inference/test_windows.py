@@ -214,3 +214,12 @@ def test_images_in_windows_of_a_given_side_are_computed_one_by_one() -> None:
         seen[piece.place] += 1
     assert (seen == 1).all()
     assert {len(piece.answer) for piece in pieces} == {1}
+
+
+def test_who_watches_is_told_how_many_images_are_done() -> None:
+    told: list[float] = []
+    watched = Windows(side=32, overlap=0.0)
+    watched.watch = told.append
+    list(watched.pieces(Context(), torch.rand(2, 3, 64, 32)))
+    list(watched.pieces(Context(), torch.rand(3, 3, 16, 16)))
+    assert told == [0.5, 1, 1.5, 2, 3]

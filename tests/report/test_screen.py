@@ -105,3 +105,19 @@ def test_a_part_of_a_long_one_counts_in_the_time_left(
         "predicting: 0 of 2 and 50 % of the next, 1:00 left",
         "predicting: 1 of 2, 0:40 left",
     ]
+
+
+def test_of_several_that_are_done_together_the_last_ones_count_too(
+    seconds: list[float], capsys: pytest.CaptureFixture[str]
+):
+    with Countdown("scoring", 8) as countdown:
+        seconds[0] = 10
+        countdown.part(2.5)
+        countdown.part(4)
+        seconds[0] = 30
+        countdown.done += 4
+        countdown.part(1)
+    assert capsys.readouterr().out.splitlines() == [
+        "scoring: 2 of 8 and 50 % of the next, 0:22 left",
+        "scoring: 5 of 8, 0:18 left",
+    ]

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
+from torch import Tensor, nn
 
+from segtrain.inference.windows import Windows
 from segtrain.report import screen as report
 from segtrain.training import callbacks
+from segtrain.training.scoring import Scorer
 from segtrain.training.verdict import judge
 
 
@@ -113,4 +116,37 @@ def test_where_validations_are_rare_lines_in_between_say_how_far_it_is(monkeypat
         "epoch 0.5  step 5/100  loss/train 0.5000  3:10 left",
         "epoch 1.5  step 15/100  loss/train 0.5000  2:50 left",
         "epoch 2.5  step 25/100  loss/train 0.5000  2:30 left",
+    ]
+
+
+class Slow(nn.Module):
+    """Takes five seconds of a clock."""
+
+    def __init__(self, now: list[float]) -> None:
+        super().__init__()
+        self.now = now
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.now[0] += 5
+        return images[:, :2].float()
+
+
+def test_inside_a_large_image_lines_say_how_far_the_scoring_is(monkeypatch: pytest.MonkeyPatch):
+    now, said = [0.0], []
+    monkeypatch.setattr(report.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(report, "say", said.append)
+    scorer = Scorer(Slow(now), class_names=("a", "b"), void=255, windows=Windows(32, 0.0))
+    trainer = SimpleNamespace(test_dataloaders=SimpleNamespace(batch_sampler=[[0], [1]]))
+    bar = callbacks.ScoringBar()
+    bar.on_test_start(trainer, scorer)
+    for key in range(2):
+        batch = {"image": torch.zeros(1, 3, 128, 64, dtype=torch.uint8), "key": torch.tensor([key])}
+        assert len(list(scorer.answers(batch))) == 4  # of two windows each, after one as a sample
+        bar.on_test_batch_end(trainer, scorer, None, batch)
+    bar.on_test_end(trainer, scorer)
+    list(scorer.answers(batch))  # a picture of the report
+    assert said == [
+        "scoring: 0 of 2 and 25 % of the next, 1:45 left",
+        "scoring: 0 of 2 and 75 % of the next, 0:58 left",
+        "scoring: 1 of 2 and 75 % of the next, 0:11 left",
     ]
