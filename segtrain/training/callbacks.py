@@ -84,6 +84,16 @@ class ProgressBar(Callback):
         if countdown.due():
             countdown.say(self._line(trainer, pl_module.shown, countdown))
 
+    def on_validation_start(self, trainer: Trainer, pl_module: Any) -> None:
+        assert self.countdown is not None
+        self.validation = Within("validating", images_in(trainer.val_dataloaders), self.countdown)
+        pl_module.windows.watch = self.validation.part
+
+    def on_validation_batch_end(
+        self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Mapping[str, Tensor], *_: Any
+    ) -> None:
+        self.validation.done += len(batch["key"])  # of which the windows have told
+
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
         countdown = self._drawn(trainer, pl_module.shown)
         countdown.say(self._line(trainer, pl_module.shown, countdown))
@@ -108,6 +118,24 @@ class ProgressBar(Callback):
 
     def on_exception(self, *_: Any) -> None:
         stop(self.countdown)
+
+
+class Within(Countdown):
+    """How far a validation is, in the bar of its training in place of the scores; its lines count as ones of that."""
+
+    def __init__(self, what: str, total: int, outer: Countdown) -> None:
+        super().__init__(what, total)
+        self.outer = outer
+
+    def update(self, done: float, **fields: Any) -> None:
+        self.done = done
+        self.outer.update(self.outer.done, scores=self.line())
+
+    def due(self) -> bool:
+        return super().due() and self.outer.due()  # a short validation has none
+
+    def say(self, text: str) -> None:
+        self.outer.say(text)
 
 
 def images_in(loader: Any) -> int:

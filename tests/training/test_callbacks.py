@@ -119,6 +119,37 @@ def test_where_validations_are_rare_lines_in_between_say_how_far_it_is(monkeypat
     ]
 
 
+def test_a_long_validation_says_how_far_it_is_and_a_short_one_shows_it_alone(monkeypatch: pytest.MonkeyPatch):
+    now, said = [0.0], []
+    monkeypatch.setattr(report.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(report, "say", said.append)
+    batches = SimpleNamespace(batch_sampler=[[0, 1], [2, 3]])
+    trainer = SimpleNamespace(global_step=0, max_steps=100, val_dataloaders=batches)
+    learner, shown = SimpleNamespace(shown={"IoU/val": 0.25}, windows=Windows()), []
+    bar = callbacks.ProgressBar(steps_per_epoch=5)
+    bar.on_train_start(trainer)
+    now[0] = 9.0
+    for step, seconds in ((10, 2.0), (20, 8.0)):  # of an image
+        trainer.global_step = step
+        bar.on_validation_start(trainer, learner)
+        for _ in range(2):
+            for done in (1.0, 2.0):
+                now[0] += seconds
+                learner.windows.watch(done)
+                shown.append(bar.countdown.bar.tasks[0].fields["scores"])
+            bar.on_validation_batch_end(trainer, learner, None, {"key": torch.arange(2)})
+        bar.on_validation_end(trainer, learner)
+        shown.append(bar.countdown.bar.tasks[0].fields["scores"])
+    assert said == [
+        "epoch 2.0  step 10/100  IoU/val 0.2500  2:33 left",
+        "validating: 3 of 4, 0:08 left",
+        "epoch 4.0  step 20/100  IoU/val 0.2500  3:16 left",
+    ]
+    times = ("0:06", "0:04", "0:02", "0:00")
+    assert shown[:4] == [f"validating: {n} of 4, {left} left" for n, left in enumerate(times, 1)]
+    assert shown[4] == shown[9] == "IoU 0.2500"
+
+
 class Slow(nn.Module):
     """Takes five seconds of a clock."""
 
