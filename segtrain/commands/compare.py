@@ -24,7 +24,7 @@ from ..report.comparison import Change, Difference, Scored, compared, recipe_sen
 from ..report.intervals import intervals
 from ..report.page import Comparison, Contender, Row
 from ..report.per_image import read_per_image
-from ..report.screen import COMMAND, counted_down, say
+from ..report.screen import COMMAND, Countdown, counted_down, say
 from ..runs.folder import find, read_settings, several
 from ..runs.resume import deciding
 from ..training.reopened import as_scored, on_device
@@ -143,12 +143,18 @@ def changed_rows(
     device.quiet()
     rows: list[list[Row]] = []
     most = max(1, min(SHOWN, MOST_ROWS // len(found)))
+    shown = [difference.images[:most] for difference in found]
     try:
-        first = viewer(folders[0], split, opening)
-        for folder, difference in zip(folders[1:], found, strict=True):
-            second = viewer(folder, split, opening)
-            with from_stored(str(folder)):
-                rows.append([changed(change, first, second) for change in difference.images[:most]])
+        with Countdown("showing what changed", sum(map(len, shown)), transient=True) as countdown:
+            first = viewer(folders[0], split, opening)
+            for folder, changes in zip(folders[1:], shown, strict=True):
+                second = viewer(folder, split, opening)
+                both: list[Row] = []
+                with from_stored(str(folder)):
+                    for change in changes:
+                        both.append(changed(change, first, second))
+                        countdown.advance()
+                rows.append(both)
     except (UserError, OSError) as error:
         return rows + [[]] * (len(found) - len(rows)), str(error)
     return rows, ""

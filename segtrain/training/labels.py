@@ -8,6 +8,7 @@ from ..data.classes import ClassTable
 from ..report.labels import Problem, problem_in, problem_row
 from ..report.page import Row
 from ..report.per_image import PerImage, ratio
+from ..report.screen import counted_down
 from .part import Part
 
 LOOKS = 4  # images that are looked at again for each problem that is wanted, at most
@@ -28,7 +29,8 @@ def label_problems(part: Part, classes: ClassTable, wanted: int) -> list[Found]:
     """
     most = largest_confusions(part.images)
     found: list[Found] = []
-    for index in map(int, np.argsort(-most, kind="stable")[: LOOKS * wanted]):
+    order: list[int] = np.argsort(-most, kind="stable")[: LOOKS * wanted].tolist()
+    for index in counted_down("looking for label problems", order, transient=True):
         enough = len(found) == wanted and found[-1].problem.share >= most[index]
         if enough or not most[index]:
             break

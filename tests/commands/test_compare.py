@@ -11,6 +11,7 @@ import pytest
 import torch
 import yaml
 
+from segtrain.report import screen
 from segtrain.report.changed import changed_row
 from segtrain.report.comparison import Scored
 from segtrain.report.per_image import per_image_npz, read_per_image
@@ -140,9 +141,11 @@ def test_what_both_networks_make_of_the_images_is_shown(
         return changed_row(name, remark, image, truth, answers, classes)
 
     monkeypatch.setattr(commands_compare, "changed_row", noting)
+    monkeypatch.setattr(screen, "FIRST_GAP", 0)
     status, out, err = compare("runs=A,B")
     assert (status, err) == (0, "")
     assert "missing" not in out
+    assert "showing what changed: 1 of 2, 0:0" in out
     html = Path("A/compare/compare.html").read_text()
     assert html.count("<figcaption>second</figcaption>") == len(shown) == 2
     scores = [read_per_image(Path(run, "evaluate/val/per_image.npz")) for run in "AB"]

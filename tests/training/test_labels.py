@@ -10,6 +10,7 @@ from PIL import Image
 
 from segtrain.data.shapes import CLASSES, VOID, ShapesSource
 from segtrain.metrics import Counts
+from segtrain.report import screen
 from segtrain.report.page import Look
 from segtrain.report.patches import largest_patch
 from segtrain.training.labels import label_problems, largest_confusions
@@ -54,11 +55,15 @@ def test_the_largest_patches_come_first_and_no_image_is_looked_at_that_can_have_
     assert len(label_problems(part, table_of(NAMES), 9)) == 3
 
 
-def test_images_that_are_looked_at_are_not_many_more_than_are_wanted():
+def test_images_that_are_looked_at_are_not_many_more_than_are_wanted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
     prediction = np.ones((30, 4, 4), np.int64)
     part, looked = part_of(prediction, np.full(30, 0.5))
+    monkeypatch.setattr(screen, "FIRST_GAP", 0)
     assert label_problems(part, table_of(NAMES), 2) == []
     assert len(looked) == 8
+    assert "looking for label problems: 7 of 8, 0:0" in capsys.readouterr().out
 
 
 def test_what_one_class_has_lost_to_another_bounds_every_patch():
