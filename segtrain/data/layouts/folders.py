@@ -103,7 +103,8 @@ def objects(tree: Tree) -> list[Reading]:
     homes = {posixpath.dirname(posixpath.dirname(mask.path)) for _, mask in pairs}
     used = {image.path for image, _ in pairs}  # images/images/x lies below two folders of images
     without_mask = [image for home, image in images_alone if home in homes and image.path not in used]
-    without_image = [mask for home, mask in masks_alone if home in homes]
+    used.update(image.path for image in without_mask)  # labels/images/x below a folder of masks as well
+    without_image = [mask for home, mask in masks_alone if home in homes and mask.path not in used]
     return [as_reading(tree, "objects", Match(pairs, without_mask, without_image))]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from unicodedata import normalize
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from segtrain.data.files.united import UnitedMask
@@ -584,6 +584,14 @@ SUFFIXES = st.sampled_from([".jpg", ".png", ".PNG", ".tif", ".txt", ".csv", ".js
 
 @settings(deadline=None, max_examples=150)
 @given(st.lists(st.tuples(FOLDERS, FOLDERS, FOLDERS, STEMS, SUFFIXES), max_size=25))
+@example(
+    [
+        ("", "masks", "images", "b", ".jpg"),
+        ("", "masks", "labels", "a", ".jpg"),
+        ("", "masks", "labels", "a", ".png"),
+        ("", "labels", "images", "a", ".jpg"),
+    ]
+)
 def test_no_tree_is_an_error_and_no_file_is_used_twice(names: list[tuple[str, ...]]):
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
