@@ -72,7 +72,7 @@ def test_of_six_jobs_one_crashes_and_five_have_results(
         patch.setattr(module, "fit", crashing)
         assert segtrain("train", *words) == 1
     assert [row["status"] for row in rows()] == ["0", "0", "0", "0", "1", "0"]
-    assert "ZeroDivisionError: by chance" in rows()[4]["error"]
+    assert rows()[4]["error"] == "by chance"
     capsys.readouterr()
     assert segtrain("train", *words) == 0
     assert capsys.readouterr().out.count("done before: ") == 5
