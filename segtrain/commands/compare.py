@@ -15,18 +15,18 @@ from ..build import Trust, from_stored
 from ..data.batches.source import Source
 from ..data.classes import ClassTable
 from ..errors import UserError
-from ..inference.image import answers, likely
 from ..inference.windows import Windows
 from ..machine import device
 from ..machine.device import Computing
 from ..report.changed import changed_row
 from ..report.comparison import Change, Difference, Scored, compared, recipe_sentences, recipes
 from ..report.intervals import intervals
-from ..report.page import Comparison, Contender, Row
+from ..report.page import Comparison, Contender, Look, Row
 from ..report.per_image import read_per_image
 from ..report.screen import COMMAND, Countdown, counted_down, say
 from ..runs.folder import find, read_settings, several
 from ..runs.resume import deciding
+from ..training.looking import look_at
 from ..training.reopened import as_scored, on_device
 
 FILE = "per_image.npz"
@@ -59,15 +59,11 @@ class Viewer(NamedTuple):
     source: Source
     places: Mapping[str, int]
 
-    def look(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The image (C, H, W), its truth and the prediction (H, W)."""
+    def look(self, name: str) -> Look:
+        """An image, and what the network makes of it."""
         if name not in self.places:
             raise UserError(f"{name}: it is not among the images of the run any more")
-        image, truth = self.source.read(self.places[name])
-        prediction = np.empty(truth.shape, np.int64)
-        for area, (indices,) in answers(self.network, image[None], likely, self.windows):
-            prediction[area] = indices
-        return image.numpy(), truth.numpy(), prediction
+        return look_at(self.network, self.windows, self.source, self.places[name])
 
 
 def compare(
@@ -172,12 +168,12 @@ def viewer(folder: Path, split: str, opening: Opening) -> Viewer:
 
 def changed(change: Change, first: Viewer, second: Viewer) -> Row:
     """An image with what two networks make of it. Raises UserError if it has another mask in one of the runs."""
-    image, truth, before = first.look(change.name)
-    _, other, after = second.look(change.name)
-    if not np.array_equal(truth, other):
+    before, after = first.look(change.name), second.look(change.name)
+    if not np.array_equal(before.truth, after.truth):
         raise UserError(f"{change.name}: its mask is another one in one of the runs")
     remark = f"mean IoU within the image {100 * change.before:.1f} %, then {100 * change.after:.1f} %"
-    return changed_row(change.name, remark, image, truth, (before, after), first.classes)
+    answers = (before.prediction, after.prediction)
+    return changed_row(change.name, remark, before.image, before.truth, answers, first.classes)
 
 
 def contender(network: Scored) -> Contender:

@@ -80,8 +80,12 @@ def likely(network: nn.Module, logits: Tensor) -> list[Tensor]:
 
 def confident(network: nn.Module, logits: Tensor) -> list[Tensor]:
     """The same, and its probability, (H, W) float32."""
-    highest = [some.amax(0).cpu() for some in shares(network, logits)]
-    return [*likely(network, logits), torch.cat(highest)]
+    return [*likely(network, logits), confidence_of(network, logits).cpu()]
+
+
+def confidence_of(network: nn.Module, logits: Tensor) -> Tensor:
+    """(H, W) float32: the probability of the most likely class, where the logits are."""
+    return torch.cat([some.amax(0) for some in shares(network, logits)])
 
 
 def sure(network: nn.Module, logits: Tensor) -> list[Tensor]:

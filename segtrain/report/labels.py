@@ -9,6 +9,7 @@ an inaccurate outline is a thin one.
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -49,14 +50,15 @@ def problem_in(name: str, look: Look, classes: ClassTable) -> Problem | None:
     if patch is None or patch.pixels < FEWEST:
         return None
     labelled, looks_like = divmod(patch.value, len(classes))
+    left, top, right, bottom = patch.box
     return Problem(
         image=name,
         labelled=classes.names[labelled],
         looks_like=classes.names[looks_like],
-        pixels=patch.pixels,
+        pixels=patch.pixels * look.step**2,
         share=patch.pixels / int((look.truth != classes.void).sum()),
         confidence=float(look.confidence[patch.where].mean()),
-        box=patch.box,
+        box=(left * look.step, top * look.step, (right - 1) * look.step + 1, (bottom - 1) * look.step + 1),
     )
 
 
@@ -81,7 +83,8 @@ def moved(values: np.ndarray, rows: int, columns: int) -> np.ndarray:
 def problem_row(problem: Problem, look: Look, classes: ClassTable) -> Row:
     """The image with a frame around the patch, and what lies in that frame: image, label, prediction, the patch."""
     height, width = look.truth.shape
-    left, top, right, bottom = framed(problem.box, height, width)
+    box = [math.ceil(side / look.step) for side in problem.box]
+    left, top, right, bottom = framed(box, height, width)
     image = displayable(look.image).transpose(1, 2, 0)
     frame = (slice(top, bottom), slice(left, right))
     doubt = image // 3
@@ -96,7 +99,7 @@ def problem_row(problem: Problem, look: Look, classes: ClassTable) -> Row:
     return Row(problem.image, problem.line(), pictures)
 
 
-def framed(box: tuple[int, int, int, int], height: int, width: int) -> tuple[int, int, int, int]:
+def framed(box: Sequence[int], height: int, width: int) -> tuple[int, int, int, int]:
     """A box with room around it, half as wide as it is on each side, within the image."""
     left, top, right, bottom = box
     across, down = max(MARGIN, (right - left) // 2), max(MARGIN, (bottom - top) // 2)

@@ -26,12 +26,14 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 class Look(NamedTuple):
-    """An image (C, H, W) with its true and its predicted classes (H, W), and how sure (H, W) the network is, 0 to 1."""
+    """An image (C, H, W) with its true and its predicted classes (H, W), and how sure (H, W) the network is, 0 to 1:
+    every `step` rows and columns of them."""
 
     image: np.ndarray
     truth: np.ndarray
     prediction: np.ndarray
     confidence: np.ndarray
+    step: int = 1
 
 
 class Row(NamedTuple):

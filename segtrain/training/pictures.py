@@ -22,6 +22,7 @@ from ..report.pictures import mosaic, samples
 from ..report.screen import say
 from ..runs.metrics_csv import Row, parse
 from .learner import apply_color
+from .looking import thinned
 
 MOSAIC_SIDE = 640
 FIRST = 6  # images, at most, of the first batch
@@ -119,18 +120,13 @@ class Mosaic(Callback):
             if key in self.indices:
                 thin = math.ceil(max(outputs[place].shape) / MOSAIC_SIDE)
                 image = batch["image"]
-                shown = image.thinned(thin) if isinstance(image, Large) else thinned(image[place], thin)
+                shown = thinned(image if isinstance(image, Large) else image[place], thin)
                 self._rows.append([shown, *(thinned(maps[place], thin) for maps in (batch["mask"], outputs))])
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
         if self._rows:
             show(trainer, "images/val", lambda: mosaic(self._rows, self.classes))
         self._rows = []
-
-
-def thinned(tensor: Tensor, step: int) -> np.ndarray:
-    """Every so many rows and columns of (..., H, W)."""
-    return tensor[..., ::step, ::step].cpu().numpy().copy()  # not a view, which would keep all of it
 
 
 class ConfusionPicture(Callback):

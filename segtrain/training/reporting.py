@@ -8,20 +8,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 import yaml
-from lightning.pytorch import Trainer
-from torch import Tensor, nn
 
 from .. import disk
 from ..data import DataModule
-from ..data.batches.source import Source
-from ..inference.windows import Windows
-from ..models.ensemble import probabilities
 from ..report.diagrams import diagrams
 from ..report.findings import Best, Costly, bests, confusions, costly, extremes
 from ..report.labels import problems_csv
-from ..report.page import Look, Page, Row, css_colors, curves, data_uri, row_of
+from ..report.page import Page, Row, css_colors, curves, data_uri, row_of
 from ..report.per_image import mean_of_defined
 from ..report.screen import COMMAND, say
 from ..runs.folder import read_environment
@@ -35,7 +29,6 @@ CONFUSIONS, WORST, BEST = 10, 6, 3  # that are shown
 OF_CLASSES = 20  # images that are shown for single classes, all together
 OF_BEST = 3  # pictures of an image in which a class is found best: image, truth, prediction
 LABELS, SHOWN_LABELS = "label_problems.csv", 12
-BAND = 1 << 20  # pixels of which probabilities are computed at a time
 PACKAGES = ("segtrain", "python", "torch", "torchvision", "lightning")
 VIEWS = [field.name for field in fields(Views)]
 
@@ -194,28 +187,6 @@ def facts_of(run: Path, record: Record) -> dict[str, str]:
         if environment.get(name):
             facts[name] = str(environment[name])
     return facts
-
-
-@torch.inference_mode()
-def look_at(trainer: Trainer, network: nn.Module, windows: Windows, source: Source, index: int) -> Look:
-    """An image and what the network makes of it, computed as for its score."""
-    image, mask = source.read(index)
-    place = trainer.strategy.root_device
-    network = network.to(place).eval()
-    batch = image[None].to(place).contiguous(memory_format=torch.channels_last)
-    prediction, confidence = torch.empty_like(mask), torch.empty(mask.shape)
-    with trainer.precision_plugin.forward_context():
-        for piece in windows.pieces(network, batch):
-            prediction[piece.area] = piece.answer[0].argmax(0).cpu()
-            confidence[piece.area] = confidence_of(network, piece.answer[0]).cpu()
-    return Look(image.numpy(), mask.numpy(), prediction.numpy(), confidence.numpy())
-
-
-def confidence_of(network: nn.Module, answer: Tensor) -> Tensor:
-    """(H, W) float32: the probability of the most likely class by a network's answer (classes, H, W), a band of rows at
-    a time."""
-    rows = max(1, BAND // answer.shape[2])
-    return torch.cat([probabilities(network, band, dim=0).amax(0) for band in answer.split(rows, 1)])
 
 
 def report_or_say(*arguments: Any) -> Path | None:

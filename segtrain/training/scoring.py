@@ -13,8 +13,10 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 
 from ..data import DataModule
+from ..data.batches.source import Source
 from ..data.workers import cores
 from ..errors import UserError, from_user
+from ..inference.image import confidence_of
 from ..inference.windows import Piece, Windows
 from ..losses.contract import Loss
 from ..machine import device as machine
@@ -23,13 +25,15 @@ from ..machine.threads import Behind
 from ..metrics import ConfusionMatrix, Details, ImageMatrices, MeanLoss, accuracy, class_iou, mean_iou, summary
 from ..report.details import details_text, with_details
 from ..report.intervals import intervals
+from ..report.page import Look
 from ..report.per_image import PerImage
 from ..report.scores import METRICS, finish_score, score, table, with_intervals, write_score
 from ..report.screen import say
 from ..runs.record import Record
 from ..text import counted
+from .looking import look_at
 from .part import Part
-from .reporting import LABELS, Request, confidence_of, look_at, report_or_say
+from .reporting import LABELS, Request, report_or_say
 from .verdict import Verdict, advice, judge
 
 Batch = dict[str, Any]  # tensors; the image that is scored may be `Large`, which gives its parts as a tensor does
@@ -172,8 +176,15 @@ def score_split(trainer: Trainer, scorer: Scorer, data: DataModule, split: str) 
     names = data.classes.names
     images = PerImage(list(data.source(split).names), names, scorer.cells, data.groups(split))
     result = with_details(score(scorer.totals, scorer.matrix, split, names), scorer.counts)
-    look = partial(look_at, trainer, scorer.scored, scorer.windows, data.source(split))
+    look = partial(look_as_scored, trainer, scorer, data.source(split))
     return Part(result, scorer.matrix, images, scorer.counts, look, str(trainer.precision))
+
+
+def look_as_scored(trainer: Trainer, scorer: Scorer, source: Source, index: int) -> Look:
+    """An image, and what the network makes of it in the precision and on the device of its score."""
+    network = scorer.scored.to(trainer.strategy.root_device)
+    with trainer.precision_plugin.forward_context():
+        return look_at(network, scorer.windows, source, index)
 
 
 def report_score(

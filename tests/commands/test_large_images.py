@@ -1,6 +1,7 @@
 """Large TIFF images are scored in parts as the same pixels in PNG, which are read as a whole."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from segtrain.data.batches.source import FolderSource
 from segtrain.data.files import large
 from segtrain.inference import windows
 from tests.commands.conftest import TINY
+from tests.machine.conftest import ALONE
 
 COST = 105  # bytes that fcn_tiny takes for a pixel
 tifffile = pytest.importorskip("tifffile")
@@ -109,6 +111,40 @@ def test_a_training_validates_and_fits_on_images_in_parts(segtrain: Run, monkeyp
         columns[root] = [[row[place] for place in kept] for row in [header, *rows]]
     assert columns["png"] == columns["tif"]
     assert scores("png_run", "val") == scores("tif_run", "val")
+
+
+# `segtrain` with words, where every image is large, alone in its batch, and computed in windows.
+ALL_LARGE = f"""
+import sys
+from segtrain.cli import run
+from segtrain.data.batches import sampler
+from segtrain.data.files import large
+from segtrain.inference import windows
+
+if __name__ == "__main__":
+    large.SMALL, sampler.PIXELS, windows.SURE, windows.FITS = 0, 1, 0, {100**2 * COST}
+    run()
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_score_images_in_parts_as_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write({"train": 4, "val": 2, "test": 5}, (200, 170))
+    Path("all_large.py").write_text(ALL_LARGE)
+
+    def run(*words: str) -> None:
+        command = [sys.executable, "all_large.py", *words]
+        done = subprocess.run(command, env=os.environ | ALONE, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    run("train", *SMALL, "data.root=tif", "run_dir=run")
+    found = []
+    for devices in (1, 2):
+        run("evaluate", "run=run", "trainer.accelerator=cpu", f"trainer.devices={devices}", "data.workers=1")
+        found.append(scores("run", "test"))
+    assert found[0] == found[1]
+    assert found[0][0]["images"] == 5
 
 
 @pytest.mark.slow

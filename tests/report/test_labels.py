@@ -92,3 +92,21 @@ def test_problems_are_listed_in_a_table_that_computes_nothing():
     assert header[:4] == ["image", "labelled", "looks_like", "pixels"]
     assert row == ["'=1+1", "road", "'-sky", "4210", "0.012500", "0.9700", "1", "2", "3", "4"]
     assert problem.line() == "4,210 pixels in one patch labelled road look like -sky (0.97)"
+
+
+def test_a_problem_in_a_thinned_image_has_the_pixels_of_the_image_itself():
+    truth, prediction = np.zeros((20, 30), np.int64), np.zeros((20, 30), np.int64)
+    prediction[5:15, 20:] = 1
+    own = problem_in("a.png", look_of(truth, prediction), CLASSES)
+    look = look_of(truth, prediction)._replace(step=3)
+    thinned = problem_in("a.png", look, CLASSES)
+    assert own is not None
+    assert thinned is not None
+    assert own.box == (21, 6, 30, 14)
+    assert thinned.box == (63, 18, 88, 40)  # within an image of 58 x 88 pixels at least
+    assert (thinned.pixels, thinned.share) == (9 * own.pixels, own.share)
+    whole, *pictures = (opened(uri).size for _, uri in problem_row(thinned, look, CLASSES).pictures)
+    assert whole == (30, 20)
+    assert (
+        pictures == [opened(uri).size for _, uri in problem_row(own, look_of(truth, prediction), CLASSES).pictures][1:]
+    )
