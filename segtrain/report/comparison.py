@@ -88,12 +88,17 @@ class Difference(NamedTuple):
         points = self.miou.points
         images = f"these {counted(self.number, 'image')}"
         if low <= 0 <= high or math.isnan(low):
-            spread = f"{points:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}"
+            spread = f"{points:+z.1f} points, 95 % interval {low:+z.1f} to {high:+z.1f}"
             return f"{self.second} against {self.first}: no difference that {images} can show ({spread})."
         better = "better" if points > 0 else "worse"
         ends = sorted([abs(low), abs(high)])
-        spread = f"95 % interval {ends[0]:.1f} to {ends[1]:.1f}"
-        return f"{self.second} is {better} than {self.first} by {abs(points):.1f} points on {images} ({spread})."
+        spread = f"95 % interval {not_zero(ends[0])} to {not_zero(ends[1])}"
+        return f"{self.second} is {better} than {self.first} by {not_zero(abs(points))} points on {images} ({spread})."
+
+
+def not_zero(points: float) -> str:
+    """Points to one decimal, or to the first figure of fewer: a difference is not rounded away."""
+    return f"{points:.1f}" if points >= 0.05 else f"{points:.1g}"
 
 
 class Recipe(NamedTuple):
@@ -187,7 +192,7 @@ def recipe_sentence(first: Recipe, second: Recipe) -> str:
     degrees = min(len(first.mious), len(second.mious)) - 1
     half = T_975[min(degrees, len(T_975)) - 1] * math.sqrt(sum(errors))
     points = means[1] - means[0]
-    spread = f"{points:+.1f} points, 95 % interval {points - half:+.1f} to {points + half:+.1f} over seeds"
+    spread = f"{points:+z.1f} points, 95 % interval {points - half:+z.1f} to {points + half:+z.1f} over seeds"
     if abs(points) <= half:
         both = f"{first.names[0]} and of {second.names[0]}"
         return f"The recipes of {both}: no difference that these seeds can show ({spread})."

@@ -141,7 +141,7 @@ def percent(fraction: float | None, digits: int = 1) -> str:
 
 def signed(points: float) -> str:
     """A difference in points, with its sign."""
-    return "-" if math.isnan(points) else f"{points:+.1f}"
+    return "-" if math.isnan(points) else f"{points:+z.1f}"
 
 
 def cell(text: str) -> str:

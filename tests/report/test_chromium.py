@@ -61,16 +61,25 @@ def found_by_chromium(html: str, folder: Path, width: int) -> str:
 def comparison_of(classes: int) -> Comparison:
     """Of two made-up networks, with an image that changed."""
     rng, names = np.random.default_rng(0), names_of(classes)
+    matrices = rng.integers(0, 50, (60, classes, classes))
     networks = []
     for name in ("photos-fcn_small-with-much-in-its-name", "B"):
-        matrices = rng.integers(0, 50, (60, classes, classes))
-        networks.append(Scored(name, "a", 0, images_of(matrices, names)))
+        answers = rng.permuted(matrices, axis=2)  # to the same pixels
+        networks.append(Scored(name, "a", 0, images_of(answers, names)))
     difference = compared(*networks)
     truth, first, second = rng.integers(0, classes, (3, 40, 80))
     image = rng.integers(0, 256, (3, 40, 80)).astype(np.uint8)
     row = changed_row("day 1/7", "mean IoU 3 %, then 9 %", image, truth, (first, second), table_of(names))
     contenders = [Contender(one.name, 0, one.miou, 0.1, 0.2) for one in networks]
     return Comparison("test", contenders, [difference.sentence()], [difference], [[row]])
+
+
+def test_what_is_wrong_is_found(tmp_path: Path, classes: int, width: int):
+    place = f"style='position:absolute;top:9px;width:{width * classes}px'"
+    html = f"<!doctype html><html><body><p {place}>one</p><p {place}>other</p><img src='none.png'></body></html>"
+    found = found_by_chromium(html, tmp_path, width)
+    assert '"beyond":true,"missing":1,"overlapping":["' in found
+    assert '"elements":false' in found
 
 
 def test_a_report(tmp_path: Path, classes: int, width: int):

@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 
 from segtrain.errors import UserError
-from segtrain.report.comparison import Recipe, Scored, compared, recipe_sentence, recipe_sentences, recipes
+from segtrain.report.comparison import (
+    Change,
+    Difference,
+    Recipe,
+    Scored,
+    compared,
+    recipe_sentence,
+    recipe_sentences,
+    recipes,
+)
+from segtrain.report.intervals import Interval
 from segtrain.report.page import Comparison, Contender, Row
 from segtrain.report.per_image import PerImage
 
@@ -56,6 +66,15 @@ def test_a_difference_far_below_the_spread_of_the_images_is_found_since_they_are
     assert len(found.images) == 10
     sizes = [abs(change.points) for change in found.images]
     assert sizes == sorted(sizes, reverse=True)
+
+
+@pytest.mark.parametrize(("points", "shown"), [(12.345, "12.3"), (0.05, "0.1"), (0.034, "0.03"), (0.0026, "0.003")])
+def test_a_difference_that_is_found_is_not_rounded_to_none(points: float, shown: str):
+    interval = Interval(points / 200, points / 50)
+    change = Change("mIoU", 0.5, 0.5 + points / 100, interval)
+    found = Difference("A", "B", change, [], [], 9, [])
+    assert f"B is better than A by {shown} points on these 9 images (95 % interval " in found.sentence()
+    assert " 0.0 to" not in found.sentence()
 
 
 def test_chance_alone_is_no_difference():
