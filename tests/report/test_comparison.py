@@ -68,7 +68,7 @@ def test_a_difference_far_below_the_spread_of_the_images_is_found_since_they_are
     assert sizes == sorted(sizes, reverse=True)
 
 
-@pytest.mark.parametrize(("points", "shown"), [(12.345, "12.3"), (0.05, "0.1"), (0.034, "0.03"), (0.0026, "0.003")])
+@pytest.mark.parametrize(("points", "shown"), [(12.345, "12.3"), (0.06, "0.1"), (0.034, "0.03"), (0.0026, "0.003")])
 def test_a_difference_that_is_found_is_not_rounded_to_none(points: float, shown: str):
     interval = Interval(points / 200, points / 50)
     change = Change("mIoU", 0.5, 0.5 + points / 100, interval)
