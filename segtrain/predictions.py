@@ -21,7 +21,7 @@ from .report.annotations import Annotations, annotations, geojson, marked
 from .report.encoding import ENCODINGS, Encoding, encoded, void_number
 from .report.outlines import regions
 from .report.pictures import overlay, overlay_with_legend
-from .report.probabilities import FORMATS, SUFFIXES, Format, Shares, in_npy, in_tiff
+from .report.probabilities import FORMATS, SUFFIXES, Format, Shares, in_npy, in_npz, in_tiff
 from .report.screen import say
 from .text import counted, plain_cell
 
@@ -161,6 +161,9 @@ class Saver:
         with disk.finished(self.target.place(PROBABILITIES, name, SUFFIXES[kind])) as unfinished:
             if kind == "npy":
                 yield in_npy(unfinished, shape)
+            elif kind == "npz":
+                with in_npz(unfinished, shape, self.classes.names) as shares:
+                    yield shares
             else:
                 tags = place.for_mask(None) if place is not None else None
                 yield in_tiff(unfinished, shape, self.classes.names, tags)

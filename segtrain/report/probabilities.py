@@ -2,19 +2,24 @@
 
 import importlib
 import math
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 from xml.sax.saxutils import escape
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-Format = Literal["npy", "tiff"]
+Format = Literal["npy", "npz", "tiff"]
 FORMATS: tuple[Format, ...] = get_args(Format)
-SUFFIXES: dict[Format, str] = {"npy": ".npy", "tiff": ".tif"}
+SUFFIXES: dict[Format, str] = {"npy": ".npy", "npz": ".npz", "tiff": ".tif"}
 GDAL_METADATA, ASCII = 42112, 2
 STRIP = 1 << 16  # bytes of a strip of a TIFF, about
+AT_ONCE = 1 << 24  # bytes that are packed at a time
+QUICK = 1  # zlib's level: most probabilities are 0 or 255, which any level packs well
 
 
 class Shares(NamedTuple):
@@ -42,6 +47,24 @@ def in_npy(path: Path, shape: tuple[int, int, int]) -> Shares:
         offset = file.tell()
         file.truncate(offset + math.prod(shape))
     return Shares(path, offset, shape)
+
+
+@contextmanager
+def in_npz(path: Path, shape: tuple[int, int, int], names: Sequence[str]) -> Iterator[Shares]:
+    """A new file of `probabilities` and the names of their `classes`, packed, that `numpy.load` reads.
+
+    Until all are written, they lie in a file beside it, since parts that are packed stand in the order of the rows.
+    """
+    beside = path.with_name(f"{path.name}.npy")
+    try:
+        yield in_npy(beside, shape)
+        with ZipFile(path, "w", ZIP_DEFLATED, compresslevel=QUICK) as archive:
+            with beside.open("rb") as file, archive.open("probabilities.npy", "w", force_zip64=True) as packed:
+                shutil.copyfileobj(file, packed, AT_ONCE)
+            with archive.open("classes.npy", "w") as packed:
+                np.lib.format.write_array(packed, np.array(names), allow_pickle=False)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def in_tiff(

@@ -128,6 +128,18 @@ def test_a_large_tiff_is_predicted_in_parts(trained: Run, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("words", [[], ["window=40"]])
+def test_packed_probabilities_are_those_of_the_array(trained: Run, words: list[str]):
+    photo("new/a.png", (60, 90))
+    words = ["predict", "run=run", "images=new", "save=[probabilities]", *words]
+    assert trained(*words, "out=array") == 0
+    assert trained(*words, "out=packed", "probabilities=npz") == 0
+    assert masks_below("packed") == ["predict.json", "probabilities/a.npz", "summary.csv"]
+    with np.load("packed/probabilities/a.npz") as packed:
+        assert np.array_equal(packed["probabilities"], np.load("array/probabilities/a.npy"))
+        assert packed["classes"].tolist() == list(api.load("run").classes.names)
+
+
+@pytest.mark.parametrize("words", [[], ["window=40"]])
 def test_probabilities_as_a_tiff_are_those_of_the_array(trained: Run, words: list[str]):
     tifffile = pytest.importorskip("tifffile")
     path = photo("new/a.tif", (60, 90), tiffinfo=place_tags())
@@ -207,7 +219,7 @@ def test_masks_in_the_data_sets_own_numbers(segtrain: Run, encoding: str):
         (["save=mask"], "save: 'mask' is not a list of str, such as save=[mask,overlay]"),
         (["min_area=0"], "min_area=0: expected the pixels of the smallest region"),
         (["encode=rgb"], "encode=rgb: expected index, values, colors"),
-        (["probabilities=npz"], "probabilities=npz: expected npy, tiff"),
+        (["probabilities=zip"], "probabilities=zip: expected npy, npz, tiff"),
     ],
 )
 def test_what_cannot_be_saved_is_refused_at_once(
@@ -228,13 +240,14 @@ def test_the_overlay_of_a_large_image_is_smaller(trained: Run, monkeypatch: pyte
         assert overlay.height < 50 + 17 + 40
 
 
-def test_a_full_disk_leaves_no_half_of_the_probabilities(trained: Run, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("kind", ["npy", "npz", "tiff"])
+def test_a_full_disk_leaves_no_half_of_the_probabilities(trained: Run, monkeypatch: pytest.MonkeyPatch, kind: str):
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     photo("new/a.png")
     monkeypatch.setattr(disk, "sync", fail)
-    assert trained("predict", "run=run", "images=new", "save=[probabilities]", "out=done") == 2
+    assert trained("predict", "run=run", "images=new", "save=[probabilities]", f"probabilities={kind}", "out=done") == 2
     assert masks_below("done") == []
 
 

@@ -6,7 +6,7 @@ from xml.sax.saxutils import unescape
 import numpy as np
 import pytest
 
-from segtrain.report.probabilities import Shares, in_npy, in_tiff
+from segtrain.report.probabilities import Shares, in_npy, in_npz, in_tiff
 
 RNG = np.random.default_rng(0)
 NUMBERS = RNG.integers(0, 256, (7, 11, 3), np.uint8)
@@ -21,6 +21,22 @@ def write(file: Shares) -> None:
 def test_an_array_is_written_in_parts(tmp_path: Path):
     write(in_npy(tmp_path / "a.npy", NUMBERS.shape))
     assert np.array_equal(np.load(tmp_path / "a.npy"), NUMBERS)
+
+
+def test_a_packed_array_is_written_in_parts_and_names_its_classes(tmp_path: Path):
+    path = tmp_path / "a.npz"
+    with in_npz(path, NUMBERS.shape, ["a", "b, c", "Straße"]) as shares:
+        write(shares)
+    with np.load(path) as packed:
+        assert np.array_equal(packed["probabilities"], NUMBERS)
+        assert packed["classes"].tolist() == ["a", "b, c", "Straße"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_nothing_is_left_of_a_packed_array_that_fails(tmp_path: Path):
+    with pytest.raises(KeyboardInterrupt), in_npz(tmp_path / "a.npz", NUMBERS.shape, ["a", "b", "c"]):
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_tiff_is_written_in_parts_and_names_its_bands(tmp_path: Path):
