@@ -29,6 +29,7 @@ BEFORE = (  # what `train` did before its defaults were chosen by the data
     "optimizer.lr=0.002",
     "schedule.warmup=0.05",
     "model.auxiliary=false",
+    "augment.inside=false",
     "train.ema=null",
     "train.min_steps=0",
 )
