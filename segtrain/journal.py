@@ -100,7 +100,7 @@ def line_of(name: str, stamp: Sequence[Any], cells: Cells) -> str:
 
 
 def stamp_of(source: Path) -> list[Any]:
-    """What is another one for another file, and changes when it does: its path, its size and its time."""
+    """The path, size and time of a file, by which a change of it is noticed."""
     status = os.stat(source)
     return [os.path.abspath(source), status.st_size, status.st_mtime_ns]
 

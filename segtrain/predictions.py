@@ -105,7 +105,7 @@ class Saver:
 
     @property
     def columns(self) -> int:
-        """Of `summary.csv`."""
+        """Number of columns of `summary.csv`."""
         return len(header_of(self.classes))
 
     @contextmanager

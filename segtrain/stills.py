@@ -30,9 +30,9 @@ class Stills(Dataset[Still | Exception | None]):
     """Index -> the image; an error about its file; or `None` for a large one, which `read` reads in its turn.
 
     Args:
-        channels: That the network takes.
+        channels: Channels that the network takes.
         pictures: What is known of the images of its training.
-        max_pixels: Of an image that is decoded.
+        max_pixels: The most pixels of an image that is decoded.
     """
 
     def __init__(self, paths: Sequence[Path], *, channels: int, pictures: Pictures | None, max_pixels: int) -> None:

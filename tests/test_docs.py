@@ -18,6 +18,7 @@ from PIL import Image
 
 from segtrain import places
 from segtrain.data.classes import ClassTable
+from segtrain.report.per_image import mean_of_defined, read_per_image
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -244,3 +245,6 @@ def test_a_page_works_from_top_to_bottom(page: Path, place: Path, segtrain: Run)
     if page.name == "python.md":
         assert names["mask"].shape == (200, 300)
         assert names["logits"].shape == (1, 6, 200, 300)
+        images = read_per_image(names["training"].folder / "evaluate/val/per_image.npz")
+        assert names["per_image"] == pytest.approx(np.nanmean(mean_of_defined(images.iou)))
+        assert names["micro"] == images.hits.sum() / (images.truth + images.predicted - images.hits).sum()

@@ -83,8 +83,8 @@ class Watch(Callback):
     """Ends a training after so many seconds, and measures its steps but for the first ones.
 
     Attributes:
-        steps: That were measured.
-        seconds: Of each part of all of them together, `loop` for what is none.
+        steps: Number of steps that were measured.
+        seconds: Time of each part, summed over these steps; `loop` is what belongs to no part.
         operations: Floating-point operations of a step; `None` where they cannot be counted.
     """
 

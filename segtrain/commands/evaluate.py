@@ -18,6 +18,7 @@ from ..machine import device, processes
 from ..machine.device import Computing
 from ..report.screen import COMMAND, be_quiet, say
 from ..runs.folder import checkpoint_files
+from ..runs.record import Record
 from ..runs.resume import typed_keys
 from ..runs.trained import Opened, opened
 from ..text import counted
@@ -85,7 +86,7 @@ def evaluate(
     data: Elsewhere,
     trainer: Computing,
     allow: list[str],
-) -> "Scored":
+) -> Scored:
     """Score a run's best checkpoint, or any checkpoint, on whole images at their own resolution; several together by
     the mean of their probabilities; or with `cross` the runs of all folds, each on its own val.
 
@@ -108,12 +109,7 @@ def evaluate(
             say_difference(first, module, "val" if cross else split)
     target = first.folder / "evaluate" / folder_name(split, len(members), data, [*without(fits), *views.words()])
     disk.stay_inside(first.folder, target)
-    part = crossed_score(members, engine) if cross else joint(members, split, engine)
-    record = first.record
-    part.result.update(views.noted())
-    if len(members) > 1:
-        part.result["members"] = list(map(str, files))
-        record = replace(record, correction=None, temperature=None)  # each has its own
+    part, record = scored_together(files, members, split, engine)
     if processes.is_main(engine.processes):
         request = request_of(typed, members[0], split, data, fits, label_problems)
         report_score(part, module, target, first.folder, record, steps_of(members[0], data), request)
@@ -138,6 +134,19 @@ def without(fits: Mapping[str, bool]) -> list[str]:
     """Words for the folder of a score that does without what a training has fitted."""
     words = {"correction": "uncorrected", "calibration": "uncalibrated"}
     return [words[name] for name, used in fits.items() if not used]
+
+
+def scored_together(
+    files: Sequence[Path], members: Sequence[Member], split: str, engine: Engine
+) -> tuple[Part, Record]:
+    """The score of the networks in these files, and the record of what a training has fitted to them together."""
+    part = crossed_score(members, engine) if split == CROSS else joint(members, split, engine)
+    part.result.update(engine.views.noted())
+    record = members[0].trained.record
+    if len(members) == 1:
+        return part, record
+    part.result["members"] = list(map(str, files))
+    return part, replace(record, correction=None, temperature=None)  # each has its own
 
 
 def joint(members: Sequence[Member], split: str, engine: Engine) -> Part:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -57,34 +57,41 @@ def export(
     The file is opened again and held against the checkpoint on the images of a split. One that answers otherwise gets
     no name: it is an error, and nothing is left.
     """
-    if format not in FORMATS:
-        raise UserError(f"format={format}: expected {', '.join(FORMATS)}")
-    if int8 and format != "onnx":
-        raise UserError(f"int8=true format={format}: integers of 8 bits are for format=onnx alone")
+    refuse_format(format, int8=int8)
     device.quiet()
     file, *others = checkpoint_files(run, checkpoint)
     if others:
         raise UserError("export takes one network: name one run")
     trust = Trust(allow)
     trained = opened(file, trust, correction=correction)
-    typed = {"root": data.root, "max_pixels": data.max_pixels}
-    module = with_data(trained, file, typed, trust).data
+    module = with_data(trained, file, asdict(data), trust).data
     split = split or module.final_split
-    target = place_of(trained, out, f"-int8.{format}" if int8 else f".{format}", format)
+    target, source = place_of(trained, out, f"-int8.{format}" if int8 else f".{format}", format), module.source(split)
     with unfinished(target) as path:
         write(trained, path)
         if int8:
             quantize(path, some(module.source("train"), CALIBRATING))
-        again = opened(path, Trust((*allow, ALLOWED)))
-        source = module.source(split)
-        verdict = held_against(trained, again, source, INT8 if int8 else FLOATS)
-        say(columns(verdict.rows(), numbers=(1, 2, 3)))
-        if verdict.problem:
-            raise UserError(f"{target}: not written, since it does not answer as the network does: {verdict.problem}")
+        verdict = held_against(trained, opened(path, Trust((*allow, ALLOWED))), source, INT8 if int8 else FLOATS)
+        refuse_other_answers(verdict, target)
         path.replace(target)
     disk.write(target.with_suffix(f"{target.suffix}.json"), summary(verdict, file, split, len(source)))
     megabytes = target.stat().st_size / 1e6
     say(f"written: {target} ({megabytes:.1f} MB), checked on {counted(len(source), 'image')} of {split}")
+
+
+def refuse_format(format: str, *, int8: bool) -> None:
+    """Raises UserError for what no network is written as."""
+    if format not in FORMATS:
+        raise UserError(f"format={format}: expected {', '.join(FORMATS)}")
+    if int8 and format != "onnx":
+        raise UserError(f"int8=true format={format}: integers of 8 bits are for format=onnx alone")
+
+
+def refuse_other_answers(verdict: Verdict, target: Path) -> None:
+    """Print how a file answers beside its network. Raises UserError if it answers otherwise."""
+    say(columns(verdict.rows(), numbers=(1, 2, 3)))
+    if verdict.problem:
+        raise UserError(f"{target}: not written, since it does not answer as the network does: {verdict.problem}")
 
 
 def place_of(trained: Opened, out: str | None, ending: str, format: str) -> Path:

@@ -137,7 +137,7 @@ def one_value(file: str, mask: MaskFacts, table: ClassTable | None) -> Finding:
 
 
 def covers(table: ClassTable) -> bool:
-    """Whether a table says what every value means, those too that a lossy format puts in sample of others."""
+    """Whether a table says what every value means, those too that a lossy format puts in place of others."""
     return table.other != "error" or all(value in table.values for value in range(256))
 
 

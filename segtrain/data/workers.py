@@ -87,7 +87,7 @@ def end(reference: ref[Any]) -> None:
 
 
 def signs(pipe: int, number: int) -> bool:
-    """Whether as many bytes come out of a pipe in time."""
+    """Whether so many bytes, one from each worker that has begun, come out of a pipe within `PATIENCE` seconds."""
     deadline = time.monotonic() + PATIENCE
     while number and select([pipe], [], [], max(0, deadline - time.monotonic()))[0]:
         number -= len(os.read(pipe, number))

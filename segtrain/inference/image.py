@@ -64,7 +64,7 @@ def predict(network: nn.Module, image: str | Path | Image.Image | Tensor | np.nd
 
 
 def answers(network: nn.Module, image: Pixels, answer: Answer, windows: Windows) -> Iterator[tuple[Area, list[Tensor]]]:
-    """What `likely`, `sure` or `probable` says of an image (1, C, H, W), a part of its rows and columns at a time."""
+    """What `confident`, `sure` or `probable` says of an image (1, C, H, W), a part of its area at a time."""
     network.eval()
     with torch.inference_mode():
         for piece in windows.pieces(network, image, partial(logits_of, network)):
@@ -79,7 +79,7 @@ def likely(network: nn.Module, logits: Tensor) -> list[Tensor]:
 
 
 def confident(network: nn.Module, logits: Tensor) -> list[Tensor]:
-    """The same, and its probability, (H, W) float32."""
+    """The most likely class of every pixel as `likely` gives it, and its probability, (H, W) float32, on the CPU."""
     return [*likely(network, logits), confidence_of(network, logits).cpu()]
 
 
@@ -89,13 +89,14 @@ def confidence_of(network: nn.Module, logits: Tensor) -> Tensor:
 
 
 def sure(network: nn.Module, logits: Tensor) -> list[Tensor]:
-    """The same in 255ths, (H, W) uint8."""
+    """The most likely class of every pixel, and its probability in 255ths, (H, W) uint8, on the CPU."""
     highest = [in_255ths(some.amax(0)) for some in shares(network, logits)]
     return [*likely(network, logits), torch.cat(highest)]
 
 
 def probable(network: nn.Module, logits: Tensor) -> list[Tensor]:
-    """The same, and the probabilities of all classes in 255ths, (classes, H, W) uint8."""
+    """The most likely class of every pixel, its probability in 255ths, (H, W) uint8, and those of all classes,
+    (classes, H, W) uint8, on the CPU."""
     each = torch.cat([in_255ths(some) for some in shares(network, logits)], 1)
     return [*likely(network, logits), each.amax(0), each]
 

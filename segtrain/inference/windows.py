@@ -68,6 +68,11 @@ class Known(NamedTuple):
     cost: float  # bytes that it takes for a pixel
     reach: Reach | None  # how far it looks, if that is known
 
+    @property
+    def largest(self) -> int:
+        """The side of a square that fits."""
+        return math.isqrt(int(FITS / self.cost))
+
 
 def ignore(done: float) -> None:
     """What is told to nobody."""
@@ -78,8 +83,8 @@ class Windows:
 
     Args:
         side: Of windows, in pixels, that every larger image is computed in; `None` for whole images where they fit.
-        overlap: Of neighbouring windows of that side, as a share of it, whose answers are averaged; `None` for the
-            middles of larger windows where it is known how far the network looks, and else for `OVERLAP`.
+        overlap: Of neighbouring windows, as a share of their side, whose answers are averaged; `None` for the middles
+            of larger windows where it is known how far the network looks, and else for `OVERLAP`.
     """
 
     def __init__(self, side: int | None = None, overlap: float | None = None) -> None:
@@ -139,27 +144,33 @@ class Windows:
 
     def _of_one(self, network: nn.Module, image: Pixels, compute: Compute) -> Iterator[tuple[slice, slice, Tensor]]:
         """Rows, columns, and the answer there, of an image (1, C, H, W) that does not fit."""
-        if self.side is not None and self.overlap is not None:
-            yield from averaged(compute, image, self.side, self.overlap)
-            return
-        cost, reach = self.known(network, image, compute)
-        largest = math.isqrt(int(FITS / cost))  # side of a square that fits
-        if self.side is not None and reach is not None:
-            reach = nearer(reach, self.side / 2)
-            core = min(core_of(largest, reach), self.side // reach.grid * reach.grid)
-        else:
-            core = core_of(largest, reach)
-        if reach is not None and core:
-            yield from exact(compute, image, reach, core)
-        else:
-            usual = min(max(largest // SMALLEST * SMALLEST, SMALLEST), LARGEST)
-            yield from averaged(compute, image, self.side or usual, OVERLAP if self.overlap is None else self.overlap)
+        if self.overlap is None:
+            reach, core = self._middles(network, image, compute)
+            if reach is not None and core:
+                yield from exact(compute, image, reach, core)
+                return
+        side = self.side or usual_side(self.known(network, image, compute).largest)
+        yield from averaged(compute, image, side, OVERLAP if self.overlap is None else self.overlap)
+
+    def _middles(self, network: nn.Module, image: Pixels, compute: Compute) -> tuple[Reach | None, int]:
+        """How far windows look beyond their middles, if that is known, and the side of these; 0 where there are no
+        such windows."""
+        known = self.known(network, image, compute)
+        if known.reach is None:
+            return None, 0
+        if self.side is None:
+            return known.reach, core_of(known.largest, known.reach)
+        reach = nearer(known.reach, self.side / 2)
+        return reach, min(core_of(known.largest, reach), self.side // reach.grid * reach.grid)
 
 
-def core_of(largest: int, reach: Reach | None) -> int:
+def usual_side(largest: int) -> int:
+    """Of windows that are averaged, of which a square of this side fits."""
+    return min(max(largest // SMALLEST * SMALLEST, SMALLEST), LARGEST)
+
+
+def core_of(largest: int, reach: Reach) -> int:
     """Pixels a side that are kept of windows of at most `largest`; 0 where these would mostly be computed in vain."""
-    if reach is None:
-        return 0
     core = (min(LARGEST_CORE, largest - 2 * reach.halo) // reach.grid) * reach.grid
     return core if core >= reach.halo else 0
 

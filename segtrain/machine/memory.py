@@ -5,7 +5,7 @@ import sys
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # parameters of glibc's mallopt
 STEP = 1 << 27  # bytes by which the heap grows
-USUAL_BLOCKS, USUAL_REST = 65_536, 1 << 17  # glibc's own values of the last and the first of them
+USUAL_BLOCKS, USUAL_REST = 65_536, 1 << 17  # glibc's own values of M_MMAP_MAX and M_TRIM_THRESHOLD
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
@@ -23,7 +23,7 @@ def keep_freed_memory() -> None:
 
 
 def give_freed_memory_back() -> None:
-    """Have it give memory back again, and all that is free now."""
+    """Undo `keep_freed_memory`, and give the system all memory that is free now."""
     if has_mallopt():
         LIBC.mallopt(M_MMAP_MAX, USUAL_BLOCKS)  # type: ignore[union-attr]
         LIBC.mallopt(M_TRIM_THRESHOLD, USUAL_REST)  # type: ignore[union-attr]

@@ -64,7 +64,7 @@ class ConfusionMatrix(Metric):
 
 
 class ImageMatrices(ConfusionMatrix):
-    """The same, and the matrix of every image, whose zeros are left out.
+    """A confusion matrix that keeps that of every image too, without its zeros.
 
     Attributes:
         cells: Of the images of this process, (n, 3) int64 in pieces: the key of an image, a cell of its matrix (row by

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 
 def probabilities(network: nn.Module, answer: Tensor, dim: int = 1) -> Tensor:
-    """Those of the classes, float32, by what a network answers: logits, which are divided by the temperature that is
-    noted at the network if there is one; but of these three already probabilities."""
+    """The probabilities of the classes, float32, from what a network answers. `Ensemble`, `Mirrored` and `Scaled`
+    answer in probabilities; others in logits, which are divided by the temperature noted on the network, if any."""
     inner = getattr(network, "module", network)  # Fabric's wrapper leaves the network as it is
     if isinstance(inner, Ensemble | Mirrored | Scaled):
         return answer.float()
@@ -68,7 +68,7 @@ class Mirrored(nn.Module):
         return torch.arange(padded, device=device).flip(0).clamp(max=width - 1)
 
     def exchanged(self, probabilities: Tensor) -> Tensor:
-        """Those of a mirror image, given back to the classes that it shows."""
+        """The probabilities of a mirror image, with those of left and right classes exchanged back."""
         if not self.pairs:
             return probabilities
         order = list(range(probabilities.shape[1]))

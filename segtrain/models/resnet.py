@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from torch import Tensor
 
@@ -12,8 +12,24 @@ from .blocks import BasicBlock, Bottleneck
 from .encoder import Encoder
 from .pretrained import torchvision_weights
 
-DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
-BASIC = (18, 34)  # made of basic blocks, the others of bottlenecks, which are four times as wide outside
+NARROW, WIDE = (64, 128, 256, 512), (256, 512, 1024, 2048)  # channels; a bottleneck is four times as wide outside
+
+
+class Design(NamedTuple):
+    """What tells a ResNet from others."""
+
+    block: type[BasicBlock] | type[Bottleneck]
+    widths: tuple[int, int, int, int]
+    depths: tuple[int, int, int, int]
+
+
+DESIGNS = {  # by the number of layers
+    18: Design(BasicBlock, NARROW, (2, 2, 2, 2)),
+    34: Design(BasicBlock, NARROW, (3, 4, 6, 3)),
+    50: Design(Bottleneck, WIDE, (3, 4, 6, 3)),
+    101: Design(Bottleneck, WIDE, (3, 4, 23, 3)),
+    152: Design(Bottleneck, WIDE, (3, 8, 36, 3)),
+}
 
 # torchvision's names -> ours; the last convolution of a block has no ReLU, so that it and its norm lie one level higher
 NAMES = (
@@ -59,15 +75,15 @@ def resnet(
         ValueError: for another number of layers, for weights that torchvision does not have, and for weights together
             with images that are not RGB.
     """
-    if layers not in DEPTHS:
-        raise ValueError(f"layers={layers}: torchvision's ResNets have {', '.join(map(str, DEPTHS))}")
+    if layers not in DESIGNS:
+        raise ValueError(f"layers={layers}: torchvision's ResNets have {', '.join(map(str, DESIGNS))}")
     if weights is not None and in_channels not in (None, 3):
         raise ValueError(f"weights={weights} are for RGB: take in_channels=3, not {in_channels}, or weights=null")
-    basic = layers in BASIC
+    design = DESIGNS[layers]
     encoder = Encoder(
-        block=partial(BasicBlock if basic else Bottleneck, zero_init=zero_init),
-        widths=(64, 128, 256, 512) if basic else (256, 512, 1024, 2048),
-        depths=DEPTHS[layers],
+        block=partial(design.block, zero_init=zero_init),
+        widths=design.widths,
+        depths=design.depths,
         strides=strides,
         dilations=dilations,
         output_stride=output_stride,

@@ -49,16 +49,12 @@ def differences(first: PerImage, second: PerImage, seed: int = 0) -> Intervals:
 
 def intervals_of(classes: np.ndarray, means: np.ndarray, drawn: int, images: PerImage) -> Intervals:
     """The intervals of scores (draws, classes) and of their means (draws,)."""
-    found = doubts(images, drawn, grouped=images.groups is not None)
-    return Intervals(interval_of(means), [interval_of(column) for column in classes.T], drawn, found)
+    return Intervals(interval_of(means), [interval_of(column) for column in classes.T], drawn, doubts(images))
 
 
 def redrawn_iou(images: PerImage, seed: int) -> tuple[np.ndarray, int]:
     """(draws, classes) float64: the IoU of as many units as there are, drawn with replacement; and how many."""
-    units = np.arange(len(images))
-    if images.groups is not None:
-        units = np.unique(np.array(images.groups), return_inverse=True)[1].ravel()
-    number = int(units.max(initial=-1)) + 1
+    units, number = units_of(images)
     hits, union = summed(images.hits, units, number), summed(unions(images), units, number)
     if not number:
         return np.full((1, hits.shape[1]), np.nan), 0
@@ -68,6 +64,14 @@ def redrawn_iou(images: PerImage, seed: int) -> tuple[np.ndarray, int]:
         times = rng.multinomial(number, np.full(number, 1 / number), AT_ONCE).astype(np.float64)
         parts.append(ratio(times @ hits, times @ union))
     return np.concatenate(parts), number
+
+
+def units_of(images: PerImage) -> tuple[np.ndarray, int]:
+    """(images,) the unit that each image is drawn with, itself or its group; and how many there are."""
+    units = np.arange(len(images))
+    if images.groups is not None:
+        units = np.unique(np.array(images.groups), return_inverse=True)[1].ravel()
+    return units, int(units.max(initial=-1)) + 1
 
 
 def interval_of(scores: np.ndarray) -> Interval:
@@ -87,13 +91,12 @@ def summed(counts: np.ndarray, units: np.ndarray, number: int) -> np.ndarray:
     return result
 
 
-def doubts(images: PerImage, number: int, *, grouped: bool) -> list[str]:
+def doubts(images: PerImage) -> list[str]:
     """Why the intervals may be too narrow, if they may."""
-    found = []
+    units, number = units_of(images)
+    drawn = "image" if images.groups is None else "group"
     if number < FEW_IMAGES:
-        found.append(f"only {counted(number, 'group')} of images" if grouped else f"only {counted(number, 'image')}")
-    occurs = (images.truth > 0).sum(0)
+        return [f"only {counted(number, drawn)}{'' if drawn == 'image' else ' of images'}"]
+    occurs = (summed(images.truth, units, number) > 0).sum(0)
     rare = [name for name, n in zip(images.class_names, occurs.tolist(), strict=True) if 0 < n < FEW_WITH_CLASS]
-    if rare and number >= FEW_IMAGES:
-        found.append(f"fewer than {FEW_WITH_CLASS} images have {enumerated(rare, NAMES)}")
-    return found
+    return [f"fewer than {FEW_WITH_CLASS} {drawn}s have {enumerated(rare, NAMES)}"] if rare else []

@@ -36,7 +36,7 @@ class Region(NamedTuple):
 
 
 def area(ring: np.ndarray) -> int:
-    """Twice the sum of the triangles at the origin, halved: with a sign that says which way the ring goes around."""
+    """The area of a ring by the shoelace formula; its sign says which way the ring goes around."""
     x, y = ring.T
     return int(x @ np.roll(y, -1) - y @ np.roll(x, -1)) // 2
 

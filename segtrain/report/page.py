@@ -5,6 +5,7 @@ What it shows is computed elsewhere; here it gets its layout.
 
 import base64
 import io
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -51,16 +52,16 @@ class Page:
 
     Attributes:
         score: The content of `metrics.json`.
-        colors: Of the classes, as CSS has them.
+        colors: Colours of the classes, as CSS writes them.
         occurs: In how many images each class is.
         remarks: What is to be known of the score, in sentences.
         diagrams: Heading -> picture, as a data URI, of how sure the network is.
-        confusions: The same of classes that are taken for others.
+        confusions: Sentences on which classes are taken for which others.
         rows: Heading -> images.
         labels: How labels of the training are looked at, in a sentence, or nothing.
         curves: Heading -> picture, as a data URI.
         facts: What was scored, and with what: name -> value.
-        settings: Those of the training, as YAML.
+        settings: Settings of the training, as YAML.
     """
 
     title: str
@@ -82,6 +83,24 @@ class Page:
 
     def markdown(self) -> str:
         return rendered("report.md", self)
+
+    def json(self) -> str:
+        """All but the pictures."""
+        rows = {
+            heading: [{"name": row.name, "remark": row.remark} for row in rows] for heading, rows in self.rows.items()
+        }
+        content = {
+            "title": self.title,
+            "score": self.score,
+            "images_with_class": dict(zip(self.score["classes"], self.occurs, strict=True)),
+            "remarks": self.remarks,
+            "confusions": self.confusions,
+            "images": rows,
+            "labels": self.labels,
+            "facts": self.facts,
+            "settings": self.settings,
+        }
+        return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
 class Contender(NamedTuple):

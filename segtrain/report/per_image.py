@@ -23,7 +23,7 @@ class PerImage:
     """The confusion matrices of images, without their zeros.
 
     Attributes:
-        names: Of the images.
+        names: Names of the images.
         groups: What each image belongs to, such as a sequence; `None` where the data do not say so.
         cells: (n, 3) int64: the place of an image among the names, a cell of its matrix (row by row, then one for
             void), and the pixels in it; sorted.

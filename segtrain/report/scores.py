@@ -65,7 +65,7 @@ def write_score(folder: Path, score: dict[str, Any], matrix: Tensor, images: Per
     disk.write(folder / "confusion.csv", matrix_csv(names, matrix))
     disk.write(folder / "per_image.csv", per_image_csv(images))
     disk.write(folder / "per_image.npz", per_image_npz(images))
-    written = ["confusion.csv", "per_image.csv"]
+    written = ["confusion.csv", "per_image.csv", "per_image.npz"]
     picture = folder / "confusion.png"
     picture.unlink(missing_ok=True)  # that of an earlier score would be taken for this one's
     try:

@@ -66,7 +66,8 @@ Pair = tuple[Place, Place]  # of the average, and of what it follows
 
 
 def places(network: nn.Module) -> list[Place]:
-    """Of all weights and buffers, each once. To look for them in each step would take as long as to average them."""
+    """The places of all weights and buffers, each once. To look for them in each step would take as long as to average
+    them."""
     found: dict[int, Place] = {}
     for owner in network.modules():
         for name, tensor in (*owner.named_parameters(recurse=False), *owner.named_buffers(recurse=False)):

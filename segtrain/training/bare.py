@@ -33,8 +33,8 @@ def bare_step(
     learner.to(device)
     learner.network.train()
     if device == "cpu":
-        keep_freed_memory()  # as a training does,
-    torch.backends.cudnn.benchmark = not torch.are_deterministic_algorithms_enabled()  # and that too
+        keep_freed_memory()  # as a training does
+    torch.backends.cudnn.benchmark = not torch.are_deterministic_algorithms_enabled()  # as a training does
     optimizer = learner.new_optimizer()
     done, began = -warm_up, 0.0
     for batch in cycle(batches):

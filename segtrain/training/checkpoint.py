@@ -229,10 +229,6 @@ def store_fitted(file: Path, correction: Correction | None, temperature: Tempera
     disk.write(file, written.getbuffer())
 
 
-def finished(trainer: Trainer) -> bool:
-    return trainer.global_step >= trainer.max_steps
-
-
 def batches_done(content: Mapping[str, Any]) -> int:
     """Training batches that are in a checkpoint's weights. Raises UserError if no training wrote it."""
     try:

@@ -1,4 +1,4 @@
-"""When memory that is freed is kept."""
+"""Where a training on a CPU keeps memory that is freed for what comes next."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -9,16 +9,16 @@ from lightning.pytorch.trainer.states import TrainerFn
 from ..data import DataModule
 from ..machine.memory import give_freed_memory_back, keep_freed_memory
 
-SMALL = 1 << 20  # pixels of an image, up to which keeping its memory costs little
+FEW_PIXELS = 1 << 20  # pixels of an image, up to which keeping its memory costs little
 
 
 class KeptMemory(Callback):
-    """Keeps it on a CPU while steps are computed, and while whole images are scored, of these `sizes` (height, width),
-    where all are small: of large ones, memory matters more than time."""
+    """Has a CPU keep freed memory while steps are computed, and while images of these `sizes` (height, width) are
+    scored if all are small: for large ones, memory matters more than time."""
 
     def __init__(self, device: str, sizes: Iterable[tuple[int, int]]) -> None:
         self.on_cpu = device == "cpu"
-        self.all_small = max((height * width for height, width in sizes), default=0) <= SMALL
+        self.all_small = max((height * width for height, width in sizes), default=0) <= FEW_PIXELS
 
     def on_train_start(self, *_: Any) -> None:
         self._keep(True)

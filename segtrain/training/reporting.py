@@ -8,9 +8,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 import yaml
 
-from .. import disk
+from .. import __version__, disk
 from ..data import DataModule
 from ..report.diagrams import diagrams
 from ..report.findings import Best, Costly, bests, confusions, costly, extremes
@@ -28,6 +29,7 @@ from .views import Views
 CONFUSIONS, WORST, BEST = 10, 6, 3  # that are shown
 OF_CLASSES = 20  # images that are shown for single classes, all together
 OF_BEST = 3  # pictures of an image in which a class is found best: image, truth, prediction
+REPORTS = ("report.html", "report.md", "report.json")
 LABELS, SHOWN_LABELS = "label_problems.csv", 12
 PACKAGES = ("segtrain", "python", "torch", "torchvision", "lightning")
 VIEWS = [field.name for field in fields(Views)]
@@ -47,10 +49,10 @@ class Request(NamedTuple):
 def write_report(
     part: Part, data: DataModule, target: Path, run: Path, record: Record, remarks: list[str], request: Request
 ) -> Path:
-    """`report.html` and `report.md` in the folder of a score, and `label_problems.csv` if labels to look at are
-    wanted; the path of the first."""
+    """`report.html`, `report.md` and `report.json` in the folder of a score, and `label_problems.csv` if labels to look
+    at are wanted; the path of the first."""
     result, names = part.result, data.classes.names
-    for name in ("report.html", "report.md", LABELS):
+    for name in (*REPORTS, LABELS):
         (target / name).unlink(missing_ok=True)  # those of an earlier score would be taken for this one's
     rows = shown_images(part, data)
     if request.labels:
@@ -66,14 +68,15 @@ def write_report(
         confusions=[confusion.line() for confusion in confusions(part.matrix, names, CONFUSIONS)],
         matrix=data_uri(picture.read_bytes(), "image/png") if picture.exists() else None,
         rows=rows,
-        labels=on_labels(request),
+        labels=on_labels(request, result["split"]),
         curves=curves_of(run),
         facts=made_by(part, request) | facts_of(run, record),
         settings=yaml.safe_dump(record.settings, sort_keys=False, allow_unicode=True),
     )
-    disk.write(target / "report.html", page.html())
-    disk.write(target / "report.md", page.markdown())
-    return target / "report.html"
+    written = [target / name for name in REPORTS]
+    for path, content in zip(written, (page.html(), page.markdown(), page.json()), strict=True):
+        disk.write(path, content)
+    return written[0]
 
 
 def title_of(score: Mapping[str, Any], record: Record, request: Request) -> str:
@@ -140,12 +143,13 @@ def shown_labels(part: Part, data: DataModule, target: Path, wanted: int) -> dic
     return {"Labels to look at": [item.row for item in found[:SHOWN_LABELS]]}
 
 
-def on_labels(request: Request) -> str:
+def on_labels(request: Request, split: str) -> str:
     """How the labels of the training are looked at, in a sentence; nothing where that was done."""
     if not request.networks:
         return ""
     words = shlex.join(["evaluate", *request.networks, "split=train", f"label_problems={SHOWN_LABELS}"])
-    return f"Labels that it was trained on, and contradicts nonetheless, are found by: {COMMAND} {words}"
+    of_val = "" if split == "val" else " (with split=val those that chose it)"
+    return f"Labels that it was trained on{of_val}, and contradicts nonetheless, are found by: {COMMAND} {words}"
 
 
 def curves_of(run: Path) -> dict[str, str]:
@@ -167,7 +171,7 @@ def made_by(part: Part, request: Request) -> dict[str, str]:
         facts["left out"] = ", ".join(request.without)
     if "members" in score:
         facts["members"] = ", ".join(score["members"])
-    return {**facts, "precision": part.precision}
+    return {**facts, "precision": part.precision, "scored with": f"segtrain {__version__}, torch {torch.__version__}"}
 
 
 def facts_of(run: Path, record: Record) -> dict[str, str]:
@@ -182,10 +186,10 @@ def facts_of(run: Path, record: Record) -> dict[str, str]:
     environment = read_environment(run)
     versions = [f"{name} {environment[name]}" for name in PACKAGES if name in environment]
     if versions:
-        facts["with"] = ", ".join(versions)
+        facts["trained with"] = ", ".join(versions)
     for name in ("commit", "device", "platform"):
         if environment.get(name):
-            facts[name] = str(environment[name])
+            facts[f"{name} of the training"] = str(environment[name])
     return facts
 
 

@@ -33,7 +33,7 @@ from ..runs.record import Record
 from ..text import counted
 from .looking import look_at
 from .part import Part
-from .reporting import LABELS, Request, report_or_say
+from .reporting import LABELS, REPORTS, Request, report_or_say
 from .verdict import Verdict, advice, judge
 
 Batch = dict[str, Any]  # tensors; the image that is scored may be `Large`, which gives its parts as a tensor does
@@ -171,7 +171,7 @@ def silent_trainer(
 
 
 def score_split(trainer: Trainer, scorer: Scorer, data: DataModule, split: str) -> Part:
-    """The same in all processes."""
+    """The score of a network on a split, with all that its report needs; the same in all processes."""
     trainer.test(scorer, dataloaders=data.whole_images(split, trainer), verbose=False)
     names = data.classes.names
     images = PerImage(list(data.source(split).names), names, scorer.cells, data.groups(split))
@@ -219,7 +219,7 @@ def report_score(
     if (folder / LABELS).exists():
         written.append(LABELS)
     finish_score(folder, result)
-    first, *others = ["report.html", METRICS, *written] if report else [METRICS, *written]
+    first, *others = [*REPORTS, METRICS, *written] if report else [METRICS, *written]
     say(f"written: {folder / first}; beside it {', '.join(others)}")
     return verdict
 
@@ -240,8 +240,11 @@ def remarks_on(
     if request.strange:
         differ = f"The data in {request.root} differ from those of the training (names, sizes or classes)"
         remarks.append(f"{differ}: as far as they hold images of its train or val, this score flatters it.")
-    elif result["split"] == "val" and data.final_split == "val":
+    elif result["split"] == "val":
         *choices, last = ["the checkpoint", *(name for name, fit in fits.items() if fit)]
         chosen = f"{', '.join(choices)} and {last}" if choices else last
-        remarks.append(f"These data have no test split: val also chose {chosen}, so this score flatters it.")
+        reason = "These data have no test split: val" if data.final_split == "val" else "Val"
+        remarks.append(f"{reason} also chose {chosen}, so this score flatters it.")
+    elif result["split"] == "train":
+        remarks.append("The network was trained on these images, so this score says nothing about other ones.")
     return remarks + (verdict.lines() if verdict is not None else [])

@@ -46,7 +46,7 @@ class Teacher:
 
 
 def fingerprint(network: nn.Module) -> str:
-    """The same for the same weights."""
+    """A hash of the names and the numbers of a network's weights."""
     digest = sha256()
     for name, tensor in network.state_dict().items():
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

@@ -4,7 +4,7 @@ import copy
 import math
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -136,12 +136,6 @@ def try_optimizer(learner: Learner) -> None:
         factors = [learner.schedule(step, learner.steps) for step in (0, learner.steps)]
     if not all(isinstance(factor, float | int) and 0 <= factor < math.inf for factor in factors):
         raise UserError(f"schedule: factors {factors} on the learning rate: expected numbers of 0 or more")
-
-
-def group_of_one(make_optimizer: Callable[..., Any]) -> dict[str, Any]:
-    """The settings that an optimiser of one parameter has, and that parameter."""
-    parameter = nn.Parameter(torch.zeros(1))
-    return make_optimizer([{"params": [parameter]}]).param_groups[0]
 
 
 def refuse_misfit(learner: Learner, content: Mapping[str, Any]) -> None:

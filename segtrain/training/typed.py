@@ -33,7 +33,7 @@ class Typed(TypedDict):
 
 
 def stored(given: Typed) -> Settings:
-    """Those that say what a training is, as its run keeps them; all others say what is to be done with it."""
+    """The settings that define a training, as its run keeps them; all others say what is to be done with it."""
     return {
         "name": given["name"],
         "seed": given["seed"],

@@ -15,7 +15,7 @@ from ..runs.trained import Opened
 
 @dataclass(frozen=True)
 class Views:
-    """What was typed of it; what is `None` is as in the training.
+    """How a network is shown images, as it was typed; what is `None` is as in its training.
 
     Raises UserError for sizes that are none.
     """
@@ -64,7 +64,7 @@ class Views:
         return found
 
     def words(self) -> list[str]:
-        """The same, for the name of a folder."""
+        """What `noted` holds, as words for the name of a folder."""
         words = []
         for name, value in self.noted().items():
             numbers = value if isinstance(value, list) else [] if value is True else [value]

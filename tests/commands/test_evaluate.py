@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 from torchmetrics.classification import MulticlassJaccardIndex
 
@@ -270,7 +271,8 @@ def test_scores_on_other_images_do_not_replace_the_runs_own(segtrain: Run, capsy
 
 def facts_in(report: Path) -> dict[str, str]:
     """What a report in text says of how it was made."""
-    _, _, made = report.read_text().partition("## How it was made")
+    _, _, rest = report.read_text().partition("## How it was made")
+    made, _, _ = rest.partition("## Settings of the training")
     return dict(line.removeprefix("- ").split(": ", 1) for line in made.splitlines() if line)
 
 
@@ -331,7 +333,36 @@ def test_a_score_comes_with_every_image_and_a_report(segtrain: Run, capsys: pyte
     assert 'alt="IoU over the steps of the training"' in html
     markdown = (folder / "report.md").read_text()
     assert f"{100 * score['miou']:.1f} % mIoU" in markdown
+    assert all("(bootstrap over 5 images)" in page for page in (html, markdown))
     assert all("too narrow: only 5 images" in page for page in (html, markdown))
+    report = stored(f"{folder}/report.json")
+    assert report["score"] == score
+    assert list(report["images_with_class"].values()) == (images.truth > 0).sum(0).tolist()
+    assert {row["name"] for row in report["images"]["The worst images"]} == set(images.names)
+    assert yaml.safe_load(report["settings"])["data"]["test"] == 5
+
+
+@pytest.mark.parametrize(
+    ("split", "remark"),
+    [
+        ("val", "Val also chose the checkpoint"),
+        ("train", "The network was trained on these images, so this score says nothing about other ones."),
+        ("test", None),
+    ],
+)
+def test_a_score_on_images_that_the_network_knows_says_so(
+    segtrain: Run, capsys: pytest.CaptureFixture[str], split: str, remark: str | None
+):
+    segtrain("train", *TINY, "run_dir=run")
+    capsys.readouterr()
+    assert segtrain("evaluate", "run=run", f"split={split}") == 0
+    out, report = capsys.readouterr().out, Path(f"run/evaluate/{split}/report.md").read_text()
+    for text in (out, report):
+        if remark:
+            assert remark in text
+        else:
+            assert "flatters" not in text
+            assert "was trained on these" not in text
 
 
 def test_a_report_that_cannot_be_written_costs_no_score(

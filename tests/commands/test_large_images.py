@@ -142,9 +142,11 @@ def test_two_processes_score_images_in_parts_as_one_does(tmp_path: Path, monkeyp
     found = []
     for devices in (1, 2):
         run("evaluate", "run=run", "trainer.accelerator=cpu", f"trainer.devices={devices}", "data.workers=1")
-        found.append(scores("run", "test"))
+        written = Path("run/evaluate/test")
+        assert (written / "report.html").is_file()
+        found.append((scores("run", "test"), (written / "label_problems.csv").read_text()))
     assert found[0] == found[1]
-    assert found[0][0]["images"] == 5
+    assert found[0][0][0]["images"] == 5
 
 
 @pytest.mark.slow

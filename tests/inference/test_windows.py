@@ -77,7 +77,6 @@ def test_the_core_of_a_window_is_a_multiple_of_the_grid_and_no_small_part_of_it(
     assert core_of(9999, Reach(halo=100, grid=32)) == 2048
     assert core_of(328, Reach(halo=100, grid=32)) == 128
     assert core_of(300, Reach(halo=100, grid=32)) == 0
-    assert core_of(1000, None) == 0
 
 
 @pytest.mark.parametrize("size", [(40, 40), (33, 100), (64, 65), (20, 50), (10, 10)])
@@ -146,6 +145,21 @@ def test_windows_of_a_given_side_see_half_as_much_around_it_unless_they_are_aver
         nearly, mean = (abs(answer(windows) - expected).mean() for windows in (Windows(32), Windows(32, 0.5)))
         assert 0 < nearly < mean
     assert nearer(Reach(halo=192, grid=32), 50) == Reach(halo=64, grid=32)
+
+
+def test_an_overlap_alone_has_windows_averaged_where_an_image_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, image = small(depths=(1, 1)).double().eval(), torch.rand(1, 3, 150, 331, dtype=torch.float64)
+    cost = Windows().known(network, image, network).cost
+    monkeypatch.setattr(windows, "SURE", 0)
+
+    def answer(some: Windows) -> Tensor:
+        return whole(((*piece.area, piece.answer) for piece in some.pieces(network, image)), (150, 331))
+
+    with torch.inference_mode():
+        assert len(list(Windows(overlap=0.5).pieces(network, image))) == 1
+        monkeypatch.setattr(windows, "FITS", int(140**2 * cost))
+        torch.testing.assert_close(answer(Windows()), network(image))
+        torch.testing.assert_close(answer(Windows(overlap=0.5)), answer(Windows(128, 0.5)), rtol=0, atol=0)
 
 
 def test_a_batch_that_does_not_fit_is_computed_image_by_image(monkeypatch: pytest.MonkeyPatch) -> None:

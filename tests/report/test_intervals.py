@@ -82,6 +82,11 @@ def test_few_images_and_rare_classes_are_doubts():
     assert intervals(images_of(matrices)).doubts == ["fewer than 20 images have sign"]
     grouped = intervals(images_of(drawn(np.random.default_rng(4), 60), [f"{i // 10}" for i in range(60)]))
     assert grouped.doubts == ["only 6 groups of images"]
+    matrices = drawn(np.random.default_rng(4), 240)
+    matrices[57:, 2] = 0
+    assert intervals(images_of(matrices)).doubts == []
+    grouped = intervals(images_of(matrices, [f"{i // 3:03}" for i in range(240)]))
+    assert grouped.doubts == ["fewer than 20 groups have sign"]
 
 
 def test_a_class_that_never_occurs_has_no_interval():

@@ -1,5 +1,6 @@
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -13,7 +14,7 @@ from segtrain.report.details import with_details
 from segtrain.report.diagrams import diagrams
 from segtrain.report.findings import bests, confusions, costly, extremes, ranked
 from segtrain.report.intervals import intervals
-from segtrain.report.page import MOST_BYTES, Look, Page, css_colors, curves, drawing, percent, photograph, row_of
+from segtrain.report.page import MOST_BYTES, Look, Page, Row, css_colors, curves, drawing, percent, photograph, row_of
 from segtrain.report.per_image import PerImage
 from segtrain.report.scores import score, with_intervals
 
@@ -125,6 +126,7 @@ def test_a_report_shows_every_number_and_needs_nothing_else(number: int):
 
 def test_names_are_texts_and_no_code():
     page = page_of([NASTY, "other", "third"])
+    page = replace(page, rows={"The worst images": [Row(NASTY, f"labelled {NASTY}", [])]})
     html, markdown = page.html(), page.markdown()
     assert NASTY in Reader(html).text
     assert "<script" not in html

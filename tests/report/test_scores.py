@@ -72,7 +72,7 @@ def test_a_picture_that_cannot_be_drawn_costs_no_score(
 
     monkeypatch.setattr(scores, "confusion_picture", fail)
     written = write_score(tmp_path, scored(confusion), confusion.compute(), NO_IMAGES)
-    assert written == ["confusion.csv", "per_image.csv"]
+    assert written == ["confusion.csv", "per_image.csv", "per_image.npz"]
     assert f"confusion.png: it could not be drawn ({type(error).__name__}" in capsys.readouterr().out
     assert {path.name for path in tmp_path.iterdir()} == {*written, "per_image.npz"}
 

@@ -4,14 +4,14 @@ import pytest
 from lightning.pytorch.trainer.states import TrainerFn
 
 from segtrain.training import memory
-from segtrain.training.memory import SMALL, KeptMemory
+from segtrain.training.memory import FEW_PIXELS, KeptMemory
 
 
 @pytest.mark.parametrize(
     ("device", "size", "kept"),
     [
         ("cpu", (360, 480), "KKKGKG"),
-        ("cpu", (SMALL, 2), "KGKGGG"),  # large images are not scored in memory that is kept
+        ("cpu", (FEW_PIXELS, 2), "KGKGGG"),  # large images are not scored in memory that is kept
         ("cuda", (360, 480), ""),
     ],
 )

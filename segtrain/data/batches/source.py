@@ -154,7 +154,7 @@ class FolderSource:
 
     @property
     def _types(self) -> tuple[torch.dtype, torch.dtype]:
-        """Of the numbers of an image and of a mask."""
+        """Types of the numbers of an image and of a mask."""
         image_type = {8: torch.uint8, 16: torch.uint16, FLOAT: torch.float32}[self.bits]
         return image_type, torch.uint8 if self.classes.dtype == np.uint8 else torch.int16
 

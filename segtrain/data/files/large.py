@@ -52,7 +52,7 @@ class Large:
 
     @property
     def nbytes(self) -> int:
-        """Of all pixels."""
+        """Bytes of all pixels."""
         return math.prod(self.shape) * self.bits // 8
 
     def __len__(self) -> int:
@@ -197,7 +197,8 @@ def part_of(page: Any, rows: range, columns: range) -> np.ndarray:
 
 
 def overlap(wanted: range, start: int, length: int) -> tuple[slice, slice]:
-    """Where rows or columns that are wanted are covered by some from `start` on: in the ones, and in the others."""
+    """Where rows or columns that are wanted meet `length` others from `start` on: the slice of the wanted ones, and the
+    slice of the others."""
     first, last = max(wanted.start, start), min(wanted.stop, start + length)
     return slice(first - wanted.start, last - wanted.start), slice(first - start, last - start)
 
