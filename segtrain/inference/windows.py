@@ -53,6 +53,16 @@ class Piece(NamedTuple):
         """Rows and columns."""
         return self.place[1:]
 
+    def with_maps(self, maps: Tensor, at_once: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """The answer, and what maps (N, H, W) have at its place: of whole images in one, and of a part of an image in
+        rows with about so many numbers of the answer."""
+        inside = maps[self.place]
+        if self.area == (slice(None), slice(None)):
+            yield self.answer, inside
+            return
+        rows = max(1, at_once // self.answer[0, :, 0].numel())
+        yield from zip(self.answer.split(rows, 2), inside.split(rows, 1), strict=True)
+
 
 class Span(NamedTuple):
     """Rows or columns of an image."""

@@ -37,6 +37,7 @@ from .reporting import LABELS, REPORTS, Request, report_or_say
 from .verdict import Verdict, advice, judge
 
 Batch = dict[str, Any]  # tensors; the image that is scored may be `Large`, which gives its parts as a tensor does
+LOSS_AT_ONCE = 1 << 25  # logits, whose loss takes a multiple of their memory
 MOST_WAITING = 1 << 24  # pixels whose sizes of objects are still to be counted
 
 
@@ -114,10 +115,10 @@ class Validator(Scorer):
         """The prediction (N, H, W), for callbacks. An image in windows counts for the loss as several ones."""
         prediction = torch.empty_like(batch["mask"])
         for piece in self.answers(batch):
-            mask = batch["mask"][piece.place]
             prediction[piece.place] = piece.answer.argmax(1)
             self.confusion.note_broken(piece.answer)
-            self.val_loss.update(self.loss(piece.answer, mask), self.loss.count(mask))
+            for answer, mask in piece.with_maps(batch["mask"], LOSS_AT_ONCE):
+                self.val_loss.update(self.loss(answer, mask), self.loss.count(mask))
         self.confusion.update(prediction, batch["mask"], batch["key"])
         return prediction
 

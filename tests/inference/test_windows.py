@@ -219,6 +219,21 @@ def test_of_many_images_as_many_are_computed_at_once_as_fit(monkeypatch: pytest.
         torch.testing.assert_close(torch.cat([answers[0], answers[2], answers[4]]), network(images))
 
 
+def test_a_part_of_an_image_is_taken_in_rows_and_whole_images_at_once() -> None:
+    network, images, maps = small(depths=(1, 1)).eval(), torch.rand(2, 3, 40, 64), torch.rand(2, 40, 64)
+    with torch.inference_mode():
+        (piece,) = Windows().pieces(network, images)
+        ((answer, inside),) = piece.with_maps(maps, 1)
+        assert answer is piece.answer
+        assert torch.equal(inside, maps)
+        for piece in Windows(side=32).pieces(network, images):
+            classes, columns = piece.answer.shape[1], piece.answer.shape[3]
+            answers, insides = zip(*piece.with_maps(maps, 9 * classes * columns), strict=True)
+            assert max(answer.shape[2] for answer in answers) == min(9, piece.answer.shape[2])
+            assert torch.equal(torch.cat(answers, 2), piece.answer)
+            assert torch.equal(torch.cat(insides, 1), maps[piece.place])
+
+
 def test_images_in_windows_of_a_given_side_are_computed_one_by_one() -> None:
     network, images = small(depths=(1, 1)).eval(), torch.rand(2, 3, 40, 64)
     with torch.inference_mode():
