@@ -196,8 +196,9 @@ def exact(compute: Compute, image: Pixels, reach: Reach, core: int) -> Iterator[
     for rows in spans(height, reach, core):
         band = image[..., rows.window, :]
         for columns in spans(width, reach, core):
-            answer = compute(band[..., columns.window])
-            yield rows.kept, columns.kept, answer[..., rows.inner, columns.inner]
+            seen = band[..., columns.window]
+            kept = compute(seen)[..., rows.inner, columns.inner].clone()  # the rest of the answer is let go
+            yield rows.kept, columns.kept, kept
 
 
 def spans(length: int, reach: Reach, core: int) -> Iterator[Span]:
