@@ -72,7 +72,7 @@ class MeanOf(nn.Module):
 
 
 def as_loss(loss: object, *, void: int, num_classes: int) -> Loss:
-    """What a configuration made, behind the contract, tried on a few pixels.
+    """What a configuration made, behind the contract, tried on a few pixels, with its gradient.
 
     Raises:
         UserError: if it is no loss, or does not keep to the contract.
@@ -80,15 +80,27 @@ def as_loss(loss: object, *, void: int, num_classes: int) -> Loss:
     if not callable(loss):
         raise UserError(f"loss: a {type(loss).__name__} cannot be called with logits and mask")
     fitting: Loss = loss if hasattr(loss, "count") else MeanOf(loss, void=void)  # type: ignore[assignment]
-    logits = torch.zeros(1, num_classes, 2, 2, requires_grad=True)
-    mask = torch.zeros(1, 2, 2, dtype=torch.uint8)
-    name = type(loss).__name__
-    try:
-        shapes = fitting(logits, mask).shape, fitting.count(mask).shape
-    except Exception as error:
-        raise UserError(f"loss: {name} cannot be computed from logits and mask ({error})") from error
-    expected = (getattr(fitting, "terms", 1),)
-    if shapes != (expected, expected):
-        reason = f"sums and counts of shapes {', '.join(str(tuple(shape)) for shape in shapes)}, not {expected} each"
-        raise UserError(f"loss: {name} gives {reason}: see segtrain.losses.Loss, or return the mean as a scalar")
+    name, expected = type(loss).__name__, (getattr(fitting, "terms", 1),)
+    for words, mask in masks_to_try(void, num_classes, target=getattr(fitting, "ignored", void)).items():
+        logits = torch.zeros(len(mask), num_classes, *mask.shape[1:], requires_grad=True)
+        try:
+            sums, counts = fitting(logits, mask), fitting.count(mask)
+            torch.autograd.grad(sums.sum(), logits)
+        except Exception as error:
+            raise UserError(f"loss: {name} cannot be computed from logits and {words} ({error})") from error
+        if not sums.shape == counts.shape == expected:
+            reason = f"sums and counts of shapes {tuple(sums.shape)}, {tuple(counts.shape)}, not {expected} each"
+            raise UserError(f"loss: {name} gives {reason}: see segtrain.losses.Loss, or return the mean as a scalar")
     return fitting
+
+
+def masks_to_try(void: int, num_classes: int, *, target: int) -> dict[str, Tensor]:
+    """Masks (N, H, W) by what they are called; `target` is what a loss is given where they are void."""
+    mask = (torch.arange(2 * 8 * 8) % num_classes).view(2, 8, 8).to(torch.uint8 if void < 256 else torch.int16)
+    some_void = mask.clone()
+    some_void[:, 0] = void
+    return {
+        "mask": mask,
+        f"a mask with void pixels ({target}), which are to be left out": some_void,
+        "a mask that is all void": torch.full_like(mask, void),
+    }

@@ -19,7 +19,7 @@ from ..data.files.pictures import Pictures, Span
 from ..data.public import HINT
 from ..errors import UserError, from_user
 from ..inference.windows import Windows
-from ..losses.contract import as_loss
+from ..losses.contract import Loss, as_loss
 from ..losses.distillation import Distillation
 from ..losses.weights import class_weights
 from ..machine import device as machine
@@ -405,6 +405,18 @@ def teacher_of(
     return open_teacher(path, data, pictures, trust, loss=loss, weight=train.teacher_weight)
 
 
+def build_loss(loss: Spec, trust: Trust | None, data: DataModule) -> Loss:
+    """The loss, tried on masks with the classes of the data."""
+    try:
+        with from_user():
+            built = build_part("loss", loss, trust)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"loss: it cannot be built from these settings ({error!r})") from error
+    return as_loss(built, void=data.classes.void, num_classes=len(data.classes))
+
+
 def build_learner(
     network: nn.Module,
     record: Record,
@@ -416,11 +428,9 @@ def build_learner(
 ) -> Learner:
     """The network with its loss, optimiser and schedule."""
     settings = record.settings
-    with from_user():
-        loss = build_part("loss", record.loss, trust)
     return (ShardedLearner if is_sharded(settings) else Learner)(
         network,
-        loss=as_loss(loss, void=data.classes.void, num_classes=len(data.classes)),
+        loss=build_loss(record.loss, trust, data),
         optimizer=build_part("optimizer", settings["optimizer"], trust),
         schedule=build_part("schedule", settings["schedule"], trust),
         steps=steps,

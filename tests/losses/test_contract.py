@@ -170,6 +170,51 @@ def test_torchs_own_loss_has_torchs_own_mean():
     torch.testing.assert_close(mean_loss(loss(logits, mask), loss.count(mask)), expected)
 
 
+class OneHot(nn.Module):
+    """A loss that knows nothing of void."""
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        truth = F.one_hot(target, logits.shape[1]).movedim(-1, 1)
+        return (logits.softmax(1) - truth).abs().mean()
+
+
+class Mistakes(nn.Module):
+    """The share of the pixels that are wrong, which has no gradient."""
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        return (logits.argmax(1) != target).float().mean()
+
+
+class PerImage(nn.Module):
+    """A sum and a count for each image, in place of one of each."""
+
+    terms = 1
+
+    def count(self, mask: Tensor) -> Tensor:
+        return torch.ones(len(mask))
+
+    def forward(self, logits: Tensor, mask: Tensor) -> Tensor:
+        return logits.sum((1, 2, 3))
+
+
+class NeedsPixels(PerImage):
+    """A loss that forgets that all of a batch may be void."""
+
+    def count(self, mask: Tensor) -> Tensor:
+        return (mask != VOID).sum().float()[None]
+
+    def forward(self, logits: Tensor, mask: Tensor) -> Tensor:
+        return logits.amax(1)[mask != VOID].max()[None]
+
+
+class Choosy(nn.CrossEntropyLoss):
+    """A loss that is strict about how it is built."""
+
+    def __init__(self, *, mode: str) -> None:
+        assert mode == "multiclass"
+        super().__init__()
+
+
 @pytest.mark.parametrize(
     ("loss", "message"),
     [
@@ -178,8 +223,26 @@ def test_torchs_own_loss_has_torchs_own_mean():
         (nn.CrossEntropyLoss(reduction="none"), r"loss: CrossEntropyLoss gives sums and counts of shapes"),
         (nn.CrossEntropyLoss(weight=torch.ones(7)), "loss: CrossEntropyLoss cannot be computed"),
         (CrossEntropy(weights=[1.0, 2.0], label_smoothing=0, ignore_index=None), "loss: CrossEntropy cannot be"),
+        (OneHot(), r"loss: OneHot cannot be computed from logits and a mask with void pixels \(-100\), which are to"),
+        (Mistakes(), r"loss: Mistakes cannot be computed from logits and mask \(.* does not require grad"),
+        (PerImage(), r"loss: PerImage gives sums and counts of shapes \(2,\), \(2,\), not \(1,\) each"),
+        (NeedsPixels(), "loss: NeedsPixels cannot be computed from logits and a mask that is all void"),
     ],
 )
 def test_what_is_no_loss_for_these_classes_is_refused(loss: object, message: str):
     with pytest.raises(ValueError, match=message):
         as_loss(loss, void=VOID, num_classes=3)
+
+
+@every
+def test_each_of_ours_passes_the_trial(make: Make):
+    loss = make([1.0, 2.0, 0.5])
+    assert as_loss(loss, void=VOID, num_classes=3) is loss
+
+
+@pytest.mark.parametrize("classes", [1, 300])
+def test_void_of_one_class_and_of_more_than_a_byte_holds_is_tried(classes: int):
+    void = max(VOID, classes)
+    assert as_loss(nn.CrossEntropyLoss(), void=void, num_classes=classes).terms == 1
+    with pytest.raises(ValueError, match="a mask with void pixels"):
+        as_loss(OneHot(), void=void, num_classes=classes)
