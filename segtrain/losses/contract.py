@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..errors import UserError
 
 IGNORED = -100  # torch's default; no mask holds it
+CONTRACT = "segtrain.losses.contract.Loss"  # in a message
 
 
 class Loss(Protocol):
@@ -77,10 +78,13 @@ def as_loss(loss: object, *, void: int, num_classes: int) -> Loss:
     Raises:
         UserError: if it is no loss, or does not keep to the contract.
     """
+    name = type(loss).__name__
     if not callable(loss):
-        raise UserError(f"loss: a {type(loss).__name__} cannot be called with logits and mask")
+        raise UserError(f"loss: a {name} cannot be called with logits and mask")
     fitting: Loss = loss if hasattr(loss, "count") else MeanOf(loss, void=void)  # type: ignore[assignment]
-    name, expected = type(loss).__name__, (getattr(fitting, "terms", 1),)
+    if not hasattr(fitting, "terms"):
+        raise UserError(f"loss: {name} has `count`, but no `terms`, the number of its sums: see {CONTRACT}")
+    expected = (fitting.terms,)
     for words, mask in masks_to_try(void, num_classes, target=getattr(fitting, "ignored", void)).items():
         logits = torch.zeros(len(mask), num_classes, *mask.shape[1:], requires_grad=True)
         try:
@@ -90,7 +94,7 @@ def as_loss(loss: object, *, void: int, num_classes: int) -> Loss:
             raise UserError(f"loss: {name} cannot be computed from logits and {words} ({error})") from error
         if not sums.shape == counts.shape == expected:
             reason = f"sums and counts of shapes {tuple(sums.shape)}, {tuple(counts.shape)}, not {expected} each"
-            raise UserError(f"loss: {name} gives {reason}: see segtrain.losses.Loss, or return the mean as a scalar")
+            raise UserError(f"loss: {name} gives {reason}: see {CONTRACT}, or return the mean as a scalar")
     return fitting
 
 

@@ -56,6 +56,6 @@ def made_with(shared: Mapping[str, object], make: Callable[..., nn.Module], name
         )
     taken = inspect.signature(make).parameters
     part = make(**{key: value for key, value in shared.items() if key in taken})
-    if not hasattr(part, "count"):
+    if not (hasattr(part, "count") and hasattr(part, "terms")):
         raise ValueError(f"loss.parts.{name}: {type(part).__name__} is no loss of segtrain.losses")
     return part

@@ -51,7 +51,7 @@ class Learner(Validator):
     """Trains a network; steps, not epochs, are counted.
 
     Args:
-        loss: what is made small; `segtrain.losses.Loss` says what it maps logits and masks to.
+        loss: what is made small; `segtrain.losses.contract.Loss` says what it maps logits and masks to.
         optimizer: parameter groups -> optimiser.
         schedule: (step, steps) -> factor on the learning rate.
         steps: Steps of the whole training.

@@ -24,6 +24,7 @@ def write_choice(text: str) -> None:
             "loss: OneHot cannot be computed from logits and a mask with void pixels (-100), which are to be",
         ),
         ("_target_: tests.losses.test_contract.Mistakes", "loss: Mistakes cannot be computed from logits and mask ("),
+        ("_target_: tests.losses.test_contract.WithoutTerms", "loss: WithoutTerms has `count`, but no `terms`"),
         (
             "_target_: tests.losses.test_contract.Choosy\nmode: multi",
             "loss: it cannot be built from these settings (AssertionError(",

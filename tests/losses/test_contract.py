@@ -46,6 +46,16 @@ def images(number: int, classes: int = 3, size: int = 4, kind: torch.dtype = tor
     )
 
 
+class WithoutTerms(nn.Module):
+    """A loss that counts, but does not say how many sums it gives."""
+
+    def count(self, mask: Tensor) -> Tensor:
+        return (mask != VOID).sum().float()[None]
+
+    def forward(self, logits: Tensor, mask: Tensor) -> Tensor:
+        return F.cross_entropy(logits, mask.long(), ignore_index=VOID, reduction="sum")[None]
+
+
 @every
 def test_the_gradient_is_that_of_finite_differences(make: Make):
     logits, mask = images(2, kind=torch.float64)
@@ -152,6 +162,7 @@ def test_a_sum_whose_factors_do_not_fit_is_refused(factors: dict[str, float], me
     ("part", "message"),
     [
         (nn.CrossEntropyLoss, "loss.parts.other: CrossEntropyLoss is no loss of segtrain.losses"),
+        (WithoutTerms, "loss.parts.other: WithoutTerms is no loss of segtrain.losses"),
         (
             Dice(smooth=1.0, ignore_index=None),
             "loss.parts.other: expected what makes a loss, with _partial_: true, not a Dice",
@@ -227,6 +238,7 @@ class Choosy(nn.CrossEntropyLoss):
         (Mistakes(), r"loss: Mistakes cannot be computed from logits and mask \(.* does not require grad"),
         (PerImage(), r"loss: PerImage gives sums and counts of shapes \(2,\), \(2,\), not \(1,\) each"),
         (NeedsPixels(), "loss: NeedsPixels cannot be computed from logits and a mask that is all void"),
+        (WithoutTerms(), "loss: WithoutTerms has `count`, but no `terms`, the number of its sums: see segtrain.losses"),
     ],
 )
 def test_what_is_no_loss_for_these_classes_is_refused(loss: object, message: str):
