@@ -5,7 +5,7 @@ before the forward pass, and the mean is exact however the batch is shared out.
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -47,7 +47,7 @@ class MeanOf(nn.Module):
     """A loss of torch's kind, (logits, target) -> mean over the pixels, as one term that is counted in valid pixels.
 
     This is exact for a mean over the valid pixels, such as that of `torch.nn.CrossEntropyLoss` without class weights.
-    Void is handed on as the `ignore_index` of the loss, or -100.
+    Void is handed on as the `ignore_index` of the loss, or -100; one that is `None` becomes the void of the masks.
 
     Args:
         loss: maps logits (N, classes, H, W) and int64 targets (N, H, W) to a scalar.
@@ -58,7 +58,10 @@ class MeanOf(nn.Module):
 
     def __init__(self, loss: Callable[[Tensor, Tensor], Tensor], *, void: int) -> None:
         super().__init__()
-        self.loss, self.void = loss, void
+        self.loss: Any = loss
+        self.void = void
+        if getattr(loss, "ignore_index", IGNORED) is None:
+            self.loss.ignore_index = void
         self.ignored = getattr(loss, "ignore_index", IGNORED)
 
     def count(self, mask: Tensor) -> Tensor:

@@ -258,3 +258,12 @@ def test_void_of_one_class_and_of_more_than_a_byte_holds_is_tried(classes: int):
     assert as_loss(nn.CrossEntropyLoss(), void=void, num_classes=classes).terms == 1
     with pytest.raises(ValueError, match="a mask with void pixels"):
         as_loss(OneHot(), void=void, num_classes=classes)
+
+
+@pytest.mark.parametrize("kind", ["DiceLoss", "FocalLoss", "JaccardLoss", "LovaszLoss"])
+def test_a_loss_that_ignores_nothing_yet_ignores_void(kind: str):
+    make = getattr(pytest.importorskip("segmentation_models_pytorch").losses, kind)
+    logits, mask = images(4)
+    loss = as_loss(make("multiclass"), void=VOID, num_classes=3)
+    expected = make("multiclass", ignore_index=VOID)(logits, mask.long())
+    torch.testing.assert_close(mean_loss(loss(logits, mask), loss.count(mask)), expected)
