@@ -7,7 +7,7 @@ from lightning.pytorch.strategies import ParallelStrategy
 from torch import nn
 from torch.optim import Optimizer
 
-from ..build import Spec
+from ..build import TARGET, Spec, is_spec
 from ..errors import UserError
 from ..runs.record import without_pretrained
 
@@ -28,6 +28,13 @@ def encoder_rate(typed: float | None, network: nn.Module, model: Spec) -> float:
         return typed
     pretrained = model != without_pretrained(model) and hasattr(network, "encoder")
     return PRETRAINED if pretrained else 1.0
+
+
+def is_random(model: Spec) -> bool:
+    """Whether an encoder is known to begin with random weights; one of others may come with its own."""
+    encoder = model.get("encoder", {})
+    is_ours = is_spec(encoder) and str(encoder[TARGET]).startswith("segtrain.")
+    return is_ours and model == without_pretrained(model)
 
 
 class Freeze(Callback):

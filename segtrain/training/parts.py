@@ -34,7 +34,16 @@ from .loggers.choice import Open
 from .sharded import ShardedLearner
 from .teacher import Teacher, open_teacher
 from .transfer import take_over
-from .trial import GRAPHS, refuse_batch, refuse_compile, refuse_crop, refuse_sharing, try_network, try_optimizer
+from .trial import (
+    GRAPHS,
+    refuse_batch,
+    refuse_compile,
+    refuse_crop,
+    refuse_freeze,
+    refuse_sharing,
+    try_network,
+    try_optimizer,
+)
 
 NAMES = 6  # of classes, in a message
 
@@ -252,7 +261,11 @@ def assemble(
     if init is not None:
         take_over(init, network, record, data.classes.names, trust)
     open_logger = build_part("logger", settings["logger"], trust)
-    return Parts(settings, train, trust, device, count, precision, reason, data, record, learner, steps, open_logger)
+    parts = Parts(settings, train, trust, device, count, precision, reason, data, record, learner, steps, open_logger)
+    if parts.frozen_steps:
+        has_learned = init is not None or before is not None
+        refuse_freeze(network, settings["model"], parts.frozen_steps, steps, has_learned=has_learned)
+    return parts
 
 
 class Completed(NamedTuple):

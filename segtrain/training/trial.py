@@ -10,8 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..build import Spec
 from ..data import DataModule
 from ..errors import UserError, from_user
+from .encoder import encoder_of, is_random
 from .learner import Learner
 from .objective import all_heads
 
@@ -76,6 +78,21 @@ def refuse_crop(data: DataModule) -> None:
     if any(crop > enlarged * side for crop, side in zip(data.crop, largest, strict=True)):
         reason = f"the largest training image is {largest} (height, width), so most of each crop would be empty"
         raise UserError(f"data.crop={list(data.crop)}: {reason}; take a smaller crop")
+
+
+def refuse_freeze(network: nn.Module, model: Spec, frozen: int, steps: int, *, has_learned: bool) -> None:
+    """Raises UserError where a network has no encoder to freeze, or one that would keep random weights to the end.
+
+    Args:
+        model: The network's settings.
+        frozen: Steps in which the encoder stands still.
+        steps: Steps of the whole training.
+        has_learned: Whether the network begins with the weights of a training.
+    """
+    encoder_of(network, "train.freeze_encoder")
+    if frozen >= steps and not has_learned and is_random(model):
+        reason = f"the encoder would keep its random weights, since it stands still in all of the {steps} steps"
+        raise UserError(f"train.freeze_encoder: {reason}: type fewer epochs, or begin with pretrained weights or init=")
 
 
 def try_network(network: nn.Module, data: DataModule, shares: int) -> None:

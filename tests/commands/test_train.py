@@ -531,6 +531,31 @@ def test_nothing_is_written_before_everything_is_built(segtrain: Run, word: str)
     assert not Path("runs").exists()
 
 
+def test_a_network_without_an_encoder_to_freeze_is_refused_before_anything_is_written(
+    segtrain: Run, capsys: pytest.CaptureFixture[str]
+):
+    Path("conf/model").mkdir(parents=True)
+    Path("conf/model/plain.yaml").write_text("_target_: tests.training.test_trial.Network\nclasses: 6\n")
+    words = ["model=plain", *(word for word in TINY if not word.startswith("model"))]
+    assert segtrain("train", *words, "train.freeze_encoder=1") == 2
+    assert "train.freeze_encoder: a Network has no part named encoder: leave it null" in capsys.readouterr().err
+    assert not Path("runs").exists()
+
+
+def test_an_encoder_that_has_learned_may_stand_still_to_the_end(segtrain: Run, capsys: pytest.CaptureFixture[str]):
+    words = [*TINY, "train.freeze_encoder=2.4"]  # epochs, each of three of the eight steps
+    assert segtrain("train", *words) == 2
+    assert "train.freeze_encoder: the encoder would keep its random weights" in capsys.readouterr().err
+    assert not Path("runs").exists()
+    assert segtrain("train", *TINY, "run_dir=first") == 0
+    assert segtrain("train", *words, "init=first", "run_dir=second") == 0
+    one, other = (runs_trained.load(run).state_dict() for run in ("first", "second"))
+    encoder = [name for name in one if name.startswith("encoder.")]
+    assert encoder
+    assert all(torch.equal(one[name], other[name]) for name in encoder)
+    assert not torch.equal(one["decoder.score.weight"], other["decoder.score.weight"])
+
+
 def test_ctrl_c_ends_with_status_130_and_the_line_that_goes_on(
     segtrain: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):

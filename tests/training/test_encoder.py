@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from segtrain.errors import UserError
-from segtrain.training.encoder import Freeze, encoder_of, encoder_rate
+from segtrain.training.encoder import Freeze, encoder_of, encoder_rate, is_random
 from segtrain.training.learner import Learner
 from tests.training.test_learner import CLASSES, batches, fit, learner
 
@@ -121,3 +121,12 @@ def test_a_tenth_of_the_rate_suits_pretrained_weights():
     assert encoder_rate(None, InTwo(), without) == 1
     assert encoder_rate(0.5, InTwo(), SPEC) == encoder_rate(0.5, InTwo(), without) == 0.5
     assert encoder_rate(None, nn.Conv2d(1, 1, 1), SPEC) == 1
+
+
+def test_an_encoder_is_random_where_nothing_is_known_to_fill_it():
+    without = {**SPEC, "encoder": {**SPEC["encoder"], "weights": None}}
+    assert is_random(without)
+    assert not is_random(SPEC)
+    assert not is_random({**without, "encoder": {"_target_": "mine.Encoder", "weights": None}})
+    assert not is_random({"_target_": "mine.Network", "encoder": "resnet34"})
+    assert not is_random({"_target_": "mine.Network"})

@@ -111,3 +111,19 @@ def test_what_cannot_be_shared_out_is_refused(network: nn.Module, changes: dict,
     trial.refuse_sharing(OwnScale(torch.ones(1)), **settings)
     with pytest.raises(UserError, match=f"trainer.strategy=fsdp: {message}"):
         trial.refuse_sharing(network, **settings | changes)
+
+
+def refuse_freeze(frozen: int, weights: str | None = None, *, has_learned: bool = False) -> None:
+    """`trial.refuse_freeze` of a training of eight steps."""
+    network = nn.ModuleDict({"encoder": nn.Conv2d(3, 3, 1)})
+    model = {"_target_": "x.y", "encoder": {"_target_": "segtrain.models.resnet", "weights": weights}}
+    trial.refuse_freeze(network, model, frozen, 8, has_learned=has_learned)
+
+
+@pytest.mark.parametrize("frozen", [8, 9])
+def test_an_encoder_that_would_stay_random_is_refused(frozen: int) -> None:
+    with pytest.raises(UserError, match=r"the encoder would keep its random weights, .* in all of the 8 steps"):
+        refuse_freeze(frozen)
+    refuse_freeze(7)
+    refuse_freeze(frozen, weights="X")
+    refuse_freeze(frozen, has_learned=True)
