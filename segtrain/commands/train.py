@@ -22,7 +22,7 @@ from ..runs.restore import RECORD, read_checkpoint
 from ..runs.resume import deciding, resumable, settled, typed_keys
 from ..training.batch import with_tried_batch
 from ..training.checkpoint import batches_done
-from ..training.defaults import AUTO, with_choices
+from ..training.defaults import AUTO, choices_in_words, with_choices
 from ..training.fit import fit
 from ..training.loggers.choice import word
 from ..training.parts import Parts, TrainSettings, assemble, build_data, data_of_a_run, refuse_splits, with_filled_batch
@@ -83,6 +83,8 @@ def start(settings: Settings, run_dir: str | None, init: str | None, typed: list
     parts = prepare(settings, trust=None, init=init, allow=allow, shrink=shrink)
     if not parts.main:
         return Ended(fit(parts, None), None)
+    choices = choices_in_words(settings, typed_keys(typed), parts.data, parts.record.loss, parts.steps)
+    parts = replace(parts, choices=choices)
     folder = runs.create(settings["name"], run_dir)
     with runs.lock(folder):
         disk.write(folder / "overrides.txt", "\n".join([*typed, ""]))

@@ -4,16 +4,18 @@ The rules were found on small sets, made-up and real ones: docs/experiments.md.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from torch import Tensor
 
+from ..build import Spec
 from ..data import DataModule
 from ..runs.record import Settings
 from ..text import counted
 
 AUTO = "auto"
+LOSS = "ce_dice"  # where conf/train.yaml stays as it is
 LEAST_STEPS, MOST_STEPS = 1200, 2000  # about five minutes on two cores
 STEPS = 300  # times the root of the number of classes
 PIXELS = LEAST_STEPS * 256 * 256  # of one crop, summed over the steps: of smaller crops it takes more of them
@@ -65,3 +67,25 @@ def with_choices(settings: Settings, data: DataModule) -> Settings:
     if crop is None:  # another machine, on which the run goes on, may choose another one
         settings = {**settings, "data": {**settings["data"], "crop": list(data.crop)}}
     return settings
+
+
+def choices_in_words(settings: Settings, typed: Collection[str], data: DataModule, loss: Spec, steps: int) -> str:
+    """What a new training took that was not typed, such as '54 images, rarest class deco 0.6 %: 1,200 steps, crops of
+    256 x 256, ce_dice, classes weigh 0.4 to 3.1'; empty if that is nothing.
+
+    Args:
+        settings: Those before `with_choices`.
+        typed: Names of the settings that were typed.
+        loss: Settings of the loss, with the weights that were chosen.
+    """
+    train, crop, weights = settings["train"], settings["data"].get("crop", ()), loss.get("weights")
+    words = []
+    if train["steps"] is None and train["min_steps"] == AUTO:
+        words.append(f"{steps:,} steps")
+    if crop is None:
+        words.append(f"crops of {data.crop[0]} x {data.crop[1]}")
+    if not {"loss", "experiment"}.intersection(typed):
+        words.append(LOSS)
+    if settings["loss"].get("weights") == AUTO and weights:
+        words.append(f"classes weigh {min(weights):.2g} to {max(weights):.2g}")
+    return f"{Facts.of(data)}: {', '.join(words)}" if words else ""

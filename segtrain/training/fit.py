@@ -29,7 +29,7 @@ from .calibration import fit_temperature
 from .callbacks import Curves, Doubts, ProgressBar, ScoringBar
 from .checkpoint import Checkpoint, store_fitted
 from .correction import fit_correction
-from .defaults import AUTO, Facts
+from .defaults import AUTO
 from .divergence import Diverged
 from .encoder import Freeze, encoder_of
 from .hyperparameters import hyperparameters
@@ -232,8 +232,8 @@ def opening(parts: Parts, folder: Path, *, resumed: bool) -> list[str]:
         )
     if data.flip_pairs and parts.settings["augment"].get("flip_pairs", ()) is None:
         lines.append(f"a flip exchanges {paired(data)} (augment.flip_pairs=[] turns that off)")
-    if not resumed and parts.settings["loss"].get("weights") == AUTO:
-        lines.append(chosen(parts))
+    if parts.choices:
+        lines.append(parts.choices)
     return lines
 
 
@@ -246,16 +246,6 @@ def cached(parts: Parts) -> list[str]:
     if wish == "disk":
         return [f"data.cache=disk: {size} of a disk until the training ends, which workers share"]
     return [f"data.cache=ram: up to {size} of memory, which workers share"]
-
-
-def chosen(parts: Parts) -> str:
-    """What was chosen by facts of the data, and by which."""
-    weights = parts.record.loss["weights"] or [1.0]
-    weighed = f"classes weigh {min(weights):.2g} to {max(weights):.2g} in the loss"
-    return (
-        f"{Facts.of(parts.data)}: {counted(parts.steps, 'step')}, {weighed} "
-        "(train.steps=N, loss.weights=null and loss=cross_entropy choose otherwise)"
-    )
 
 
 def about_encoder(parts: Parts) -> list[str]:

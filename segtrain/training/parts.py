@@ -143,6 +143,7 @@ class Parts:
     learner: Learner
     steps: int  # steps of the whole training
     open_logger: Open  # what logs besides metrics.csv, once there is a run folder
+    choices: str = ""  # what was chosen for a new training, in words
 
     @property
     def main(self) -> bool:

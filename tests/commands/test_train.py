@@ -16,6 +16,7 @@ import yaml
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from segtrain.build import conf_folder
 from segtrain.commands import train
 from segtrain.runs import trained as runs_trained
 from segtrain.runs.correction import LOSS, Correction
@@ -453,6 +454,45 @@ def test_epochs_of_few_images_are_made_up_to_enough_steps_unless_they_are_typed(
     assert stored["min_steps"] == next((int(word[16:]) for word in words if "min_steps" in word), stored["min_steps"])
     assert segtrain("train", "resume=run", *words) == 0
     assert "is finished" in capsys.readouterr().out
+
+
+STEPS, CROPS, WEIGHTS = "2,000 steps", "crops of 32 x 32", "classes weigh 0.85 to 3.3"
+TYPED = ["train.steps=8", "data.crop=[32,32]", "loss=ce_dice", "loss.weights=null"]
+
+
+@pytest.mark.parametrize(
+    ("words", "choices"),
+    [
+        ([], [STEPS, CROPS, "ce_dice", WEIGHTS]),
+        (["train.steps=8"], [CROPS, "ce_dice", WEIGHTS]),
+        (["train.epochs=9", "data.crop=[32,32]", "loss=ce_lovasz"], [WEIGHTS]),
+        (["loss=cross_entropy"], [STEPS, CROPS]),
+        (TYPED, []),
+    ],
+)
+def test_what_was_chosen_and_not_typed_is_said_in_one_line(
+    segtrain: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: list[str], choices: list
+):
+    def failing(*_: object) -> None:
+        raise Interruption
+
+    monkeypatch.setattr(fit, "run_steps", failing)
+    write_rare(Path("photos"))
+    small = [word for word in TINY if word.startswith(("model", "trainer"))]
+    assert segtrain("train", *small, "data.root=photos", "data.workers=0", "run_dir=run", *words) == 1
+    lines = [line for line in capsys.readouterr().out.splitlines() if "rarest class" in line]
+    expected = [f"4 images, rarest class crack 6.2 %: {', '.join(choices)}"] if choices else []
+    assert lines == expected
+    if "ce_dice" in choices:
+        stored = yaml.safe_load(Path("run/config.yaml").read_text())["loss"]
+        assert stored == yaml.safe_load((conf_folder() / "loss/ce_dice.yaml").read_text())
+
+
+def test_what_was_chosen_is_not_said_again_when_a_run_goes_on(segtrain: Run, capsys: pytest.CaptureFixture[str]):
+    assert segtrain("train", *TINY, "run_dir=run") == 0
+    assert "12 images, rarest class " in capsys.readouterr().out
+    assert segtrain("train", "resume=run", "train.steps=9", "allow_changes=true") == 0
+    assert "rarest class" not in capsys.readouterr().out
 
 
 def test_more_epochs_of_a_run_that_was_made_up_are_what_was_typed(segtrain: Run, capsys: pytest.CaptureFixture[str]):
