@@ -18,7 +18,7 @@ from .batches.augment import Augment
 from .batches.cache import is_small
 from .batches.module import DataModule
 from .batches.source import FolderSource, Source, agree
-from .batches.statistics import pixels_of
+from .batches.statistics import COUNTING, MEASURING, pixels_of
 from .classes import SETTINGS, ClassTable
 from .files.by_class import ClassMask
 from .files.images import MAX_PIXELS, Header
@@ -157,14 +157,14 @@ class FolderData(DataModule):
         """As in `Measured`, but of what was read for a check, or for this before, files are not read again."""
         assert isinstance(source, FolderSource)
         with Memory(remembered()) as memory:
-            return [summary_of(source, index, memory) for index in indices]
+            return [summary_of(source, index, memory) for index in self.watch(MEASURING, indices)]
 
     def count_classes(self, source: Source, indices: Sequence[int]) -> Tensor:
         """As in `Measured`, but masks that were read for a check are not read again."""
         assert isinstance(source, FolderSource)
         counts = torch.zeros(len(self.classes), dtype=torch.int64)
         with Memory(remembered()) as memory:
-            for index in indices:
+            for index in self.watch(COUNTING, indices):
                 counts += class_pixels_of(source, index, memory)
         return counts
 

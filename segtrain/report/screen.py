@@ -21,6 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 COMMAND = os.environ.get("SEGTRAIN_COMMAND", "python -m segtrain")  # how this was called: scripts/run says so
 TO_COPY = (COMMAND, "--logdir ")  # by which a line shows that it holds what is typed next
 FIRST_GAP, LONGEST_GAP = 10, 600  # seconds before a line on what is done, where there is no terminal
+SLOWEST = 600  # seconds that an image may take where a bar shows the time left
 HARD_SPACE = "\xa0"
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # which a terminal would obey, but for line ends
 
@@ -89,8 +90,14 @@ class Countdown:
     ) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *beside)
         left = TimeRemainingColumn(elapsed_when_finished=True)
-        off = not console.is_terminal
-        self.bar = Bar(*columns, left, console=console, disable=off, transient=transient)
+        self.bar = Bar(
+            *columns,
+            left,
+            console=console,
+            disable=not console.is_terminal,
+            transient=transient,
+            speed_estimate_period=SLOWEST,
+        )
         self.task = self.bar.add_task(what, total=total, completed=done, **fields)
         self.what, self.total, self.first = what, total, done
         self.done: float = done

@@ -2,7 +2,7 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -451,6 +451,19 @@ def test_masks_that_a_check_has_read_are_not_read_again(folder: Callable[..., Pa
     survey(data.folder.reading.pairs, max_pixels=data.max_pixels, workers=0, cache=remembered())
     monkeypatch.setattr(FolderSource, "read_mask", lambda *args: pytest.fail("a mask was read"))
     assert torch.equal(data.class_pixels, plain)
+
+
+def test_it_is_shown_how_many_images_are_measured_and_masks_counted(folder: Callable[..., Path]):
+    data, watched = opened(folder({"train": 5, "val": 2})), []
+
+    def watch(what: str, numbers: Collection[int]) -> Iterable[int]:
+        watched.append((what, len(numbers)))
+        return numbers
+
+    data.watch = watch
+    assert len(data.measured.mean) == 3
+    assert data.class_pixels.sum() > 0
+    assert watched == [("measuring images", 5), ("counting pixels of classes", 5)]
 
 
 def test_masks_that_were_not_read_are_counted(folder: Callable[..., Path]):

@@ -85,6 +85,18 @@ def test_on_a_terminal_there_is_a_bar_and_no_line(seconds: list[float], monkeypa
     assert "left" not in text
 
 
+def test_a_bar_shows_the_time_left_of_what_is_slow_too(monkeypatch: pytest.MonkeyPatch):
+    now = [0.0]
+    console = Console(force_terminal=True, width=100, record=True, file=io.StringIO(), get_time=lambda: now[0])
+    monkeypatch.setattr(screen, "console", console)
+    with Countdown("predicting", 5) as countdown:
+        for _ in range(3):
+            now[0] += 120
+            countdown.advance()
+        countdown.bar.refresh()
+    assert "3/5 0:04:00" in console.export_text()
+
+
 def test_a_time_has_hours_only_where_it_needs_them():
     assert [clock(0.4), clock(83), clock(3683)] == ["0:00", "1:23", "1:01:23"]
 

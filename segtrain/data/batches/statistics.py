@@ -1,6 +1,6 @@
 """What a training measures of its images and masks before the first step."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -12,8 +12,11 @@ from ..classes import ClassTable
 from ..files.pictures import Kind, Pictures, Summary
 from .source import Source
 
+Watch = Callable[[str, Collection[int]], Iterable[int]]  # takes what is done, and the numbers that it gives back
+
 SOME = 200  # images that are measured, and masks that are counted, before a training begins
 
+MEASURING, COUNTING = "measuring images", "counting pixels of classes"
 NOTHING = 1e-6  # of the mean: a deviation that is rounding alone
 CONSTANT = 0.01  # a standard deviation for channels that have none, as a fraction of white
 
@@ -29,9 +32,13 @@ class Statistics(NamedTuple):
 
 class Measured:
     """What a data set says of its training images and masks as a whole. `FolderData` knows some of it without reading
-    them."""
+    them. `watch` goes through the numbers of those that are read, by default without a word."""
 
     classes: ClassTable
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.watch: Watch = lambda what, numbers: numbers
 
     def source(self, split: str) -> Source:
         raise NotImplementedError
@@ -60,12 +67,12 @@ class Measured:
 
     def summaries(self, source: Source, indices: Sequence[int]) -> list[Summary]:
         """What is to be known of the images with these indices."""
-        return [Summary.of(source.read_picture(index).values()) for index in indices]
+        return [Summary.of(source.read_picture(index).values()) for index in self.watch(MEASURING, indices)]
 
     def count_classes(self, source: Source, indices: Sequence[int]) -> Tensor:
         """Pixels of each class in the masks with these indices, (classes,) int64."""
         counts = torch.zeros(len(self.classes), dtype=torch.int64)
-        for index in indices:
+        for index in self.watch(COUNTING, indices):
             counts += pixels_of(source.read_mask(index), self.classes)
         return counts
 
