@@ -1,7 +1,7 @@
 """How fast images become samples, and samples batches."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import copy
 from itertools import count, islice
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ from ..data import DataModule
 from ..data.batches.source import Source
 
 Batch = dict[str, Tensor]
+MEASURED = 3  # rates of a `Reading`
 
 
 class Reading(NamedTuple):
@@ -24,14 +25,18 @@ class Reading(NamedTuple):
     workers: int
 
 
-def measured(data: DataModule, seconds: float) -> Reading:
-    """What `data` reads, measured for so many seconds each; it needs a trainer, which says what its share is."""
+def measured(data: DataModule, seconds: float, advance: Callable[[], None]) -> Reading:
+    """What `data` reads, measured for so many seconds each; it needs a trainer, which says what its share is. `advance`
+    is called after each."""
     source, loader = data.source("train"), data.train_dataloader()
     images = rate(decoded(source), seconds)
+    advance()
     if data.cache_bytes:
         fill(source, seconds)
     crops = rate(map(len, crops_of(loader)), seconds)
+    advance()
     batches = rate((len(batch["mask"]) for batch in loader), seconds)
+    advance()
     loader.stop()
     return Reading(images, crops, batches, data.readers(data.trainer))
 

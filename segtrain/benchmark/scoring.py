@@ -14,6 +14,7 @@ from ..training.learner import Learner
 from .reading import Batch
 
 BYTES = 1 << 28  # of whole images that are kept in memory
+MEASURED = 3  # rates of a `Scoring`
 
 
 class Scoring(NamedTuple):
@@ -24,20 +25,31 @@ class Scoring(NamedTuple):
     scored: float  # as by `evaluate`, with contours and sizes
 
 
-def measured(make: Callable[..., Trainer], learner: Learner, data: DataModule, device: str, seconds: float) -> Scoring:
-    """How fast val is scored, measured for about so many seconds each, by trainers that `make` makes."""
+def measured(
+    make: Callable[..., Trainer],
+    learner: Learner,
+    data: DataModule,
+    device: str,
+    seconds: float,
+    advance: Callable[[], None],
+) -> Scoring:
+    """How fast val is scored, measured for about so many seconds each, by trainers that `make` makes; `advance` is
+    called after each."""
     trainer = make()
     loader = data.whole_images("val", trainer)
     batches = small_enough(loader)
     some = batches[: fitting(learner, trainer, batches, device, seconds)]
     images = sum(len(batch["key"]) for batch in some)
     computed = images / computing(learner, trainer, some, device)
+    advance()
     began = time.perf_counter()
     make(limit_val_batches=len(some)).validate(learner, dataloaders=loader, verbose=False)
     validated = images / (time.perf_counter() - began)
+    advance()
     began = time.perf_counter()
     make(limit_test_batches=len(some)).test(learner, dataloaders=loader, verbose=False)
     scored = images / (time.perf_counter() - began)
+    advance()
     loader.stop()
     return Scoring(computed, validated, scored)
 

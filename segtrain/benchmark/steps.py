@@ -1,6 +1,6 @@
 """How fast batches in memory are trained on, by a bare loop and by a training."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle
 from statistics import median
 from typing import NamedTuple
@@ -51,12 +51,16 @@ def steps_of(parts: Parts, seconds: float, batches: Sequence[Batch] | None = Non
     return Step.of(watch)
 
 
-def in_turns(parts: Parts, batches: Sequence[Batch], seconds: float) -> tuple[float, float]:
-    """Seconds of a step of a bare loop and of a training, medians of rounds in turns, of so many seconds in all."""
+def in_turns(
+    parts: Parts, batches: Sequence[Batch], seconds: float, advance: Callable[[], None]
+) -> tuple[float, float]:
+    """Seconds of a step of a bare loop and of a training, medians of rounds in turns, of so many seconds in all;
+    `advance` is called after each round."""
     bare, trained = [], []
     for _ in range(ROUNDS):
         bare.append(bare_step(parts.learner, trainer_of(parts), batches, parts.device, seconds / ROUNDS))
         trained.append(steps_of(parts, seconds / ROUNDS, batches).seconds)
+        advance()
     return median(bare), median(trained)
 
 

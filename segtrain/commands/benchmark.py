@@ -3,6 +3,7 @@
 import json
 import math
 import platform
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
@@ -12,13 +13,13 @@ import torch
 from .. import disk
 from ..benchmark import rates, reading, scoring
 from ..benchmark.reading import Reading, some_batches
-from ..benchmark.steps import Step, in_turns, peak_memory, steps_of, trainer_of
+from ..benchmark.steps import ROUNDS, Step, in_turns, peak_memory, steps_of, trainer_of
 from ..benchmark.verdict import Facts, sentence
 from ..data.batches.cache import memory
 from ..data.public import provide
 from ..errors import UserError
 from ..machine import device
-from ..report.screen import columns, say
+from ..report.screen import Countdown, columns, say
 from ..runs.record import Settings
 from ..text import counted
 from ..training.batch import with_tried_batch
@@ -28,6 +29,7 @@ from ..training.trial import refuse_own
 from ..training.typed import Typed, stored
 
 BATCHES = 8  # in memory, that are trained on again and again
+MEASUREMENTS = 1 + reading.MEASURED + 1 + ROUNDS + 1 + scoring.MEASURED  # each of which takes about as long
 
 
 def benchmark(*, seconds: float, out: str, **given: Unpack[Typed]) -> None:
@@ -40,7 +42,8 @@ def benchmark(*, seconds: float, out: str, **given: Unpack[Typed]) -> None:
         raise UserError(f"seconds={seconds:g}: expected a number above 0")
     Path(out).parent.mkdir(parents=True, exist_ok=True)
     parts = prepared(stored(given))
-    results = measured(parts, seconds)
+    with Countdown("measuring", MEASUREMENTS, transient=True) as countdown:
+        results = measured(parts, seconds, countdown.advance)
     disk.write(Path(out), json.dumps({"typed": given["typed"], **results}, indent=2))
     say(f"written: {out}")
 
@@ -61,26 +64,29 @@ def prepared(settings: Settings) -> Parts:
     return with_tried_batch(parts) if settings["data"].get("batch_size") == AUTO else parts
 
 
-def measured(parts: Parts, seconds: float) -> dict[str, Any]:
-    """All numbers, which are said as they come."""
+def measured(parts: Parts, seconds: float, advance: Callable[[], None]) -> dict[str, Any]:
+    """All numbers, which are said as they come; `advance` is called after each of the `MEASUREMENTS`."""
     make = partial(trainer_of, parts)
     machine, peak = machine_rates(parts)
     say(f"{machine['device']}, {parts.precision} ({parts.reason}), torch {torch.__version__}")
     say(f"  matrices {peak / 1e12:.2f} TFLOP/s, copies {machine['bytes_per_second'] / 1e9:.1f} GB/s")
+    advance()
     parts.data.trainer = make()
-    read = reading.measured(parts.data, seconds)
+    read = reading.measured(parts.data, seconds, advance)
     say(reading_text(read, parts))
     batches = some_batches(parts.data, BATCHES)
     trained = parts.data.batch_size / steps_of(parts, seconds).seconds
-    bare, in_memory = in_turns(parts, batches, seconds)
+    advance()
+    bare, in_memory = in_turns(parts, batches, seconds, advance)
     step = steps_of(parts, seconds, batches, watched=True)
+    advance()
     say(step_text(step, peak, parts))
     batch = parts.data.batch_size
     say(
         f"training, images/s: {batch / bare:.1f} in a bare loop over batches in memory, {batch / in_memory:.1f} by "
         f"`train` over the same ({bare / in_memory:.3f} of it), {trained:.1f} with reading"
     )
-    scored = scoring.measured(make, parts.learner, parts.data, parts.device, seconds)
+    scored = scoring.measured(make, parts.learner, parts.data, parts.device, seconds, advance)
     say(
         f"whole images of val, images/s: {scored.computed:.1f} by the network alone, {scored.validated:.1f} in a "
         f"validation, {scored.scored:.1f} by `evaluate`"

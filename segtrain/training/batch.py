@@ -1,12 +1,13 @@
 """The batch that `data.batch_size=auto` stands for, found by trying whole steps on the device."""
 
 from collections.abc import Collection
+from contextlib import closing
 
 import torch
 from torch.utils.data import default_collate
 
 from ..errors import UserError
-from ..report.screen import say
+from ..report.screen import counted_down, say
 from .bare import bare_step, trainer_of
 from .parts import Parts, assemble
 
@@ -35,18 +36,20 @@ def with_tried_batch(parts: Parts, init: str | None = None, allow: Collection[st
 def tried_batch(parts: Parts) -> tuple[int, str]:
     """The batch that the parts have, doubled while the images a second grow by a tenth and an epoch keeps its steps;
     and why it is not larger."""
-    size, images = parts.data.batch_size, len(parts.data.source("train"))
-    rate = images_per_second(parts, size)
-    while 2 * size <= MOST:
-        twice = 2 * size
-        if twice * LEAST_STEPS > images:
-            return size, f"{twice} would leave an epoch fewer than {LEAST_STEPS} steps"
-        more = images_per_second(parts, twice)
-        if not more:
-            return size, f"{twice} take too much of the GPU's memory"
-        if more < GAIN * rate:
-            return size, f"{rate:.3g} images/s, and {more:.3g} with {twice}"
-        size, rate = twice, more
+    sizes = [parts.data.batch_size]
+    while 2 * sizes[-1] <= min(MOST, len(parts.data.source("train")) // LEAST_STEPS):
+        sizes.append(2 * sizes[-1])
+    size, rate = 0, 0.0
+    with closing(counted_down("trying batches", sizes, transient=True)) as tries:
+        for larger in tries:
+            more = images_per_second(parts, larger)
+            if size and not more:
+                return size, f"{larger} take too much of the GPU's memory"
+            if more < GAIN * rate:
+                return size, f"{rate:.3g} images/s, and {more:.3g} with {larger}"
+            size, rate = larger, more
+    if 2 * size <= MOST:
+        return size, f"{2 * size} would leave an epoch fewer than {LEAST_STEPS} steps"
     return size, f"no more than {MOST} are tried"
 
 

@@ -42,6 +42,7 @@ class TemperatureScorer(LightningModule):
     processes in `UNIT`, and the number of pixels.
     """
 
+    doing = "fitting the temperature"
     sums: Tensor
 
     def __init__(self, network: nn.Module, *, void: int, images: int, windows: Windows | None = None) -> None:

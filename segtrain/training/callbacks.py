@@ -168,13 +168,13 @@ class Doubts(Callback):
 
 
 class ScoringBar(Callback):
-    """Images scored, and the time left."""
+    """Images that are computed for what the module calls `doing`, and the time left."""
 
     def __init__(self) -> None:
         self.countdown: Countdown | None = None
 
     def on_test_start(self, trainer: Trainer, pl_module: Any) -> None:
-        self.countdown = Countdown("scoring", images_in(trainer.test_dataloaders))
+        self.countdown = Countdown(pl_module.doing, images_in(trainer.test_dataloaders))
         self.countdown.bar.start()
         pl_module.windows.watch = self.countdown.part
 

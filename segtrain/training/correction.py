@@ -55,6 +55,7 @@ class GridScorer(LightningModule):
     confusion matrices over all processes.
     """
 
+    doing = "fitting the prior correction"
     matrices: Tensor
 
     def __init__(

@@ -16,9 +16,9 @@ from ..data import DataModule
 from ..report.diagrams import diagrams
 from ..report.findings import Best, Costly, bests, confusions, costly, extremes
 from ..report.labels import problems_csv
-from ..report.page import Page, Row, css_colors, curves, data_uri, row_of
+from ..report.page import Look, Page, Row, css_colors, curves, data_uri, row_of
 from ..report.per_image import mean_of_defined
-from ..report.screen import COMMAND, say
+from ..report.screen import COMMAND, Countdown, say
 from ..runs.folder import read_environment
 from ..runs.metrics_csv import parse
 from ..runs.record import Record
@@ -88,23 +88,40 @@ def title_of(score: Mapping[str, Any], record: Record, request: Request) -> str:
 def shown_images(part: Part, data: DataModule) -> dict[str, list[Row]]:
     """The images that went worst and best, on the whole and for each class, with their pictures."""
     worst, best = extremes(part.images, WORST, BEST)
+    found, good = costly(part.images, OF_CLASSES), bests(part.images, OF_CLASSES)
+    above, some = {*worst, *best}, classes_of(part)
+    of_classes = {item.image for item in (*found, *good)} - above
+    with Countdown("drawing the report", len(above) + min(OF_CLASSES, len(of_classes)), transient=True) as countdown:
+        part, most = counting(part, countdown), len(above) + OF_CLASSES
+        best_of = f"The best image of {some}, among the half of its images with most pixels of it"
+        shown = {
+            "The worst images": image_rows(part, data, worst),
+            "The best images": image_rows(part, data, best),
+            f"What costs {some} most": class_rows(part, data, found, above, most),
+            best_of: class_rows(part, data, good, above, most),
+        }
+    return {heading: rows for heading, rows in shown.items() if rows}
+
+
+def counting(part: Part, countdown: Countdown) -> Part:
+    """The same score, with each look at an image counted."""
+
+    def look(index: int) -> Look:
+        seen = part.look(index)
+        countdown.advance()
+        return seen
+
+    return part._replace(look=look)
+
+
+def image_rows(part: Part, data: DataModule, indices: Sequence[int]) -> list[Row]:
+    """A row for each of some images."""
     mean = mean_of_defined(part.images.iou)
-    shown: dict[str, list[Row]] = {}
-    for heading, indices in (("The worst images", worst), ("The best images", best)):
-        rows = []
-        for index in indices:
-            remark = f"mean IoU within the image {100 * mean[index]:.1f} %"
-            rows.append(row_of(part.images.names[index], remark, part.look(index), data.classes))
-        if rows:
-            shown[heading] = rows
-    above, found = {*worst, *best}, costly(part.images, OF_CLASSES)
-    most, some = len(above) + OF_CLASSES, classes_of(part)
-    if found:
-        shown[f"What costs {some} most"] = class_rows(part, data, found, above, most)
-    if good := bests(part.images, OF_CLASSES):
-        heading = f"The best image of {some}, among the half of its images with most pixels of it"
-        shown[heading] = class_rows(part, data, good, above, most)
-    return shown
+    rows = []
+    for index in indices:
+        remark = f"mean IoU within the image {100 * mean[index]:.1f} %"
+        rows.append(row_of(part.images.names[index], remark, part.look(index), data.classes))
+    return rows
 
 
 def classes_of(part: Part) -> str:

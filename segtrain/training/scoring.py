@@ -48,6 +48,8 @@ class Scorer(LightningModule):
     how images are computed that do not fit.
     """
 
+    doing = "scoring"  # as it is named while it lasts
+
     def __init__(
         self, network: nn.Module, *, class_names: tuple[str, ...], void: int, windows: Windows | None = None
     ) -> None:
@@ -173,6 +175,7 @@ def silent_trainer(
 
 def score_split(trainer: Trainer, scorer: Scorer, data: DataModule, split: str) -> Part:
     """The score of a network on a split, with all that its report needs; the same in all processes."""
+    scorer.doing = f"scoring {split}"
     trainer.test(scorer, dataloaders=data.whole_images(split, trainer), verbose=False)
     names = data.classes.names
     images = PerImage(list(data.source(split).names), names, scorer.cells, data.groups(split))

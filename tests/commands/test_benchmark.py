@@ -1,10 +1,13 @@
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from segtrain.benchmark.stopwatch import BETWEEN, PARTS
+from segtrain.commands.benchmark import MEASUREMENTS
+from segtrain.report import screen
 
 FAST = ("model=fcn_tiny", "data.size=[32,32]", "data.crop=[32,32]", "data.train=16", "data.val=4", "seconds=0.2")
 
@@ -24,6 +27,15 @@ def test_all_numbers_are_measured_said_and_written(
     assert sum(parts.values()) == pytest.approx(found["step"]["seconds"])
     assert found["step"]["operations"] > 1e6
     assert found["batch"] == [16, 32, 32]
+
+
+def test_it_says_how_far_it_is(
+    segtrain: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(screen, "FIRST_GAP", 0)
+    assert segtrain("benchmark", *FAST) == 0
+    lines = re.findall(r"^measuring: (\d+) of (\d+), \d:\d\d left$", capsys.readouterr().out, re.MULTILINE)
+    assert lines == [(str(done), str(MEASUREMENTS)) for done in range(1, MEASUREMENTS)]
 
 
 def test_nothing_is_left_but_the_numbers(

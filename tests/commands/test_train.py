@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,9 +19,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from segtrain.build import conf_folder
 from segtrain.commands import train
+from segtrain.report import screen
+from segtrain.report.screen import Countdown
 from segtrain.runs import trained as runs_trained
 from segtrain.runs.correction import LOSS, Correction
-from segtrain.training import fit, learner, scoring
+from segtrain.training import callbacks, fit, learner, scoring
 from tests.commands.conftest import TINY
 from tests.commands.test_evaluate import ON_FOLDERS, write_folder
 
@@ -99,6 +102,27 @@ def test_without_tensorboard_the_table_and_the_pictures_are_still_written(
     out = capsys.readouterr().out
     assert "this run was begun with logger=csv: type that too to go on with its curves there" in out
     assert "watch it" in out
+
+
+def test_what_is_computed_before_the_first_step_and_after_the_last_is_named_while_it_lasts(
+    segtrain: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    named: list[str] = []
+
+    class Noted(Countdown):
+        def __init__(self, what: str, *args: Any, **options: Any) -> None:
+            named.append(what)
+            super().__init__(what, *args, **options)
+
+    monkeypatch.setattr(callbacks, "Countdown", Noted)
+    monkeypatch.setattr(screen, "FIRST_GAP", 0)
+    assert segtrain("train", *TINY, "data.val=6", "run_dir=run") == 0
+    out = capsys.readouterr().out
+    for what in ("measuring images", "counting pixels of classes"):
+        assert f"{what}: 11 of 12, 0:00 left" in out
+    assert named == ["training", "fitting the prior correction", "fitting the temperature", "scoring test"]
+    assert segtrain("evaluate", "run=run", "split=val") == 0
+    assert named[4:] == ["scoring val"]
 
 
 def test_the_final_score_is_that_of_the_best_checkpoint(segtrain: Run):

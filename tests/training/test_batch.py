@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 
+from segtrain.report import screen
 from segtrain.training import batch
 from tests.commands.conftest import TINY
 
@@ -40,6 +41,18 @@ def test_a_batch_is_doubled_while_that_pays(
     monkeypatch.setattr(batch, "images_per_second", rate)
     assert batch.tried_batch(parts(images)) == (expected, reason)
     assert tried == list(rates)
+
+
+def test_while_batches_are_tried_it_is_said_how_many_more_there_are_at_most(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(screen, "FIRST_GAP", 0)
+    monkeypatch.setattr(batch, "images_per_second", lambda _, size: {8: 100.0, 16: 180.0, 32: 180.0}[size])
+    batch.tried_batch(parts(images=1000))  # of which 8 steps of 64 are fewer, and 8 of 128 more
+    assert capsys.readouterr().out.splitlines() == [
+        "trying batches: 1 of 4, 0:00 left",
+        "trying batches: 2 of 4, 0:00 left",
+    ]
 
 
 def test_steps_that_do_not_fit_into_a_gpu_make_no_images(monkeypatch: pytest.MonkeyPatch):

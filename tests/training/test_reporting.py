@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from segtrain.metrics import Counts
+from segtrain.report import screen
 from segtrain.report.page import Look
 from segtrain.report.per_image import PerImage
 from segtrain.training.part import Part
@@ -88,8 +89,11 @@ def test_of_very_many_classes_the_worst_are_shown(classes: int, heading: str):
 
 
 @pytest.mark.parametrize(("classes", "shown"), [(10, 10), (15, 12)])
-def test_the_best_image_of_a_class_has_pictures_while_there_is_room(classes: int, shown: int):
-    """Image 20 + c costs class c much, and image 50 + c is its best."""
+def test_the_best_image_of_a_class_has_pictures_while_there_is_room(
+    classes: int, shown: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """Image 20 + c costs class c much, and image 50 + c is its best. How many are still to be drawn is known."""
+    monkeypatch.setattr(screen, "FIRST_GAP", 0)
     matrices = np.zeros((100, classes, classes), np.int64)
     matrices[:, range(classes), range(classes)] = 100
     matrices[:50, range(classes), [*range(1, classes), 0]] = 30
@@ -103,3 +107,5 @@ def test_the_best_image_of_a_class_has_pictures_while_there_is_room(classes: int
     assert {row.name for row in rows} == {f"c{c}: day 1/{50 + c}" for c in range(classes)}
     assert [len(row.pictures) for row in rows] == [3] * shown + [0] * (classes - shown)
     assert len(looked) == len(set(looked)) <= 6 + 3 + 20
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == f"drawing the report: {len(looked) - 1} of {len(looked)}, 0:00 left"

@@ -18,7 +18,8 @@ QUALITY = {"crf": "18"}  # of H.264: no difference is seen
 
 
 class Film(NamedTuple):
-    """A film that is open; `length` is the number of its frames as the file says it, 0 where it does not."""
+    """A film that is open; `length` is the number of its frames as the file says it, or about that by its duration; 0
+    where it says neither."""
 
     rate: Fraction
     length: int
@@ -38,7 +39,14 @@ def opened(path: Path, max_pixels: int) -> Iterator[Film]:
         if stream.height * stream.width > max_pixels:
             raise UserError(f"{path}: frames of {stream.height} x {stream.width}, more than {max_pixels} pixels")
         stream.thread_type = "AUTO"
-        yield Film(stream.average_rate or RATE, stream.frames, frames(path, container, stream))
+        rate = stream.average_rate or RATE
+        yield Film(rate, stream.frames or by_duration(container, rate), frames(path, container, stream))
+
+
+def by_duration(container: Any, rate: Fraction) -> int:
+    """About how many frames a film of this rate has, which WebM and Matroska do not count; 0 where it does not say how
+    long it is."""
+    return round(Fraction(container.duration or 0, library().time_base) * rate)
 
 
 def frames(path: Path, container: Any, stream: Any) -> Iterator[np.ndarray]:

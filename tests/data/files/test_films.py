@@ -32,6 +32,21 @@ def test_a_film_that_is_written_is_read_again(tmp_path: Path):
         assert frame[:, :24, 0].min() > 225
 
 
+def test_a_film_whose_file_counts_no_frames_is_about_as_long_as_it_lasts(tmp_path: Path):
+    av = pytest.importorskip("av")
+    source, target = av.open(str(write(tmp_path / "a.mp4", 6, rate=Fraction(2)))), av.open(str(tmp_path / "a.mkv"), "w")
+    with source, target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:  # the last one is empty
+                packet.stream = stream
+                target.mux(packet)
+    with av.open(str(tmp_path / "a.mkv")) as container:
+        assert container.streams.video[0].frames == 0
+    with films.opened(tmp_path / "a.mkv", 10_000) as film:
+        assert film.length == len(list(film.frames)) == 6
+
+
 def test_what_is_no_film_is_refused_in_a_line(tmp_path: Path):
     path = write(tmp_path / "a.mp4")
     with pytest.raises(UserError, match="frames of 34 x 64, more than 100 pixels"), films.opened(path, 100):
