@@ -4,12 +4,14 @@ import io
 import math
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from .. import disk
 from ..data.classes import ClassTable
 
 MOST_CLASSES = 40  # in the confusion picture, whose size grows with their square
@@ -185,6 +187,14 @@ def flow(named: Sequence[Named], width: int, line: int) -> list[list[Entry]]:
         rows[-1].append(Entry(name, color, left, left + length))
         left += length
     return rows
+
+
+def write_png(path: Path, picture: Image.Image) -> None:
+    """Write a picture, into a folder that is made if it is not there."""
+    content = io.BytesIO()
+    picture.save(content, format="PNG")
+    path.parent.mkdir(exist_ok=True)
+    disk.write(path, content.getbuffer())
 
 
 def displayable(image: np.ndarray) -> np.ndarray:

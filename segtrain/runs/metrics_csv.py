@@ -9,6 +9,7 @@ from typing import NamedTuple
 from .. import disk
 
 Row = dict[str, str]
+FINAL = {"test": "IoU/test", "val": "IoU_final/val"}  # split -> the tag of a final score on it
 
 
 class Content(NamedTuple):
@@ -28,7 +29,7 @@ def cut_back(path: Path, columns: Sequence[str], first_step: int) -> tuple[list[
     """
     content = parse(path.read_bytes())
     extra = [name for name in content.columns if name not in columns]
-    kept = [row for row in content.rows if int(row["step"]) < first_step and not row.get("IoU/test")]
+    kept = [row for row in content.rows if int(row["step"]) < first_step and not is_final(row)]
     torn = is_lost(content.last, first_step)
     problem = None
     if content.damaged or torn:
@@ -40,6 +41,11 @@ def cut_back(path: Path, columns: Sequence[str], first_step: int) -> tuple[list[
     writer.writerows(kept)
     disk.write(path, text.getvalue())
     return [*columns, *extra], problem
+
+
+def is_final(row: Row) -> bool:
+    """Whether a row has the final score, which stands alone there."""
+    return any(row.get(tag) for tag in FINAL.values())
 
 
 def parse(content: bytes) -> Content:

@@ -21,6 +21,7 @@ from ..machine.signals import Stopped
 from ..report.screen import COMMAND, log_to, say
 from ..runs.corrected import correct
 from ..runs.folder import write_environment
+from ..runs.metrics_csv import FINAL
 from ..runs.record import Record
 from ..runs.restore import read_checkpoint, weights_of
 from ..runs.temperature import soften
@@ -111,7 +112,7 @@ def final_score(parts: Parts, trainer: Trainer, folder: Path | None) -> Verdict 
     record = fitted(parts, trainer)
     score = score_split(trainer, learner, parts.data, split)
     if score.result["miou"] is not None:
-        learner.publish({"IoU/test" if split == "test" else "IoU_final/val": score.result["miou"]})
+        learner.publish({FINAL[split]: score.result["miou"]})
         for logger in trainer.loggers:
             logger.save()
     if folder is None:
@@ -186,8 +187,6 @@ def open_loggers(parts: Parts, folder: Path, first_step: int | None) -> list[Log
     """The logger that the settings choose, which is told the hyper-parameters, and `metrics.csv`."""
     table = MetricsTable(folder / "metrics.csv", tags(parts.data.classes.names), first_step)
     chosen = parts.open_logger(Place(folder, parts.record.run, parts.settings["name"], first_step))
-    if chosen is None:
-        return [table]
     chosen.log_hyperparams(hyperparameters(parts, folder))
     return [chosen, table]
 

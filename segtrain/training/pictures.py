@@ -1,6 +1,5 @@
 """Pictures of a training: what the network is shown, and what it makes of images. `pl_module` is the learner."""
 
-import io
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,13 +11,12 @@ from lightning.pytorch import Callback, Trainer
 from PIL import Image
 from torch import Tensor
 
-from .. import disk
 from ..data.classes import ClassTable
 from ..data.files.large import Large
 from ..metrics import class_iou
 from ..report.class_curves import class_curves
 from ..report.confusion import confusion_chart
-from ..report.pictures import mosaic, samples
+from ..report.pictures import mosaic, samples, write_png
 from ..report.screen import say
 from ..runs.metrics_csv import Row, parse
 from .learner import apply_color
@@ -77,7 +75,7 @@ class FirstBatch(Callback):
         tag = "images/train_batch"
         with harmless(tag):
             picture = self._drawn(batch)
-            self._write(picture)
+            write_png(self.file, picture)
             show(trainer, tag, lambda: np.asarray(picture))
 
     def _drawn(self, batch: dict[str, Tensor]) -> Image.Image:
@@ -86,12 +84,6 @@ class FirstBatch(Callback):
         masks = batch["mask"][:FIRST].cpu().numpy()
         rows = list(zip(names, seen(batch, FIRST), masks, strict=True))
         return samples(rows, self.classes, FIRST_SIDE)
-
-    def _write(self, picture: Image.Image) -> None:
-        content = io.BytesIO()
-        picture.save(content, format="PNG")
-        self.file.parent.mkdir(exist_ok=True)
-        disk.write(self.file, content.getbuffer())
 
 
 def seen(batch: dict[str, Tensor], number: int) -> np.ndarray:

@@ -1,3 +1,4 @@
+import csv
 import json
 import re
 import shlex
@@ -206,7 +207,12 @@ def test_a_folder_without_test_split_is_scored_on_val_and_says_so(segtrain: Run,
     write_folder(Path("photos"), 3)
     assert segtrain("train", *ON_FOLDERS, "data.root=photos", "run_dir=run") == 0
     assert "val also chose the checkpoint" in capsys.readouterr().out
-    assert stored("run/evaluate/val/metrics.json")["images"] == 2
+    scores = stored("run/evaluate/val/metrics.json")
+    assert scores["images"] == 2
+    with open("run/metrics.csv", newline="") as file:
+        *_, last = csv.DictReader(file)
+    assert float(last["IoU_final/val"]) == pytest.approx(scores["miou"], rel=1e-6)
+    assert last["IoU/test"] == last["IoU/val"] == ""
 
 
 def test_a_run_finds_its_data_from_everywhere(

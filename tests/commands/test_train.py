@@ -1,4 +1,5 @@
 import csv
+import io
 import json
 import os
 import re
@@ -90,11 +91,14 @@ def test_curves_have_the_same_tags_and_points_in_tensorboard_and_csv(segtrain: R
         assert stored == [(step, pytest.approx(value, rel=1e-6)) for step, value in values], tag
 
 
+PICTURES = ["IoU_per_class", "confusion", "train_batch", "val"]
+
+
 def test_without_tensorboard_the_table_and_the_pictures_are_still_written(
     segtrain: Run, capsys: pytest.CaptureFixture[str]
 ):
     assert segtrain("train", *TINY, "logger=csv", "run_dir=run") == 0
-    assert Path("run/samples/train_batch.png").is_file()
+    assert sorted(path.stem for path in Path("run/samples").iterdir()) == PICTURES
     assert "IoU/test" in Path("run/metrics.csv").read_text()
     assert not list(Path("run").glob("events*"))
     assert "watch it" not in capsys.readouterr().out
@@ -232,6 +236,30 @@ def test_a_resumed_run_repeats_no_point_of_its_curves(segtrain: Run, monkeypatch
         assert whole[tag] == part[tag], tag
     with open("whole/metrics.csv") as one, open("part/metrics.csv") as other:
         assert [row.split(",")[:3] for row in one] == [row.split(",")[:3] for row in other]
+
+
+@pytest.mark.slow
+def test_pictures_in_files_are_tensorboards_last_ones_of_a_run_that_never_stopped(
+    segtrain: Run, monkeypatch: pytest.MonkeyPatch
+):
+    segtrain("train", *TINY, "run_dir=whole")
+    step = learner.Learner.training_step
+
+    def failing(self: learner.Learner, *args: object, **kwargs: object) -> None:
+        if self.trainer.global_step == 5:
+            raise Interruption
+        step(self, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(learner.Learner, "training_step", failing)
+        segtrain("train", *TINY, "logger=csv", "run_dir=part")
+    assert segtrain("train", "resume=part", "logger=csv") == 0
+    events = EventAccumulator("whole", size_guidance={"images": 0}).Reload()
+    assert sorted(events.Tags()["images"]) == [f"images/{name}" for name in PICTURES]
+    for name in PICTURES:
+        encoded = events.Images(f"images/{name}")[-1].encoded_image_string
+        with Image.open(f"part/samples/{name}.png") as file, Image.open(io.BytesIO(encoded)) as shown:
+            assert (np.asarray(file) == np.asarray(shown)).all(), name
 
 
 def test_more_epochs_go_on_from_a_finished_run_only_if_allowed(segtrain: Run, capsys: pytest.CaptureFixture[str]):

@@ -30,6 +30,7 @@ def path(tmp_path: Path) -> Path:
         (WHOLE, 41, ["20", "40"]),
         (WHOLE, 40, ["20"]),
         (WHOLE + b"40,,0.55,\r\n", 41, ["20", "40"]),  # the final score, which is written again
+        (WHOLE.replace(b"IoU/test", b"IoU_final/val") + b"40,,0.55,\r\n", 41, ["20", "40"]),
         (WHOLE + b"60,0.7,,", 41, ["20", "40"]),  # a kill: what comes after the checkpoint is logged again
         (WHOLE + b"6", 41, ["20", "40"]),
         (WHOLE.replace(b"\r\n", b"\n\n"), 41, ["20", "40"]),
@@ -37,7 +38,18 @@ def path(tmp_path: Path) -> Path:
         (WHOLE[:34], 41, []),
         (b"", 41, []),
     ],
-    ids=["whole", "cut", "score", "half a later row", "half a number", "blank lines", "mark", "header", "empty"],
+    ids=[
+        "whole",
+        "cut",
+        "score",
+        "on val",
+        "half a later row",
+        "half a number",
+        "blank lines",
+        "mark",
+        "header",
+        "empty",
+    ],
 )
 def test_what_is_whole_is_kept_without_a_word(path: Path, content: bytes, first_step: int, kept: list[str]) -> None:
     assert after(path, content, first_step) == (kept, None)

@@ -15,6 +15,7 @@ from ...errors import UserError
 from ...report.screen import say
 from ...report.screen import tensorboard as tensorboard_program
 from .event_files import TensorBoard
+from .picture_files import PictureFiles
 
 ROOM = "segtrain.training.loggers"
 PAGE = "http://localhost:6006/?smoothing=0#timeseries"  # TensorBoard smooths curves unless it is told so by the address
@@ -30,12 +31,12 @@ class Place:
     first_step: int | None = None  # from which on a run that goes on logs again
 
 
-Open = Callable[[Place], Logger | None]
+Open = Callable[[Place], Logger]
 
 
 def csv() -> Open:
-    """Nothing besides `metrics.csv`, which every run has."""
-    return lambda place: None
+    """Pictures in the run folder, besides `metrics.csv`, which every run has."""
+    return lambda place: PictureFiles(place.folder / "samples")
 
 
 def tensorboard() -> Open:

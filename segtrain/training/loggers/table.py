@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import Logger
 
 from ... import disk
 from ...report.screen import say
-from ...runs.metrics_csv import cut_back
+from ...runs.metrics_csv import FINAL, cut_back
 
 
 class MetricsTable(Logger):
@@ -86,4 +86,4 @@ def tags(class_names: Sequence[str]) -> list[str]:
     """Every scalar tag of a run, in the order in which a person wants to read them."""
     per_class = [f"IoU_class/val/{name}" for name in class_names]
     training = ["loss/train", "optim/lr", "speed/images_per_second", "speed/data_wait"]
-    return ["IoU/val", "IoU/train", "IoU/test", "loss/val", "accuracy/val", *training, *per_class]
+    return ["IoU/val", "IoU/train", *FINAL.values(), "loss/val", "accuracy/val", *training, *per_class]

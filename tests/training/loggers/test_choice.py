@@ -8,11 +8,12 @@ from segtrain.training import loggers
 from segtrain.training.loggers import choice
 from segtrain.training.loggers.choice import Place
 from segtrain.training.loggers.event_files import TensorBoard
+from segtrain.training.loggers.picture_files import PictureFiles
 
 
-def test_csv_is_nothing_besides_the_table_and_tensorboard_its_files(tmp_path: Path):
+def test_csv_is_pictures_besides_the_table_and_tensorboard_its_files(tmp_path: Path):
     place = Place(tmp_path, "a", "photos-fcn")
-    assert loggers.csv()(place) is None
+    assert isinstance(loggers.csv()(place), PictureFiles)
     assert isinstance(loggers.tensorboard()(place), TensorBoard)
     assert list(tmp_path.iterdir()) == []  # a file comes with the first point
 

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from segtrain.runs.metrics_csv import FINAL
 from segtrain.training.loggers import table as module
 from segtrain.training.loggers.table import MetricsTable, tags
 
@@ -35,6 +36,7 @@ def test_iou_is_the_first_group_and_tags_are_unique():
     assert min(names).startswith("IoU/")
     assert len(names) == len(set(names))
     assert names[-2:] == ["IoU_class/val/a", "IoU_class/val/b"]
+    assert set(FINAL.values()) < set(names)
 
 
 def test_rows_are_on_the_disk_before_a_checkpoint_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -61,9 +63,24 @@ def test_a_damaged_table_is_said_and_goes_on(tmp_path: Path, capsys: pytest.Capt
     )
 
 
+def test_the_table_of_an_older_run_gets_the_columns_that_it_lacks(tmp_path: Path):
+    path = tmp_path / "metrics.csv"
+    path.write_text("step,IoU/val,IoU/test,loss/train\n10,0.25,,0.5\n20,0.5,,0.4\n")
+    table = MetricsTable(path, ["IoU/val", *FINAL.values(), "loss/train"], 20)
+    table.log_metrics({"IoU/val": 0.5, "loss/train": 0.4}, 20)
+    table.save()
+    table.log_metrics({"IoU_final/val": 0.75}, 20)
+    table.save()
+    header, *others = rows(path)
+    assert header == ["step", "IoU/val", "IoU/test", "IoU_final/val", "loss/train"]
+    assert others == [["10", "0.25", "", "", "0.5"], ["20", "0.5", "", "", "0.4"], ["20", "", "", "0.75", ""]]
+    MetricsTable(path, header[1:], 21)
+    assert rows(path)[1:] == others[:2]  # the final score is written again
+
+
 def test_a_tag_without_a_column_makes_no_row(tmp_path: Path):
     table = MetricsTable(tmp_path / "metrics.csv", ["a"])
     table.log_metrics({"a": 1.0}, 1)
-    table.log_metrics({"IoU_final/val": 0.5}, 2)
+    table.log_metrics({"b": 0.5}, 2)
     table.save()
     assert rows(tmp_path / "metrics.csv") == [["step", "a"], ["1", "1.0"]]
