@@ -15,11 +15,11 @@ from PIL import Image, ImageDraw
 
 import segtrain
 from segtrain.data import ShapesData
-from segtrain.report.pictures import legend, mosaic
+from segtrain.report.pictures import GAP, compared, legend
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "images"
 COLUMNS = ("image", "mask", "prediction", "errors")
-SCALE, GAP, LINE = 2, 4, 24  # of a pixel; pixels between pictures, and for a line of text
+SCALE, LINE = 2, 24  # of a pixel; pixels for a line of text
 COLORS = 256  # so that a picture is a small file
 WINDOW = (1100, 640)  # width, height: as far as the table of classes
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -30,11 +30,12 @@ def result(run: Path, images: list[int]) -> Image.Image:
     network = segtrain.load(run)
     classes, settings = network.classes, network.settings
     data = ShapesData(**{name: value for name, value in settings["data"].items() if name != "_target_"})
-    rows = []
+    strips = []
     for index in images:
         image, mask = data.source("test").read(index)
-        rows.append((image.numpy(), mask.numpy(), segtrain.predict(network, image).mask.numpy()))
-    pixels = np.repeat(np.repeat(mosaic(rows, classes, GAP), SCALE, 0), SCALE, 1)
+        strip = compared(image.numpy(), mask.numpy(), segtrain.predict(network, image).mask.numpy(), classes)
+        strips.append(np.pad(strip, ((0, GAP), (0, 0), (0, 0)), constant_values=255))
+    pixels = np.repeat(np.repeat(np.vstack(strips), SCALE, 0), SCALE, 1)
     pictures = Image.fromarray(pixels[: -GAP * SCALE, : -GAP * SCALE])
     named = list(zip(classes.names, classes.colors.tolist(), strict=True))
     below = legend([*named, ("void", (0, 0, 0))], pictures.width, line=LINE)

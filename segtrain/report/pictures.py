@@ -17,6 +17,8 @@ from ..data.classes import ClassTable
 MOST_CLASSES = 40  # in the confusion picture, whose size grows with their square
 MOST_NAMED = 30  # classes in a legend, unless more of them are there
 VOID_COLORS, NEAR = ((0, 0, 0), (255, 255, 255), (128, 128, 128), (200, 200, 200)), 24
+COLUMNS, RED = "image | truth | prediction | error", (255, 0, 0)  # of a mosaic, and of wrong pixels
+NARROWEST = 320  # pixels of a mosaic, so that names have room
 GAP, CAPTION = 4, 18  # pixels between pictures, and of the lines above them
 LINES = 4  # of a legend below an overlay
 AT_ONCE = 1 << 15  # pixels that are painted over at a time: few, since threads wait for one another to get memory
@@ -68,33 +70,38 @@ def overlay_with_legend(image: np.ndarray, mask: np.ndarray, classes: ClassTable
         if pixels[index]:
             name = classes.names[index] if index < len(classes) else "void"
             named.append((name, None if clear[index] else colors[index].tolist()))
-    below = legend(named, picture.width, line=max(CAPTION, picture.width // 60), most=LINES)
+    below = legend(named, picture.width, line_for(picture.width), most=LINES)
     whole = Image.new("RGB", (max(picture.width, below.width), picture.height + below.height), "white")
     whole.paste(picture)
     whole.paste(below, (0, picture.height))
     return whole
 
 
-def mosaic(rows: Sequence[Sequence[np.ndarray]], classes: ClassTable, gap: int = 4) -> np.ndarray:
-    """(H, W, 3) uint8: a row for each (image (C, h, w), truth (h, w), prediction (h, w)), and a fourth picture.
-
-    The fourth is the error: wrong pixels red, right ones dimmed, void black.
-    """
-    strips = []
-    for image, truth, prediction in rows:
-        picture = displayable(image).transpose(1, 2, 0)
-        error = picture // 3
-        error[(truth != prediction) & (truth != classes.void)] = (255, 0, 0)
-        error[truth == classes.void] = 0
-        pictures = (picture, colorize(truth, classes), colorize(prediction, classes), error)
-        strips.append(np.hstack([framed(each, gap, gap) for each in pictures]))
-    width = max(strip.shape[1] for strip in strips)
-    return np.vstack([framed(strip, 0, width - strip.shape[1]) for strip in strips])
+def mosaic(rows: Sequence[tuple[str, np.ndarray, np.ndarray, np.ndarray]], classes: ClassTable) -> Image.Image:
+    """A row for each (name, image (C, h, w), truth (h, w), prediction (h, w)): these and the error, below the name;
+    above them all, the names of the classes."""
+    strips, masks = [], []
+    for _, image, truth, prediction in rows:
+        strips.append(Image.fromarray(compared(image, truth, prediction, classes)))
+        masks += [truth, prediction]
+    width = max(NARROWEST, *(strip.width for strip in strips))
+    line = line_for(width)
+    named: list[Named] = [(COLUMNS, ()), *named_in(masks, classes, (0, 0, 0)), ("wrong", RED)]
+    pictures = [legend(named, width, line)]
+    pictures += [captioned(row[0], strip, width, line) for row, strip in zip(rows, strips, strict=True)]
+    return stacked(pictures)
 
 
-def framed(picture: np.ndarray, below: int, right: int) -> np.ndarray:
-    """The picture (H, W, 3) with so many more white pixels below it and on its right."""
-    return np.pad(picture, ((0, below), (0, right), (0, 0)), constant_values=255)
+def compared(image: np.ndarray, truth: np.ndarray, prediction: np.ndarray, classes: ClassTable) -> np.ndarray:
+    """(h, W, 3) uint8: an image (C, h, w), its truth (h, w), its prediction (h, w), and the error, with a gap on the
+    right of each. In the error wrong pixels are red, right ones dimmed, void black."""
+    picture = displayable(image).transpose(1, 2, 0)
+    error = picture // 3
+    error[(truth != prediction) & (truth != classes.void)] = RED
+    error[truth == classes.void] = 0
+    pictures = (picture, colorize(truth, classes), colorize(prediction, classes), error)
+    on_the_right = ((0, 0), (0, GAP), (0, 0))
+    return np.hstack([np.pad(each, on_the_right, constant_values=255) for each in pictures])
 
 
 def samples(rows: Sequence[tuple[str, np.ndarray, np.ndarray]], classes: ClassTable, side: int = 320) -> Image.Image:
@@ -103,18 +110,28 @@ def samples(rows: Sequence[tuple[str, np.ndarray, np.ndarray]], classes: ClassTa
     The image, its mask in the class colours and both over one another, each at most `side` wide and high; above, the
     names of the classes in their colours, of many only those that are in these masks.
     """
-    present = np.unique(np.concatenate([np.unique(np.minimum(mask, len(classes))) for _, _, mask in rows])).tolist()
+    named = named_in([mask for _, _, mask in rows], classes, void_color(classes))
+    pictures = [legend(named, 3 * side + 2 * GAP)]
+    pictures += [sample(name, image, mask, classes, side) for name, image, mask in rows]
+    return stacked(pictures)
+
+
+def named_in(masks: Sequence[np.ndarray], classes: ClassTable, void: Sequence[int]) -> list[Named]:
+    """What a legend above masks names: the classes, of many only those that are there, and void where there is some."""
+    present = np.unique(np.concatenate([np.unique(np.minimum(mask, len(classes))) for mask in masks])).tolist()
     shown = present if len(classes) > MOST_NAMED else range(len(classes))
     named: list[Named] = [(classes.names[i], classes.colors[i].tolist()) for i in shown if i < len(classes)]
-    if len(classes) in present:
-        named.append(("void", void_color(classes)))
-    strips = [legend(named, 3 * side + 2 * GAP)]
-    strips += [sample(name, image, mask, classes, side) for name, image, mask in rows]
-    whole = Image.new("RGB", (strips[0].width, sum(strip.height + GAP for strip in strips)), "white")
+    return [*named, ("void", void)] if len(classes) in present else named
+
+
+def stacked(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Pictures below one another, with a gap below each."""
+    width = max(picture.width for picture in pictures)
+    whole = Image.new("RGB", (width, sum(picture.height + GAP for picture in pictures)), "white")
     top = 0
-    for strip in strips:
-        whole.paste(strip, (0, top))
-        top += strip.height + GAP
+    for picture in pictures:
+        whole.paste(picture, (0, top))
+        top += picture.height + GAP
     return whole
 
 
@@ -124,7 +141,7 @@ def sample(name: str, image: np.ndarray, mask: np.ndarray, classes: ClassTable, 
     scale = min(side / max(mask.shape), 8)
     height, width = (max(1, round(scale * length)) for length in mask.shape)
     smooth = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX
-    strip = Image.new("RGB", (3 * side + 2 * GAP, height + CAPTION), "white")
+    strip = Image.new("RGB", (3 * side + 2 * GAP, height), "white")
     colored = colorize(mask, classes)
     colored[mask == classes.void] = void_color(classes)
     columns = (
@@ -134,9 +151,22 @@ def sample(name: str, image: np.ndarray, mask: np.ndarray, classes: ClassTable, 
     )
     for i, (pixels, resampling) in enumerate(columns):
         resized = Image.fromarray(np.ascontiguousarray(pixels)).resize((width, height), resampling)
-        strip.paste(resized, (i * (side + GAP), CAPTION))
-    ImageDraw.Draw(strip).text((2, 2), fitted(name, strip.width - 4), fill="black", font_size=CAPTION - 6)
-    return strip
+        strip.paste(resized, (i * (side + GAP), 0))
+    return captioned(name, strip, strip.width)
+
+
+def captioned(name: str, picture: Image.Image, width: int, line: int = CAPTION) -> Image.Image:
+    """A picture below the name of its image, in a line of this height and at least this width."""
+    whole = Image.new("RGB", (max(width, picture.width), line + picture.height), "white")
+    whole.paste(picture, (0, line))
+    size = line - 2 * (line // 6)
+    ImageDraw.Draw(whole).text((2, line // 9), fitted(name, whole.width - 4, size), fill="black", font_size=size)
+    return whole
+
+
+def line_for(width: int) -> int:
+    """The height of a line of text in a picture of this width, which is large where it will be shown smaller."""
+    return max(CAPTION, width // 60)
 
 
 def void_color(classes: ClassTable) -> list[int]:
@@ -145,11 +175,12 @@ def void_color(classes: ClassTable) -> list[int]:
     return list(next(free, VOID_COLORS[0]))
 
 
-def fitted(name: str, width: int) -> str:
-    """The end of a name of an image, which tells it from others, as far as it goes into a caption of so many pixels."""
+def fitted(name: str, width: int, size: int) -> str:
+    """The end of a name of an image, which tells it from others, as far as it goes into so many pixels in letters of
+    this size."""
     draw = ImageDraw.Draw(Image.new("RGB", (1, 1)))
     shown = name
-    while len(shown) > 1 and draw.textlength(shown, font_size=CAPTION - 6) > width:
+    while len(shown) > 1 and draw.textlength(shown, font_size=size) > width:
         shown = f"…{shown[2:]}"
     return shown
 

@@ -198,10 +198,11 @@ def without_step(settings: Spec) -> Spec:
 
 def callbacks(parts: Parts, folder: Path | None) -> list[Callback]:
     """Curves and pictures; in the process that speaks, progress bars too."""
-    images = len(parts.data.source("val"))
-    shown = [round((i + 0.5) * images / MOSAIC_IMAGES - 0.5) for i in range(MOSAIC_IMAGES)]
+    names = parts.data.source("val").names
+    shown = [round((i + 0.5) * len(names) / MOSAIC_IMAGES - 0.5) for i in range(MOSAIC_IMAGES)]
     classes = parts.data.classes
-    curves, pictures = Curves(parts.train.log_steps, parts.data.batch_size), Mosaic(classes, shown)
+    pictures = Mosaic(classes, {index: names[index] for index in shown})
+    curves = Curves(parts.train.log_steps, parts.data.batch_size)
     result: list[Callback] = [curves, pictures, TriedKernels(), KeptMemory(parts.device, sizes_of(parts.data))]
     if folder:
         names = parts.data.source("train").names

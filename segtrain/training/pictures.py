@@ -1,7 +1,7 @@
 """Pictures of a training: what the network is shown, and what it makes of images. `pl_module` is the learner."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -101,23 +101,25 @@ class Mosaic(Callback):
     Larger images are thinned out to at most `MOSAIC_SIDE` pixels a side.
     """
 
-    def __init__(self, classes: ClassTable, indices: Sequence[int]) -> None:
-        self.classes, self.indices, self._rows = classes, set(indices), []
+    def __init__(self, classes: ClassTable, names: Mapping[int, str]) -> None:
+        """`names` are those of the images by their indices."""
+        self.classes, self.names, self._rows = classes, names, []
 
     def on_validation_batch_end(
         self, trainer: Trainer, pl_module: Any, outputs: Tensor, batch: dict[str, Any], *_: Any
     ) -> None:
         """Keep what is shown of the chosen images."""
         for place, key in enumerate(batch["key"].tolist()):
-            if key in self.indices:
+            if key in self.names:
                 thin = math.ceil(max(outputs[place].shape) / MOSAIC_SIDE)
                 image = batch["image"]
                 shown = thinned(image if isinstance(image, Large) else image[place], thin)
-                self._rows.append([shown, *(thinned(maps[place], thin) for maps in (batch["mask"], outputs))])
+                truth, prediction = (thinned(maps[place], thin) for maps in (batch["mask"], outputs))
+                self._rows.append((self.names[key], shown, truth, prediction))
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
         if self._rows:
-            show(trainer, "images/val", lambda: mosaic(self._rows, self.classes))
+            show(trainer, "images/val", lambda: np.asarray(mosaic(self._rows, self.classes)))
         self._rows = []
 
 

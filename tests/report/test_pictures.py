@@ -7,9 +7,11 @@ from PIL import Image
 from segtrain.data.classes import ClassTable
 from segtrain.report.pictures import (
     colorize,
+    compared,
     confusion_picture,
     displayable,
     fitted,
+    legend,
     mosaic,
     most_confused,
     overlay,
@@ -69,15 +71,59 @@ def test_a_legend_of_many_classes_stays_small_and_says_how_many_more_there_are()
 def test_a_mosaic_shows_wrong_pixels_red_and_void_black():
     image = np.full((3, 2, 2), 90, np.uint8)
     truth, prediction = np.array([[0, 1], [255, 1]]), np.array([[0, 0], [0, 1]])
-    picture = mosaic([(image, truth, prediction)] * 2, CLASSES, gap=1)
-    assert picture.shape == (6, 12, 3)
-    assert picture[:2, 9:11].tolist() == [[[30, 30, 30], [255, 0, 0]], [[0, 0, 0], [30, 30, 30]]]
+    picture = compared(image, truth, prediction, CLASSES)
+    assert picture.shape == (2, 4 * (2 + 4), 3)
+    assert picture[:, 18:20].tolist() == [[[30, 30, 30], [255, 0, 0]], [[0, 0, 0], [30, 30, 30]]]
 
 
-def test_images_of_different_sizes_share_a_mosaic():
-    rows = [(np.zeros((3, h, 4), np.uint8), np.zeros((h, 4), int), np.zeros((h, 4), int)) for h in (2, 5)]
-    wide = (np.zeros((3, 2, 9), np.uint8), np.zeros((2, 9), int), np.zeros((2, 9), int))
-    assert mosaic([*rows, wide], CLASSES, gap=0).shape == (9, 36, 3)
+def compared_row(name: str, height: int, width: int, value: int = 0) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
+    """A grey image, whose truth is everywhere the same, and its prediction sky."""
+    mask = np.full((height, width), value)
+    return name, np.full((3, height, width), 90, np.uint8), mask, np.zeros_like(mask)
+
+
+def test_images_of_different_sizes_share_a_mosaic_below_a_line_for_each_name():
+    rows = [compared_row("a", 2, 4), compared_row("b", 5, 4), compared_row("c", 2, 100)]
+    picture = np.asarray(mosaic(rows, CLASSES))
+    line, gap = 18, 4
+    legend_height = 2 * line  # of three classes and what is wrong
+    assert picture.shape == (legend_height + gap + 3 * (line + gap) + 2 + 5 + 2, 4 * (100 + 4), 3)
+    top = legend_height + gap + line
+    for _, image, truth, prediction in rows:
+        strip = compared(image, truth, prediction, CLASSES)
+        height, width, _ = strip.shape
+        assert (picture[top : top + height, :width] == strip).all()
+        top += height + gap + line
+    renamed = np.asarray(mosaic([rows[0], compared_row("other", 5, 4), rows[2]], CLASSES))
+    changed = np.flatnonzero((renamed != picture).any((1, 2)))
+    second = legend_height + gap + line + 2 + gap
+    assert second <= min(changed) <= max(changed) < second + line
+
+
+def test_a_mosaic_names_the_classes_void_where_there_is_some_and_what_is_wrong():
+    seen = {value: mosaic([compared_row("a", 8, 200, value)], CLASSES) for value in (1, CLASSES.void)}
+    for value, picture in seen.items():
+        above = np.asarray(picture)[:18].reshape(-1, 3)
+        colors = {(0, 0, 200), (100, 0, 0), tuple(CLASSES.colors[2].tolist()), (255, 0, 0)}
+        assert colors <= set(map(tuple, above.tolist()))
+        square = np.asarray(legend([("void", (0, 0, 0))], 20))
+        assert contains(np.asarray(picture)[:18], square[:, 4:22]) is (value == CLASSES.void)
+
+
+def contains(picture: np.ndarray, part: np.ndarray) -> bool:
+    """Whether a part of the same height is anywhere in a picture."""
+    width = part.shape[1]
+    return any((picture[:, left : left + width] == part).all() for left in range(picture.shape[1] - width))
+
+
+def test_the_text_of_a_wide_mosaic_is_large_since_it_is_shown_smaller():
+    heights = [mosaic([compared_row("a", 8, width)], CLASSES).height for width in (200, 600)]
+    assert heights == [2 * (18 + 4) + 8, 2 * (40 + 4) + 8]
+
+
+def test_of_many_classes_a_mosaic_names_those_that_are_there():
+    table = ClassTable.from_spec({"ignore": 255, "classes": [{"name": f"class number {i}"} for i in range(150)]})
+    assert mosaic([compared_row("a", 8, 200, 7)], table).height == 2 * (18 + 4) + 8
 
 
 def test_samples_show_image_mask_and_both_under_the_names_of_the_classes():
@@ -137,8 +183,8 @@ def test_of_many_classes_the_legend_above_samples_names_those_that_are_there():
 
 
 def test_of_a_name_that_is_too_long_the_end_is_shown():
-    assert fitted("a.jpg", 500) == "a.jpg"
-    shown = fitted("some/long/way/to/an/image.jpg", 80)
+    assert fitted("a.jpg", 500, 12) == "a.jpg"
+    shown = fitted("some/long/way/to/an/image.jpg", 80, 12)
     assert shown.startswith("…")
     assert shown.endswith("image.jpg")
 

@@ -1,3 +1,4 @@
+import io
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from segtrain.data import ClassTable
+from segtrain.report.pictures import mosaic
 from segtrain.training import pictures
 from segtrain.training.loggers.event_files import TensorBoard
 
@@ -90,17 +92,21 @@ def test_data_in_another_range_are_seen_as_numbers_beyond_it():
 def test_the_mosaic_shows_the_chosen_images_after_each_validation(tmp_path: Path):
     logger = TensorBoard(tmp_path)
     trainer = SimpleNamespace(loggers=[logger], is_global_zero=True, global_step=7)
-    mosaic = pictures.Mosaic(CLASSES, [1, 2])
-    for key in range(4):
+    shown = pictures.Mosaic(CLASSES, {1: "b.png", 2: "c.png"})
+    prediction, truth, rows = torch.zeros(1, 4, 5, dtype=torch.long), torch.zeros(1, 4, 5, dtype=torch.uint8), []
+    for key, name in enumerate(("a.png", "b.png", "c.png", "d.png")):
         image = torch.full((1, 3, 4, 5), 10 * key, dtype=torch.uint8)
-        batch = {"image": image, "mask": torch.zeros(1, 4, 5, dtype=torch.uint8), "key": torch.tensor([key])}
-        mosaic.on_validation_batch_end(trainer, None, torch.zeros(1, 4, 5, dtype=torch.long), batch)
-    mosaic.on_validation_end(trainer, None)
+        batch = {"image": image, "mask": truth, "key": torch.tensor([key])}
+        shown.on_validation_batch_end(trainer, None, prediction, batch)
+        rows.append((name, image[0].numpy(), truth[0].numpy(), prediction[0].numpy()))
+    shown.on_validation_end(trainer, None)
     logger.finalize("success")
     events = EventAccumulator(str(tmp_path), size_guidance={"images": 0})
     events.Reload()
     (picture,) = events.Images("images/val")
-    assert (picture.step, picture.width, picture.height) == (7, 4 * (5 + 4), 2 * (4 + 4))
+    assert picture.step == 7
+    with Image.open(io.BytesIO(picture.encoded_image_string)) as drawn:
+        assert (np.asarray(drawn) == np.asarray(mosaic(rows[1:3], CLASSES))).all()
 
 
 def test_a_picture_that_cannot_be_drawn_ends_no_training(
@@ -111,10 +117,10 @@ def test_a_picture_that_cannot_be_drawn_ends_no_training(
 
     monkeypatch.setattr(pictures, "mosaic", fail)
     trainer = SimpleNamespace(loggers=[TensorBoard(tmp_path)], is_global_zero=True, global_step=7)
-    mosaic = pictures.Mosaic(CLASSES, [0])
+    shown = pictures.Mosaic(CLASSES, {0: "a"})
     zeros = torch.zeros(1, 4, 5, dtype=torch.uint8)
-    mosaic.on_validation_batch_end(trainer, None, zeros, {"image": zeros[None], "mask": zeros, "key": torch.zeros(1)})
-    mosaic.on_validation_end(trainer, None)
+    shown.on_validation_batch_end(trainer, None, zeros, {"image": zeros[None], "mask": zeros, "key": torch.zeros(1)})
+    shown.on_validation_end(trainer, None)
     assert "could not be drawn (MemoryError: too large)" in capsys.readouterr().out
 
 

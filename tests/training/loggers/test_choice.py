@@ -15,7 +15,17 @@ def test_csv_is_pictures_besides_the_table_and_tensorboard_its_files(tmp_path: P
     place = Place(tmp_path, "a", "photos-fcn")
     assert isinstance(loggers.csv()(place), PictureFiles)
     assert isinstance(loggers.tensorboard()(place), TensorBoard)
-    assert list(tmp_path.iterdir()) == []  # a file comes with the first point
+    assert list(tmp_path.iterdir()) == []  # a file comes with the first point, or picture
+
+
+def test_how_curves_are_watched_is_said_with_an_address_that_smooths_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    loggers.tensorboard()(Place(tmp_path / "my run", "a", "photos-fcn"))
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("watch it: ")
+    assert first.endswith(f"tensorboard --logdir '{tmp_path}/my run'")
+    assert second == "  and then at http://localhost:6006/?smoothing=0#timeseries"
 
 
 @pytest.mark.parametrize(
