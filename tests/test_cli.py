@@ -658,6 +658,17 @@ def test_help_names_settings_and_examples_that_exist(name: str) -> None:
             compose(name, cli.rewrite(options))
 
 
+@pytest.mark.parametrize("name", ["evaluate", "predict", "compare", "export", "models"])
+def test_help_leaves_out_no_setting(name: str) -> None:
+    """Of `train`, and of what takes its settings, help has those that people type most."""
+    text = (conf_folder() / "hydra" / "help" / f"{name}.yaml").read_text(encoding="utf-8")
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        settings = OmegaConf.to_container(compose(name))
+    leaves = [key for key, value in config.tree(settings) if not isinstance(value, dict) and key != "typed"]
+    assert leaves
+    assert [key for key in leaves if not re.search(rf"(?<![\w.]){re.escape(key)}=", text)] == []
+
+
 # --- the real thing ---------------------------------------------------------------------------------------------------
 
 
