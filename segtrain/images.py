@@ -1,10 +1,11 @@
-"""The images that a person names: a file, a folder, a glob, several of these, or a list in a text file."""
+"""The images and films that a person names: a file, a folder, a glob, several of these, or a list in a text file."""
 
 import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from .data.files import films
 from .data.files.arrays import SUFFIXES as ARRAYS
 from .data.files.documents import text_in
 from .data.files.images import SUFFIXES
@@ -20,12 +21,13 @@ class Images(NamedTuple):
     """What is to be predicted."""
 
     files: dict[str, Path]  # by their names below the folder that all have in common, without suffix
-    others: list[Path]  # files that are no images by their suffix
+    others: list[Path]  # files that are no images by their suffix, and films where PyAV is missing
 
 
 def find_images(images: str) -> Images:
-    """The images in a folder as data rooms list it, of a glob, the one that is named, several of these, or those of a
-    list."""
+    """The images and films in a folder as data rooms list it, of a glob, the one that is named, several of these, or
+    those of a list. Without PyAV, films are left aside where there are images too.
+    """
     names, path = images_named(images), Path(images)
     if len(names) > 1:
         files, others = [], []
@@ -43,7 +45,11 @@ def find_images(images: str) -> Images:
     else:
         folder, files = matches(images)
         files, named = list(shown(files, folder)), True
-    pictures = of_kind(files, SUFFIXES) or of_kind(files, ARRAYS)
+    pictures, moving = of_kind(files, SUFFIXES) or of_kind(files, ARRAYS), of_kind(files, films.SUFFIXES)
+    if films.has_library():
+        pictures += moving
+    elif moving and not pictures:
+        raise UserError(f"images={images}: {films.NEEDED}")
     if not pictures and named:  # whose suffix was typed, or is like no other: reading them says what is wrong
         pictures = files
     if not pictures:
@@ -87,14 +93,17 @@ def shown(paths: Iterable[Path], folder: Path) -> Iterable[Path]:
 
 
 def by_name(files: Iterable[Path], folder: Path, images: str) -> dict[str, Path]:
-    """Name below the folder that all have in common, without suffix -> image file."""
+    """Name below the folder that all have in common -> file. It has no suffix, but of a film whose name is an image's,
+    or that of the folder beside it, in which its frames may lie."""
     found: dict[str, Path] = {}
-    for file in files:
+    for file in sorted(files, key=films.is_film):  # which leaves the order of the others as it is
         refuse_unprintable(file)
         below = file.relative_to(folder)
         if ".." in below.parts:
             raise UserError(f"images={images}: with '..' after a wildcard, {file} would be written somewhere else")
         name = below.as_posix().removesuffix(below.suffix)
+        if films.is_film(file) and (name in found or file.with_suffix("").is_dir()):
+            name = below.as_posix()
         if name in found:
             apart = f"predict them apart, such as images='{folder}/*{file.suffix}' with an out=FOLDER of its own"
             raise UserError(f"{file} and {found[name].name} would both become {name}.png: {apart}")

@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,46 @@ def test_a_folder_of_arrays_alone_is_one_of_images():
     assert list(find_images("arrays").files) == ["a"]
     assert find_images("mixed").files == {"b": Path("mixed/b.png")}
     assert find_images("mixed").others == [Path("mixed/a.npy")]
+
+
+def touch(*names: str) -> None:
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+
+
+def test_films_are_taken_along_with_the_images_that_come_first():
+    pytest.importorskip("av")
+    touch("clips/deep/c.MOV", "mixed/a.mp4", "mixed/notes.txt")
+    photo("mixed/b.png")
+    assert find_images("clips").files == {"deep/c": Path("clips/deep/c.MOV")}
+    for images in ("mixed", "mixed/*"):
+        assert list(find_images(images).files) == ["b", "a"]
+        assert find_images(images).others == [Path("mixed/notes.txt")]
+    assert list(find_images("[clips,mixed]").files) == ["mixed/b", "clips/deep/c", "mixed/a"]
+    Path("list.txt").write_text("mixed/a.mp4\nmixed/b.png\n")
+    assert list(find_images("list.txt").files) == ["b", "a"]
+
+
+def test_a_film_that_has_the_name_of_an_image_or_of_a_folder_keeps_its_suffix():
+    pytest.importorskip("av")
+    touch("new/a.mov", "new/a.mp4", "new/b.mp4", "new/c.mov", "new/c.mp4")
+    photo("new/a.jpg")
+    photo("new/b/000001.png")
+    found = find_images("new").files
+    assert list(found) == ["a", "b/000001", "a.mov", "a.mp4", "b.mp4", "c", "c.mp4"]
+    assert (found["a"], found["c"]) == (Path("new/a.jpg"), Path("new/c.mov"))
+
+
+def test_without_the_extra_films_are_left_aside_and_named_where_there_is_nothing_else(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    touch("clips/a.mp4", "mixed/a.mp4")
+    photo("mixed/a.png")
+    assert find_images("mixed").files == {"a": Path("mixed/a.png")}
+    assert find_images("mixed").others == [Path("mixed/a.mp4")]
+    for images in ("clips", "clips/*", "clips/a.mp4", "[mixed,clips]"):
+        with pytest.raises(UserError, match=r"^images=clips.*: films need PyAV: pip install 'segtrain\[video\]'$"):
+            find_images(images)
 
 
 def test_the_lines_of_a_list_are_seen_from_here_or_from_the_list():

@@ -105,11 +105,11 @@ def predict(
     """Write what `save` names of each image: by default masks/NAME.png (class indices, with the class colours as
     palette) and overlays/NAME.png; summary.csv of all; and predict.json, which says how they were answered.
 
-    `images` is an image, a folder, a glob, several of these, or a text file with a path in each line. Their folders are
-    mirrored in `out`, by default the run's `predict/`. The mask of a GeoTIFF is a GeoTIFF. With `encode` masks hold the
-    data set's own values or colours. Several networks answer by the mean of their probabilities, with `flip` of each
-    image in a mirror too, and of each in all `scales`. One of several images that cannot be read is named at the end,
-    in an error.
+    `images` is an image, a film, a folder, a glob, several of these, or a text file with a path in each line. Their
+    folders are mirrored in `out`, by default the run's `predict/`. The mask of a GeoTIFF is a GeoTIFF. With `encode`
+    masks hold the data set's own values or colours. Several networks answer by the mean of their probabilities, with
+    `flip` of each image in a mirror too, and of each in all `scales`. One of several images that cannot be read is
+    named at the end, in an error.
     """
     encoding, shares = checked(save, encode, min_area, probabilities)
     views = Views(flip, scales, window, overlap)
@@ -164,7 +164,7 @@ def predict_all(
 ) -> list[str]:
     """Write what the network makes of images and films, by their names; why some of them could not be predicted."""
     failures = Failures(single=len(files) == 1)
-    stills = {name: path for name, path in files.items() if path.suffix.lower() not in films.SUFFIXES}
+    stills = {name: path for name, path in files.items() if not films.is_film(path)}
     with saver.writing():
         todo = without_done(stills, saver, journal)
         pictures = Pictures.stored(record.pictures)
@@ -296,8 +296,12 @@ def conclude(sources: Images, failed: list[str], target: Target, manner: dict[st
         content = {"images": done, "encode": target.encoding, **manner}
         disk.write(target.folder / MANNER, json.dumps(content, indent=2) + "\n")
         say(f"{count}: {', '.join(target.folders())}; summary.csv says what is in them, {MANNER} how they came about")
-    if sources.others:
-        say(f"left aside, as no images by their names: {kinds_of_files(sources.others)}")
+    moving = list(filter(films.is_film, sources.others))
+    if moving:
+        say(f"left aside: {counted(len(moving), 'film')}: {films.NEEDED}")
+    if len(moving) < len(sources.others):
+        others = kinds_of_files(path for path in sources.others if not films.is_film(path))
+        say(f"left aside, as no images by their names: {others}")
     if len(failed) > 1:
         for line in failed:
             say(f"not predicted: {line}")

@@ -1,6 +1,7 @@
 import csv
 import json
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from fractions import Fraction
@@ -437,6 +438,28 @@ def test_a_film_is_predicted_frame_by_frame(trained: Run):
         for number, frame in enumerate(film.frames, 1):
             with Image.open(f"both/masks/new/{number:06}.png") as mask:
                 assert (np.asarray(mask) == api.predict(network, frame).mask.numpy()).all()
+
+
+def test_films_in_a_folder_are_predicted_with_its_images(
+    trained: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    photo("new/a.png")
+    write_film(Path("new/a.mp4"), number=2, size=(32, 64))
+    write_film(Path("new/b.mp4"), number=1, size=(32, 64))
+    Path("new/notes.txt").touch()
+    assert trained("predict", "run=run", "images=new", "out=all") == 0
+    overlays = ["overlays/a.mp4.mp4", "overlays/a.png", "overlays/b.mp4"]
+    masks = ["masks/a.mp4/000001.png", "masks/a.mp4/000002.png", "masks/a.png", "masks/b/000001.png"]
+    assert masks_below("all") == [*masks, *overlays, "predict.json", "summary.csv"]
+    assert "left aside, as no images by their names: 1 .txt" in capsys.readouterr().out
+    monkeypatch.setitem(sys.modules, "av", None)
+    assert trained("predict", "run=run", "images=new", "out=images") == 0
+    assert masks_below("images") == ["masks/a.png", "overlays/a.png", "predict.json", "summary.csv"]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2:] == [
+        "left aside: 2 films: films need PyAV: pip install 'segtrain[video]'",
+        "left aside, as no images by their names: 1 .txt",
+    ]
 
 
 def test_a_film_without_frames_gives_none(

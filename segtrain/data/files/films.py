@@ -1,6 +1,7 @@
 """Films: their frames as images, and images as the frames of a film. PyAV, which reads and writes them, is an extra."""
 
 import importlib
+import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -15,6 +16,11 @@ SUFFIXES = {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm"}
 NEEDED = "films need PyAV: pip install 'segtrain[video]'"
 RATE = Fraction(25)  # frames a second of a film that does not say it
 QUALITY = {"crf": "18"}  # of H.264: no difference is seen
+
+
+def is_film(path: Path) -> bool:
+    """Whether a file is a film by its name."""
+    return path.suffix.lower() in SUFFIXES
 
 
 class Film(NamedTuple):
@@ -86,6 +92,10 @@ def written(path: Path, rate: Fraction) -> Iterator[Callable[[np.ndarray], None]
 
         yield add
         container.mux(stream.encode(None))
+
+
+def has_library() -> bool:
+    return importlib.util.find_spec("av") is not None
 
 
 def library() -> Any:
