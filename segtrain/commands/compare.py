@@ -24,8 +24,8 @@ from ..report.intervals import intervals
 from ..report.page import Comparison, Contender, Look, Row
 from ..report.per_image import read_per_image
 from ..report.screen import COMMAND, Countdown, counted_down, say
-from ..runs.folder import find, read_settings, several
-from ..runs.resume import deciding
+from ..runs.folder import find, several
+from ..runs.recipe import origin
 from ..training.looking import look_at
 from ..training.reopened import as_scored, on_device
 
@@ -126,9 +126,8 @@ def scored(name: str, folder: Path, split: str) -> Scored:
     if not file.is_file():
         words = f"run={folder} split={split.partition('-')[0]}"
         raise UserError(f"{file} is not there: type {COMMAND} evaluate {words} first")
-    settings = read_settings(folder)
-    recipe = repr(sorted(deciding({**settings, "seed": None}).items()))
-    return Scored(name, recipe, settings["seed"], read_per_image(file))
+    made = origin(folder)
+    return Scored(name, made.recipe, made.settings["seed"], read_per_image(file))
 
 
 def changed_rows(

@@ -88,7 +88,8 @@ def start(settings: Settings, run_dir: str | None, init: str | None, typed: list
     folder = runs.create(settings["name"], run_dir)
     with runs.lock(folder):
         disk.write(folder / "overrides.txt", "\n".join([*typed, ""]))
-        runs.write_settings(folder, {**parts.settings, "init": init, "cwd": str(Path.cwd())})
+        file = init and str(trained_file(init, "init"))  # that of `latest`, which is another run soon
+        runs.write_settings(folder, {**parts.settings, "init": file, "cwd": str(Path.cwd())})
         runs.point_latest(folder)
         note_skipped(parts, folder)
         return Ended(fit(parts, folder), folder)

@@ -19,7 +19,7 @@ from .. import __version__, disk
 from ..build import DEEPEST
 from ..errors import UserError
 from ..text import UNPRINTABLE, parse_yaml
-from .record import refuse_strange, renamed
+from .record import Record, refuse_strange, renamed
 
 try:
     import fcntl
@@ -223,11 +223,11 @@ def folder_of(file: Path) -> Path:
     return file.parent.parent if file.parent.name == "checkpoints" else file.parent
 
 
-def write_environment(folder: Path, run: str, device: str, fingerprint: str) -> None:
+def write_environment(folder: Path, record: Record, device: str) -> None:
     """`environment.json`: what the run was made with, and its own name, which its checkpoints carry too."""
     libraries = ("torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "tensorboard")
     facts = {
-        "run": run,
+        "run": record.run,
         "folder": str(folder.resolve()),
         "segtrain": __version__,
         "commit": commit(),
@@ -236,7 +236,8 @@ def write_environment(folder: Path, run: str, device: str, fingerprint: str) -> 
         "platform": platform.platform(),
         "cores": os.cpu_count(),
         "device": device,
-        "data": fingerprint,
+        "data": record.fingerprint,
+        "teacher": record.teacher,
     }
     disk.write(folder / "environment.json", json.dumps(facts, indent=2) + "\n")
 

@@ -116,7 +116,12 @@ def was_typed(name: str, keys: Sequence[str]) -> bool:
 
 def deciding(settings: Mapping[str, Any]) -> dict[tuple[str, ...], Any]:
     """The settings that the result depends on, by their paths."""
-    return {path: value for path, value in leaves(settings) if path[0] != LOGGER and ".".join(path) not in FREE}
+    return {path: value for path, value in leaves(settings) if path[0] != LOGGER and dotted(path) not in FREE}
+
+
+def dotted(path: Sequence[Any]) -> str:
+    """The name of a setting, in which a strange file may have more than words."""
+    return ".".join(map(str, path))
 
 
 def leaves(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -64,7 +64,7 @@ def fit(parts: Parts, folder: Path | None, checkpoint: Path | None = None, first
             disk.clear(folder)
             checkpoints = folder / "checkpoints"
             checkpoints.mkdir(exist_ok=True)
-            write_environment(folder, parts.record.run, device.device_name(parts.device), parts.record.fingerprint)
+            write_environment(folder, parts.record, device.device_name(parts.device))
             for line in opening(parts, folder, resumed=checkpoint is not None):
                 say(line)
         save_minutes, patience = parts.train.save_minutes, parts.train.patience

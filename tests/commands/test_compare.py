@@ -24,12 +24,13 @@ SPEC = {"_target_": "segtrain.Part"}
 SETTINGS = {"name": "photos-fcn", "seed": 0, "train": {"steps": 9}, **dict.fromkeys(PARTS, SPEC)}
 
 
-def run_of(folder: Path, scored: Scored, split: str = "test", **changes: Any) -> str:
-    """A run folder that holds what `compare` reads."""
+def run_of(folder: Path, scored: Scored, split: str = "test", noted: dict[str, Any] | None = None, **changes: Any) -> str:
+    """A run folder that holds what `compare` reads; `noted` is what older runs have not in their `environment.json`."""
     target = folder / "evaluate" / split
     target.mkdir(parents=True)
     (target / "per_image.npz").write_bytes(per_image_npz(scored.images))
     (folder / "config.yaml").write_text(yaml.safe_dump({**SETTINGS, **changes}))
+    (folder / "environment.json").write_text(json.dumps(noted or {}))
     return folder.name
 
 
@@ -85,6 +86,74 @@ def test_three_seeds_of_each_recipe(compare: Callable[..., Any], tmp_path: Path)
     status, out, _ = compare("runs=[a0,a1,a2,b0,b1,b2]")
     assert status == 0
     assert "The recipe of b0 is better than that of a0 (+" in out
+
+
+def test_a_distilled_run_and_a_plain_one_are_two_recipes(compare: Callable[..., Any], tmp_path: Path):
+    def run(name: str, seed: int, **changes: Any) -> None:
+        run_of(tmp_path / name, network("", 0.6, noise=seed), seed=seed, **changes)
+
+    run("plain", 0, teacher=None, cwd="/a")
+    run("taught", 1, teacher="first.ckpt", cwd="/a")
+    run("again", 2, teacher="../a/first.ckpt", cwd="/b")
+    run("other", 3, teacher="first.ckpt", cwd="/b")
+    run("noted", 4, teacher="x.ckpt", noted={"teacher": "37"})
+    run("moved", 5, teacher="y.ckpt", noted={"teacher": "37"})
+    out = compare("runs=plain,taught,again,other,noted,moved")[1]
+    assert "taught, again: one recipe, 2 seeds" in out
+    assert "noted, moved: one recipe, 2 seeds" in out
+    for name in ("taught", "other", "noted"):
+        assert f"Whether the recipe of {name} is better than that of plain is not said" in out
+
+
+def test_runs_on_other_data_are_other_recipes_and_unknown_data_are_equal(
+    compare: Callable[..., Any], tmp_path: Path
+):
+    before, after = {"data": "1f"}, {"data": "2e"}  # images were added
+    notes = {"a0": before, "a1": before, "b0": after, "b1": after, "old0": {}, "old1": {"data": ["no text"]}}
+    for seed, (name, noted) in enumerate(notes.items()):
+        run_of(tmp_path / name, network("", 0.6, noise=seed), seed=seed, noted=noted)
+    (tmp_path / "old0" / "environment.json").unlink()
+    out = compare("runs=a0,a1,b0,b1,old0,old1")[1]
+    assert [line.partition(": one recipe, 2 seeds")[0] for line in out.splitlines() if "one recipe" in line] == [
+        "a0, a1",
+        "b0, b1",
+        "old0, old1",
+    ]
+
+
+def test_where_runs_were_begun_and_what_they_are_called_makes_no_recipe(compare: Callable[..., Any], tmp_path: Path):
+    places = ("/home/one", "/home/two", "/home/three")
+    for seed, cwd in enumerate(places):
+        changes = {"name": f"photos{seed}-fcn", "data": {**SPEC, "root": "photos"}, "init": "/first.ckpt"}
+        run_of(tmp_path / f"r{seed}", network("", 0.6, noise=seed), seed=seed, cwd=cwd, **changes)
+    assert "r0, r1, r2: one recipe, 3 seeds" in compare("runs=r0,r1,r2")[1]
+    run_of(tmp_path / "other", network("", 0.6), seed=3, cwd="/home/one", **{**changes, "init": "first.ckpt"})
+    assert "Whether the recipe of other is better than that of r0" in compare("runs=r0,r1,r2,other")[1]
+
+
+@pytest.mark.slow
+def test_what_trainings_note_tells_their_recipes_apart(
+    compare: Callable[..., Any], segtrain: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+):
+    def train(*words: str) -> None:
+        assert segtrain("train", *ON_FOLDERS, *words) == 0
+
+    write_folder(Path("photos"), 3)
+    train("data.root=photos", "run_dir=A")
+    Path("other").mkdir()
+    monkeypatch.chdir("other")
+    train("data.root=../photos", "seed=1", "run_dir=../B")
+    monkeypatch.chdir("..")
+    train("data.root=photos", "seed=2", "teacher=A", "run_dir=taught")
+    train("data.root=photos", "seed=3", "init=latest", "run_dir=begun")
+    assert yaml.safe_load(Path("begun/config.yaml").read_text())["init"].endswith("taught/checkpoints/best.ckpt")
+    for folder in ("images", "masks"):
+        shutil.copy(f"photos/{folder}/train/0.png", f"photos/{folder}/train/9.png")
+    train("data.root=photos", "seed=4", "run_dir=more")
+    out = compare("runs=A,B,taught,begun,more", "pictures=false")[1]
+    assert "A, B: one recipe, 2 seeds" in out
+    for name in ("taught", "begun", "more"):
+        assert f"Whether the recipe of {name} is better than that of A is not said" in out
 
 
 @pytest.mark.parametrize(
