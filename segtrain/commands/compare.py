@@ -21,13 +21,15 @@ from ..machine.device import Computing
 from ..report.changed import changed_row
 from ..report.comparison import Change, Difference, Scored, compared, recipe_sentences, recipes
 from ..report.intervals import intervals
-from ..report.page import Comparison, Contender, Look, Row
+from ..report.page import Comparison, Contender, Look, Row, css_colors
 from ..report.per_image import read_per_image
 from ..report.screen import COMMAND, Countdown, counted_down, say
 from ..runs.folder import find, several
-from ..runs.recipe import origin
+from ..runs.recipe import Origin, differing, origin
 from ..training.looking import look_at
+from ..training.members import CROSS
 from ..training.reopened import as_scored, on_device
+from ..training.reporting import training_of
 
 FILE = "per_image.npz"
 SHOWN, MOST_ROWS = 6, 36  # images with pictures: of two runs, and of all
@@ -66,6 +68,14 @@ class Viewer(NamedTuple):
         return look_at(self.network, self.windows, self.source, self.places[name])
 
 
+class Shown(NamedTuple):
+    """What is shown of the images that changed most."""
+
+    rows: list[list[Row]]  # of each difference
+    colors: dict[str, str]  # of the classes in their pictures
+    missing: str  # why some are not there, or an empty text
+
+
 def compare(
     *,
     runs: str,
@@ -86,29 +96,62 @@ def compare(
         raise UserError(f"runs={runs}: name two runs or more, as in runs=[A,B]")
     folders = [find(name, "runs") for name in names]
     split = split or common_split(folders)
-    networks = [scored(name, folder, split) for name, folder in zip(names, folders, strict=True)]
+    files = [scores_file(folder, split) for folder in folders]
+    origins = [origin(folder) for folder in folders]
+    networks = [scored(name, made, file) for name, made, file in zip(names, origins, files, strict=True)]
     found = [compared(networks[0], other) for other in counted_down("comparing", networks[1:], transient=True)]
-    sentences = [difference.sentence() for difference in found] + recipe_sentences(recipes(networks))
-    doubts = found[0].doubts
-    if doubts:
-        sentences.append(f"The intervals are too narrow: {'; '.join(doubts)}.")
-    rows: list[list[Row]] = [[] for _ in found]
+    shown = Shown([[] for _ in found], {}, "")
     if pictures:
-        rows, reason = changed_rows(folders, split, found, Opening(data, trainer, Trust(allow)))
-        if reason:
-            sentences.append(f"Pictures of images that changed most are missing: {reason}")
-    page = Comparison(split, [contender(network) for network in networks], sentences, found, rows)
-    say(page.text())
-    for sentence in sentences:
-        say(sentence)
+        shown = changed_rows(folders, split, found, Opening(data, trainer, Trust(allow)))
+    page = Comparison(
+        split=split,
+        contenders=[contender(network) for network in networks],
+        sentences=sentences_on(split, networks, found, shown),
+        differences=found,
+        rows=shown.rows,
+        colors=shown.colors,
+        facts=[facts_of(folder, made) for folder, made in zip(folders, origins, strict=True)],
+        settings=differing(origins),
+    )
+    for line in (page.text(), *page.sentences):
+        say(line)
     target = Path(out) if out else folders[0] / "compare"
     if not out:
         disk.stay_inside(folders[0], target)
+    write(page, target)
+
+
+def write(page: Comparison, target: Path) -> None:
+    """The comparison for a browser, as text and as numbers, in a folder."""
     target.mkdir(parents=True, exist_ok=True)
     disk.write(target / "compare.html", page.html())
     disk.write(target / "compare.md", page.markdown())
-    disk.write(target / "compare.json", json.dumps(as_json(page, found), indent=2, ensure_ascii=False) + "\n")
+    disk.write(target / "compare.json", json.dumps(as_json(page), indent=2, ensure_ascii=False) + "\n")
     say(f"written: {target / 'compare.html'}; beside it compare.md, compare.json")
+
+
+def sentences_on(split: str, networks: Sequence[Scored], found: Sequence[Difference], shown: Shown) -> list[str]:
+    """What the scores come to, and what is to be known of them."""
+    sentences = [difference.sentence() for difference in found] + recipe_sentences(recipes(networks))
+    if chose_checkpoints(split):
+        sentences.append("val also chose the checkpoints of these runs, so these scores flatter them.")
+    doubts = found[0].doubts
+    if doubts:
+        sentences.append(f"The intervals are too narrow: {'; '.join(doubts)}.")
+    if shown.missing:
+        sentences.append(f"Pictures of images that changed most are missing: {shown.missing}")
+    return sentences
+
+
+def chose_checkpoints(score: str) -> bool:
+    """Whether a score of this name is on the val of the runs: after the name of another folder, val is that one's."""
+    first, *others = score.split("-")
+    return first in ("val", CROSS) and not {"train", "val", "test"} & set(others)
+
+
+def facts_of(folder: Path, made: Origin) -> dict[str, str]:
+    """How a run was made, as far as its folder tells."""
+    return {"folder": str(folder.resolve()), "fingerprint of the data": made.data} | training_of(folder)
 
 
 def common_split(folders: Sequence[Path]) -> str:
@@ -120,28 +163,31 @@ def common_split(folders: Sequence[Path]) -> str:
     raise UserError(f"{folder}: it has no scores of images yet: type {COMMAND} evaluate run={folder} first")
 
 
-def scored(name: str, folder: Path, split: str) -> Scored:
+def scores_file(folder: Path, split: str) -> Path:
     """The scores of a run. Raises UserError if it has none of this name."""
     file = folder / "evaluate" / split / FILE
     if not file.is_file():
         words = f"run={folder} split={split.partition('-')[0]}"
         raise UserError(f"{file} is not there: type {COMMAND} evaluate {words} first")
-    made = origin(folder)
+    return file
+
+
+def scored(name: str, made: Origin, file: Path) -> Scored:
     return Scored(name, made.recipe, made.settings["seed"], read_per_image(file))
 
 
-def changed_rows(
-    folders: Sequence[Path], split: str, found: Sequence[Difference], opening: Opening
-) -> tuple[list[list[Row]], str]:
-    """Of each difference, the images that changed most with what both networks make of them; and why some are missing,
-    or an empty text. A network, or images, that are not at hand any more cost no comparison."""
+def changed_rows(folders: Sequence[Path], split: str, found: Sequence[Difference], opening: Opening) -> Shown:
+    """Of each difference, the images that changed most with what both networks make of them. A network, or images, that
+    are not at hand any more cost no comparison."""
     device.quiet()
     rows: list[list[Row]] = []
+    colors: dict[str, str] = {}
     most = max(1, min(SHOWN, MOST_ROWS // len(found)))
     shown = [difference.images[:most] for difference in found]
     try:
         with Countdown("showing what changed", sum(map(len, shown)), transient=True) as countdown:
             first = viewer(folders[0], split, opening)
+            colors = dict(zip(first.classes.names, css_colors(first.classes), strict=True))
             for folder, changes in zip(folders[1:], shown, strict=True):
                 second = viewer(folder, split, opening)
                 both: list[Row] = []
@@ -151,8 +197,8 @@ def changed_rows(
                         countdown.advance()
                 rows.append(both)
     except (UserError, OSError) as error:
-        return rows + [[]] * (len(found) - len(rows)), str(error)
-    return rows, ""
+        return Shown(rows + [[]] * (len(found) - len(rows)), colors, str(error))
+    return Shown(rows, colors, "")
 
 
 def viewer(folder: Path, split: str, opening: Opening) -> Viewer:
@@ -180,10 +226,10 @@ def contender(network: Scored) -> Contender:
     return Contender(network.name, network.seed, network.miou, interval.low, interval.high)
 
 
-def as_json(page: Comparison, found: Sequence[Difference]) -> dict[str, Any]:
+def as_json(page: Comparison) -> dict[str, Any]:
     """The content of `compare.json`: fractions, `null` for what is undefined."""
     pairs = []
-    for difference in found:
+    for difference in page.differences:
         classes = {change.name: change_of(change) for change in difference.classes}
         images = {change.name: change_of(change) for change in difference.images}
         pairs.append(
@@ -197,9 +243,11 @@ def as_json(page: Comparison, found: Sequence[Difference]) -> dict[str, Any]:
                 "sentence": difference.sentence(),
             }
         )
+    runs = zip(page.contenders, page.facts, strict=True)
     return {
         "split": page.split,
-        "runs": [contender._asdict() for contender in page.contenders],
+        "runs": [{**contender._asdict(), "made": facts} for contender, facts in runs],
+        "settings": page.settings,
         "sentences": list(page.sentences),
         "differences": pairs,
     }

@@ -22,6 +22,7 @@ from .pictures import colorize, displayable
 
 SIDES = 320, 224, 160  # pixels, at most, of a picture in a report: the first that takes few enough bytes
 MOST_BYTES = 32_000  # of a picture: 60 images with five each stay below 15 MB
+MOST_SETTINGS = 40  # that runs differ in and that are shown
 CURVES = {"IoU": ("IoU/val", "IoU/train"), "loss": ("loss/val", "loss/train")}
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -115,14 +116,29 @@ class Contender(NamedTuple):
 
 @dataclass(frozen=True)
 class Comparison:
-    """All that a comparison shows. `sentences` say what it comes to; `rows` are the images that changed most, of each
-    difference."""
+    """All that a comparison shows.
+
+    Attributes:
+        sentences: What it comes to.
+        rows: The images that changed most, of each difference.
+        colors: Class -> its colour in the pictures of these, as CSS writes it.
+        facts: How each contender was made: name -> value.
+        settings: Settings in which the contenders differ, with the value of each.
+    """
 
     split: str
     contenders: Sequence[Contender]
     sentences: Sequence[str]
     differences: Sequence[Difference]
     rows: Sequence[Sequence[Row]]
+    colors: Mapping[str, str]
+    facts: Sequence[Mapping[str, str]]
+    settings: Mapping[str, Sequence[str]]
+
+    @property
+    def shown_settings(self) -> list[tuple[str, Sequence[str]]]:
+        """As many of the settings as a page has room for."""
+        return list(self.settings.items())[:MOST_SETTINGS]
 
     def html(self) -> str:
         return rendered("compare.html", self)

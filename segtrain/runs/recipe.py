@@ -1,15 +1,20 @@
 """What a run was made from, as its folder tells: by that, runs that differ by the seed alone are one recipe."""
 
+import json
 import os
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from .folder import read_environment, read_settings
 from .record import Settings
-from .resume import deciding, dotted
+from .resume import deciding, dotted, leaves
 
 UNKNOWN = "unknown"  # the fingerprint of data that an older run has not noted
+MISSING = "-"  # in place of a setting that a run does not have
 WORDS = {"name", "typed", "cwd"}  # settings that change no result
+PLACES = ("data.root", "teacher")  # that change none either, but are shown where they differ
 
 
 class Origin(NamedTuple):
@@ -36,6 +41,13 @@ class Origin(NamedTuple):
         settings = {**self.decided, "seed": None}
         return repr((sorted(settings.items()), self.data, self.teacher))
 
+    @property
+    def shown(self) -> dict[str, Any]:
+        """What a person compares runs by: the data, where they and the teacher were, and `decided`."""
+        every = {dotted(path): value for path, value in leaves(self.settings)}
+        places = {name: every[name] for name in PLACES if name in every}
+        return {"data (fingerprint)": self.data, **places, **self.decided}
+
 
 def origin(folder: Path) -> Origin:
     """What the run in a folder, which may be anyone's, was made from."""
@@ -56,3 +68,21 @@ def from_cwd(settings: Settings) -> Settings:
         if isinstance(group.get(name), str) and isinstance(cwd, str):
             group[name] = os.path.normpath(os.path.join(cwd, group[name]))
     return result
+
+
+def differing(origins: Sequence[Origin]) -> dict[str, list[str]]:
+    """The settings in which runs differ, with the value that each run has, as a text."""
+    every = [each.shown for each in origins]
+    found = {}
+    for name in dict.fromkeys(chain.from_iterable(every)):
+        values = [text_of(settings, name) for settings in every]
+        if len(set(values)) > 1:
+            found[name] = values
+    return found
+
+
+def text_of(settings: Settings, name: str) -> str:
+    if name not in settings:
+        return MISSING
+    value = settings[name]
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str, skipkeys=True)

@@ -193,10 +193,16 @@ def made_by(part: Part, request: Request) -> dict[str, str]:
 
 def facts_of(run: Path, record: Record) -> dict[str, str]:
     """What network was scored, and how it was trained."""
-    data, overrides = record.settings["data"], run / "overrides.txt"
+    data = record.settings["data"]
     facts = {"run": str(run), "network": str(record.model["_target_"])}
     facts["data of the training"] = str(data.get("root") or data["_target_"])
     facts["their fingerprint"], facts["precision of the training"] = record.fingerprint, record.precision
+    return facts | training_of(run)
+
+
+def training_of(run: Path) -> dict[str, str]:
+    """How a run was trained, as far as its folder tells without its checkpoints."""
+    facts, overrides = {}, run / "overrides.txt"
     if overrides.is_file():
         words = overrides.read_text(encoding="utf-8", errors="replace").splitlines()
         facts["trained by"] = f"{COMMAND} {shlex.join(['train', *words])}"

@@ -2,6 +2,7 @@ import json
 import shutil
 from collections.abc import Callable
 from html import escape as html_escape
+from html import unescape
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ import pytest
 import torch
 import yaml
 
+import segtrain as api
 from segtrain.report import screen
 from segtrain.report.changed import changed_row
 from segtrain.report.comparison import Scored
+from segtrain.report.page import css_colors
 from segtrain.report.per_image import per_image_npz, read_per_image
 from tests.commands.test_evaluate import ON_FOLDERS, write_folder
 from tests.report.test_comparison import NAMES, network
@@ -131,6 +134,51 @@ def test_where_runs_were_begun_and_what_they_are_called_makes_no_recipe(compare:
     assert "Whether the recipe of other is better than that of r0" in compare("runs=r0,r1,r2,other")[1]
 
 
+def test_how_the_runs_were_made_stands_in_every_file(compare: Callable[..., Any], tmp_path: Path):
+    run_of(tmp_path / "A", network("A", 0.6), noted={"data": "1f", "segtrain": "1.2.3", "torch": "2.9.0"})
+    run_of(tmp_path / "B", network("B", 0.7), optimizer={**SPEC, "lr": 0.01})
+    (tmp_path / "A" / "overrides.txt").write_text("data.root=my photos\nseed=1\n")
+    assert compare("runs=A,B")[0] == 0
+    written = tmp_path / "A" / "compare"
+    stored = json.loads((written / "compare.json").read_text())
+    command = "python -m segtrain train 'data.root=my photos' seed=1"
+    assert [run["made"] for run in stored["runs"]] == [
+        {
+            "folder": str(tmp_path / "A"),
+            "fingerprint of the data": "1f",
+            "trained by": command,
+            "trained with": "segtrain 1.2.3, torch 2.9.0",
+        },
+        {"folder": str(tmp_path / "B"), "fingerprint of the data": "unknown"},
+    ]
+    assert stored["settings"] == {"data (fingerprint)": ["1f", "unknown"], "optimizer.lr": ["-", "0.01"]}
+    html, markdown = (unescape((written / f"compare.{kind}").read_text()) for kind in ("html", "md"))
+    assert f"<dt>trained by<dd>{command}\n" in html
+    assert f"- trained by: {command}\n" in markdown
+    assert '<tr><td class="name">optimizer.lr<td class="value">-<td class="value">0.01</tr>' in html
+    assert "| optimizer.lr | - | 0.01 |" in markdown
+
+
+@pytest.mark.parametrize(
+    ("score", "said"),
+    [
+        ("val", True),
+        ("val-uncorrected-flip", True),
+        ("cross-5", True),
+        ("test", False),
+        ("train", False),
+        ("val-test", False),  # of a folder val
+        ("photos-val", False),
+    ],
+)
+def test_that_val_chose_the_checkpoints_is_said(compare: Callable[..., Any], tmp_path: Path, score: str, said: bool):
+    for name in "AB":
+        run_of(tmp_path / name, network(name, 0.6), score)
+    line = "val also chose the checkpoints of these runs, so these scores flatter them."
+    assert (line in compare("runs=A,B", f"split={score}")[1]) == said
+    assert (line in (tmp_path / "A/compare/compare.md").read_text()) == said
+
+
 @pytest.mark.slow
 def test_what_trainings_note_tells_their_recipes_apart(
     compare: Callable[..., Any], segtrain: Callable[..., int], monkeypatch: pytest.MonkeyPatch
@@ -217,6 +265,9 @@ def test_what_both_networks_make_of_the_images_is_shown(
     assert "showing what changed: 1 of 2, 0:0" in out
     html = Path("A/compare/compare.html").read_text()
     assert html.count("<figcaption>second</figcaption>") == len(shown) == 2
+    first, second, third = css_colors(api.load("A").classes)
+    for name, color in (("c0", first), ("c1", second), ("c2", third)):
+        assert f'<span class="swatch" style="background: {color}"></span>{name}<td>' in html
     scores = [read_per_image(Path(run, "evaluate/val/per_image.npz")) for run in "AB"]
     for name, truth, answers in shown:
         for answer, score in zip(answers, scores, strict=True):

@@ -10,7 +10,7 @@ import pytest
 
 from segtrain.report.changed import changed_row
 from segtrain.report.comparison import Scored, compared
-from segtrain.report.page import Comparison, Contender
+from segtrain.report.page import Comparison, Contender, css_colors
 from tests.report.test_page import images_of, page_of, table_of
 
 PROBE = """<script>
@@ -71,7 +71,16 @@ def comparison_of(classes: int) -> Comparison:
     image = rng.integers(0, 256, (3, 40, 80)).astype(np.uint8)
     row = changed_row("day 1/7", "mean IoU 3 %, then 9 %", image, truth, (first, second), table_of(names))
     contenders = [Contender(one.name, 0, one.miou, 0.1, 0.2) for one in networks]
-    return Comparison("test", contenders, [difference.sentence()], [difference], [[row]])
+    return Comparison(
+        split="test",
+        contenders=contenders,
+        sentences=[difference.sentence()],
+        differences=[difference],
+        rows=[[row]],
+        colors=dict(zip(names, css_colors(table_of(names)), strict=True)),
+        facts=[{"folder": f"/{9 * 'long/'}{one.name}", "fingerprint of the data": 64 * "e"} for one in networks],
+        settings={f"augment.a_setting_{i}": [f"{one.name}, {i}" for one in networks] for i in range(50)},
+    )
 
 
 def test_what_is_wrong_is_found(tmp_path: Path, classes: int, width: int):

@@ -156,7 +156,10 @@ def test_the_page_shows_every_number_and_no_name_is_code():
     found = compared(*runs)
     contenders = [Contender(run.name, run.seed, run.miou, run.miou - 0.01, run.miou + 0.01) for run in runs]
     row = Row("day <script>", "better", [("image", "data:image/png;base64,")])
-    page = Comparison("test", contenders, [found.sentence()], [found], [[row]])
+    facts = [{"folder": f"/runs/{run.name}", "trained by": "train 'data.root=<b>|x'"} for run in runs]
+    settings = {f"model.<b>{i:02}": [f"<script>{i}", f"{i}|B"] for i in range(43)}
+    colors = {"road": "rgb(1, 2, 3)"}
+    page = Comparison("test", contenders, [found.sentence()], [found], [[row]], colors, facts, settings)
     html, markdown = page.html(), page.markdown()
     assert "<script" not in html + markdown
     assert "<b>" not in html + markdown
@@ -168,6 +171,15 @@ def test_the_page_shows_every_number_and_no_name_is_code():
         assert f"{change.points:+.1f}" in markdown
     assert found.sentence() in reader.text
     assert "day <script>: better" in reader.text
+    assert html.count("swatch") - html.count(".swatch") == 1
+    assert 'background: rgb(1, 2, 3)"></span>road<td>' in html
+    for text in ("folder/runs/A <script>", "model.<b>39<script>3939|B", "And 3 more, which are in compare.json."):
+        assert text in "".join(reader.text.splitlines())
+    assert "model.<b>40" not in reader.text
+    table = markdown.partition("### What the runs differ in\n\n")[2].splitlines()
+    assert table[:2] == ["| setting | A &lt;script> | B\\|C |", "|---|---|---|"]
+    assert len(table) == 2 + 40 + 2
+    assert table[41:] == ["| model.&lt;b>39 | &lt;script>39 | 39\\|B |", "", "And 3 more, which are in compare.json."]
     assert page.text().splitlines()[2].split()[:3] == ["B|C", "3", f"{runs[1].miou:.4f}"]
 
 

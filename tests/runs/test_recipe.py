@@ -1,0 +1,65 @@
+import json
+import math
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from segtrain.runs.recipe import Origin, differing, origin
+from tests.runs.conftest import SETTINGS
+
+TEACHER = "first/checkpoints/best.ckpt"
+
+
+def run_of(folder: Path, noted: Any = None, **changes: Any) -> Origin:
+    folder.mkdir()
+    (folder / "config.yaml").write_text(yaml.safe_dump({**SETTINGS, **changes}))
+    (folder / "environment.json").write_text(json.dumps(noted))
+    return origin(folder)
+
+
+def test_paths_start_from_where_a_run_began(tmp_path: Path):
+    data = {**SETTINGS["data"], "root": "photos"}
+    found = run_of(tmp_path / "a", cwd="/old/project", data=data, init="../x.ckpt", teacher=TEACHER)
+    assert found.settings["data"]["root"] == "/old/project/photos"
+    assert (found.settings["init"], found.teacher) == ("/old/x.ckpt", f"/old/project/{TEACHER}")
+    of_older_run = run_of(tmp_path / "b", data=data, teacher=TEACHER)
+    assert (of_older_run.settings["data"]["root"], of_older_run.teacher) == ("photos", TEACHER)
+
+
+def test_what_runs_differ_in_is_shown_without_what_changes_no_result(tmp_path: Path):
+    optimizer = SETTINGS["optimizer"]
+    one = {"name": "x", "cwd": "/a", "optimizer": {**optimizer, "lr": 0.1, "betas": [0.9, 1]}, "logger": {"a": 1}}
+    other = {"name": "y", "cwd": "/b", "optimizer": {**optimizer, "lr": None, "betas": [0.9, 1]}, "logger": {"a": 2}}
+    runs = [
+        run_of(tmp_path / "a", {"data": "1f"}, **one, seed=1, data={**SETTINGS["data"], "root": "/d", "workers": 1}),
+        run_of(tmp_path / "b", {"data": "2e"}, **other, seed=2, data={**SETTINGS["data"], "root": "/d", "workers": 2}),
+        run_of(tmp_path / "c", {}, teacher="/t.ckpt", train={"epochs": 3}),
+    ]
+    assert differing(runs) == {
+        "data (fingerprint)": ["1f", "2e", "unknown"],
+        "data.root": ["/d", "/d", "-"],
+        "seed": ["1", "2", "0"],
+        "optimizer.lr": ["0.1", "null", "-"],
+        "optimizer.betas": ["[0.9, 1]", "[0.9, 1]", "-"],
+        "train": ["{}", "{}", "-"],
+        "teacher": ["-", "-", "/t.ckpt"],
+        "train.epochs": ["-", "-", "3"],
+    }
+    assert differing(runs[:1] * 2) == {}
+
+
+def test_the_settings_of_a_stranger_are_texts(tmp_path: Path):
+    strange = {5: {"x": 1}, "train": {7: [{date(2026, 1, 2): 8}, math.nan]}, "cwd": 3, "init": 4}
+    text = yaml.safe_dump({**SETTINGS, **strange})
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "config.yaml").write_text(text)
+    found = origin(tmp_path / "a")
+    assert differing([found, run_of(tmp_path / "b", [1])]) == {
+        "5.x": ["1", "-"],
+        "init": ["4", "-"],
+        "train.7": ["[{}, NaN]", "-"],
+        "train": ["-", "{}"],
+    }
+    assert found.recipe == origin(tmp_path / "a").recipe
