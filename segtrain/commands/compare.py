@@ -241,6 +241,7 @@ def as_json(page: Comparison) -> dict[str, Any]:
                 "classes": classes,
                 "changed": images,
                 "sentence": difference.sentence(),
+                "chance": difference.on_chance(),
             }
         )
     runs = zip(page.contenders, page.facts, strict=True)

@@ -64,6 +64,11 @@ class Change(NamedTuple):
     def is_defined(self) -> bool:
         return not math.isnan(self.interval.low) and not math.isnan(self.points)
 
+    @property
+    def differs(self) -> bool:
+        """Whether the interval leaves out 0."""
+        return self.is_defined and not self.interval.low <= 0 <= self.interval.high
+
 
 class Difference(NamedTuple):
     """What the second of two networks has over the first."""
@@ -87,13 +92,22 @@ class Difference(NamedTuple):
         low, high = (100 * end for end in self.miou.interval)
         points = self.miou.points
         images = f"these {counted(self.number, 'image')}"
-        if low <= 0 <= high or math.isnan(low):
+        if not self.miou.differs:
             spread = f"{points:+z.1f} points, 95 % interval {low:+z.1f} to {high:+z.1f}"
             return f"{self.second} against {self.first}: no difference that {images} can show ({spread})."
         better = "better" if points > 0 else "worse"
         ends = sorted([abs(low), abs(high)])
         spread = f"95 % interval {not_zero(ends[0])} to {not_zero(ends[1])}"
         return f"{self.second} is {better} than {self.first} by {not_zero(abs(points))} points on {images} ({spread})."
+
+    def on_chance(self) -> str:
+        """How many classes differ, beside how many would by chance; nothing where none has an interval."""
+        defined = [change for change in self.classes if change.is_defined]
+        if not defined:
+            return ""
+        differ = sum(change.differs for change in defined)
+        number = f"{differ} of {counted(len(defined), 'class')} {'differs' if differ == 1 else 'differ'}"
+        return f"{number}; about 5 % of classes without any difference would do so by chance."
 
 
 def not_zero(points: float) -> str:

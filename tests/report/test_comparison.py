@@ -1,3 +1,5 @@
+import math
+import re
 from html.parser import HTMLParser
 
 import numpy as np
@@ -81,6 +83,41 @@ def test_chance_alone_is_no_difference():
     found = [compared(network("A", 0.6, noise=n), network("B", 0.6, noise=n + 5000)) for n in range(40)]
     assert max(abs(difference.miou.points) for difference in found) < 1
     assert sum("no difference" in difference.sentence() for difference in found) >= 35
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(0, "0 of 3 classes differ"), (1, "1 of 3 classes differs"), (2, "2 of 3 classes differ")],
+)
+def test_what_may_be_chance_is_grey_and_counted(number: int, said: str):
+    found, holds_0 = Interval(0.01, 0.05), Interval(-0.01, 0.05)
+    classes = [Change(f"c{i}", 0.5, 0.53, found if i < number else holds_0) for i in range(3)]
+    classes.append(Change("never", math.nan, math.nan))
+    difference = Difference("A", "B", Change("mIoU", 0.5, 0.47, Interval(-0.05, -0.01)), classes, [], 9, [])
+    page = Comparison("test", [], [], [difference], [[]], {}, [], {})
+    html, markdown = page.html(), page.markdown()
+    bars = re.findall(r'<span class="(up|down|unsure)"', html)
+    assert bars == ["down", *["up"] * number, *["unsure"] * (3 - number)]
+    line = f"{said}; about 5 % of classes without any difference would do so by chance."
+    assert f"<p>{line}</p>" in html
+    assert f"\n\n{line}\n" in markdown
+    assert difference._replace(classes=classes[3:]).on_chance() == ""
+
+
+def test_of_many_equal_classes_about_one_in_twenty_differs_by_chance():
+    rng = np.random.default_rng(0)
+    pixels, hits = 100, rng.binomial(100, 0.6, (2, 100, 300))  # of two networks, 100 images, 300 classes
+    networks = []
+    for name, found in zip("AB", hits, strict=True):
+        image, kind = np.indices(found.shape).reshape(2, -1)
+        right = np.column_stack([image, kind * 301 + kind, found.ravel()])
+        wrong = np.column_stack([image, kind * 301 + 300, pixels - found.ravel()])  # all in one class more
+        cells = np.concatenate([right, wrong])
+        names = tuple(f"c{i}" for i in range(301))
+        images = PerImage([f"{i}" for i in range(100)], names, cells[np.lexsort((cells[:, 1], cells[:, 0]))])
+        networks.append(Scored(name, "a", 0, images))
+    differ = sum(change.differs for change in compared(*networks).classes[:300])
+    assert 5 <= differ <= 30  # 15 on average; its standard deviation is 3.8, and the bootstrap's share a little larger
 
 
 def test_the_order_of_the_images_changes_nothing():
