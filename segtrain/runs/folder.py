@@ -223,8 +223,9 @@ def folder_of(file: Path) -> Path:
     return file.parent.parent if file.parent.name == "checkpoints" else file.parent
 
 
-def write_environment(folder: Path, record: Record, device: str) -> None:
-    """`environment.json`: what the run was made with, and its own name, which its checkpoints carry too."""
+def write_environment(folder: Path, record: Record, device: str, changed: Mapping[str, Any]) -> None:
+    """`environment.json`: what the run was made with, and its own name, which its checkpoints carry too; `changed` is
+    what is not as when it began."""
     libraries = ("torch", "torchvision", "lightning", "hydra-core", "torchmetrics", "tensorboard")
     facts = {
         "run": record.run,
@@ -238,6 +239,7 @@ def write_environment(folder: Path, record: Record, device: str) -> None:
         "device": device,
         "data": record.fingerprint,
         "teacher": record.teacher,
+        "changed": changed,
     }
     disk.write(folder / "environment.json", json.dumps(facts, indent=2) + "\n")
 

@@ -3,15 +3,18 @@
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..errors import UserError
 from .folder import read_environment, read_settings
-from .record import Settings
+from .record import Record, Settings
 from .resume import deciding, dotted, leaves
 
 UNKNOWN = "unknown"  # the fingerprint of data that an older run has not noted
+DATA, TEACHER = "data (fingerprint)", "teacher (fingerprint)"
 MISSING = "-"  # in place of a setting that a run does not have
 WORDS = {"name", "typed", "cwd"}  # settings that change no result
 PLACES = ("data.root", "teacher")  # that change none either, but are shown where they differ
@@ -24,11 +27,13 @@ class Origin(NamedTuple):
         settings: As they are stored, but that no path starts from the folder in which the run began.
         data: The fingerprint of the data, or `UNKNOWN`.
         teacher: The fingerprint of the network that taught, or its path where an older run has not noted that.
+        changed: What was another one when the run went on, as `changes` has it.
     """
 
     settings: Settings
     data: str
     teacher: str | None
+    changed: dict[str, Any]
 
     @property
     def decided(self) -> dict[str, Any]:
@@ -39,14 +44,15 @@ class Origin(NamedTuple):
     def recipe(self) -> str:
         """The same for runs that differ by the seed alone."""
         settings = {**self.decided, "seed": None}
-        return repr((sorted(settings.items()), self.data, self.teacher))
+        return repr((sorted(settings.items()), self.data, self.teacher, sorted(self.changed.items())))
 
     @property
     def shown(self) -> dict[str, Any]:
         """What a person compares runs by: the data, where they and the teacher were, and `decided`."""
         every = {dotted(path): value for path, value in leaves(self.settings)}
         places = {name: every[name] for name in PLACES if name in every}
-        return {"data (fingerprint)": self.data, **places, **self.decided}
+        later = {f"{name}, when it went on": value for name, value in self.changed.items()}
+        return {DATA: self.data, **places, **self.decided, **later}
 
 
 def origin(folder: Path) -> Origin:
@@ -57,7 +63,29 @@ def origin(folder: Path) -> Origin:
         settings,
         data if data and isinstance(data, str) else UNKNOWN,
         teacher if isinstance(teacher, str) else settings.get("teacher"),
+        changed_before(noted),
     )
+
+
+def changed_before(noted: dict[str, Any]) -> dict[str, Any]:
+    """What `environment.json` says of changes; nothing in that of an older run."""
+    changed = noted.get("changed")
+    return changed if isinstance(changed, dict) else {}
+
+
+def changes(folder: Path, record: Record) -> dict[str, Any]:
+    """What a run that goes on with `allow_changes` has now, or had in between, other than when it began: settings that
+    the result depends on, the data, the teacher."""
+    noted = read_environment(folder)
+    found = changed_before(noted)
+    with suppress(UserError):  # a checkpoint goes on without readable settings
+        began = deciding(read_settings(folder))
+        now = deciding(json.loads(json.dumps(record.settings)))
+        found |= {dotted(path): value for path, value in now.items() if path not in began or began[path] != value}
+    for name, key, value in ((DATA, "data", record.fingerprint), (TEACHER, "teacher", record.teacher)):
+        if key in noted and noted[key] != value:
+            found[name] = value
+    return found
 
 
 def from_cwd(settings: Settings) -> Settings:

@@ -22,6 +22,7 @@ from ..report.screen import COMMAND, log_to, say
 from ..runs.corrected import correct
 from ..runs.folder import write_environment
 from ..runs.metrics_csv import FINAL
+from ..runs.recipe import changes
 from ..runs.record import Record
 from ..runs.restore import read_checkpoint, weights_of
 from ..runs.temperature import soften
@@ -64,7 +65,8 @@ def fit(parts: Parts, folder: Path | None, checkpoint: Path | None = None, first
             disk.clear(folder)
             checkpoints = folder / "checkpoints"
             checkpoints.mkdir(exist_ok=True)
-            write_environment(folder, parts.record, device.device_name(parts.device))
+            name, changed = device.device_name(parts.device), changes(folder, parts.record)
+            write_environment(folder, parts.record, name, changed)
             for line in opening(parts, folder, resumed=checkpoint is not None):
                 say(line)
         save_minutes, patience = parts.train.save_minutes, parts.train.patience

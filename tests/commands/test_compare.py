@@ -27,7 +27,9 @@ SPEC = {"_target_": "segtrain.Part"}
 SETTINGS = {"name": "photos-fcn", "seed": 0, "train": {"steps": 9}, **dict.fromkeys(PARTS, SPEC)}
 
 
-def run_of(folder: Path, scored: Scored, split: str = "test", noted: dict[str, Any] | None = None, **changes: Any) -> str:
+def run_of(
+    folder: Path, scored: Scored, split: str = "test", noted: dict[str, Any] | None = None, **changes: Any
+) -> str:
     """A run folder that holds what `compare` reads; `noted` is what older runs have not in their `environment.json`."""
     target = folder / "evaluate" / split
     target.mkdir(parents=True)
@@ -108,9 +110,7 @@ def test_a_distilled_run_and_a_plain_one_are_two_recipes(compare: Callable[..., 
         assert f"Whether the recipe of {name} is better than that of plain is not said" in out
 
 
-def test_runs_on_other_data_are_other_recipes_and_unknown_data_are_equal(
-    compare: Callable[..., Any], tmp_path: Path
-):
+def test_runs_on_other_data_are_other_recipes_and_unknown_data_are_equal(compare: Callable[..., Any], tmp_path: Path):
     before, after = {"data": "1f"}, {"data": "2e"}  # images were added
     notes = {"a0": before, "a1": before, "b0": after, "b1": after, "old0": {}, "old1": {"data": ["no text"]}}
     for seed, (name, noted) in enumerate(notes.items()):
@@ -194,13 +194,15 @@ def test_what_trainings_note_tells_their_recipes_apart(
     monkeypatch.chdir("..")
     train("data.root=photos", "seed=2", "teacher=A", "run_dir=taught")
     train("data.root=photos", "seed=3", "init=latest", "run_dir=begun")
+    train("data.root=photos", "seed=4", "run_dir=longer")
+    assert segtrain("train", "resume=longer", "train.steps=9", "allow_changes=true") == 0
     assert yaml.safe_load(Path("begun/config.yaml").read_text())["init"].endswith("taught/checkpoints/best.ckpt")
     for folder in ("images", "masks"):
         shutil.copy(f"photos/{folder}/train/0.png", f"photos/{folder}/train/9.png")
-    train("data.root=photos", "seed=4", "run_dir=more")
-    out = compare("runs=A,B,taught,begun,more", "pictures=false")[1]
+    train("data.root=photos", "seed=5", "run_dir=more")
+    out = compare("runs=A,B,taught,begun,longer,more", "pictures=false")[1]
     assert "A, B: one recipe, 2 seeds" in out
-    for name in ("taught", "begun", "more"):
+    for name in ("taught", "begun", "longer", "more"):
         assert f"Whether the recipe of {name} is better than that of A is not said" in out
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import yaml
 
-from segtrain.runs.recipe import Origin, differing, origin
+from segtrain.runs.recipe import Origin, changes, differing, origin
+from segtrain.runs.record import Record
 from tests.runs.conftest import SETTINGS
 
 TEACHER = "first/checkpoints/best.ckpt"
@@ -48,6 +49,26 @@ def test_what_runs_differ_in_is_shown_without_what_changes_no_result(tmp_path: P
         "train.epochs": ["-", "-", "3"],
     }
     assert differing(runs[:1] * 2) == {}
+
+
+def test_what_was_changed_on_the_way_is_kept(tmp_path: Path):
+    spec, optimizer = SETTINGS["data"], SETTINGS["optimizer"]
+
+    def record(fingerprint: str = "1f", **changed: Any) -> Record:
+        return Record("r", {**SETTINGS, **changed}, spec, spec, spec, "32-true", None, 3, fingerprint)
+
+    folder = tmp_path / "a"
+    before = run_of(folder, {"data": "1f"}, init=None, cwd="/a")
+    assert changes(folder, record(data={**spec, "root": "/moved"}, logger={"a": 1})) == {}
+    later = changes(folder, record(optimizer={**optimizer, "lr": 0.1}))
+    assert later == {"optimizer.lr": 0.1}
+    (folder / "environment.json").write_text(json.dumps({"data": "1f", "changed": later}))
+    assert origin(folder).recipe != before.recipe
+    assert differing([before, origin(folder)]) == {"optimizer.lr, when it went on": ["-", "0.1"]}
+    assert changes(folder, record("2e")) == {"optimizer.lr": 0.1, "data (fingerprint)": "2e"}
+    (folder / "environment.json").write_text(json.dumps({"teacher": "37"}))
+    (folder / "config.yaml").write_text("damaged")
+    assert changes(folder, record()) == {"teacher (fingerprint)": None}
 
 
 def test_the_settings_of_a_stranger_are_texts(tmp_path: Path):
