@@ -51,6 +51,11 @@ def refuse_unprintable(path: object) -> None:
         raise UserError(f"{str(path)!r}: the name holds control or invalid characters: rename it")
 
 
+def printable(text: str) -> str:
+    """A text in which signs stand for what a terminal would obey, or no file can hold."""
+    return UNPRINTABLE.sub("\ufffd", text)
+
+
 def plain_cell(value: Any) -> Any:
     """What is written into a cell of a CSV file: a text that a spreadsheet would take for a formula gets a mark before
     it by which it stays a text; numbers stay as they are."""

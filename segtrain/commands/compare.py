@@ -26,6 +26,7 @@ from ..report.per_image import read_per_image
 from ..report.screen import COMMAND, Countdown, counted_down, say
 from ..runs.folder import find, several
 from ..runs.recipe import Origin, differing, origin
+from ..text import printable
 from ..training.looking import look_at
 from ..training.members import CROSS
 from ..training.reopened import as_scored, on_device
@@ -151,7 +152,7 @@ def chose_checkpoints(score: str) -> bool:
 
 def facts_of(folder: Path, made: Origin) -> dict[str, str]:
     """How a run was made, as far as its folder tells."""
-    return {"folder": str(folder.resolve()), "fingerprint of the data": made.data} | training_of(folder)
+    return {"folder": str(folder.resolve()), "fingerprint of the data": printable(made.data)} | training_of(folder)
 
 
 def common_split(folders: Sequence[Path]) -> str:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import UserError
+from ..text import printable
 from .folder import read_environment, read_settings
 from .record import Record, Settings
 from .resume import deciding, dotted, leaves
 
 UNKNOWN = "unknown"  # the fingerprint of data that an older run has not noted
-DATA, TEACHER = "data (fingerprint)", "teacher (fingerprint)"
+DATA, TEACHER = "data (fingerprint)", "teacher (weights)"
 MISSING = "-"  # in place of a setting that a run does not have
 WORDS = {"name", "typed", "cwd"}  # settings that change no result
 PLACES = ("data.root", "teacher")  # that change none either, but are shown where they differ
@@ -33,7 +34,7 @@ class Origin(NamedTuple):
     settings: Settings
     data: str
     teacher: str | None
-    changed: dict[str, Any]
+    changed: dict[str, str]
 
     @property
     def decided(self) -> dict[str, Any]:
@@ -48,11 +49,11 @@ class Origin(NamedTuple):
 
     @property
     def shown(self) -> dict[str, Any]:
-        """What a person compares runs by: the data, where they and the teacher were, and `decided`."""
+        """What a person compares runs by: data and teacher, where these were, and `decided`."""
         every = {dotted(path): value for path, value in leaves(self.settings)}
         places = {name: every[name] for name in PLACES if name in every}
         later = {f"{name}, when it went on": value for name, value in self.changed.items()}
-        return {DATA: self.data, **places, **self.decided, **later}
+        return {DATA: self.data, TEACHER: self.teacher, **places, **self.decided, **later}
 
 
 def origin(folder: Path) -> Origin:
@@ -67,24 +68,27 @@ def origin(folder: Path) -> Origin:
     )
 
 
-def changed_before(noted: dict[str, Any]) -> dict[str, Any]:
+def changed_before(noted: dict[str, Any]) -> dict[str, str]:
     """What `environment.json` says of changes; nothing in that of an older run."""
     changed = noted.get("changed")
-    return changed if isinstance(changed, dict) else {}
+    if not isinstance(changed, dict):
+        return {}
+    return {name: value for name, value in changed.items() if isinstance(value, str)}
 
 
-def changes(folder: Path, record: Record) -> dict[str, Any]:
+def changes(folder: Path, record: Record) -> dict[str, str]:
     """What a run that goes on with `allow_changes` has now, or had in between, other than when it began: settings that
-    the result depends on, the data, the teacher."""
+    the result depends on, the data, the teacher; as texts."""
     noted = read_environment(folder)
     found = changed_before(noted)
     with suppress(UserError):  # a checkpoint goes on without readable settings
         began = deciding(read_settings(folder))
         now = deciding(json.loads(json.dumps(record.settings)))
-        found |= {dotted(path): value for path, value in now.items() if path not in began or began[path] != value}
+        others = [path for path, value in now.items() if path not in began or began[path] != value]
+        found |= {dotted(path): text_of(now[path]) for path in others}
     for name, key, value in ((DATA, "data", record.fingerprint), (TEACHER, "teacher", record.teacher)):
         if key in noted and noted[key] != value:
-            found[name] = value
+            found[name] = text_of(value)
     return found
 
 
@@ -103,14 +107,13 @@ def differing(origins: Sequence[Origin]) -> dict[str, list[str]]:
     every = [each.shown for each in origins]
     found = {}
     for name in dict.fromkeys(chain.from_iterable(every)):
-        values = [text_of(settings, name) for settings in every]
+        values = [text_of(settings[name]) if name in settings else MISSING for settings in every]
         if len(set(values)) > 1:
-            found[name] = values
+            found[printable(name)] = values
     return found
 
 
-def text_of(settings: Settings, name: str) -> str:
-    if name not in settings:
-        return MISSING
-    value = settings[name]
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str, skipkeys=True)
+def text_of(value: Any) -> str:
+    """A stored value, which may be anyone's, for people."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str, skipkeys=True)
+    return printable(text)

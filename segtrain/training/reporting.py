@@ -22,6 +22,7 @@ from ..report.screen import COMMAND, Countdown, say
 from ..runs.folder import read_environment
 from ..runs.metrics_csv import parse
 from ..runs.record import Record
+from ..text import printable
 from .labels import label_problems
 from .part import Part
 from .views import Views
@@ -206,14 +207,14 @@ def training_of(run: Path) -> dict[str, str]:
     if overrides.is_file():
         words = overrides.read_text(encoding="utf-8", errors="replace").splitlines()
         facts["trained by"] = f"{COMMAND} {shlex.join(['train', *words])}"
-    environment = read_environment(run)
+    environment = {name: value for name, value in read_environment(run).items() if isinstance(value, str)}
     versions = [f"{name} {environment[name]}" for name in PACKAGES if name in environment]
     if versions:
         facts["trained with"] = ", ".join(versions)
     for name in ("commit", "device", "platform"):
         if environment.get(name):
-            facts[f"{name} of the training"] = str(environment[name])
-    return facts
+            facts[f"{name} of the training"] = environment[name]
+    return {name: printable(value) for name, value in facts.items()}
 
 
 def report_or_say(*arguments: Any) -> Path | None:

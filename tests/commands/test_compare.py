@@ -159,6 +159,20 @@ def test_how_the_runs_were_made_stands_in_every_file(compare: Callable[..., Any]
     assert "| optimizer.lr | - | 0.01 |" in markdown
 
 
+def test_what_a_stranger_has_noted_is_shown_as_text(compare: Callable[..., Any], tmp_path: Path):
+    noted = {"data": "\ud800", "segtrain": ["1"], "torch": "\x1b[31m", "commit": {"a": 1}}
+    for name in "AB":
+        run_of(tmp_path / name, network(name, 0.6), noted=noted)
+    (tmp_path / "A" / "overrides.txt").write_bytes(b"a=\xff\x1b\n<b>\n")
+    assert compare("runs=A,B")[::2] == (0, "")
+    made = json.loads((tmp_path / "A/compare/compare.json").read_text())["runs"][0]["made"]
+    assert made["fingerprint of the data"] == "\ufffd"
+    assert made["trained by"] == "python -m segtrain train 'a=\ufffd\ufffd' '<b>'"
+    assert made["trained with"] == "torch \ufffd[31m"
+    assert "commit of the training" not in made
+    assert "<b>" not in (tmp_path / "A/compare/compare.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("score", "said"),
     [

@@ -40,6 +40,7 @@ def test_what_runs_differ_in_is_shown_without_what_changes_no_result(tmp_path: P
     ]
     assert differing(runs) == {
         "data (fingerprint)": ["1f", "2e", "unknown"],
+        "teacher (weights)": ["null", "null", "/t.ckpt"],
         "data.root": ["/d", "/d", "-"],
         "seed": ["1", "2", "0"],
         "optimizer.lr": ["0.1", "null", "-"],
@@ -61,24 +62,32 @@ def test_what_was_changed_on_the_way_is_kept(tmp_path: Path):
     before = run_of(folder, {"data": "1f"}, init=None, cwd="/a")
     assert changes(folder, record(data={**spec, "root": "/moved"}, logger={"a": 1})) == {}
     later = changes(folder, record(optimizer={**optimizer, "lr": 0.1}))
-    assert later == {"optimizer.lr": 0.1}
+    assert later == {"optimizer.lr": "0.1"}
     (folder / "environment.json").write_text(json.dumps({"data": "1f", "changed": later}))
     assert origin(folder).recipe != before.recipe
     assert differing([before, origin(folder)]) == {"optimizer.lr, when it went on": ["-", "0.1"]}
-    assert changes(folder, record("2e")) == {"optimizer.lr": 0.1, "data (fingerprint)": "2e"}
+    assert changes(folder, record("2e")) == {"optimizer.lr": "0.1", "data (fingerprint)": "2e"}
     (folder / "environment.json").write_text(json.dumps({"teacher": "37"}))
     (folder / "config.yaml").write_text("damaged")
-    assert changes(folder, record()) == {"teacher (fingerprint)": None}
+    assert changes(folder, record()) == {"teacher (weights)": "null"}
 
 
 def test_the_settings_of_a_stranger_are_texts(tmp_path: Path):
-    strange = {5: {"x": 1}, "train": {7: [{date(2026, 1, 2): 8}, math.nan]}, "cwd": 3, "init": 4}
-    text = yaml.safe_dump({**SETTINGS, **strange})
+    strange = {
+        5: {"x": 1},
+        "\ud800\x1b": "\x1b[31m",
+        "train": {7: [{date(2026, 1, 2): 8}, math.nan]},
+        "cwd": 3,
+        "init": 4,
+    }
     (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "config.yaml").write_text(text)
+    (tmp_path / "a" / "config.yaml").write_text(yaml.safe_dump({**SETTINGS, **strange}))
+    deep = 900 * "[" + 900 * "]"
+    (tmp_path / "a" / "environment.json").write_text(f'{{"changed": {{"x": {deep}, "y": 3}}}}')
     found = origin(tmp_path / "a")
     assert differing([found, run_of(tmp_path / "b", [1])]) == {
         "5.x": ["1", "-"],
+        "\ufffd\ufffd": ["\ufffd[31m", "-"],
         "init": ["4", "-"],
         "train.7": ["[{}, NaN]", "-"],
         "train": ["-", "{}"],
