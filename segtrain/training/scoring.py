@@ -180,7 +180,7 @@ def score_split(trainer: Trainer, scorer: Scorer, data: DataModule, split: str) 
     names = data.classes.names
     images = PerImage(list(data.source(split).names), names, scorer.cells, data.groups(split))
     result = with_details(score(scorer.totals, scorer.matrix, split, names), scorer.counts)
-    look = lru_cache(1)(partial(look_as_scored, trainer, scorer, data.source(split)))  # the last one is often asked for again
+    look = lru_cache(1)(partial(look_as_scored, trainer, scorer, data.source(split)))  # one may be shown twice
     return Part(result, scorer.matrix, images, scorer.counts, look, str(trainer.precision))
 
 
