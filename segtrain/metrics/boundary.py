@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 from torchmetrics import Metric
 
+from .confusion import count_pairs
+
 WIDTH = 0.02  # of the image's diagonal
 AT_ONCE = 1 << 22  # pixels that are looked at at a time, or rows in which squares lie that reach to both sides
 LEAST, MOST = torch.iinfo(torch.int16).min, torch.iinfo(torch.int16).max  # numbers that no class has
@@ -68,21 +70,19 @@ def boundary_counts(prediction: Tensor, mask: Tensor, num_classes: int, void: in
 def counts_of_rows(prediction: Tensor, mask: Tensor, counted: slice, reach: int, num_classes: int, void: int) -> Tensor:
     """The same of some rows in a part of an image, in which the squares around them lie as far as the image goes."""
     is_void = mask == void
-    truth = mask.to(torch.int16).masked_fill(is_void, 0)  # any class: these pixels are in no band
-    predicted = prediction.to(torch.int16)
-    true_band, predicted_band = (near_contour(classes, is_void, reach)[counted] for classes in (truth, predicted))
-    truth, predicted, is_void = truth[counted], predicted[counted], is_void[counted]
-    agree, inner = truth == predicted, ~(is_void | true_band)
-    near = [
-        pixels_of(truth, agree & true_band & predicted_band, num_classes),
-        pixels_of(truth, true_band, num_classes),
-        pixels_of(predicted, predicted_band, num_classes),
-    ]
-    away = [
-        pixels_of(truth, agree & inner, num_classes),
-        pixels_of(truth, inner, num_classes),
-        pixels_of(predicted, inner, num_classes),
-    ]
+    halves = []  # of class c: 2c, and 2c + 1 near a contour; void, which is near none, becomes 2 * void
+    for classes in (prediction, mask):
+        near = near_contour(classes.to(torch.int16).masked_fill(is_void, 0), is_void, reach)
+        halves.append((2 * classes.int() + near)[counted])
+    pairs, _ = count_pairs(halves[0], halves[1], 2 * num_classes, 2 * void)
+    return counts_of_halves(pairs.view(num_classes, 2, num_classes, 2))
+
+
+def counts_of_halves(pairs: Tensor) -> Tensor:
+    """The counts (2, 3, classes) by pixels (classes, 2, classes, 2) of the halves of truth and prediction."""
+    near = [pairs[:, 1, :, 1].diagonal(), pairs[:, 1].sum((1, 2)), pairs[..., 1].sum((0, 1))]
+    inner = pairs[:, 0].sum(2)
+    away = [inner.diagonal(), inner.sum(1), inner.sum(0)]
     return torch.stack([torch.stack(near), torch.stack(away)])
 
 
@@ -119,13 +119,6 @@ def higher_of_two(numbers: Tensor, apart: int, axis: int) -> Tensor:
     """The higher one of each number and the one that stands so far behind it."""
     left = numbers.shape[axis] - apart
     return torch.maximum(numbers.narrow(axis, 0, left), numbers.narrow(axis, apart, left))
-
-
-def pixels_of(classes: Tensor, chosen: Tensor, num_classes: int) -> Tensor:
-    """(classes,) int64: how many of the chosen pixels each class has."""
-    counts = torch.zeros(num_classes, dtype=torch.int64, device=classes.device)
-    counts.scatter_add_(0, classes.flatten().long(), chosen.flatten().long())  # on a GPU, bincount would wait for it
-    return counts
 
 
 def iou_of(counts: Tensor) -> Tensor:

@@ -104,10 +104,10 @@ def count_pairs(prediction: Tensor, mask: Tensor, num_classes: int, void: int) -
     one = torch.ones((), dtype=torch.int64, device=prediction.device)
     parts = (classes.flatten().split(AT_ONCE) for classes in (prediction, mask))
     for predicted, truth in zip(*parts, strict=True):
-        pairs = predicted.long().add(truth, alpha=num_classes)
-        pairs.masked_fill_(truth == void, num_classes**2)  # a bin for void is cheaper than selecting the rest
-        counts.scatter_add_(0, pairs, one.expand(len(pairs)))  # on a GPU, bincount would wait for it
-    return counts[:-1].view(num_classes, num_classes), counts[-1]
+        pairs = predicted.int().add(truth, alpha=num_classes).add_(1)
+        pairs *= truth != void  # a bin for void, the first one, is cheaper than selecting the rest
+        counts.scatter_add_(0, pairs.long(), one.expand(len(pairs)))  # on a GPU, bincount would wait for it
+    return counts[1:].view(num_classes, num_classes), counts[0]
 
 
 def class_iou(matrix: Tensor) -> Tensor:

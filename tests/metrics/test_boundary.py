@@ -6,7 +6,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from segtrain.metrics import boundary
+from segtrain.metrics import boundary, count_pairs
 from segtrain.metrics.boundary import BoundaryCounts, boundary_counts, iou_of, reach_of
 
 VOID = 255
@@ -51,6 +51,29 @@ def test_the_counts_are_those_of_the_definition(
     counts = boundary_counts(torch.from_numpy(prediction), truth, classes, VOID)
     assert counts.dtype == torch.int64
     assert counts.tolist() == by_erosion(prediction, mask, classes)
+
+
+@pytest.mark.parametrize("classes", [1, 4, 300])
+def test_the_six_counts_are_sums_over_pairs(classes: int) -> None:
+    """Of random pixels in random bands, each count is also that of the pixels that it chooses."""
+    rng = np.random.default_rng(0)
+    truth, predicted = rng.integers(0, classes, (2, 5000))
+    true_band, predicted_band, known = rng.random((3, 5000)) < 0.7
+    agree, inner = truth == predicted, known & ~true_band
+    chosen = [
+        (truth, agree & known & true_band & predicted_band),
+        (truth, known & true_band),
+        (predicted, known & predicted_band),
+        (truth, agree & inner),
+        (truth, inner),
+        (predicted, inner),
+    ]
+    halves = (2 * predicted + predicted_band, np.where(known, 2 * truth + true_band, -1))
+    pairs, void_pixels = count_pairs(*map(torch.from_numpy, halves), 2 * classes, void=-1)
+    counts = boundary.counts_of_halves(pairs.view(classes, 2, classes, 2))
+    expected = [np.bincount(each[pixels], minlength=classes) for each, pixels in chosen]
+    assert np.array_equal(counts.flatten(0, 1).numpy(), expected)
+    assert void_pixels == (~known).sum()
 
 
 def square(side: int, low: int, high: int) -> Tensor:
