@@ -20,7 +20,6 @@ from .confusion import count_pairs
 
 WIDTH = 0.02  # of the image's diagonal
 AT_ONCE = 1 << 22  # pixels that are looked at at a time, or rows in which squares lie that reach to both sides
-LEAST, MOST = torch.iinfo(torch.int16).min, torch.iinfo(torch.int16).max  # numbers that no class has
 
 
 class BoundaryCounts(Metric):
@@ -69,10 +68,11 @@ def boundary_counts(prediction: Tensor, mask: Tensor, num_classes: int, void: in
 
 def counts_of_rows(prediction: Tensor, mask: Tensor, counted: slice, reach: int, num_classes: int, void: int) -> Tensor:
     """The same of some rows in a part of an image, in which the squares around them lie as far as the image goes."""
-    is_void = mask == void
+    known = mask != void
+    kind = torch.uint8 if num_classes <= 256 else torch.int16
     halves = []  # of class c: 2c, and 2c + 1 near a contour; void, which is near none, becomes 2 * void
     for classes in (prediction, mask):
-        near = near_contour(classes.to(torch.int16).masked_fill(is_void, 0), is_void, reach)
+        near = near_contour(classes.to(kind), known, reach)
         halves.append((2 * classes.int() + near)[counted])
     pairs, _ = count_pairs(halves[0], halves[1], 2 * num_classes, 2 * void)
     return counts_of_halves(pairs.view(num_classes, 2, num_classes, 2))
@@ -91,15 +91,16 @@ def reach_of(height: int, width: int) -> int:
     return max(1, round(WIDTH * math.hypot(height, width)))
 
 
-def near_contour(classes: Tensor, is_void: Tensor, reach: int) -> Tensor:
-    """(H, W) bool: the pixels of classes (H, W) int16 in whose square, which reaches so many pixels to each side, there
-    is another class or the border of the image.
+def near_contour(classes: Tensor, known: Tensor, reach: int) -> Tensor:
+    """(H, W) bool: the pixels of classes (H, W) in whose square, which reaches so many pixels to each side, there is
+    another class or the border of the image. Pixels that are not `known` are near none, and have no class.
 
     The highest and the lowest class in the square tell it for all classes at once.
     """
-    higher = highest(classes.masked_fill(is_void, LEAST), reach, MOST) != classes
-    lower = highest((-classes).masked_fill(is_void, LEAST), reach, LEAST) != -classes
-    return (higher | lower) & ~is_void
+    most = torch.iinfo(classes.dtype).max
+    top = highest(classes * known, reach, most)  # 0 is above none
+    bottom = most - highest((most - classes) * known, reach, most)
+    return (top != bottom) & known
 
 
 def highest(numbers: Tensor, reach: int, outside: int) -> Tensor:

@@ -76,6 +76,18 @@ def test_the_six_counts_are_sums_over_pairs(classes: int) -> None:
     assert void_pixels == (~known).sum()
 
 
+@pytest.mark.parametrize("classes", [256, 257, 1000])
+def test_contours_do_not_depend_on_the_number_of_classes(classes: int) -> None:
+    """The last four of many classes, of which up to 256 fit into a byte, are counted as four are."""
+    mask, prediction = (torch.from_numpy(blobs(60, 80, 4, seed)) for seed in (1, 2))
+    mask[20:30, 20:] = -1
+    counts = boundary_counts(prediction, mask, 4, -1)
+    others = boundary_counts(prediction + classes - 4, torch.where(mask < 0, -1, mask + classes - 4), classes, -1)
+    assert counts.all()
+    assert torch.equal(others[..., -4:], counts)
+    assert not others[..., :-4].any()
+
+
 def square(side: int, low: int, high: int) -> Tensor:
     """Class 1 in the rows and columns from low to below high of an image of class 0."""
     mask = torch.zeros(1, side, side, dtype=torch.int64)
