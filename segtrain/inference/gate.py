@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UserError
-from ..metrics import count_pairs, mean_iou
+from ..metrics import count_pairs, mean_iou, most_likely
 from .windows import Windows
 
 SIZES = (64, 64), (97, 131), (160, 96)  # height and width besides those of the images
@@ -139,7 +139,7 @@ def answer(network: nn.Module, images: Tensor) -> Tensor:
     for piece in Windows().pieces(network, images):
         if not piece.answer.mean().isfinite():
             raise UserError("the output is not finite (NaN or infinite)")
-        prediction[piece.place] = piece.answer.argmax(1)
+        prediction[piece.place] = most_likely(piece.answer)
     return prediction
 
 

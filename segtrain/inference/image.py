@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ..data.files.images import Picture, header, opened_pixels, read_picture
 from ..data.files.pictures import SAMPLE, Kind, Pictures, filled, scale_of
 from ..errors import UserError
+from ..metrics import most_likely
 from ..models.ensemble import probabilities
 from .windows import Pixels, Windows
 
@@ -75,7 +76,7 @@ def likely(network: nn.Module, logits: Tensor) -> list[Tensor]:
     """The most likely class of every pixel (H, W), on the CPU, by a network's answer (classes, H, W): in uint8 if there
     are no more classes than that has numbers, since what comes from a GPU takes its time by the byte."""
     kind = torch.uint8 if len(logits) <= 256 else torch.int64
-    return [logits.argmax(0).to(kind).cpu()]
+    return [most_likely(logits, 0).to(kind).cpu()]
 
 
 def confident(network: nn.Module, logits: Tensor) -> list[Tensor]:

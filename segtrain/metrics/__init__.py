@@ -9,6 +9,7 @@ from .confusion import (
     constant_answers,
     count_pairs,
     mean_iou,
+    most_likely,
     summary,
 )
 from .details import Counts, Details
@@ -27,5 +28,6 @@ __all__ = [
     "constant_answers",
     "count_pairs",
     "mean_iou",
+    "most_likely",
     "summary",
 ]

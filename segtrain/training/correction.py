@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from ..build import Spec
 from ..data import DataModule
 from ..inference.windows import Windows
-from ..metrics import count_pairs, mean_iou
+from ..metrics import count_pairs, mean_iou, most_likely
 from ..report.screen import say
 from ..runs.corrected import shifted
 from ..runs.correction import FREQUENCY, LOSS, Correction
@@ -87,12 +87,12 @@ class GridScorer(LightningModule):
         are counted once.
         """
         classes = len(self.grid[0])
-        one_end, other_end = (shifted(logits, offsets).argmax(1) for offsets in self.grid[-2:])
+        one_end, other_end = (most_likely(shifted(logits, offsets)) for offsets in self.grid[-2:])
         moves = one_end != other_end
         matrices += count_pairs(one_end, mask.masked_fill(moves, self.void), classes, self.void)[0]
         moving, truth = logits.movedim(1, -1)[moves][..., None, None], mask[moves][:, None, None]  # images of one pixel
         for matrix, offsets in zip(matrices, self.grid, strict=True):
-            matrix += count_pairs(shifted(moving, offsets).argmax(1), truth, classes, self.void)[0]
+            matrix += count_pairs(most_likely(shifted(moving, offsets)), truth, classes, self.void)[0]
 
     def on_test_epoch_end(self) -> None:
         total: Any = self.trainer.strategy.reduce(self.matrices, reduce_op="sum")

@@ -22,7 +22,17 @@ from ..losses.contract import Loss
 from ..machine import device as machine
 from ..machine import processes
 from ..machine.threads import Behind
-from ..metrics import ConfusionMatrix, Details, ImageMatrices, MeanLoss, accuracy, class_iou, mean_iou, summary
+from ..metrics import (
+    ConfusionMatrix,
+    Details,
+    ImageMatrices,
+    MeanLoss,
+    accuracy,
+    class_iou,
+    mean_iou,
+    most_likely,
+    summary,
+)
 from ..report.details import details_text, with_details
 from ..report.intervals import intervals
 from ..report.page import Look
@@ -78,9 +88,9 @@ class Scorer(LightningModule):
         """Count what is right, where, and how sure the network is of it."""
         prediction = torch.empty_like(batch["mask"])
         for piece in self.answers(batch):
-            classes = prediction[piece.place] = piece.answer.argmax(1)
+            prediction[piece.place] = most_likely(piece.answer)
             confidence = torch.stack([confidence_of(self.scored, answer) for answer in piece.answer])
-            self.details.confidence.update(confidence, classes, batch["mask"][piece.place])
+            self.details.confidence.update(confidence, prediction[piece.place], batch["mask"][piece.place])
             self.confusion.note_broken(piece.answer)
         self.confusion.update(prediction, batch["mask"], batch["key"])
         self.details.update(prediction, batch["mask"], self.behind.add)
@@ -117,7 +127,7 @@ class Validator(Scorer):
         """The prediction (N, H, W), for callbacks. An image in windows counts for the loss as several ones."""
         prediction = torch.empty_like(batch["mask"])
         for piece in self.answers(batch):
-            prediction[piece.place] = piece.answer.argmax(1)
+            prediction[piece.place] = most_likely(piece.answer)
             self.confusion.note_broken(piece.answer)
             for answer, mask in piece.with_maps(batch["mask"], LOSS_AT_ONCE):
                 self.val_loss.update(self.loss(answer, mask), self.loss.count(mask))

@@ -4,7 +4,16 @@ import pytest
 import torch
 from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
 
-from segtrain.metrics import ConfusionMatrix, accuracy, class_iou, class_scores, confusion, mean_iou, summary
+from segtrain.metrics import (
+    ConfusionMatrix,
+    accuracy,
+    class_iou,
+    class_scores,
+    confusion,
+    mean_iou,
+    most_likely,
+    summary,
+)
 
 VOID = 255
 
@@ -94,3 +103,15 @@ def test_scores_per_class():
     assert scores["recall"].tolist() == [1 / 2, 5 / 6]
     assert scores["dice"].tolist() == [4 / 7, 10 / 13]
     assert scores["pixels"].tolist() == [4, 6]
+
+
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_the_most_likely_class_is_the_first_of_equal_ones_as_numpy_has_it(
+    kind: torch.dtype, order: torch.memory_format
+):
+    logits = torch.randint(0, 4, (2, 11, 30, 41)).to(kind).contiguous(memory_format=order)
+    logits[0, 3, :5], logits[0, 7, 2:9] = math.nan, math.inf
+    expected = logits.float().numpy().argmax(1)
+    assert torch.equal(most_likely(logits), torch.from_numpy(expected))
+    assert torch.equal(most_likely(logits[0], 0), torch.from_numpy(expected[0]))
