@@ -14,7 +14,9 @@ def probabilities(network: nn.Module, answer: Tensor, dim: int = 1) -> Tensor:
     inner = getattr(network, "module", network)  # Fabric's wrapper leaves the network as it is
     if isinstance(inner, Ensemble | Mirrored | Scaled):
         return answer.float()
-    return (answer.float() / getattr(inner, "temperature_of_answers", 1.0)).softmax(dim)
+    logits = answer.contiguous().float()  # softmax wants planes, which are made sooner before they are in float32
+    temperature = getattr(inner, "temperature_of_answers", 1.0)
+    return (logits if temperature == 1 else logits / temperature).softmax(dim)
 
 
 class Ensemble(nn.Module):
