@@ -31,11 +31,11 @@ class ConfidenceCounts(Metric):
 
     def update(self, confidence: Tensor, prediction: Tensor, mask: Tensor) -> None:
         """Count maps (N, H, W): the probability of the answer, the answer, and the truth."""
-        bins = (FINE * confidence).long().clamp_(0, FINE - 1).flatten()
+        bins = (FINE * confidence).int().clamp_(0, FINE - 1).flatten().long()
         known = mask != self.void
-        right, steps = known & (prediction == mask), torch.where(known, UNIT * confidence, 0).round()
+        right, steps = known & (prediction == mask), (UNIT * confidence).round_().int() * known
         for row, values in zip(self.counts, (known, right, steps), strict=True):
-            row.scatter_add_(0, bins, values.long().flatten())  # of one axis: these are deterministic on a GPU
+            row.scatter_add_(0, bins, values.flatten().long())  # of one axis: these are deterministic on a GPU
 
     def compute(self) -> Tensor:
         """(3, `FINE`) int64: the pixels in each bin, the right ones, and the sum of their probabilities in `UNIT`."""
