@@ -20,7 +20,7 @@ from torchmetrics import Metric
 
 SIZES = ("small", "medium", "large")
 LIMITS = (32**2, 96**2)  # pixels from which an object is medium, and large
-AT_ONCE = 1 << 22  # pixels whose runs are numbered at a time
+AT_ONCE = 1 << 20  # pixels whose runs are compared at a time
 COUNTS = ("found", "missed", "wrong", "objects")
 
 
@@ -93,40 +93,50 @@ def regions_of(classes: np.ndarray) -> Regions:
     nodes, and those that touch one another in the next row are joined."""
     starts = np.ones(classes.shape, bool)
     starts[:, 1:] = classes[:, 1:] != classes[:, :-1]
+    first = np.flatnonzero(starts)
+    run_classes = classes.ravel()[first]
     rows, number, edges = max(1, AT_ONCE // classes.shape[1]), 0, []
     for top in range(0, len(classes), rows):
-        band = slice(top, top + rows + 1)  # with the first row of the next one
-        edges.append(number + touching_runs(classes[band], starts[band]))
-        number += np.count_nonzero(starts[top : top + rows])
-    upper, lower = np.concatenate(edges, 1)
-    joined = coo_array((np.ones(len(upper), bool), (upper, lower)), (number, number))
+        band = starts[top : top + rows + 1]  # with the first row of the next one
+        edges.append(number + touching_runs(band, run_classes[number:]))
+        number += np.count_nonzero(band[:rows])
+    pairs = np.concatenate(edges, 1)
+    joined = coo_array((np.ones(pairs.shape[1], bool), pairs), (number, number))
     regions, labels = connected_components(joined, directed=False)
     region_classes = np.empty(regions, np.int64)
-    region_classes[labels] = classes[starts]
-    pixels = np.diff(np.flatnonzero(starts), append=classes.size)
+    region_classes[labels] = run_classes
+    pixels = np.diff(first, append=classes.size)
     return Regions(starts, labels, region_classes, np.bincount(labels, pixels, regions).astype(np.int64))
 
 
-def touching_runs(classes: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """(2, n) int32: pairs of runs of one class, counted from 0 on, that touch one another in two rows."""
-    runs = starts.ravel().cumsum(dtype=np.int32).reshape(classes.shape) - 1
-    above, below = classes[:-1], classes[1:]
-    same = above == below
-    straight = same & (starts[:-1] | starts[1:])  # once for two runs
-    no_way_around = ~(same[:, :-1] | same[:, 1:])
-    falling = (above[:, :-1] == below[:, 1:]) & no_way_around
-    rising = (above[:, 1:] == below[:, :-1]) & no_way_around
-    upper = np.concatenate([runs[:-1][straight], runs[:-1, :-1][falling], runs[:-1, 1:][rising]])
-    lower = np.concatenate([runs[1:][straight], runs[1:, 1:][falling], runs[1:, :-1][rising]])
-    return np.stack([upper, lower])
+def touching_runs(starts: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """(2, n) int32: pairs of runs of one class, counted from 0 on, that touch one another in two rows, by where runs
+    start in a map (H, W), and the class of each."""
+    above, below = starts[:-1], starts[1:]
+    places, upper, lower = common_runs(above, below)
+    lower += np.count_nonzero(starts[0])
+    corners = above & below  # where the run before the upper one touches the lower one, and the other way around
+    corners[:, 0] = False  # none is before the first one of a row
+    corner = np.flatnonzero(corners.ravel()[places])
+    over, under = upper[corner], lower[corner]
+    pairs = np.hstack([(upper, lower), (over - 1, under), (over, under - 1)])
+    return pairs[:, np.flatnonzero(classes[pairs[0]] == classes[pairs[1]])].astype(np.int32)
+
+
+def common_runs(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The pixels at which a run of one map or of the other starts, and the run of each that is there, counted from 0
+    on."""
+    places = np.flatnonzero(one | other)
+    first, second = (starts.ravel()[places].cumsum() - 1 for starts in (one, other))
+    return places, first, second
 
 
 def right_pixels(regions: Regions, objects: Regions) -> csr_array:
     """(regions, objects) int64: the pixels that a region and an object of its class have in common."""
-    starts = np.flatnonzero(regions.starts | objects.starts)
-    pixels = np.diff(starts, append=regions.starts.size)
-    region, thing = (each.labels[each.starts.ravel()[starts].cumsum() - 1] for each in (regions, objects))
-    agree = regions.classes[region] == objects.classes[thing]
+    places, *runs = common_runs(regions.starts, objects.starts)
+    pixels = np.diff(places, append=regions.starts.size)
+    region, thing = (each.labels[run] for each, run in zip((regions, objects), runs, strict=True))
+    agree = np.flatnonzero(regions.classes[region] == objects.classes[thing])
     shape = len(regions.areas), len(objects.areas)
     return coo_array((pixels[agree], (region[agree], thing[agree])), shape).tocsr()  # adds them up
 
