@@ -1083,10 +1083,10 @@ def test_a_worker_that_is_killed_ends_the_training_with_its_state_saved(
 ):
     read = shapes.ShapesSource.read
 
-    def killed(self: shapes.ShapesSource, index: int) -> Any:
+    def killed(self: shapes.ShapesSource, index: int, *mask: Any) -> Any:
         if get_worker_info() is not None and self.split == 1:  # in the first validation
             os.kill(os.getpid(), signal.SIGKILL)
-        return read(self, index)
+        return read(self, index, *mask)
 
     with monkeypatch.context() as patch:
         patch.setattr(shapes.ShapesSource, "read", killed)

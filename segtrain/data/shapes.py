@@ -72,10 +72,11 @@ class ShapesSource:
     def __len__(self) -> int:
         return self.length
 
-    def read(self, index: int) -> tuple[Tensor, Tensor]:
+    def read(self, index: int, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """An image is drawn with its mask, also where that is known."""
         rng = np.random.default_rng([self.variant, self.split, index])
-        image, mask = draw(rng, *self.size)
-        return torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(mask)
+        image, drawn = draw(rng, *self.size)
+        return torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(drawn)
 
     def read_in_parts(self, index: int) -> tuple[Tensor, Tensor]:
         return self.read(index)

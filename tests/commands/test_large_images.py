@@ -62,9 +62,9 @@ def forbid_whole_images(monkeypatch: pytest.MonkeyPatch, split: str) -> None:
     """Have it fail where an image of a split is read as a whole."""
     read = FolderSource.read
 
-    def refusing(self: FolderSource, index: int) -> object:
+    def refusing(self: FolderSource, index: int, *mask: object) -> object:
         assert self.pairs[index].image.parent.name != split
-        return read(self, index)
+        return read(self, index, *mask)
 
     monkeypatch.setattr(FolderSource, "read", refusing)
 

@@ -181,12 +181,12 @@ def test_what_was_done_is_saved_when_reading_fails(segtrain: Run, monkeypatch: p
 
     original, reads = ShapesSource.read, iter(range(1000))
 
-    def failing(self: ShapesSource, index: int) -> object:
+    def failing(self: ShapesSource, index: int, *mask: object) -> object:
         # 12 for mean and deviation, 12 for the classes, one to try the network out, 5 batches of 4 (one ahead of the
         # steps), a validation of 3, and then in the midst of the sixth batch, before the fifth step
         if next(reads) == 12 + 12 + 1 + 5 * 4 + 3 + 2:
             raise UserError("photo.jpg: damaged image")
-        return original(self, index)
+        return original(self, index, *mask)
 
     monkeypatch.setattr(ShapesSource, "read", failing)
     assert segtrain("train", *TINY, "data.workers=0", "run_dir=run") == 2

@@ -1,11 +1,12 @@
 """What a source reads becomes samples: augmented crops to train on, whole images to be scored."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
 from ...errors import UserError
@@ -42,7 +43,7 @@ class TrainSamples(Dataset[dict[str, Any]]):
 
     def __getitem__(self, key: int) -> dict[str, Any]:
         rng, index = generator(self.seed, SAMPLE, key), key % len(self.source)
-        crop = self._cut(index, self._window(index, rng))
+        crop = self._crop_of(index, rng)
         color = self.augment.color(crop[0].shape[0], rng, self.span)
         if happens(self.augment.cutmix, rng):
             crop = self._with_box(crop, index, rng)
@@ -52,33 +53,36 @@ class TrainSamples(Dataset[dict[str, Any]]):
         sample = {"image": image, "mask": crop[1], "key": key, "color": color}
         return sample if self.span is None else {**sample, "span": torch.tensor(self.span)}
 
-    def _window(
+    def _crop_of(
         self, index: int, rng: np.random.Generator, rarity: np.ndarray | None = None, rare: float | None = None
-    ) -> Window:
-        """A window of an image; `rarity` and `rare` stand in for those of all crops."""
-        size, read_mask = self.source.sizes[index], partial(self.source.read_mask, index)
+    ) -> Crop:
+        """A crop of an image; `rarity` and `rare` stand in for those of all crops."""
+        size, mask = self.source.sizes[index], ReadOnce(partial(self.source.read_mask, index))
         rarity = self.rarity if rarity is None else rarity
-        window = self.augment.window(size, crop=self.crop, rng=rng, mask=read_mask, rarity=rarity, rare=rare)
-        return window.snapped(self.crop, size) if self.source.shrinks(index) else window
+        window = self.augment.window(size, crop=self.crop, rng=rng, mask=mask, rarity=rarity, rare=rare)
+        if self.source.shrinks(index):
+            window = window.snapped(self.crop, size)
+        return self._cut(window, *self._read(index, window.shrink, mask))
 
-    def _cut(self, index: int, window: Window) -> Crop:
-        if window.shrink > 1:
-            image, mask = self.source.read_small(index, window.shrink), self.source.read_mask(index)
-        else:
-            image, mask = self.source.read(index)
+    def _read(self, index: int, shrink: int, mask: "ReadOnce") -> tuple[Tensor, Tensor]:
+        if shrink > 1:
+            return self.source.read_small(index, shrink), mask()
+        return self.source.read(index, mask.known)
+
+    def _cut(self, window: Window, image: Tensor, mask: Tensor) -> Crop:
         low = self.span and self.span.low
         image, mask = window.cut(image, mask, crop=self.crop, void=self.void, low=low)
         return image, exchanged(mask, self.flip_pairs) if window.mirrored else mask
 
     def _with_box(self, crop: Crop, index: int, rng: np.random.Generator) -> Crop:
         other = self._another(index, rng)
-        return overlaid(crop, self._cut(other, self._window(other, rng)), random_box(self.crop, rng))
+        return overlaid(crop, self._crop_of(other, rng), random_box(self.crop, rng))
 
     def _with_rare_class(self, crop: Crop, index: int, rng: np.random.Generator) -> Crop:
         """The class is drawn anew from the donor's crop, where a mirror image has given it the other side's label."""
         assert self.rarity is not None
         rarity, other = below_average(self.rarity), self._another(index, rng)
-        donor = self._cut(other, self._window(other, rng, rarity, rare=1.0))
+        donor = self._crop_of(other, rng, rarity, rare=1.0)
         chosen = rare_class(rng, donor[1], rarity)
         return crop if chosen is None else overlaid(crop, donor, donor[1] == chosen)
 
@@ -86,6 +90,19 @@ class TrainSamples(Dataset[dict[str, Any]]):
         """Another image than that with this index, if there is one."""
         others = len(self.source) - 1
         return (index + 1 + int(rng.integers(others))) % len(self.source) if others else index
+
+
+class ReadOnce:
+    """The mask of an image, which is `known` from when it is first called for."""
+
+    def __init__(self, read: Callable[[], Tensor]) -> None:
+        self.read = read
+        self.known: Tensor | None = None
+
+    def __call__(self) -> Tensor:
+        if self.known is None:
+            self.known = self.read()
+        return self.known
 
 
 class WholeSamples(Dataset[dict[str, Any]]):

@@ -25,9 +25,10 @@ class Source(Protocol):
     """The images and masks of one split.
 
     `read` gives image (C, H, W) uint8, uint16 or float32 and mask (H, W) of class indices, with the table's `void` for
-    no class, and where the image has no data; `read_in_parts` the same, but a large TIFF as an image whose parts are
-    decoded when they are taken; `read_mask`, which is faster, the mask alone; `read_picture` the image alone. Where an
-    image `shrinks`, `read_small` reads it faster by blocks of 2, 4 or 8 pixels a side: (C, H // shrink, W // shrink).
+    no class, and where the image has no data; a mask that it is given is not read again. `read_in_parts` gives the
+    same, but a large TIFF as an image whose parts are decoded when they are taken; `read_mask`, which is faster, the
+    mask alone; `read_picture` the image alone. Where an image `shrinks`, `read_small` reads it faster by blocks of 2, 4
+    or 8 pixels a side: (C, H // shrink, W // shrink).
     """
 
     @property
@@ -41,7 +42,7 @@ class Source(Protocol):
 
     def __len__(self) -> int: ...
 
-    def read(self, index: int) -> tuple[Tensor, Tensor]: ...
+    def read(self, index: int, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
     def read_in_parts(self, index: int) -> tuple[Tensor | Large, Tensor]: ...
 
@@ -87,12 +88,13 @@ class FolderSource:
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def read(self, index: int) -> tuple[Tensor, Tensor]:
+    def read(self, index: int, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Raises UserError for damaged files and for values that no class owns, naming the file."""
         kept = self.cache and self.cache.get(index)
         if kept:
             return kept
-        picture, mask = self.read_picture(index), self._mask(index)
+        picture = self.read_picture(index)
+        mask = self._mask(index) if mask is None else mask
         image, mask = picture.pixels, without_gaps(mask, picture, self.classes.void)
         if self.cache:
             self.cache.put(index, image, mask)

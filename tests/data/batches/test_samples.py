@@ -1,13 +1,20 @@
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from segtrain.data import Augment
 from segtrain.data.batches.samples import TrainSamples, WholeSamples
+from segtrain.data.batches.source import FolderSource
+from segtrain.data.classes import ClassTable
+from segtrain.data.files import masks
+from segtrain.data.files.masks import MaskFile
+from segtrain.data.files.pair import Pair
 from segtrain.errors import UserError
 
 STILL = {"scale": [1.0, 1.0], "flip": 0.0, "brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0}
@@ -35,7 +42,7 @@ class Numbered:
     def __len__(self) -> int:
         return len(self.images)
 
-    def read(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def read(self, index: int, mask: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         self.reads[index] += 1
         return self.images[index], self.masks[index]
 
@@ -139,6 +146,32 @@ def test_another_image_is_read_where_it_is_drawn_alone(mixed: dict[str, float]):
     for key in range(200):
         samples(source, **mixed)[key]
     assert source.reads.total() == pytest.approx(250, abs=25)
+
+
+@pytest.mark.parametrize(("suffix", "scale"), [("png", 1.0), ("jpg", 1.0), ("jpg", 0.25)])  # the last is read small
+@pytest.mark.parametrize("mixed", [{}, {"cutmix": 1.0}, {"paste": 1.0}])
+def test_a_mask_is_decoded_once_for_a_crop_around_a_rare_class(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, scale: float, mixed: dict[str, float]
+):
+    decoded, read, pairs = Counter[str](), masks.read_mask, []
+
+    def noted(path: Path, *options: Any) -> np.ndarray:
+        decoded[path.name] += 1
+        return read(path, *options)
+
+    monkeypatch.setattr(masks, "read_mask", noted)
+    for name in ("a", "b"):
+        pixels = np.random.default_rng(0).integers(0, 2, (32, 32), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{name}.{suffix}")
+        Image.fromarray(pixels).save(tmp_path / f"{name}_mask.png")
+        pairs.append(Pair(name, tmp_path / f"{name}.{suffix}", MaskFile(tmp_path / f"{name}_mask.png")))
+    table = ClassTable.from_spec(
+        {"ignore": VOID, "classes": [{"name": "ground", "color": [0, 0, 0]}, {"name": "thing", "color": [9, 9, 9]}]}
+    )
+    augment = Augment(**STILL | {"scale": [scale, scale], "rare": 1.0} | mixed)
+    rarity = np.array([1.0, 10.0])
+    TrainSamples(FolderSource(pairs, table), augment, CROP, VOID, seed=0, rarity=rarity, flip_pairs=())[0]
+    assert decoded == ({"a_mask.png": 1, "b_mask.png": 1} if mixed else {"a_mask.png": 1})
 
 
 def test_nothing_that_is_read_is_changed():
