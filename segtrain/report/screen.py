@@ -97,6 +97,7 @@ class Countdown:
             disable=not console.is_terminal,
             transient=transient,
             speed_estimate_period=SLOWEST,
+            refresh_per_second=2,  # ten times, as by default, takes one core in a hundred
         )
         self.task = self.bar.add_task(what, total=total, completed=done, **fields)
         self.what, self.total, self.first = what, total, done
