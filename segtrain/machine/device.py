@@ -142,6 +142,14 @@ def wait_for(device: str) -> None:
         torch.cuda.synchronize()
 
 
+def seed(number: int, device: torch.device) -> None:
+    """Seed what is drawn on the CPU and on this process's device, to the numbers of torch.manual_seed; that looks after
+    all kinds of devices, and takes longer for each that is not in use: it notes where it was called."""
+    torch.default_generator.manual_seed(number)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(number)
+
+
 def device_name(device: str) -> str:
     """The model of the GPU or of the processor, where the system tells."""
     if device == "cuda":

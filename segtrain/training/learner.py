@@ -34,6 +34,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from ..inference.windows import Windows
 from ..losses.contract import Loss, mean_loss
+from ..machine import device as machine
 from ..machine.shards import state_like
 from ..metrics import ConfusionMatrix, FirstNotFinite, MeanLoss, mean_iou
 from .average import MovingAverage
@@ -108,7 +109,7 @@ class Learner(Validator):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Dropout and its like depend on the seed, the batch and the process alone, so that resuming needs no state."""
         draw = np.random.SeedSequence([self.seed, batch_idx, self.global_rank]).generate_state(1)
-        torch.manual_seed(int(draw[0]))
+        machine.seed(int(draw[0]), self.device)
 
     def training_step(self, batch: Batch, _: int) -> None:
         """A step on the mean loss over the whole batch: this process's share, in as many pieces as fit into memory."""

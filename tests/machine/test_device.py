@@ -29,6 +29,17 @@ def test_a_gpu_computes_in_bf16_or_else_in_fp16(monkeypatch: pytest.MonkeyPatch,
     assert precision.resolve("auto", "cuda")[0] == expected
 
 
+@pytest.mark.parametrize("kind", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_a_seed_is_that_of_torch(kind: str):
+    def drawn() -> list[float]:
+        return torch.cat([torch.rand(3), torch.rand(3, device=kind).cpu()]).tolist()
+
+    torch.manual_seed(2**32 - 1)
+    expected = drawn()
+    precision.seed(2**32 - 1, torch.device(kind))
+    assert drawn() == expected
+
+
 def test_what_is_typed_wins():
     assert precision.resolve("64-true", "cpu") == ("64-true", "as typed")
 
