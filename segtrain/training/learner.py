@@ -127,8 +127,14 @@ class Learner(Validator):
             self.average.update_parameters(self.network)
 
     def counts(self, mask: Tensor) -> Tensor:
-        """What the terms of the loss are counted in (terms,), over the whole batch: the divisors of their sums."""
-        return self.trainer.strategy.reduce(self.objective.count(mask), reduce_op="sum")  # type: ignore[return-value]
+        """What the terms of the loss are counted in (terms,), over the whole batch: the divisors of their sums.
+
+        Lightning's own sum over processes waits for all of them first, and where they have GPUs, for these.
+        """
+        counts = self.objective.count(mask)
+        if self.trainer.world_size > 1:
+            torch.distributed.all_reduce(counts)
+        return counts
 
     def recolored(self, batch: Batch) -> Tensor:
         """The images (N, C, H, W) in the colours that were drawn for them."""

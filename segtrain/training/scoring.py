@@ -177,9 +177,11 @@ def silent_trainer(
         inference_mode=not sharded,  # in which no weights can be gathered
         **settings,
     )
-    # Lightning would handle SIGTERM: it ends with status 0, and on two ranks waits for ever
     machine.keep_depth(trainer.precision_plugin)
+    # Lightning would handle SIGTERM: it ends with status 0, and on two ranks waits for ever
     trainer._signal_connector.register_signal_handlers = lambda: None
+    # and in each step it would wait for the other ranks, and for the GPU, to be told whether the first one got it
+    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None
     return trainer
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import torch
+from lightning.fabric import Fabric
+from lightning.pytorch import Trainer
 
 from segtrain.data.batches.sampler import Share
 from segtrain.machine import processes
@@ -63,6 +65,45 @@ for images in range(1, 51):
     found[images] = {**part.result, "cells": part.images.cells.tolist()}
 if trainer.is_global_zero:
     open(file, "w").write(json.dumps(found))
+"""
+
+# What two processes say to one another from the end of the first of four steps on, by calls of Python's.
+STEPS = """
+from collections import Counter
+import json, sys
+import torch
+from lightning.pytorch import Callback, Trainer
+from torch.utils.data import DataLoader
+from segtrain.machine import device
+from segtrain.training.scoring import silent_trainer
+from segtrain.training.sharded import ShardedLearner
+from tests.training.test_learner import batches, learner, network
+
+calls = Counter()
+def counted(name):
+    call = getattr(torch.distributed, name)
+    def noted(*args, **kwargs):
+        calls[name] += 1
+        return call(*args, **kwargs)
+    setattr(torch.distributed, name, noted)
+
+for name in ("barrier", "broadcast", "all_reduce", "all_gather", "broadcast_object_list", "all_gather_object"):
+    counted(name)
+
+class Begins(Callback):
+    def on_train_batch_end(self, trainer, *_):
+        if trainer.global_step == 1:
+            calls.clear()
+        if trainer.global_step == 4 and trainer.is_global_zero:
+            open("calls.json", "w").write(json.dumps(calls))
+
+device.quiet()
+sharded = sys.argv[1] == "fsdp"
+quiet = {"logger": False, "enable_checkpointing": False, "limit_val_batches": 0}
+settings = {"accelerator": "cpu", "devices": 2, "max_steps": 4, "callbacks": [Begins()]}
+trainer = silent_trainer(Trainer, 2, sharded=sharded, **quiet, **settings)
+module = learner(network(), ShardedLearner, ema=0.9)
+trainer.fit(module, DataLoader(list(batches(5)), batch_size=None))
 """
 
 
@@ -197,6 +238,24 @@ def test_a_signal_to_either_process_ends_both_and_the_run_goes_on(
     assert status(process, 30) == 143
     assert status(train("resume=fewer", "trainer.devices=1")) == 0, (tmp_path / "out.txt").read_text()
     assert "Traceback" not in (tmp_path / "out.txt").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_a_step_waits_for_other_processes_once_to_add_up_its_counts(tmp_path: Path, strategy: str):
+    """Gradients and weights that are shared out go about in threads of torch's own."""
+    (tmp_path / "steps.py").write_text(STEPS)
+    options = {"cwd": tmp_path, "env": os.environ | ALONE, "timeout": 120, "capture_output": True, "text": True}
+    done = subprocess.run([sys.executable, "steps.py", strategy], check=False, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads((tmp_path / "calls.json").read_text()) == {"all_reduce": 3}
+
+
+def test_lightning_has_the_private_names_that_are_replaced():
+    trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
+    assert callable(trainer._signal_connector.register_signal_handlers)
+    assert callable(trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor)
+    assert callable(Fabric(accelerator="cpu")._precision.convert_input)
 
 
 @pytest.mark.slow
