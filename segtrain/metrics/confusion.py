@@ -32,10 +32,9 @@ class ConfusionMatrix(Metric):
         for name in ("void_pixels", "images", "broken"):
             self.add_state(name, default=torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
-    def update(self, logits: Tensor, mask: Tensor) -> None:
-        """Count the most likely class of logits (N, classes, H, W) against mask (N, H, W)."""
-        self.count(most_likely(logits), mask)
-        self.note_broken(logits)
+    def update(self, prediction: Tensor, mask: Tensor) -> None:
+        """Count maps of classes (N, H, W), predicted and true."""
+        self.count(prediction, mask)
 
     def count(self, prediction: Tensor, mask: Tensor) -> Tensor:
         """Count maps of classes (N, H, W), and return the pixels of each cell of their matrix, then of void."""
@@ -46,7 +45,8 @@ class ConfusionMatrix(Metric):
         return torch.cat([matrix.flatten(), void_pixels[None]])
 
     def note_broken(self, logits: Tensor) -> None:
-        """A mean is finite only if all its terms are. The answer stays on the device, so that nothing waits for it."""
+        """Look whether logits are finite: their mean is only if all are. The answer stays on the device, so that
+        nothing waits for it."""
         self.broken += ~logits.mean().isfinite()
 
     def compute(self) -> Tensor:

@@ -36,7 +36,7 @@ from ..inference.windows import Windows
 from ..losses.contract import Loss, mean_loss
 from ..machine import device as machine
 from ..machine.shards import state_like
-from ..metrics import ConfusionMatrix, FirstNotFinite, MeanLoss, mean_iou
+from ..metrics import ConfusionMatrix, FirstNotFinite, MeanLoss, mean_iou, most_likely
 from .average import MovingAverage
 from .divergence import refuse_not_finite
 from .groups import adopt_settings, build_optimizer
@@ -150,10 +150,11 @@ class Learner(Validator):
         return self.trainer.world_size * mean_loss(sums, counts)  # the mean over processes, of gradients, is their sum
 
     def note(self, logits: Tensor, mask: Tensor, sums: Tensor) -> None:
-        """Count what the curves show; nothing waits for the device."""
+        """Count what the curves show; nothing waits for the device. Logits that are not finite show in the loss, or in
+        the weights."""
         self.train_loss.update(sums, self.loss.count(mask))
         self.first_not_finite.update(sums.sum(), self.trainer.global_step)
-        self.train_confusion.update(logits[SOME], mask[SOME])
+        self.train_confusion.update(most_likely(logits[SOME]), mask[SOME])
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clip the norm over all parameters; Lightning's own refuses fused optimisers, which are the fast ones."""
