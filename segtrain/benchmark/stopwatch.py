@@ -15,7 +15,6 @@ from ..training.learner import Learner
 
 BETWEEN = "loop"  # what belongs to no part: Lightning's loop, callbacks
 PARTS = {  # methods of a learner
-    "divisor": "counts",
     "colour": "recolored",
     "forward": "train_network",
     "backward": "manual_backward",
@@ -100,6 +99,7 @@ class Watch(Callback):
 
     def _watch(self, learner: Learner) -> None:
         around = self.stopwatch.around
+        learner.objective.count = around("divisor", learner.objective.count)
         learner.objective.sums = around("loss", learner.objective.sums)
         for part, method in PARTS.items():
             setattr(learner, method, around(part, getattr(learner, method)))

@@ -113,12 +113,14 @@ class Learner(Validator):
 
     def training_step(self, batch: Batch, _: int) -> None:
         """A step on the mean loss over the whole batch: this process's share, in as many pieces as fit into memory."""
-        counts = self.counts(batch["mask"])
-        *others, last = in_pieces(batch, self.pieces)
+        pieces = in_pieces(batch, self.pieces)
+        counts = [self.objective.count(piece["mask"]) for piece in pieces]
+        total = over_processes(torch.stack(counts).sum(0), self.trainer)
+        *others, last = zip(pieces, counts, strict=True)
         with apart(self.trainer):
-            for piece in others:
-                self.manual_backward(self.share_of_loss(piece, counts))
-        self.manual_backward(self.share_of_loss(last, counts))
+            for piece, count in others:
+                self.manual_backward(self.share_of_loss(piece, count, total))
+        self.manual_backward(self.share_of_loss(*last, total))
         optimizer, schedule = self.optimizers(), self.lr_schedulers()
         optimizer.step()  # type: ignore[union-attr]
         optimizer.zero_grad()  # type: ignore[union-attr]
@@ -126,33 +128,27 @@ class Learner(Validator):
         if self.average is not None:
             self.average.update_parameters(self.network)
 
-    def counts(self, mask: Tensor) -> Tensor:
-        """What the terms of the loss are counted in (terms,), over the whole batch: the divisors of their sums.
-
-        Lightning's own sum over processes waits for all of them first, and where they have GPUs, for these.
-        """
-        counts = self.objective.count(mask)
-        if self.trainer.world_size > 1:
-            torch.distributed.all_reduce(counts)
-        return counts
-
     def recolored(self, batch: Batch) -> Tensor:
         """The images (N, C, H, W) in the colours that were drawn for them."""
         return apply_color(batch["image"], batch["color"], clamp="span" not in batch)
 
-    def share_of_loss(self, batch: Batch, counts: Tensor) -> Tensor:
-        """What these images add to the mean loss of the whole batch, whose terms have these counts (terms,)."""
+    def share_of_loss(self, batch: Batch, counts: Tensor, total: Tensor) -> Tensor:
+        """What these images add to the mean loss of the whole batch.
+
+        The terms of the loss (terms,) have the `counts` in these images, and the `total` in the whole batch.
+        """
         image, mask = self.recolored(batch), batch["mask"]
         outputs = self.train_network(image)
         sums = self.objective.sums(outputs, image, mask)
         logits, *_ = all_heads(outputs)
-        self.note(logits.detach(), mask, sums[: self.loss.terms].detach())
-        return self.trainer.world_size * mean_loss(sums, counts)  # the mean over processes, of gradients, is their sum
+        terms = self.loss.terms  # without those of auxiliary heads and of a teacher
+        self.note(logits.detach(), mask, sums[:terms].detach(), counts[:terms])
+        return self.trainer.world_size * mean_loss(sums, total)  # the mean over processes, of gradients, is their sum
 
-    def note(self, logits: Tensor, mask: Tensor, sums: Tensor) -> None:
+    def note(self, logits: Tensor, mask: Tensor, sums: Tensor, counts: Tensor) -> None:
         """Count what the curves show; nothing waits for the device. Logits that are not finite show in the loss, or in
         the weights."""
-        self.train_loss.update(sums, self.loss.count(mask))
+        self.train_loss.update(sums, counts)
         self.first_not_finite.update(sums.sum(), self.trainer.global_step)
         self.train_confusion.update(most_likely(logits[SOME]), mask[SOME])
 
@@ -236,6 +232,14 @@ def apart(trainer: Trainer) -> AbstractContextManager[Any]:
     """Inside, the gradients of other processes are not waited for, unless a process holds a part of them alone: then
     it would have to keep the whole ones until then."""
     return trainer.model.no_sync() if isinstance(trainer.model, DistributedDataParallel) else nullcontext()
+
+
+def over_processes(counts: Tensor, trainer: Trainer) -> Tensor:
+    """The sum over all processes, which takes the place of this one's. Lightning's own waits for all of them first, and
+    where they have GPUs, for these."""
+    if trainer.world_size > 1:
+        torch.distributed.all_reduce(counts)
+    return counts
 
 
 def share_statistics(module: nn.Module) -> None:

@@ -23,7 +23,7 @@ def test_all_numbers_are_measured_said_and_written(
     assert len(rates) == 4 + 3 + 3
     assert all(rate > 0 for rate in rates if rate != found["reading"]["workers"])
     parts = found["step"]["parts"]
-    assert parts.keys() == {*PARTS, "loss", "optimiser", "average", BETWEEN}
+    assert parts.keys() == {*PARTS, "divisor", "loss", "optimiser", "average", BETWEEN}
     assert sum(parts.values()) == pytest.approx(found["step"]["seconds"])
     assert found["step"]["operations"] > 1e6
     assert found["batch"] == [16, 32, 32]
