@@ -1,17 +1,19 @@
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from torch import nn
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader
 
 from segtrain.losses import CrossEntropy
+from segtrain.training.callbacks import Curves
 from segtrain.training.divergence import Diverged
 from segtrain.training.learner import Learner, apply_color
 from segtrain.training.schedules import poly
@@ -202,38 +204,59 @@ class Waits(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def test_a_training_step_never_waits_for_the_device():
-    waits, steps = Waits(), []
+class Around(Callback):
+    """Has each step taken inside of what is made for its number: all of it, from its batch to its last callback."""
 
-    class Watched(Learner):
-        def training_step(self, *args: Any) -> None:
-            with waits:
-                super().training_step(*args)
-            steps.append(self.trainer.global_step)
+    def __init__(self, make: Callable[[int], AbstractContextManager[Any]]) -> None:
+        self.make, self.steps = make, 0
 
-    fit(learner(WithAuxiliary(), Watched, ema=0.9), list(batches(3)))
-    assert len(steps) == 3
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
+        loop = trainer.fit_loop.epoch_loop
+        advance = loop.advance
+
+        def taken(*args: Any) -> None:
+            with self.make(trainer.global_step):
+                advance(*args)
+            self.steps += 1
+
+        loop.advance = taken
+
+
+OPTIMIZERS = [partial(torch.optim.AdamW, lr=0.1, fused=True), partial(torch.optim.SGD, lr=0.1, fused=True)]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_a_training_step_never_waits_for_the_device(optimizer: Any, pieces: int):
+    waits = Waits()
+    around = Around(lambda step: waits)
+    module = learner(WithAuxiliary(), ema=0.9, clip=1.0, pieces=pieces, optimizer=optimizer)
+    callbacks = [around, Curves(log_steps=4, batch_size=BATCH)]
+    fit(module, list(batches(3)), max_steps=9, num_sanity_val_steps=0, callbacks=callbacks)
+    assert around.steps == 3
     assert waits.noted == []
+
+
+@contextmanager
+def waiting_is_an_error(step: int) -> Iterator[None]:
+    """But for the first steps, in which kernels are chosen and memory is taken."""
+    torch.cuda.set_sync_debug_mode("error" if step >= 2 else "default")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.mark.gpu
 @pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
-def test_a_training_step_never_waits_for_a_gpu():
-    steps = []
-
-    class Watched(Learner):
-        def training_step(self, *args: Any) -> None:
-            warm = self.trainer.global_step >= 2  # before, kernels are chosen and memory is taken
-            torch.cuda.set_sync_debug_mode("error" if warm else "default")
-            try:
-                super().training_step(*args)
-            finally:
-                torch.cuda.set_sync_debug_mode("default")
-            steps.append(warm)
-
-    module = learner(WithAuxiliary(), Watched, ema=0.9, clip=1.0)
-    fit(module, list(batches(6)), accelerator="gpu", precision="bf16-mixed")
-    assert steps == [False] * 2 + [True] * 4
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_training_step_never_waits_for_a_gpu(optimizer: Any):
+    around = Around(waiting_is_an_error)
+    module = learner(WithAuxiliary(), ema=0.9, clip=1.0, optimizer=optimizer)
+    callbacks = [around, Curves(log_steps=7, batch_size=BATCH)]
+    settings = {"accelerator": "gpu", "precision": "bf16-mixed", "max_steps": 9, "num_sanity_val_steps": 0}
+    fit(module, list(batches(6)), callbacks=callbacks, **settings)
+    assert around.steps == 6
 
 
 @pytest.mark.parametrize(("compile", "mode"), [(True, None), ("reduce-overhead", "reduce-overhead")])
