@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from torch.utils.data import Dataset
 
 from .data.files.images import Picture, header, read_picture
-from .data.files.large import SMALL, Large, is_large, large
+from .data.files.large import LARGEST_WHOLE, ImageInParts, is_read_in_parts, open_in_parts
 from .data.files.pictures import SAMPLE, Pictures, filled
 from .errors import UserError
 from .journal import stamp_of
@@ -16,14 +16,14 @@ from .journal import stamp_of
 class Still(NamedTuple):
     """An image that was read, or of a large one what reads it in parts."""
 
-    image: Picture | Large
+    image: Picture | ImageInParts
     remark: str  # in what it is not like those of the training
     stamp: list[Any]  # of its file, before it was read
 
     @property
     def is_small(self) -> bool:
         """Whether several may be kept in memory at a time."""
-        return isinstance(self.image, Picture) and self.image.pixels.nbytes <= SMALL
+        return isinstance(self.image, Picture) and self.image.pixels.nbytes <= LARGEST_WHOLE
 
 
 class Stills(Dataset[Still | Exception | None]):
@@ -45,7 +45,7 @@ class Stills(Dataset[Still | Exception | None]):
         path = self.paths[index]
         try:
             head = header(path, self.max_pixels)
-            return None if is_large(head[:2], self.channels, head.depth) else self.read(path)
+            return None if is_read_in_parts(head[:2], self.channels, head.depth) else self.read(path)
         except (UserError, OSError) as error:
             return error
 
@@ -53,8 +53,8 @@ class Stills(Dataset[Still | Exception | None]):
         """Raises UserError for a file that is none, or damaged, or too large."""
         stamp, head = stamp_of(path), header(path, self.max_pixels)
         image = None
-        if is_large(head[:2], self.channels, head.depth):
-            image = large(path, self.max_pixels, channels=self.channels, bits=head.depth)
+        if is_read_in_parts(head[:2], self.channels, head.depth):
+            image = open_in_parts(path, self.max_pixels, channels=self.channels, bits=head.depth)
         if image is None:
             image = read_picture(path, self.max_pixels, channels=self.channels, bits=head.depth)
         values = filled(image.values(SAMPLE))

@@ -20,7 +20,7 @@ from ..data.batches.module import default_workers
 from ..data.files import films
 from ..data.files.geotiff import Place, place_of
 from ..data.files.images import MAX_PIXELS, Picture, opened_pixels
-from ..data.files.large import Large
+from ..data.files.large import ImageInParts
 from ..data.files.pictures import Pictures
 from ..data.workers import Loader, cores
 from ..errors import UserError
@@ -53,7 +53,9 @@ class Sight(NamedTuple):
     network: nn.Module
     windows: Windows
 
-    def predicted(self, image: Picture | Large, name: str, saver: Saver, place: Place | None = None) -> Predicted:
+    def predicted(
+        self, image: Picture | ImageInParts, name: str, saver: Saver, place: Place | None = None
+    ) -> Predicted:
         """What comes of an image that was read and, as a GeoTIFF, lies at a place; pixels without data are void.
 
         Probabilities, where they are wanted, are written while they are computed.

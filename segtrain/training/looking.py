@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ..data.batches.source import Source
 from ..data.files.images import preview_step
-from ..data.files.large import Large
+from ..data.files.large import ImageInParts
 from ..inference.image import answers, confident
 from ..inference.windows import Windows
 from ..report.page import Look
@@ -27,7 +27,7 @@ def look_at(network: nn.Module, windows: Windows, source: Source, index: int) ->
     step = preview_step((height, width))
     truth = thinned(mask, step)
     prediction, confidence = np.empty_like(truth), np.empty(truth.shape, np.float32)
-    batch = image if isinstance(image, Large) else image[None]
+    batch = image if isinstance(image, ImageInParts) else image[None]
     for area, (classes, highest) in answers(network, batch, confident, windows):
         rows, columns = every(step, area[0], height), every(step, area[1], width)
         place, taken = (rows.into, columns.into), (rows.taken, columns.taken)
@@ -41,8 +41,8 @@ def every(step: int, part: slice, length: int) -> Every:
     return Every(slice(-(-start // step), -(-stop // step)), slice(-start % step, None, step))
 
 
-def thinned(image: Tensor | Large, step: int) -> np.ndarray:
+def thinned(image: Tensor | ImageInParts, step: int) -> np.ndarray:
     """Every so many rows and columns of an image or a mask (..., H, W)."""
-    if isinstance(image, Large):
+    if isinstance(image, ImageInParts):
         return image.thinned(step)
     return image[..., ::step, ::step].cpu().numpy().copy()  # not a view, which would keep all of it

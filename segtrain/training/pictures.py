@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..data.classes import ClassTable
-from ..data.files.large import Large
+from ..data.files.large import ImageInParts
 from ..metrics import class_iou
 from ..report.class_curves import class_curves
 from ..report.confusion import confusion_chart
@@ -113,7 +113,7 @@ class Mosaic(Callback):
             if key in self.names:
                 thin = math.ceil(max(outputs[place].shape) / MOSAIC_SIDE)
                 image = batch["image"]
-                shown = thinned(image if isinstance(image, Large) else image[place], thin)
+                shown = thinned(image if isinstance(image, ImageInParts) else image[place], thin)
                 truth, prediction = (thinned(maps[place], thin) for maps in (batch["mask"], outputs))
                 self._rows.append((self.names[key], shown, truth, prediction))
 

@@ -46,7 +46,7 @@ from .part import Part
 from .reporting import LABELS, REPORTS, Request, report_or_say
 from .verdict import Verdict, advice, judge
 
-Batch = dict[str, Any]  # tensors; the image that is scored may be `Large`, which gives its parts as a tensor does
+Batch = dict[str, Any]  # tensors; an image that is scored may be `ImageInParts`, whose parts are taken as a tensor's
 LOSS_AT_ONCE = 1 << 25  # logits, whose loss takes a multiple of their memory
 MOST_WAITING = 1 << 24  # pixels whose sizes of objects are still to be counted
 

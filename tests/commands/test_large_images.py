@@ -52,7 +52,7 @@ def write(numbers: dict[str, int], size: tuple[int, int], **options: object) -> 
 @pytest.fixture
 def all_large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every image is large, alone in its batch, and computed in windows."""
-    monkeypatch.setattr(large, "SMALL", 0)
+    monkeypatch.setattr(large, "LARGEST_WHOLE", 0)
     monkeypatch.setattr(sampler, "PIXELS", 1)
     monkeypatch.setattr(windows, "SURE", 0)
     monkeypatch.setattr(windows, "FITS", 100**2 * COST)
@@ -122,7 +122,7 @@ from segtrain.data.files import large
 from segtrain.inference import windows
 
 if __name__ == "__main__":
-    large.SMALL, sampler.PIXELS, windows.SURE, windows.FITS = 0, 1, 0, {100**2 * COST}
+    large.LARGEST_WHOLE, sampler.PIXELS, windows.SURE, windows.FITS = 0, 1, 0, {100**2 * COST}
     run()
 """
 

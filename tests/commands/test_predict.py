@@ -111,7 +111,7 @@ def test_a_large_tiff_is_predicted_in_parts(trained: Run, monkeypatch: pytest.Mo
     monkeypatch.setattr(windows, "SURE", 0)
     monkeypatch.setattr(windows, "FITS", 600**2 * COST)
     assert trained(*words, "out=whole") == 0
-    monkeypatch.setattr(large, "SMALL", 0)
+    monkeypatch.setattr(large, "LARGEST_WHOLE", 0)
     monkeypatch.setattr(stills, "read_picture", None)
     assert trained(*words, "out=parts") == 0
     files = masks_below("whole")

@@ -76,7 +76,7 @@ def test_of_a_large_image_every_few_rows_and_columns_are_shown(
     whole = look_at(network, windows, source_of(tmp_path, ".png"), 0)
     assert whole.image.shape == (3, 110, 150)
     monkeypatch.setattr(images, "LARGEST", 60)
-    monkeypatch.setattr(large, "SMALL", 0)
+    monkeypatch.setattr(large, "LARGEST_WHOLE", 0)
     if suffix == ".tif":
         monkeypatch.delattr(FolderSource, "read")  # of an image as a whole
     look = look_at(network, windows, source_of(tmp_path, suffix), 0)

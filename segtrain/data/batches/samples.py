@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
 from ...errors import UserError
-from ..files.large import Large
+from ..files.large import ImageInParts
 from ..files.pictures import Span
 from .augment import Augment, happens
 from .mixing import Crop, below_average, overlaid, random_box, rare_class
@@ -132,7 +132,7 @@ class WholeSamples(Dataset[dict[str, Any]]):
 def batch_of(samples: list[dict[str, Any]]) -> dict[str, Any]:
     """Samples together; an image that is read in parts is a batch of its own."""
     image = samples[0]["image"]
-    if not isinstance(image, Large):
+    if not isinstance(image, ImageInParts):
         return default_collate(samples)
     (sample,) = samples
     others = {name: value for name, value in sample.items() if name != "image"}

@@ -12,7 +12,7 @@ from torch import Tensor
 from ...errors import UserError
 from ..classes import ClassTable
 from ..files.images import FLOAT, MAX_PIXELS, Header, Picture, read_picture
-from ..files.large import Large, is_large, large
+from ..files.large import ImageInParts, is_read_in_parts, open_in_parts
 from ..files.packed import PackedPairs, Repeated, Texts, packed
 from ..files.pair import Pair, checked_header
 from ..files.pictures import Kind, stores
@@ -44,7 +44,7 @@ class Source(Protocol):
 
     def read(self, index: int, mask: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
-    def read_in_parts(self, index: int) -> tuple[Tensor | Large, Tensor]: ...
+    def read_in_parts(self, index: int) -> tuple[Tensor | ImageInParts, Tensor]: ...
 
     def read_mask(self, index: int) -> Tensor: ...
 
@@ -100,11 +100,11 @@ class FolderSource:
             self.cache.put(index, image, mask)
         return image, mask
 
-    def read_in_parts(self, index: int) -> tuple[Tensor | Large, Tensor]:
+    def read_in_parts(self, index: int) -> tuple[Tensor | ImageInParts, Tensor]:
         """From a cache, which has images as a whole, as `read`."""
-        if self.cache or not is_large(self.sizes[index], self.channels, self.bits):
+        if self.cache or not is_read_in_parts(self.sizes[index], self.channels, self.bits):
             return self.read(index)
-        image = large(self.pairs[index].image, self.max_pixels, channels=self.channels, bits=self.bits)
+        image = open_in_parts(self.pairs[index].image, self.max_pixels, channels=self.channels, bits=self.bits)
         if image is None:
             return self.read(index)
         return image, without_gaps(self._mask(index), image, self.classes.void)
@@ -161,7 +161,7 @@ class FolderSource:
         return image_type, torch.uint8 if self.classes.dtype == np.uint8 else torch.int16
 
 
-def without_gaps(mask: Tensor, picture: Picture | Large, void: int) -> Tensor:
+def without_gaps(mask: Tensor, picture: Picture | ImageInParts, void: int) -> Tensor:
     """The mask with `void` where the image has no data."""
     return mask if picture.valid is None else mask.masked_fill(~picture.valid, void)
 

@@ -17,14 +17,14 @@ from . import tiff
 from .images import Picture, of_depth, picture_of, preview_step, refusals, refuse_page
 from .pictures import SAMPLE
 
-SMALL = 1 << 26  # bytes of the pixels of an image, of which several may be in memory at a time
+LARGEST_WHOLE = 1 << 26  # bytes of the pixels of an image, several of which may be in memory at a time
 AT_ONCE = 1 << 26  # bytes that are decoded at a time while an image is looked through, and of a tile or strip at most
 MIN_IS_BLACK, RGB, YCBCR = 1, 2, 6  # photometric interpretations; the last is decoded to RGB
 JPEG = (6, 7, 33007, 34892)  # compressions whose tables lie outside of the tiles
 PREMULTIPLIED = 1  # extra samples: alpha by which the colours were multiplied
 
 
-class Large:
+class ImageInParts:
     """The image in a large TIFF, in parts that are those of the `Picture` that `read_picture` reads.
 
     It is a batch (1, channels, H, W), of which `image[..., rows, columns]` gives pixels as of a tensor. It is gone
@@ -47,7 +47,7 @@ class Large:
         return self.shape[-2:]
 
     @property
-    def batch(self) -> "Large":
+    def batch(self) -> "ImageInParts":
         return self
 
     @property
@@ -58,7 +58,7 @@ class Large:
     def __len__(self) -> int:
         return 1
 
-    def to(self, device: torch.device) -> "Large":
+    def to(self, device: torch.device) -> "ImageInParts":
         """The same image, of which the parts come on another device."""
         moved = copy(self)
         moved.device = device
@@ -128,12 +128,12 @@ def every(step: int, rows: range, pixels: Tensor) -> Tensor:
     return pixels[..., -rows.start % step :: step, ::step]
 
 
-def is_large(size: tuple[int, int], channels: int, bits: int) -> bool:
+def is_read_in_parts(size: tuple[int, int], channels: int, bits: int) -> bool:
     """Whether an image of this height and width is read in parts where it can be."""
-    return math.prod(size) * channels * bits // 8 > SMALL
+    return math.prod(size) * channels * bits // 8 > LARGEST_WHOLE
 
 
-def large(path: Path, max_pixels: int, *, channels: int, bits: int) -> Large | None:
+def open_in_parts(path: Path, max_pixels: int, *, channels: int, bits: int) -> ImageInParts | None:
     """The image in a TIFF that is decoded in parts; `None` if it has to be decoded as a whole, as one that Pillow turns
     or whose colours it converts. Raises UserError for one that is damaged or has more than `max_pixels`."""
     page = tiff.page_in(path)
@@ -144,7 +144,7 @@ def large(path: Path, max_pixels: int, *, channels: int, bits: int) -> Large | N
         with opened(path) as file:
             if not has_parts(file.pages[0]) or (page.is_for_pillow and not as_pillow(file.pages[0], channels)):
                 return None
-    return Large(path, max_pixels, page, channels=channels, bits=bits)
+    return ImageInParts(path, max_pixels, page, channels=channels, bits=bits)
 
 
 def has_parts(page: Any) -> bool:

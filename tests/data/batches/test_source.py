@@ -60,11 +60,11 @@ def test_a_large_tiff_that_is_alone_in_its_batch_is_read_in_parts(source: Source
     pytest.importorskip("tifffile")
     images = source(colors((40, 50)), suffix="tif")
     whole = batch_of([WholeSamples(images)[0]])
-    monkeypatch.setattr(large, "SMALL", 40 * 50 * 3 - 1)
+    monkeypatch.setattr(large, "LARGEST_WHOLE", 40 * 50 * 3 - 1)
     assert isinstance(WholeSamples(images)[0]["image"], torch.Tensor)  # it may share its batch with others
     monkeypatch.setattr(sampler, "PIXELS", 40 * 50)
     batch = pickle.loads(pickle.dumps(batch_of([WholeSamples(images)[0]])))  # as from another process
-    assert isinstance(batch["image"], large.Large)
+    assert isinstance(batch["image"], large.ImageInParts)
     assert torch.equal(batch["image"][..., 3:30, 4:40], whole["image"][..., 3:30, 4:40])
     assert torch.equal(batch["mask"], whole["mask"])
     assert batch["key"].tolist() == [0]

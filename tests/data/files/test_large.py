@@ -45,13 +45,13 @@ def write(path: Path, pixels: np.ndarray, *, nodata: str = "", planar: str = "co
     return path
 
 
-def both(path: Path, channels: int, monkeypatch: pytest.MonkeyPatch) -> large.Large:
+def both(path: Path, channels: int, monkeypatch: pytest.MonkeyPatch) -> large.ImageInParts:
     """The image in parts, after it was compared with the whole."""
     monkeypatch.setattr(large, "AT_ONCE", 20_000)  # so that it is gone through in several bands
     bits = header(path).depth
     whole, parts = (
         read_picture(path, MOST, channels=channels, bits=bits),
-        large.large(path, MOST, channels=channels, bits=bits),
+        large.open_in_parts(path, MOST, channels=channels, bits=bits),
     )
     assert parts is not None
     assert parts.shape == (1, *whole.pixels.shape)
@@ -164,13 +164,13 @@ def test_tiles_that_are_not_in_the_file_hold_no_data(tmp_path: Path, monkeypatch
 )
 def test_what_pillow_converts_is_read_as_a_whole(tmp_path: Path, options: dict[str, Any]):
     tifffile.imwrite(tmp_path / "a.tif", numbers(np.uint8, 1)[..., 0], tile=(16, 16), metadata=None, **options)
-    assert large.large(tmp_path / "a.tif", MOST, channels=1, bits=8) is None
+    assert large.open_in_parts(tmp_path / "a.tif", MOST, channels=1, bits=8) is None
 
 
 def test_a_compressed_strip_of_the_whole_image_has_no_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(large, "AT_ONCE", 1000)
     path = write(tmp_path / "a.tif", numbers(np.uint8, 3), compression="zlib", rowsperstrip=53)
-    assert large.large(path, MOST, channels=3, bits=8) is None
+    assert large.open_in_parts(path, MOST, channels=3, bits=8) is None
 
 
 @pytest.mark.parametrize("layout", [{"tile": (16, 16), "compression": "zlib"}, {"tile": (16, 16)}, {}])
@@ -185,14 +185,14 @@ def test_a_damaged_part_is_an_error_in_one_line(tmp_path: Path, layout: dict[str
         del content[-300:]
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"a\.tif: damaged image: ") as error:
-        large.large(path, MOST, channels=3, bits=8)
+        large.open_in_parts(path, MOST, channels=3, bits=8)
     assert "\n" not in str(error.value)
 
 
 def test_a_limit_on_pixels_holds(tmp_path: Path):
     path = write(tmp_path / "a.tif", numbers(np.uint8, 3), tile=(16, 16))
     with pytest.raises(UserError, match=r"a\.tif: 4081 pixels, more than data\.max_pixels=4000"):
-        large.large(path, 4000, channels=3, bits=8)
+        large.open_in_parts(path, 4000, channels=3, bits=8)
 
 
 READ = """
@@ -201,7 +201,7 @@ import subprocess
 import sys
 from pathlib import Path
 from segtrain.data.files.images import read_picture
-from segtrain.data.files.large import large
+from segtrain.data.files.large import open_in_parts
 
 def peak():
     (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
@@ -211,7 +211,7 @@ before, path, options = peak(), Path("a.tif"), {"channels": 3, "bits": 8}
 if sys.argv[1] == "whole":
     read_picture(path, 1 << 40, **options)
 else:
-    image = large(path, 1 << 40, **options)
+    image = open_in_parts(path, 1 << 40, **options)
     for top in range(0, image.size[0], 500):
         image[..., slice(top, top + 500), slice(None)]
 print(peak() - before)
