@@ -79,10 +79,12 @@ def counts_of_rows(prediction: Tensor, mask: Tensor, counted: slice, reach: int,
 
 
 def counts_of_halves(pairs: Tensor) -> Tensor:
-    """The counts (2, 3, classes) by pixels (classes, 2, classes, 2) of the halves of truth and prediction."""
-    near = [pairs[:, 1, :, 1].diagonal(), pairs[:, 1].sum((1, 2)), pairs[..., 1].sum((0, 1))]
-    inner = pairs[:, 0].sum(2)
-    away = [inner.diagonal(), inner.sum(1), inner.sum(0)]
+    """The counts (2, 3, classes) by pixels (classes, 2, classes, 2): the true class, whether near a contour of it, and
+    the same of the prediction."""
+    both = pairs.diagonal(dim1=0, dim2=2)  # (2, 2, classes)
+    truth, predicted = pairs.sum((2, 3)), pairs.sum(0)  # (classes, 2), (2, classes, 2)
+    near = [both[1, 1], truth[:, 1], predicted[..., 1].sum(0)]
+    away = [both[0].sum(0), truth[:, 0], predicted[0].sum(1)]
     return torch.stack([torch.stack(near), torch.stack(away)])
 
 
