@@ -15,6 +15,7 @@ def _empty_folder(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monk
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
 
 
+@pytest.mark.slow
 def test_a_training_is_that_of_the_command_and_gives_what_it_writes() -> None:
     training = segtrain.train(TINY)
     assert training.folder.parent == Path("runs/shapes-fcn_tiny")
@@ -28,6 +29,7 @@ def test_a_training_is_that_of_the_command_and_gives_what_it_writes() -> None:
     assert not network.training
 
 
+@pytest.mark.slow
 def test_a_run_folder_may_be_named_and_gone_on_with() -> None:
     words = [word for word in TINY if not word.startswith("train.steps")]
     first = segtrain.train([*words, "train.steps=4", "run_dir=mine"])

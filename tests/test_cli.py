@@ -340,6 +340,7 @@ def test_a_folder_of_ones_own_adds_groups(tmp_path: Path, settings: Callable[...
     assert found["model"] == {"_target_": "fractions.Fraction", "numerator": 3}
 
 
+@pytest.mark.slow
 def test_a_folder_conf_where_one_works_adds_choices_and_hides_none(
     tmp_path: Path, settings: Callable[..., dict[str, Any]], call: Callable[..., tuple[int, str, str]]
 ) -> None:
@@ -359,6 +360,7 @@ def test_a_folder_conf_where_one_works_adds_choices_and_hides_none(
     assert (status, "did you mean model.width?" in err) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_run_leaves_no_file_and_a_sweep_runs_every_value(
     tmp_path: Path, call: Callable[..., tuple[int, str, str]]
 ) -> None:
@@ -615,6 +617,7 @@ CHOICES = sorted(f"{file.parent.name}={file.stem}" for file in conf_folder().glo
 CHOICES += [f"schedule={file.stem}" for file in (conf_folder() / "schedule").glob("*.yaml")]  # and none of hydra, space
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_choice_fits_what_it_is_passed_to(
     choice: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -156,6 +156,7 @@ def test_the_site_is_built_and_its_links_lead_somewhere(tmp_path: Path) -> None:
 # --- commands that are composed, and YAML -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", dict.fromkeys(settings()))
 def test_a_command_takes_the_settings_that_a_page_types(
     words: str, segtrain: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -249,6 +249,7 @@ def check(segtrain: Callable[..., int], monkeypatch: pytest.MonkeyPatch) -> Call
     return run
 
 
+@pytest.mark.slow
 def test_thirty_faults_are_found_and_named(check: Callable[[str], tuple[int, list[dict]]], tmp_path: Path):
     write_clean(tmp_path / "clean")
     assert check("clean") == (0, [])

@@ -33,6 +33,7 @@ def folder(standins: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_same_seed_draws_the_same_files_and_another_one_others(standins: Any, folder: Path, tmp_path: Path):
     first = {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*.png")}
     assert len(first) == 4 * IMAGES

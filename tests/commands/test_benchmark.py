@@ -12,6 +12,7 @@ from segtrain.report import screen
 FAST = ("model=fcn_tiny", "data.size=[32,32]", "data.crop=[32,32]", "data.train=16", "data.val=4", "seconds=0.2")
 
 
+@pytest.mark.slow
 def test_all_numbers_are_measured_said_and_written(
     segtrain: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -29,6 +30,7 @@ def test_all_numbers_are_measured_said_and_written(
     assert found["batch"] == [16, 32, 32]
 
 
+@pytest.mark.slow
 def test_it_says_how_far_it_is(
     segtrain: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -38,6 +40,7 @@ def test_it_says_how_far_it_is(
     assert lines == [(str(done), str(MEASUREMENTS)) for done in range(1, MEASUREMENTS)]
 
 
+@pytest.mark.slow
 def test_nothing_is_left_but_the_numbers(
     segtrain: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -47,6 +50,7 @@ def test_nothing_is_left_but_the_numbers(
     assert "average" not in json.loads((tmp_path / "benchmark.json").read_text())["step"]["parts"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "reason"),
     [

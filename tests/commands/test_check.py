@@ -148,6 +148,7 @@ def masks_for_each_class() -> None:
                 save(f"data/n{number * 37}_{word}.png", np.where(blocks(number) == index, np.uint8(255), np.uint8(0)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "classes", "splits"),
     [
@@ -181,6 +182,7 @@ def test_what_check_writes_is_all_that_a_training_needs(
     assert int(headline[2]) == len(classes)
 
 
+@pytest.mark.slow
 def test_a_proposed_table_says_what_was_assumed_and_is_not_overwritten(segtrain: Run, capsys: Says):
     black_and_white()
     assert segtrain("check", "data.root=data", "write=true") == 0
@@ -196,6 +198,7 @@ def test_a_proposed_table_says_what_was_assumed_and_is_not_overwritten(segtrain:
     assert "written: data" not in said
 
 
+@pytest.mark.slow
 def test_masks_for_each_class_are_explained(segtrain: Run, capsys: Says):
     masks_for_each_class()
     save("data/n37_car.png", np.full(SIZE, 255, np.uint8))
@@ -227,6 +230,7 @@ def test_a_mask_of_several_values_among_those_of_classes_is_an_error(segtrain: R
     assert line["detail"] == "n37_car.png: it holds 0, 1, 2: a mask of one class holds 0 and one other value"
 
 
+@pytest.mark.slow
 def test_a_missing_mask_is_an_error_and_stays_one(segtrain: Run, capsys: Says):
     one_bit_beside()
     Path("data/n37_mask.png").unlink()
@@ -246,6 +250,7 @@ def test_a_missing_mask_is_an_error_and_stays_one(segtrain: Run, capsys: Says):
     assert len(lines("data/splits.csv")) == 23
 
 
+@pytest.mark.slow
 def test_a_chart_among_the_masks_is_left_aside_and_named(segtrain: Run, capsys: Says):
     black_and_white()
     photo("data/masks/train/mask_statistics.png", 1)
@@ -262,6 +267,7 @@ def test_a_chart_among_the_masks_is_left_aside_and_named(segtrain: Run, capsys: 
     assert said in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_group_stays_in_one_split(segtrain: Run):
     for number in range(40):
         photo(f"data/images/d{number // 4}_{number}.jpg", number)
@@ -275,6 +281,7 @@ def test_a_group_stays_in_one_split(segtrain: Run):
     assert set.union(*splits.values()) >= {"train", "val"}
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_is_described_beside_it(segtrain: Run, monkeypatch: pytest.MonkeyPatch):
     tiles()
     write = disk.write
@@ -291,6 +298,7 @@ def test_a_folder_that_cannot_be_written_is_described_beside_it(segtrain: Run, m
     assert segtrain("train", "data.root=data", *SMALL, "run_dir=run") == 0
 
 
+@pytest.mark.slow
 def test_images_that_a_list_leaves_out_are_said(segtrain: Run, capsys: Says):
     tiles()
     assert segtrain("check", "data.root=data", "write=true") == 0
@@ -303,6 +311,7 @@ def test_images_that_a_list_leaves_out_are_said(segtrain: Run, capsys: Says):
     assert said in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_arrays_that_a_list_leaves_out_are_said(segtrain: Run, capsys: Says):
     for number in range(8):
         photo(f"data/x/{number:03}.png", number)
@@ -317,6 +326,7 @@ def test_arrays_that_a_list_leaves_out_are_said(segtrain: Run, capsys: Says):
     assert "splits.csv lists 8 images, and 1 more lies in the folder, such as data/x/100.png: data.layout=flat" in said
 
 
+@pytest.mark.slow
 def test_a_list_with_a_mistyped_line_leaves_the_classes_to_be_written(segtrain: Run, capsys: Says):
     black_and_white()
     rows = ["image,mask,split"]
@@ -351,6 +361,7 @@ def test_the_first_ten_of_a_kind_are_shown_and_all_are_in_the_table(segtrain: Ru
     assert "12 errors, at which a training stops (exit status 2)" in said
 
 
+@pytest.mark.slow
 def test_shares_images_and_sizes_are_those_of_the_data(segtrain: Run, capsys: Says):
     for split, wide in (("train", 3), ("val", 1)):
         for number in range(4):
@@ -367,6 +378,7 @@ def test_shares_images_and_sizes_are_those_of_the_data(segtrain: Run, capsys: Sa
     assert "type data.crop=[40,48]" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_picture_shows_every_class_in_its_colour(segtrain: Run):
     tiles()
     assert segtrain("check", "data.root=data", "out=found") == 0
@@ -375,6 +387,7 @@ def test_the_picture_shows_every_class_in_its_colour(segtrain: Run):
     assert set(COLOURS.values()) <= shown
 
 
+@pytest.mark.slow
 def test_other_readings_are_named_with_their_pairs(segtrain: Run, capsys: Says):
     black_and_white()
     shutil.copytree("data/masks", "data/labels")
@@ -397,6 +410,7 @@ def test_other_readings_are_named_with_their_pairs(segtrain: Run, capsys: Says):
     assert {row["mask"].partition("/")[0] for row in lines("data/splits.csv")} == {folder}
 
 
+@pytest.mark.slow
 def test_a_reading_is_chosen_by_the_folder_whatever_its_name(segtrain: Run, capsys: Says):
     black_and_white()
     shutil.copytree("data/masks", "data/the mask (two), x=1")
@@ -485,6 +499,7 @@ def test_a_single_error_needs_no_list(broken: Run, capsys: Says):
     assert said.out == ""
 
 
+@pytest.mark.slow
 def test_what_is_skipped_stands_in_the_run_folder(broken: Run, capsys: Says):
     assert broken("train", "data.root=data", "data.on_bad=skip", *SMALL, "run_dir=run") == 0
     said = capsys.readouterr().out
@@ -505,6 +520,7 @@ def test_a_check_that_takes_long_is_left_to_the_reading(broken: Run, capsys: Say
     assert "0001" not in said.out + said.err, "its fault is in its pixels"
 
 
+@pytest.mark.slow
 def test_warnings_do_not_stop_a_training(segtrain: Run, capsys: Says):
     black_and_white()
     shutil.copy("data/images/train/0001.png", "data/images/val/000c.png")
@@ -539,6 +555,7 @@ def few(number: int, name: str = "data/{}/w{}", step: int = 37) -> None:
     Path("data/classes.yaml").write_text("classes: [{name: a}, {name: b}, {name: c}]\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [2, 5, 8])
 def test_few_images_are_trained_on_in_the_splits_that_check_shows(segtrain: Run, capsys: Says, number: int):
     few(number)
@@ -571,6 +588,7 @@ def test_one_image_trains_nothing(segtrain: Run, capsys: Says):
     assert "there is a single image with a mask: training needs two or more" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_what_belongs_together_is_kept_together_and_a_run_without_groups_keeps_its_split(segtrain: Run, capsys: Says):
     few(30, "data/{}/frame_{}", step=1)
     words = [*NETWORK, "data.crop=[32,32]", "data.batch_size=2", "train.steps=2"]
@@ -598,6 +616,7 @@ def test_tiles_in_splits_of_the_folder_that_overlap_are_warned_of(segtrain: Run,
     assert r"data.group=^(.*)_\d+_\d+$" in said
 
 
+@pytest.mark.slow
 def test_lists_that_leave_images_out_are_said_by_check_and_train(segtrain: Run, capsys: Says):
     few(9)
     Path("data/train.txt").write_text("".join(f"w{i * 37}\n" for i in range(5)))
@@ -664,6 +683,7 @@ def two_kinds_of_masks() -> None:
         save(f"data/annotations/{number}.png", coloured(blocks(number)))
 
 
+@pytest.mark.slow
 def test_two_kinds_of_masks_are_shown_before_anything_is_written(segtrain: Run, capsys: Says):
     two_kinds_of_masks()
     for words in ([], ["write=true"]):
@@ -693,6 +713,7 @@ def test_a_training_asks_for_the_kind_of_masks_too(segtrain: Run, capsys: Says):
     assert not Path("runs").exists()
 
 
+@pytest.mark.slow
 def test_a_table_that_was_proposed_for_other_masks_is_proposed_anew(segtrain: Run, capsys: Says):
     two_kinds_of_masks()
     assert segtrain("check", "data.root=data", "data.layout=flat:masks", "write=true") == 0

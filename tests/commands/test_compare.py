@@ -263,6 +263,7 @@ def two_runs(segtrain: Callable[..., int], capsys: pytest.CaptureFixture[str]) -
     capsys.readouterr()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("two_runs")
 def test_what_both_networks_make_of_the_images_is_shown(
     compare: Callable[..., Any], segtrain: Callable[..., int], monkeypatch: pytest.MonkeyPatch
@@ -295,6 +296,7 @@ def test_what_both_networks_make_of_the_images_is_shown(
     assert "missing" not in compare("runs=A,B", "split=val-flip")[1]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("two_runs")
 def test_a_comparison_needs_neither_networks_nor_data(compare: Callable[..., Any], segtrain: Callable[..., int]):
     def missing(*words: str) -> str:

@@ -54,6 +54,7 @@ def usual(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
     return rng.integers(0, 256, (*mask.shape, 3), np.uint8)
 
 
+@pytest.mark.slow
 def test_fractions_are_trained_on_in_the_range_that_they_fill_and_nan_is_void(segtrain: Run, capsys: Says):
     write("dem", elevations)
     assert segtrain("check", "data.root=dem") == 0
@@ -73,6 +74,7 @@ def test_fractions_are_trained_on_in_the_range_that_they_fill_and_nan_is_void(se
         assert np.asarray(mask)[4:].max() < 2
 
 
+@pytest.mark.slow
 def test_a_training_on_deep_images_goes_on_in_the_same_range(segtrain: Run, weights: Callable[..., dict]):
     write("deep", twelve_bits, photometric="rgb")
     words = ["data.root=deep", *SMALL]
@@ -91,6 +93,7 @@ def trained_record(run: str) -> str:
     return read_checkpoint(Path(run, "checkpoints/last.ckpt"))[RECORD]["record"]
 
 
+@pytest.mark.slow
 def test_pictures_of_other_bits_channels_or_numbers_are_named(segtrain: Run, capsys: Says):
     write("usual", usual, photometric="rgb")
     write("deep", twelve_bits, photometric="rgb")
@@ -112,6 +115,7 @@ def test_pictures_of_other_bits_channels_or_numbers_are_named(segtrain: Run, cap
         assert (f"images such as 0: {expected}" in said) if expected else "training" not in said
 
 
+@pytest.mark.slow
 def test_a_band_that_is_marked_as_alpha_is_said_to_be_left_out(segtrain: Run, capsys: Says):
     write(
         "nir", lambda rng, mask: rng.integers(0, 256, (*mask.shape, 4), np.uint8), photometric="rgb", extrasamples=[2]
@@ -133,6 +137,7 @@ def test_numbers_with_a_white_and_without_one_have_no_common_scale(segtrain: Run
     assert "their values have no common scale; save all images alike" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_weights_of_another_depth_leave_mean_and_std_as_measured(segtrain: Run, capsys: Says):
     write("usual", usual, photometric="rgb")
     write("deep", twelve_bits, photometric="rgb")

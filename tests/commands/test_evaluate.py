@@ -34,6 +34,7 @@ def stored(path: str) -> dict:
     return json.loads(Path(path).read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 def test_evaluate_gives_the_number_of_training_to_the_last_digit(
     segtrain: Run, monkeypatch: pytest.MonkeyPatch, precision: str
@@ -49,6 +50,7 @@ def test_evaluate_gives_the_number_of_training_to_the_last_digit(
     assert stored("run/evaluate/val/metrics.json")["miou"] == best
 
 
+@pytest.mark.slow
 def test_a_run_in_bf16_is_used_in_fp32_where_the_cpu_has_no_bf16(
     segtrain: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
@@ -74,6 +76,7 @@ def test_a_run_in_bf16_is_used_in_fp32_where_the_cpu_has_no_bf16(
     assert line in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_number_is_torchmetrics_over_predictions_through_the_public_api(segtrain: Run):
     segtrain("train", *TINY, "run_dir=run")
     trained = api.load("run")
@@ -85,6 +88,7 @@ def test_the_number_is_torchmetrics_over_predictions_through_the_public_api(segt
     assert stored("run/evaluate/test/metrics.json")["miou"] == pytest.approx(float(theirs.compute()), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_file_is_scored_like_its_run(segtrain: Run):
     segtrain("train", *TINY, "run_dir=run")
     Path("run/checkpoints/best.ckpt").rename("copied.ckpt")
@@ -95,6 +99,7 @@ def test_a_checkpoint_file_is_scored_like_its_run(segtrain: Run):
 TILT = Correction(0.5, LOSS, (-9.0, 0.0, 0.0, 0.0, 0.0, 9.0), 0.25, 0.5)
 
 
+@pytest.mark.slow
 def test_a_run_with_a_correction_uses_it_everywhere_unless_that_is_turned_off(
     segtrain: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
@@ -127,6 +132,7 @@ def test_a_run_with_a_correction_uses_it_everywhere_unless_that_is_turned_off(
     assert set(api.predict(api.load("copied.ckpt"), "black.png").mask.flatten().tolist()) == {5}
 
 
+@pytest.mark.slow
 def test_a_temperature_changes_how_sure_a_run_is_and_none_of_its_answers(
     segtrain: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
@@ -158,12 +164,14 @@ def test_a_temperature_changes_how_sure_a_run_is_and_none_of_its_answers(
     assert (confidences[0] < confidences[1]).all()
 
 
+@pytest.mark.slow
 def test_no_temperature_is_fitted_where_it_is_turned_off(segtrain: Run, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(fit, "fit_temperature", lambda *_: Temperature(4.0, 0.5, 0.25))
     assert segtrain("train", *TINY, "train.calibration=false", "run_dir=run") == 0
     assert stored("run/evaluate/test/metrics.json")["calibration"]["temperature"] == 1
 
 
+@pytest.mark.slow
 def test_no_correction_is_fitted_where_it_is_turned_off(segtrain: Run, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(fit, "fit_correction", lambda *_: TILT)
     assert segtrain("train", *TINY, "train.correction=false", "run_dir=run") == 0
@@ -203,6 +211,7 @@ def write_folder(root: Path, classes: int) -> None:
     (root / "classes.yaml").write_text(f"classes: [{names}]\n")
 
 
+@pytest.mark.slow
 def test_a_folder_without_test_split_is_scored_on_val_and_says_so(segtrain: Run, capsys: pytest.CaptureFixture[str]):
     write_folder(Path("photos"), 3)
     assert segtrain("train", *ON_FOLDERS, "data.root=photos", "run_dir=run") == 0
@@ -215,6 +224,7 @@ def test_a_folder_without_test_split_is_scored_on_val_and_says_so(segtrain: Run,
     assert last["IoU/test"] == last["IoU/val"] == ""
 
 
+@pytest.mark.slow
 def test_a_run_finds_its_data_from_everywhere(
     segtrain: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -243,6 +253,7 @@ def test_a_run_finds_its_data_from_everywhere(
     assert list(tmp_path.glob("moved/runs/*/*/evaluate/gone-val/metrics.json"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("names", "message"),
     [("c0 c1 c2 c3", "but the data have 4 (c0, c1, c2, c3)"), ("c1 c0 c2", "but the data have 3 (c1, c0, c2)")],
@@ -263,6 +274,7 @@ def test_data_with_other_classes_are_refused(
     assert message in err
 
 
+@pytest.mark.slow
 def test_scores_on_other_images_do_not_replace_the_runs_own(segtrain: Run, capsys: pytest.CaptureFixture[str]):
     write_folder(Path("photos"), 2)
     write_folder(Path("others"), 2)
@@ -282,6 +294,7 @@ def facts_in(report: Path) -> dict[str, str]:
     return dict(line.removeprefix("- ").split(": ", 1) for line in made.splitlines() if line)
 
 
+@pytest.mark.slow
 def test_a_report_says_what_made_its_score(segtrain: Run, capsys: pytest.CaptureFixture[str]):
     write_folder(Path("photos"), 2)
     write_folder(Path("my others (1)"), 2)
@@ -348,6 +361,7 @@ def test_a_score_comes_with_every_image_and_a_report(segtrain: Run, capsys: pyte
     assert yaml.safe_load(report["settings"])["data"]["test"] == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("split", "remark"),
     [
@@ -371,6 +385,7 @@ def test_a_score_on_images_that_the_network_knows_says_so(
             assert "was trained on these" not in text
 
 
+@pytest.mark.slow
 def test_a_report_that_cannot_be_written_costs_no_score(
     segtrain: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
@@ -387,6 +402,7 @@ def test_a_report_that_cannot_be_written_costs_no_score(
     assert not Path("run/evaluate/test/report.html").exists()
 
 
+@pytest.mark.slow
 def test_labels_to_look_at_are_listed_unless_that_is_turned_off(
     segtrain: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
@@ -407,6 +423,7 @@ def test_labels_to_look_at_are_listed_unless_that_is_turned_off(
     assert "label_problems=-1: expected the number of images" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_training_lists_a_few_labels_and_its_report_says_how_those_of_its_images_are_found(
     segtrain: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
@@ -429,6 +446,7 @@ def test_a_training_lists_a_few_labels_and_its_report_says_how_those_of_its_imag
     assert words() == ["evaluate", f"run={Path('my run').resolve()}", "split=train", "label_problems=12"]
 
 
+@pytest.mark.slow
 def test_the_images_of_a_group_are_drawn_together(segtrain: Run):
     write_folder(Path("photos"), 4)
     for path in Path("photos").rglob("*.png"):
@@ -439,6 +457,7 @@ def test_the_images_of_a_group_are_drawn_together(segtrain: Run):
     assert "only 1 group of images" in score["interval_doubts"]
 
 
+@pytest.mark.slow
 def test_two_runs_that_are_one_have_its_matrix(segtrain: Run, capsys: pytest.CaptureFixture[str]):
     segtrain("train", *TINY, "run_dir=run")
     capsys.readouterr()
@@ -455,6 +474,7 @@ def test_two_runs_that_are_one_have_its_matrix(segtrain: Run, capsys: pytest.Cap
     assert {**stored("run/evaluate/test/metrics.json"), "calibration": alone["calibration"]} == alone
 
 
+@pytest.mark.slow
 def test_an_ensemble_is_scored_by_the_mean_of_its_probabilities(segtrain: Run):
     for seed in "01":
         segtrain("train", *TINY, f"seed={seed}", f"run_dir=run{seed}")
@@ -474,6 +494,7 @@ def test_an_ensemble_is_scored_by_the_mean_of_its_probabilities(segtrain: Run):
     assert miou not in [stored(f"run{seed}/evaluate/test/metrics.json")["miou"] for seed in "01"]
 
 
+@pytest.mark.slow
 def test_a_score_with_flip_is_that_of_each_image_and_its_mirror_image(
     segtrain: Run, capsys: pytest.CaptureFixture[str]
 ):
@@ -611,6 +632,7 @@ def test_mistakes_are_one_line(segtrain: Run, capsys: pytest.CaptureFixture[str]
     assert message in err
 
 
+@pytest.mark.slow
 def test_other_sizes_and_windows_have_a_score_of_their_own(segtrain: Run):
     segtrain("train", *TINY, "data.size=[64,96]", "run_dir=run", "train.window=64", "train.overlap=0.25")
     whole = stored("run/evaluate/test/metrics.json")
@@ -629,6 +651,7 @@ def test_other_sizes_and_windows_have_a_score_of_their_own(segtrain: Run):
     assert set(sizes) == {(64, 64)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "reason"),
     [

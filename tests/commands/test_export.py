@@ -86,6 +86,7 @@ def test_a_file_says_what_logits_are_divided_by(exported: Run) -> None:
     assert [Facts(one, None).as_json()["temperature"] for one in (record, softened)] == [1, 1.5]
 
 
+@pytest.mark.slow
 def test_a_file_is_scored_and_predicts_in_place_of_a_checkpoint(exported: Run) -> None:
     assert exported("evaluate", "checkpoint=net.onnx") == 0
     assert miou(".") == pytest.approx(miou("run"), abs=1e-3)
@@ -97,6 +98,7 @@ def test_a_file_is_scored_and_predicts_in_place_of_a_checkpoint(exported: Run) -
     assert (one == other).mean() > 0.999
 
 
+@pytest.mark.slow
 def test_weights_with_their_record_are_a_whole_network(exported: Run) -> None:
     assert exported("export", "run=run", "format=safetensors") == 0
     (file,) = Path("run/export").glob("*.safetensors")
@@ -292,6 +294,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "write", lambda _, path: shutil.copy("net.onnx", path))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("written")
 def test_integers_of_eight_bits_are_held_against_the_network_too(
     exported: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -375,6 +378,7 @@ def test_what_cannot_be_exported_is_refused(
     assert reason in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_file_of_someone_else_is_refused_in_one_line(exported: Run, capsys: pytest.CaptureFixture[str]) -> None:
     model = onnx.load("net.onnx")
     del model.metadata_props[:]

@@ -13,6 +13,7 @@ CONF = Path(__file__).parents[2] / "conf" / "model"
 Run = Callable[..., int]
 
 
+@pytest.mark.slow
 def test_every_choice_of_conf_model_is_listed_with_its_costs_and_weights(segtrain: Run, capsys: pytest.CaptureFixture):
     assert segtrain("models", "size=[64,64]") == 0
     out, err = capsys.readouterr()
@@ -39,6 +40,7 @@ def test_lraspp_costs_what_torchvision_publishes():
     assert flops / 2e9 == pytest.approx(published["_ops"], rel=0.05)
 
 
+@pytest.mark.slow
 def test_a_word_finds_networks_of_all_libraries(segtrain: Run, capsys: pytest.CaptureFixture):
     pytest.importorskip("timm")
     assert segtrain("models", "find=convnext_tiny", "size=[64,64]") == 0

@@ -101,6 +101,7 @@ def place_tags(nodata: str = "") -> ImageFileDirectory_v2:
     return tags
 
 
+@pytest.mark.slow
 def test_a_large_tiff_is_predicted_in_parts(trained: Run, monkeypatch: pytest.MonkeyPatch):
     pytest.importorskip("tifffile")
     path = photo("new/a.tif", (650, 620), tiffinfo=place_tags("0"), compression="tiff_lzw")
@@ -128,6 +129,7 @@ def test_a_large_tiff_is_predicted_in_parts(trained: Run, monkeypatch: pytest.Mo
         assert Path("parts", file).read_bytes() == Path("whole", file).read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [[], ["window=40"]])
 def test_packed_probabilities_are_those_of_the_array(trained: Run, words: list[str]):
     photo("new/a.png", (60, 90))
@@ -140,6 +142,7 @@ def test_packed_probabilities_are_those_of_the_array(trained: Run, words: list[s
         assert packed["classes"].tolist() == list(api.load("run").classes.names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [[], ["window=40"]])
 def test_probabilities_as_a_tiff_are_those_of_the_array(trained: Run, words: list[str]):
     tifffile = pytest.importorskip("tifffile")
@@ -176,6 +179,7 @@ def test_the_probabilities_of_an_ensemble_and_of_a_mirror_are_their_mean(trained
     assert abs(found / 255 - both[0].permute(1, 2, 0).numpy()).max() < 0.6 / 255
 
 
+@pytest.mark.slow
 def test_the_summary_has_the_pixels_of_every_image(trained: Run):
     paths = [photo("new/a.png"), photo("new/deep/=b.png", (12, 40))]
     assert trained("predict", "run=run", "images=new", "out=done") == 0
@@ -194,6 +198,7 @@ def test_the_summary_has_the_pixels_of_every_image(trained: Run):
         assert (int(row["height"]), int(row["width"]), row["void_pixels"]) == (*mask.shape, "0")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["values", "colors"])
 def test_masks_in_the_data_sets_own_numbers(segtrain: Run, encoding: str):
     for i, split in enumerate(("train", "train", "train", "train", "val")):
@@ -252,6 +257,7 @@ def test_a_full_disk_leaves_no_half_of_the_probabilities(trained: Run, monkeypat
     assert masks_below("done") == []
 
 
+@pytest.mark.slow
 def test_several_networks_predict_by_the_mean_of_their_probabilities(trained: Run):
     path = photo("new/a.png")
     assert trained("train", *TINY, "seed=1", "run_dir=other") == 0
@@ -423,6 +429,7 @@ def test_images_from_several_places(trained: Run, images: str):
     assert masks_below("done/masks") == ["more/b.png", "new/a.png"]
 
 
+@pytest.mark.slow
 def test_a_film_is_predicted_frame_by_frame(trained: Run):
     write_film(Path("new.mp4"), number=3, size=(32, 64))
     assert trained("predict", "run=run", "images=new.mp4", "save=[overlay]", "out=done") == 0
@@ -490,6 +497,7 @@ def test_the_orientation_of_a_camera_is_kept(trained: Run, capsys: pytest.Captur
         assert mask.size == (20, 30)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("images", "message"),
     [
@@ -523,6 +531,7 @@ def deep_grey(folder: str, name: str) -> Path:
     return Path(folder, "images", f"{name}.png")
 
 
+@pytest.mark.slow
 def test_a_network_for_grey_of_16_bits_takes_other_images_too(segtrain: Run, capsys: pytest.CaptureFixture[str]):
     table = "data.classes={classes: [{name: dark}, {name: bright}]}"
     for split in ("train", "val"):
@@ -596,6 +605,7 @@ def five(trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("segtrain.commands.predict.cores", lambda: 1)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("five")
 def test_a_command_that_was_stopped_goes_on_where_it_was(
     trained: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -634,6 +644,7 @@ def test_other_settings_begin_anew(trained: Run, monkeypatch: pytest.MonkeyPatch
     assert seen == ["a", "b", "c", "d", "e"]
 
 
+@pytest.mark.slow
 def test_processes_read_ahead_and_change_nothing(trained: Run, monkeypatch: pytest.MonkeyPatch):
     for number in range(20):
         photo(f"new/{number:02}.png", (20 + number, 30))

@@ -67,6 +67,7 @@ def rows(folder: Path = FOLDER) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_trials_that_fail_or_fall_behind_do_not_end_the_others(
     segtrain: Run, stand_in: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -89,6 +90,7 @@ def test_trials_that_fail_or_fall_behind_do_not_end_the_others(
     assert "optimizer.lr=" + found[5]["optimizer.lr"] in values
 
 
+@pytest.mark.slow
 def test_a_search_that_a_signal_stopped_goes_on_with_its_trial_and_draws_as_if_nothing_had_happened(
     segtrain: Run, stand_in: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -109,6 +111,7 @@ def test_a_search_that_a_signal_stopped_goes_on_with_its_trial_and_draws_as_if_n
     assert len(stand_in) == begun + 3
 
 
+@pytest.mark.slow
 def test_when_the_time_is_over_the_trial_at_work_is_kept_for_the_next_call(
     segtrain: Run, stand_in: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,6 +122,7 @@ def test_when_the_time_is_over_the_trial_at_work_is_kept_for_the_next_call(
     assert len(stand_in) == 2
 
 
+@pytest.mark.slow
 def test_other_settings_in_the_same_folder_are_refused_but_more_trials_are_not(
     segtrain: Run, stand_in: list[list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -74,6 +74,7 @@ def test_a_run_folder_holds_what_the_contract_says(segtrain: Run, capsys: pytest
     assert "triangle" in out
 
 
+@pytest.mark.slow
 def test_curves_have_the_same_tags_and_points_in_tensorboard_and_csv(segtrain: Run):
     segtrain("train", *TINY, "run_dir=run")
     points = scalars("run")
@@ -94,6 +95,7 @@ def test_curves_have_the_same_tags_and_points_in_tensorboard_and_csv(segtrain: R
 PICTURES = ["IoU_per_class", "confusion", "train_batch", "val"]
 
 
+@pytest.mark.slow
 def test_without_tensorboard_the_table_and_the_pictures_are_still_written(
     segtrain: Run, capsys: pytest.CaptureFixture[str]
 ):
@@ -108,6 +110,7 @@ def test_without_tensorboard_the_table_and_the_pictures_are_still_written(
     assert "watch it" in out
 
 
+@pytest.mark.slow
 def test_what_is_computed_before_the_first_step_and_after_the_last_is_named_while_it_lasts(
     segtrain: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
@@ -129,6 +132,7 @@ def test_what_is_computed_before_the_first_step_and_after_the_last_is_named_whil
     assert named[4:] == ["scoring val"]
 
 
+@pytest.mark.slow
 def test_the_final_score_is_that_of_the_best_checkpoint(segtrain: Run):
     segtrain("train", *TINY, "run_dir=run")
     best = torch.load("run/checkpoints/best.ckpt", weights_only=True)
@@ -217,6 +221,7 @@ def test_a_fold_that_is_resumed_ends_as_if_it_had_never_stopped(
     assert whole == part
 
 
+@pytest.mark.slow
 def test_a_resumed_run_repeats_no_point_of_its_curves(segtrain: Run, monkeypatch: pytest.MonkeyPatch):
     words = [*TINY, "train.log_steps=1", "data.workers=0"]
     segtrain("train", *words, "run_dir=whole")
@@ -262,6 +267,7 @@ def test_pictures_in_files_are_tensorboards_last_ones_of_a_run_that_never_stoppe
             assert (np.asarray(file) == np.asarray(shown)).all(), name
 
 
+@pytest.mark.slow
 def test_more_epochs_go_on_from_a_finished_run_only_if_allowed(segtrain: Run, capsys: pytest.CaptureFixture[str]):
     segtrain("train", *TINY, "run_dir=run")
     capsys.readouterr()
@@ -271,6 +277,7 @@ def test_more_epochs_go_on_from_a_finished_run_only_if_allowed(segtrain: Run, ca
     assert [step for step, _ in scalars("run")["loss/train"]][-1] == 10
 
 
+@pytest.mark.slow
 def test_points_fall_on_whole_steps_whatever_the_pieces(segtrain: Run):
     segtrain(
         "train", *TINY, "run_dir=run", "data.batch_size=12", "trainer.accumulate_grad_batches=6", "train.log_steps=1"
@@ -278,6 +285,7 @@ def test_points_fall_on_whole_steps_whatever_the_pieces(segtrain: Run):
     assert [step for step, _ in scalars("run")["loss/train"]] == list(range(1, 9))
 
 
+@pytest.mark.slow
 def test_clipping_can_be_turned_off_by_zero(segtrain: Run, weights: Weights):
     for value in ("0", "null"):
         segtrain("train", *TINY, f"run_dir=clip{value}", f"trainer.gradient_clip_val={value}")
@@ -291,6 +299,7 @@ def test_a_diverged_network_ends_in_one_line(segtrain: Run, capsys: pytest.Captu
     assert "not finite" in err
 
 
+@pytest.mark.slow
 def test_resuming_a_finished_run_says_so_and_changes_nothing(segtrain: Run, capsys: pytest.CaptureFixture[str]):
     segtrain("train", *TINY, "run_dir=run")
     before = {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()}
@@ -300,6 +309,7 @@ def test_resuming_a_finished_run_says_so_and_changes_nothing(segtrain: Run, caps
     assert {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", ["store_fitted", "report_score"])
 def test_a_run_that_is_stopped_around_its_correction_ends_as_if_it_had_not(
     segtrain: Run, weights: Weights, monkeypatch: pytest.MonkeyPatch, at: str
@@ -331,6 +341,7 @@ def test_a_run_that_is_stopped_around_its_correction_ends_as_if_it_had_not(
     assert json.loads(content["segtrain"]["record"])["correction"] is None
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_while_its_report_is_written_is_scored_when_it_goes_on(
     segtrain: Run, monkeypatch: pytest.MonkeyPatch
 ):
@@ -348,6 +359,7 @@ def test_a_run_that_is_stopped_while_its_report_is_written_is_scored_when_it_goe
     assert (score / "metrics.json").exists()
 
 
+@pytest.mark.slow
 def test_init_takes_weights_over_and_names_what_does_not_fit(segtrain: Run, capsys: pytest.CaptureFixture[str]):
     segtrain("train", *TINY, "run_dir=first")
     trained = runs_trained.load("first").state_dict()
@@ -361,6 +373,7 @@ def test_init_takes_weights_over_and_names_what_does_not_fit(segtrain: Run, caps
     assert torch.equal(new["network.encoder.stem.0.weight"], trained["encoder.stem.0.weight"])
 
 
+@pytest.mark.slow
 def test_init_takes_what_scores_a_class_over_by_its_name(segtrain: Run, capsys: pytest.CaptureFixture[str]):
     words = ["model.encoder.widths=[8,8,16,16]", "train.steps=1", "optimizer.lr=0", "optimizer.weight_decay=0"]
     write_folder(Path("photos"), 3)
@@ -375,6 +388,7 @@ def test_init_takes_what_scores_a_class_over_by_its_name(segtrain: Run, capsys: 
     assert bias[1][1] == 0
 
 
+@pytest.mark.slow
 def test_init_from_another_architecture_is_refused(segtrain: Run, capsys: pytest.CaptureFixture[str]):
     segtrain("train", *TINY, "run_dir=first")
     other = ["model.encoder.stem_width=12", "model.encoder.widths=[12,12,12,12]", "model.widths=[4,4,4,4]"]
@@ -383,11 +397,13 @@ def test_init_from_another_architecture_is_refused(segtrain: Run, capsys: pytest
     assert "init: " in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_an_auxiliary_head_and_class_weights_train(segtrain: Run):
     assert segtrain("train", *TINY, "model.auxiliary=true", "loss.weights=sqrt", "run_dir=run") == 0
     assert segtrain("evaluate", "run=run") == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bf16-true", "64-true"])
 def test_class_weights_train_at_true_precisions(segtrain: Run, precision: str):
     words = [f"trainer.precision={precision}", "train.steps=3", "run_dir=run"]
@@ -395,6 +411,7 @@ def test_class_weights_train_at_true_precisions(segtrain: Run, precision: str):
     assert segtrain("evaluate", "run=run", "trainer.precision=32-true") == 0
 
 
+@pytest.mark.slow
 def test_classes_with_sides_change_places_in_flips_and_the_run_notes_which(
     segtrain: Run, capsys: pytest.CaptureFixture[str]
 ):
@@ -447,6 +464,7 @@ def test_after_generated_images_three_commands_work_as_they_stand(
         assert segtrain(*shlex.split(words, comments=True)) == 0
 
 
+@pytest.mark.slow
 def test_a_training_that_learned_nothing_says_so_and_what_to_try(segtrain: Run, capsys: pytest.CaptureFixture[str]):
     write_rare(Path("photos"))
     words = [*ON_FOLDERS, "data.root=photos", "train.steps=6", "train.validate_epochs=2", "optimizer.lr=0"]
@@ -481,6 +499,7 @@ def test_a_training_that_learned_nothing_says_so_and_what_to_try(segtrain: Run, 
 SHORT = [word for word in TINY if not word.startswith(("train.", "data.train="))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "steps", "said"),
     [
@@ -540,6 +559,7 @@ def test_what_was_chosen_and_not_typed_is_said_in_one_line(
         assert stored == yaml.safe_load((conf_folder() / "loss/ce_dice.yaml").read_text())
 
 
+@pytest.mark.slow
 def test_what_was_chosen_is_not_said_again_when_a_run_goes_on(segtrain: Run, capsys: pytest.CaptureFixture[str]):
     assert segtrain("train", *TINY, "run_dir=run") == 0
     assert "12 images, rarest class " in capsys.readouterr().out
@@ -547,6 +567,7 @@ def test_what_was_chosen_is_not_said_again_when_a_run_goes_on(segtrain: Run, cap
     assert "rarest class" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_more_epochs_of_a_run_that_was_made_up_are_what_was_typed(segtrain: Run, capsys: pytest.CaptureFixture[str]):
     segtrain("train", *SHORT, "data.train=4", "train.validate_epochs=30", "run_dir=run", "train.min_steps=32")
     capsys.readouterr()
@@ -554,14 +575,17 @@ def test_more_epochs_of_a_run_that_was_made_up_are_what_was_typed(segtrain: Run,
     assert "33 steps = 33.0 epochs; " in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_sgd_and_cosine_train(segtrain: Run):
     assert segtrain("train", *TINY, "optimizer=sgd", "schedule=cosine", "augment=none", "run_dir=run") == 0
 
 
+@pytest.mark.slow
 def test_a_crop_larger_than_the_images_is_padded(segtrain: Run):
     assert segtrain("train", *TINY, "data.crop=[48,40]", "run_dir=run") == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -634,6 +658,7 @@ def test_a_network_without_an_encoder_to_freeze_is_refused_before_anything_is_wr
     assert not Path("runs").exists()
 
 
+@pytest.mark.slow
 def test_an_encoder_that_has_learned_may_stand_still_to_the_end(segtrain: Run, capsys: pytest.CaptureFixture[str]):
     words = [*TINY, "train.freeze_encoder=2.4"]  # epochs, each of three of the eight steps
     assert segtrain("train", *words) == 2
@@ -648,6 +673,7 @@ def test_an_encoder_that_has_learned_may_stand_still_to_the_end(segtrain: Run, c
     assert not torch.equal(one["decoder.score.weight"], other["decoder.score.weight"])
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_with_status_130_and_the_line_that_goes_on(
     segtrain: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
@@ -663,6 +689,7 @@ def test_ctrl_c_ends_with_status_130_and_the_line_that_goes_on(
     assert "go on: python -m segtrain train resume=run" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_learning_rate_that_may_change_does(segtrain: Run):
     segtrain("train", *TINY, "run_dir=run", "schedule.warmup=0")
     words = ["resume=run", "allow_changes=true", "train.steps=10", "optimizer.lr=0.5"]
@@ -674,6 +701,7 @@ def test_a_learning_rate_that_may_change_does(segtrain: Run):
     assert content["lr_schedulers"][0]["base_lrs"] == [0.5, 0.5]
 
 
+@pytest.mark.slow
 def test_what_the_checkpoint_held_is_let_go_before_a_training_goes_on(segtrain: Run, monkeypatch: pytest.MonkeyPatch):
     segtrain("train", *TINY, "run_dir=run")
     read, kept = train.read_checkpoint, []

@@ -66,6 +66,7 @@ def test_steps_that_do_not_fit_into_a_gpu_make_no_images(monkeypatch: pytest.Mon
     assert batch.images_per_second(SimpleNamespace(data=data, device="cpu", learner=None), 4) == 0.0
 
 
+@pytest.mark.slow
 def test_a_run_is_that_of_the_number_that_was_found(
     segtrain: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
@@ -81,6 +82,7 @@ def test_a_run_is_that_of_the_number_that_was_found(
     assert Path("run/evaluate/test/confusion.csv").read_text() == Path("typed/evaluate/test/confusion.csv").read_text()
 
 
+@pytest.mark.slow
 def test_compiled_steps_are_not_tried(segtrain: Callable[..., int], capsys: pytest.CaptureFixture[str]):
     assert segtrain("train", *TINY, "data.batch_size=auto", "train.compile=true", "run_dir=run") == 2
     assert "each try would be compiled anew; find it with train.compile=false, and type it" in capsys.readouterr().err

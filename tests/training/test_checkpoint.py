@@ -97,6 +97,7 @@ def test_a_full_disk_before_the_first_step_is_one_line(
     assert capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_full_disk_for_a_while_costs_no_step_and_no_file(
     segtrain: Run, full: Callable[..., None], capsys: pytest.CaptureFixture[str], weights: Callable[..., dict]
 ):
@@ -111,6 +112,7 @@ def test_a_full_disk_for_a_while_costs_no_step_and_no_file(
     assert not list(Path("run").rglob("*.tmp"))
 
 
+@pytest.mark.slow
 def test_a_disk_that_stays_full_ends_with_status_3_and_the_earlier_files(
     segtrain: Run, full: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ):
@@ -134,6 +136,7 @@ IMPATIENT = [*TINY, "train.ema=0.9", "train.patience=1", "optimizer.lr=0.2", "se
 # validations after steps 3, 6 and 8
 
 
+@pytest.mark.slow
 def test_a_training_that_does_not_improve_any_more_ends_says_why_and_is_finished(
     segtrain: Run, capsys: pytest.CaptureFixture[str]
 ):
@@ -150,6 +153,7 @@ def test_a_training_that_does_not_improve_any_more_ends_says_why_and_is_finished
     assert read_checkpoint(Path("run/checkpoints/last.ckpt"))["global_step"] == 8
 
 
+@pytest.mark.slow
 def test_what_ended_before_its_final_score_takes_no_further_step(
     segtrain: Run, monkeypatch: pytest.MonkeyPatch, weights: Callable[..., dict]
 ):
@@ -176,6 +180,7 @@ def test_no_checkpoint_is_written_after_a_loss_that_is_not_finite(segtrain: Run,
         assert all(tensor.isfinite().all() for tensor in content["state_dict"].values() if tensor.is_floating_point())
 
 
+@pytest.mark.slow
 def test_what_was_done_is_saved_when_reading_fails(segtrain: Run, monkeypatch: pytest.MonkeyPatch):
     from segtrain.data.shapes import ShapesSource
 
@@ -265,6 +270,7 @@ def test_a_folder_that_becomes_read_only(
     assert segtrain("train", "resume=run") == 0
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_folder_that_vanishes(segtrain: Run, before_save: Callable[..., None], capsys: pytest.CaptureFixture[str]):
     before_save({2: lambda: Path("run").rename("gone")})

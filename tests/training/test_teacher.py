@@ -134,6 +134,7 @@ def write_teacher(record: dict[str, Any], **changes: Any) -> None:
     torch.save(content, "other.ckpt")
 
 
+@pytest.mark.slow
 def test_a_teacher_of_other_classes_or_images_and_a_strangers_are_refused_in_one_line(
     segtrain: Run, first: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ):
@@ -153,6 +154,7 @@ def test_a_teacher_of_other_classes_or_images_and_a_strangers_are_refused_in_one
     assert not Path("here").exists()
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_its_own_teacher_alone_wherever_that_is_now(
     segtrain: Run, first: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ):
