@@ -71,7 +71,7 @@ def mechanism(model: torch.nn.Module, batch: int) -> dict[str, float]:
     watch, value = FirstNotFinite(), torch.tensor(1.0)
     trainer = SimpleNamespace(global_step=1, max_steps=1000, val_check_batch=500, world_size=1, should_stop=False)
     keeper = Checkpoint(None, record=None, save_minutes=SAVE_MINUTES)  # type: ignore[arg-type]  # it saves nothing
-    learner: Any = SimpleNamespace(seed=0, global_rank=0)
+    learner: Any = SimpleNamespace(seed=0, global_rank=0, device=torch.device("cpu"))
 
     def hooks() -> None:
         keeper.on_train_batch_start()

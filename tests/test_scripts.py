@@ -24,6 +24,16 @@ def test_the_benchmark_prints_a_ratio_for_every_variant():
     assert float(rows[0][2]) == 1.0
 
 
+@pytest.mark.slow
+def test_the_benchmark_of_resuming_has_a_share_for_every_part():
+    words = ["--model", "fcn_tiny", "--size", "32", "32", "--batch", "2"]
+    command = [sys.executable, str(ROOT / "scripts" / "benchmark_resume.py"), *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300)
+    *parts, save, whole = [float(share) for share in re.findall(r"([\d.]+)%", done.stdout)]
+    assert len(parts) == 5
+    assert whole == pytest.approx(sum(parts) + save, abs=0.001)
+
+
 @pytest.mark.parametrize(("part", "commands"), [("speed", 5), ("train", 3)])
 def test_the_benchmark_of_a_gpu_types_settings_that_there_are(tmp_path: Path, part: str, commands: int):
     noted = tmp_path / "noted.txt"
