@@ -211,4 +211,4 @@ def test_scoring_takes_few_bytes_for_a_pixel(tmp_path: Path, monkeypatch: pytest
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
     most, pixels = map(int, done.stdout.split())
     assert pixels == 6000 * (6000 - 750)
-    assert most < 24 * 6000**2  # whose answers are noise; read and counted as a whole, it takes 56
+    assert most < 32 * 6000**2  # whose answers are noise; read and counted as a whole, it takes 56
