@@ -50,7 +50,7 @@ from segtrain import disk
 from segtrain.build import conf_folder
 from segtrain.data import DataModule
 from segtrain.machine.device import device_type, resolve
-from segtrain.metrics import ConfusionMatrix, mean_iou
+from segtrain.metrics import ConfusionMatrix, mean_iou, most_likely
 from segtrain.training.callbacks import SPEED
 from segtrain.training.learner import apply_color
 from segtrain.training.parts import build_data
@@ -198,7 +198,8 @@ def val_miou(network: Foreign, data: DataModule, mode: Mode) -> float:
     for batch in map(mode.moved, data.whole_images("val")):
         with mode.autocast():
             logits = network(apply_color(batch["image"], unchanged))
-        confusion.update(logits, batch["mask"])
+        confusion.note_broken(logits)
+        confusion.update(most_likely(logits), batch["mask"])
     return mean_iou(confusion.compute())
 
 
