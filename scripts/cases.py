@@ -31,7 +31,7 @@ RENAMED = {
 
 REWRITTEN = {
     # a step now takes the optimiser's step too: what it computes before that is looked at
-    "learner.training_step(batch, 0)": 'learner.share_of_loss(batch, learner.loss.count(batch["mask"]))',
+    "learner.training_step(batch, 0)": 'learner.share_of_loss(batch, *2 * [learner.loss.count(batch["mask"])])',
     "total, _ = loss(": "total = loss(",  # the count has a method of its own
     'DataModule({"train": S()}, ': 'type("Data", (DataModule,), {"open_splits": lambda _: {"train": S()}})(',
     "d.class_pixels()": "d.class_pixels",
