@@ -221,6 +221,15 @@ def with_filled_batch(settings: Settings, data: DataModule) -> Settings:
     return {**settings, "data": {**settings["data"], "batch_size": filled}}
 
 
+def refuse_untrainable(train: TrainSettings, data: DataModule, engine: Spec, device: str, count: int) -> None:
+    """Raises UserError for what no network could be trained with, before one is built."""
+    if train.compile:
+        refuse_compile(train.compile, device, engine["accumulate_grad_batches"], count)
+    refuse_splits(data)
+    refuse_batch(data, engine["accumulate_grad_batches"], count)
+    refuse_crop(data)
+
+
 def assemble(
     settings: Settings,
     data: DataModule,
@@ -239,11 +248,7 @@ def assemble(
     engine = settings["trainer"]
     device, count = processes.count(engine)
     precision, reason = precision_of(engine["precision"], device, before)
-    if train.compile:
-        refuse_compile(train.compile, device, engine["accumulate_grad_batches"], count)
-    refuse_splits(data)
-    refuse_batch(data, engine["accumulate_grad_batches"], count)
-    refuse_crop(data)
+    refuse_untrainable(train, data, engine, device, count)
     torch.manual_seed(settings["seed"])
     pictures = Pictures.stored(before.pictures) if before else data.measured.pictures
     data.span = pictures and pictures.span()

@@ -157,6 +157,18 @@ class Interruption(Exception):
     """Stands for a power cut."""
 
 
+def interrupt_in_step(patch: pytest.MonkeyPatch, number: int) -> None:
+    """Have the training be interrupted when it begins this step."""
+    step = learner.Learner.training_step
+
+    def failing(self: learner.Learner, *args: object, **kwargs: object) -> None:
+        if self.trainer.global_step == number:
+            raise Interruption
+        step(self, *args, **kwargs)
+
+    patch.setattr(learner.Learner, "training_step", failing)
+
+
 CRAFT = [
     "trainer.accumulate_grad_batches=2",
     "train.freeze_encoder=1.6 train.encoder_lr=0.5",  # of eight steps, the first five
@@ -176,15 +188,8 @@ def test_a_resumed_run_ends_as_if_it_had_never_stopped(
     segtrain("train", *words, "run_dir=whole")
     steps = torch.load("whole/checkpoints/last.ckpt", weights_only=True)["global_step"]
     assert steps == (6 if "patience" in craft else 8)
-    step = learner.Learner.training_step
-
-    def failing(self: learner.Learner, *args: object, **kwargs: object) -> None:
-        if self.trainer.global_step == at:
-            raise Interruption
-        step(self, *args, **kwargs)
-
     with monkeypatch.context() as patch:
-        patch.setattr(learner.Learner, "training_step", failing)
+        interrupt_in_step(patch, at)
         assert segtrain("train", *words, "run_dir=part") == (1 if at < steps else 0)
     assert segtrain("train", "resume=part") == 0
     assert same(weights("whole"), weights("part"))
@@ -201,15 +206,8 @@ def test_a_fold_that_is_resumed_ends_as_if_it_had_never_stopped(
     words = [*ON_FOLDERS, "data.root=photos", "data.folds=3", "data.fold=1", "train.save_minutes=0"]
     assert segtrain("train", *words, "run_dir=whole") == 0
     assert "training photos-fcn_tiny: fold 1 of 3: 4 train, 2 val images" in capsys.readouterr().out
-    step = learner.Learner.training_step
-
-    def failing(self: learner.Learner, *args: object, **kwargs: object) -> None:
-        if self.trainer.global_step == 5:
-            raise Interruption
-        step(self, *args, **kwargs)
-
     with monkeypatch.context() as patch:
-        patch.setattr(learner.Learner, "training_step", failing)
+        interrupt_in_step(patch, 5)
         assert segtrain("train", *words, "run_dir=part") == 1
     assert segtrain("train", "resume=part", "data.fold=2") == 2
     assert "data.fold=2 would change the result of a run that began with data.fold=1" in capsys.readouterr().err
@@ -225,15 +223,8 @@ def test_a_fold_that_is_resumed_ends_as_if_it_had_never_stopped(
 def test_a_resumed_run_repeats_no_point_of_its_curves(segtrain: Run, monkeypatch: pytest.MonkeyPatch):
     words = [*TINY, "train.log_steps=1", "data.workers=0"]
     segtrain("train", *words, "run_dir=whole")
-    step = learner.Learner.training_step
-
-    def failing(self: learner.Learner, *args: object, **kwargs: object) -> None:
-        if self.trainer.global_step == 5:  # the last save was after step 3
-            raise Interruption
-        step(self, *args, **kwargs)
-
     with monkeypatch.context() as patch:
-        patch.setattr(learner.Learner, "training_step", failing)
+        interrupt_in_step(patch, 5)  # the last save was after step 3
         segtrain("train", *words, "run_dir=part")
     segtrain("train", "resume=part")
     whole, part = scalars("whole"), scalars("part")
@@ -248,15 +239,8 @@ def test_pictures_in_files_are_tensorboards_last_ones_of_a_run_that_never_stoppe
     segtrain: Run, monkeypatch: pytest.MonkeyPatch
 ):
     segtrain("train", *TINY, "run_dir=whole")
-    step = learner.Learner.training_step
-
-    def failing(self: learner.Learner, *args: object, **kwargs: object) -> None:
-        if self.trainer.global_step == 5:
-            raise Interruption
-        step(self, *args, **kwargs)
-
     with monkeypatch.context() as patch:
-        patch.setattr(learner.Learner, "training_step", failing)
+        interrupt_in_step(patch, 5)
         segtrain("train", *TINY, "logger=csv", "run_dir=part")
     assert segtrain("train", "resume=part", "logger=csv") == 0
     events = EventAccumulator("whole", size_guidance={"images": 0}).Reload()
