@@ -4,8 +4,8 @@ python scripts/compare_defaults.py FOLDER ... [shapes] [--minutes 5] [--seeds 0 
 
 For each data set and each seed, one training with the words of `--before` and one with none, in turns. A FOLDER has
 its classes.yaml already (`check data.root=FOLDER write=true`); `shapes` are the images that segtrain generates. The
-clock starts with the command, and stops it with a signal as Ctrl-C does. A training that ends earlier is compared as it
-ended. The score is that of the last validation, which stands in the table with its step.
+clock starts with the command, and stops it with SIGTERM, at which a training ends after its step. One that ends earlier
+is compared as it ended. The score is that of the last validation, which stands in the table with its step.
 
 What was measured stays in --out: a second call goes on where the first one ended.
 """
@@ -56,12 +56,12 @@ def train(data: str, seed: int, words: Sequence[str], minutes: float, run: Path)
         try:
             process.wait(60 * minutes)
         except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGINT)
+            process.terminate()  # a shell's background jobs are deaf to SIGINT
             ended = Timer(PATIENCE, process.kill)
             ended.start()
             process.wait()
             ended.cancel()
-    if process.returncode not in (0, 128 + signal.SIGINT):
+    if process.returncode not in (0, 128 + signal.SIGTERM):
         raise SystemExit(f"{' '.join(command)}: failed, see {run}.txt")
     unfinished.rename(run)
 

@@ -52,7 +52,7 @@ def prepared(settings: Settings) -> Parts:
     """The parts of a training that is not begun."""
     device.quiet()
     refuse_own(settings)
-    provide(settings["data"])
+    provide(settings["data"], say)
     data = build_data(settings, None)
     refuse_splits(data)
     settings = with_choices(with_filled_batch(settings, data), data)

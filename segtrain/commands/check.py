@@ -35,7 +35,7 @@ from ..inspection.rivals import rivals_of, ways_of
 from ..inspection.text import word
 from ..losses.weights import class_weights
 from ..report.pictures import samples
-from ..report.screen import COMMAND, say
+from ..report.screen import COMMAND, say, working
 from ..text import counted
 
 Settings = Mapping[str, Any]
@@ -55,7 +55,7 @@ def check(*, name: str, data: dict[str, Any], write: bool, out: str | None) -> i
     """
     fold = wanted_fold(name, data, write=write)
     target = Path(out or ".").expanduser()
-    provide(data)
+    provide(data, say)
     folder = opened(data)
     refuse_target(target, folder.reading)
     rivals = rivals_of(folder, data["layout"])
@@ -98,7 +98,8 @@ def wanted_fold(name: str, data: Settings, *, write: bool) -> Fold | None:
 def opened(data: Settings) -> OpenFolder:
     """The folder that the settings name; they may be those of data with fewer settings than a folder has."""
     root, outside, order = Path(data["root"]), data.get("outside", False), data.get("order", "area")
-    return open_root(root, data["layout"], data.get("origin"), outside=outside, order=order, ties=True)
+    with working("opening the data"):
+        return open_root(root, data["layout"], data.get("origin"), outside=outside, order=order, ties=True)
 
 
 def say_public(name: str, folder: OpenFolder) -> None:

@@ -20,7 +20,7 @@ from ..inference.int8 import quantize
 from ..inference.programs import traced, write_onnx, write_program
 from ..inference.windows import Windows
 from ..machine import device
-from ..report.screen import columns, counted_down, say
+from ..report.screen import columns, counted_down, say, working
 from ..runs.folder import checkpoint_files
 from ..runs.portable import ALLOWED, Facts, write_safetensors
 from ..runs.trained import Opened, opened
@@ -68,7 +68,8 @@ def export(
     split = split or module.final_split
     target, source = place_of(trained, out, f"-int8.{format}" if int8 else f".{format}", format), module.source(split)
     with unfinished(target) as path:
-        write(trained, path)
+        with working(f"writing {target.name}"):
+            write(trained, path)
         if int8:
             quantize(path, some(module.source("train"), CALIBRATING))
         verdict = held_against(trained, opened(path, Trust((*allow, ALLOWED))), source, INT8 if int8 else FLOATS)

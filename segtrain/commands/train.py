@@ -189,7 +189,7 @@ def prepare(
     if not processes.is_main(count):
         be_quiet()
     if trust is None:  # stored settings, which may be a stranger's, open no connection
-        provide(settings["data"])
+        provide(settings["data"], say)
     with data_of_a_run(settings["data"]) if trust is not None else nullcontext():
         data = build_data(settings, trust, before)
     inspection.before_training(data, settings["data"], is_new=before is None)

@@ -13,9 +13,8 @@ from .files.images import TRANSPOSED
 from .files.pair import Pair
 from .layouts.reading import Reading
 from .survey.facts import ImageFacts, MaskFacts
-from .survey.memory import remembered
 from .survey.related import SAME, Sample, frames, nearest, neighbouring_tiles, same_picture
-from .survey.survey import Survey, readers, survey
+from .survey.survey import Survey
 from .survey.tally import class_pixels, in_coding, shows_colours, tally
 
 STRAY = "a picture without an image, of another size and kind than all masks: left aside"
@@ -276,8 +275,7 @@ def neighbours(samples: Sequence[Sample]) -> Iterator[Finding]:
         yield Finding("warning", "overlap", str(b.pair.image), detail)
 
 
-def unusable(reading: Reading, table: ClassTable, max_pixels: int) -> list[Finding]:
-    """The errors in the files of a reading. Files that were read before and have not changed are not read again."""
-    facts = survey(reading.pairs, max_pixels=max_pixels, workers=readers(), cache=remembered())
+def unusable(reading: Reading, facts: Survey, table: ClassTable) -> list[Finding]:
+    """The errors in the files of a reading."""
     joined = reading._replace(splits={"": reading.pairs})  # so that nothing is compared across splits
     return [finding for finding in find(joined, facts, table) if finding.severity == "error"]

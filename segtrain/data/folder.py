@@ -18,7 +18,7 @@ from .batches.augment import Augment
 from .batches.cache import is_small
 from .batches.module import DataModule
 from .batches.source import FolderSource, Source, agree
-from .batches.statistics import COUNTING, MEASURING, pixels_of
+from .batches.statistics import COUNTING, MEASURING, Advance, Progress, pixels_of
 from .classes import SETTINGS, ClassTable
 from .files.by_class import ClassMask
 from .files.images import MAX_PIXELS, Header
@@ -42,6 +42,7 @@ from .survey.tally import tally
 from .workers import give_back_memory
 
 AUTO: Final = "auto"
+HEADERS = "reading headers"
 MANY = 20_000  # images; of more, those that belong together are not sought, since all would have to be read first
 CUT = "; most images are of one such group, which is cut into consecutive parts"
 Wish = Pattern | Literal["auto"] | None  # what images are kept together by
@@ -114,15 +115,17 @@ class FolderData(DataModule):
         alone = unpaired(reading)
         if alone and self.on_bad == "stop":
             raise FileNotFoundError(alone_text(alone))
-        splits, _ = split_up(reading, self.group, partial(surveyed, reading.pairs, self.max_pixels), self.fold)
+        facts = partial(surveyed, reading.pairs, self.max_pixels, self.progress)
+        splits, _ = split_up(reading, self.group, facts, self.fold)
         if self.on_bad == "skip":
-            self.skipped = unusable(reading, self.classes, self.max_pixels)
+            self.skipped = unusable(reading, facts(), self.classes)
             splits = without(splits, {finding.file for finding in self.skipped})
         sources: dict[str, FolderSource] = {}
-        for split, pairs in splits.items():
-            if pairs:
-                headers = self.headers(pairs)
-                sources[split] = FolderSource(pairs, self.classes, self.max_pixels, self.wanted_channels, headers)
+        with self.progress(HEADERS, sum(map(len, splits.values()))) as advance:
+            for split, pairs in splits.items():
+                if pairs:
+                    headers = self.headers(pairs, advance)
+                    sources[split] = FolderSource(pairs, self.classes, self.max_pixels, self.wanted_channels, headers)
         self._headers.clear()
         refuse_overlap(splits)
         agree(sources.values(), self.wanted_channels)
@@ -157,20 +160,24 @@ class FolderData(DataModule):
         """As in `Measured`, but of what was read for a check, or for this before, files are not read again."""
         assert isinstance(source, FolderSource)
         with Memory(remembered()) as memory:
-            return [summary_of(source, index, memory) for index in self.watch(MEASURING, indices)]
+            summaries: list[Summary] = []
+            with self.progress(MEASURING, len(indices)) as advance:
+                for index in indices:
+                    summaries.append(summary_of(source, index, memory))
+                    advance(1)
+        return summaries
 
     def count_classes(self, source: Source, indices: Sequence[int]) -> Tensor:
         """As in `Measured`, but masks that were read for a check are not read again."""
         assert isinstance(source, FolderSource)
         counts = torch.zeros(len(self.classes), dtype=torch.int64)
-        with Memory(remembered()) as memory:
-            for index in self.watch(COUNTING, indices):
+        with Memory(remembered()) as memory, self.progress(COUNTING, len(indices)) as advance:
+            for index in indices:
                 counts += class_pixels_of(source, index, memory)
+                advance(1)
         return counts
 
-    def read_headers(
-        self, pairs: Sequence[Pair], advance: Callable[[int], None] = lambda pairs: None
-    ) -> list[Header | Problem]:
+    def read_headers(self, pairs: Sequence[Pair], advance: Advance) -> list[Header | Problem]:
         """The header of each image, or why it does not do; none is read again before the splits are open."""
         names = [f"{image} {mask}" for image, mask in texts_of(pairs)]
         if self._headers.keys() >= set(names):
@@ -182,19 +189,20 @@ class FolderData(DataModule):
             self._headers.update(zip(names, results, strict=True))
         return [self._headers[name] for name in names]
 
-    def headers(self, pairs: Sequence[Pair]) -> list[Header]:
+    def headers(self, pairs: Sequence[Pair], advance: Advance) -> list[Header]:
         """Raises the error of the first pair that does not do."""
         headers: list[Header] = []
-        for result in self.read_headers(pairs):
+        for result in self.read_headers(pairs, advance):
             if isinstance(result, Exception):
                 raise result
             headers.append(result)
         return headers
 
 
-def surveyed(pairs: Sequence[Pair], max_pixels: int) -> Survey:
+def surveyed(pairs: Sequence[Pair], max_pixels: int, progress: Progress) -> Survey:
     """What the files hold; those that were read before and have not changed are not read again."""
-    return survey(pairs, max_pixels=max_pixels, workers=readers(), cache=remembered())
+    with progress("reading images and masks", len(pairs)) as advance:
+        return survey(pairs, max_pixels=max_pixels, workers=readers(), cache=remembered(), advance=advance)
 
 
 def split_up(

@@ -20,8 +20,9 @@ class Origin(NamedTuple):
     mark: str = ""  # the end of the path of a folder by which one knows it
 
 
-def provide(data: Mapping[str, Any]) -> None:
-    """Download a public data set to where these settings want it, if they say so and it is not there yet."""
+def provide(data: Mapping[str, Any], tell: Callable[[str], None]) -> None:
+    """Download a public data set to where these settings want it, if they say so and it is not there yet, and `tell` of
+    it before; torchvision shows how much of it has come."""
     name, download = data.get("origin"), data.get("download")
     if name is None or download is not True:
         return
@@ -33,6 +34,7 @@ def provide(data: Mapping[str, Any]) -> None:
     place = origin.place.format(root=root)
     if origin.fetch is None:
         raise UserError(f"data.download=true: {name} cannot be downloaded from here: {place}")
+    tell(f"downloading {name} into {root}, where it is unpacked, which takes a while longer")
     root.mkdir(parents=True, exist_ok=True)
     try:
         origin.fetch(root)

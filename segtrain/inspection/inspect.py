@@ -9,7 +9,7 @@ from ..data.classes import ClassTable
 from ..data.files.by_class import ClassMask
 from ..data.files.pair import Pair
 from ..data.findings import Finding, find
-from ..data.folder import Wish, class_table, looks_decide, split_up, unpaired
+from ..data.folder import Wish, class_table, looks_decide, split_up, surveyed, unpaired
 from ..data.layouts.choice import OpenFolder
 from ..data.layouts.folds import Fold
 from ..data.layouts.reading import Reading, unpacked
@@ -19,10 +19,9 @@ from ..data.proposal.levels import Histogram
 from ..data.proposal.proposal import propose
 from ..data.proposal.table import Choice
 from ..data.survey.facts import MaskFacts
-from ..data.survey.memory import remembered
-from ..data.survey.survey import Survey, readers, survey
+from ..data.survey.survey import Survey
 from ..data.survey.tally import shows_colours, tally
-from ..report.screen import Countdown
+from ..report.screen import progress
 from .exchanged import are_exchanged, exchanged
 from .mark import PROPOSED, examples, made_for_others, text_of
 
@@ -69,7 +68,7 @@ def inspect(
     """
     reading = unpacked(folder.reading)  # since all pairs are gone through often
     folder = folder._replace(reading=reading)
-    facts = surveyed(reading.pairs, max_pixels)
+    facts = surveyed(reading.pairs, max_pixels, progress)
     described = describe(folder, classes, facts)
     if not described.settled and are_exchanged(reading.pairs, facts, max_pixels):
         described = Described(None, "", False, "photos", [])
@@ -94,12 +93,6 @@ def with_reasons(findings: Sequence[Finding], reading: Reading) -> list[Finding]
     """The findings, of which those on files without a partner say why there is none."""
     reasons = {str(path): reason for path, reason in unpaired(reading)}
     return [finding._replace(detail=reasons.get(finding.file, finding.detail)) for finding in findings]
-
-
-def surveyed(pairs: Sequence[Pair], max_pixels: int) -> Survey:
-    with Countdown("reading images and masks", len(pairs), transient=True) as countdown:
-        cache, advance = remembered(), countdown.advance
-        return survey(pairs, max_pixels=max_pixels, workers=readers(), cache=cache, advance=advance)
 
 
 def describe(folder: OpenFolder, classes: Mapping[str, Any] | None, facts: Survey) -> Described:

@@ -10,14 +10,14 @@ from typing import Any, NoReturn
 from ..data import ClassTable, DataModule, FolderData
 from ..data.files.pair import SAME_SIZE, Pair, Unequal
 from ..data.findings import Finding, alone
-from ..data.folder import looks_decide, split_up, surveyed
+from ..data.folder import HEADERS, looks_decide, split_up, surveyed
 from ..data.layouts.choice import OpenFolder
 from ..data.layouts.reading import spread
 from ..data.layouts.tree import below, description_in
 from ..data.survey.memory import remembered
 from ..data.survey.survey import readers, survey, unknown
 from ..errors import UserError
-from ..report.screen import COMMAND, Countdown, say
+from ..report.screen import COMMAND, progress, say
 from ..text import counted
 from .inspect import inspect, with_reasons
 from .mark import MASKS, made_for_others
@@ -62,7 +62,8 @@ def look_at_headers(data: FolderData, seconds: float) -> list[Finding]:
     """The errors that names and headers show, in place of the full check, which would take so many seconds."""
     errors = header_errors(data)
     reading = data.folder.reading
-    _, how = split_up(reading, data.group, partial(surveyed, reading.pairs, data.max_pixels), data.fold)
+    facts = partial(surveyed, reading.pairs, data.max_pixels, progress)
+    _, how = split_up(reading, data.group, facts, data.fold)
     if how:
         say(how)
     say(
@@ -139,8 +140,8 @@ def header_errors(data: FolderData) -> list[Finding]:
     """What names and headers alone show."""
     reading = data.folder.reading
     errors, pairs = with_reasons(alone(reading), reading), reading.pairs
-    with Countdown("reading headers", len(pairs), transient=True) as countdown:
-        headers = data.read_headers(pairs, countdown.advance)
+    with progress(HEADERS, len(pairs)) as advance:
+        headers = data.read_headers(pairs, advance)
     for index, header in enumerate(headers):
         if isinstance(header, Exception):
             image = pairs[index].image

@@ -8,15 +8,24 @@ import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Timer
 from typing import Any, TypeVar
 
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.constrain import Constrain
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 COMMAND = os.environ.get("SEGTRAIN_COMMAND", "python -m segtrain")  # how this was called: scripts/run says so
 TO_COPY = (COMMAND, "--logdir ")  # by which a line shows that it holds what is typed next
@@ -155,6 +164,33 @@ class Countdown:
         done = self.done - self.first
         per_step = (time.monotonic() - self._began) / (done if done > 0 else 1)
         return clock(per_step * (self.total - self.done))
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Gives what is called with how many more are done, while a `Countdown` shows them, which is gone at the end."""
+    with Countdown(what, total, transient=True) as countdown:
+        yield countdown.advance
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Inside, something goes on of which nobody knows how long it takes: a bar shows the time that went by, also while
+    what is printed is held back; without a terminal, a line says what it is, if it takes long."""
+    if not console.is_terminal:
+        late = Timer(FIRST_GAP, say, [f"{what} ..."])
+        late.daemon = True
+        late.start()
+        try:
+            yield
+        finally:
+            late.cancel()
+        return
+    beside = Console(file=console.file, force_terminal=True, width=console.width)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Bar(*columns, console=beside, transient=True, refresh_per_second=2) as bar:
+        bar.add_task(what, total=None)
+        yield
 
 
 T = TypeVar("T")

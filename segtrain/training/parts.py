@@ -4,7 +4,6 @@ import math
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
-from functools import partial
 from pathlib import Path
 from reprlib import repr as short
 from typing import Any, NamedTuple
@@ -25,7 +24,7 @@ from ..losses.distillation import Distillation
 from ..losses.weights import class_weights
 from ..machine import device as machine
 from ..machine import processes
-from ..report.screen import counted_down, say
+from ..report.screen import progress, say, working
 from ..runs.record import Record, Settings, without_pretrained
 from ..text import enumerated
 from .defaults import AUTO
@@ -168,14 +167,15 @@ class Parts:
 
 
 def build_data(settings: Settings, trust: Trust | None, before: Record | None = None) -> DataModule:
-    """The data to train on, whose files are not looked at yet; on resume, augmented as was decided `before`. What is
-    measured of them is counted down."""
+    """The data to train on, whose files are not looked at yet; on resume, augmented as was decided `before`. How many
+    are read is shown as they are."""
     same = before is not None and before.settings["augment"] == settings["augment"]
     augment = build_part("augment", before.augment if before and same else settings["augment"], trust)
-    data = build_part("data", settings["data"], trust, augment=augment, seed=settings["seed"])
+    with working("opening the data"):
+        data = build_part("data", settings["data"], trust, augment=augment, seed=settings["seed"])
     if not isinstance(data, DataModule):
         raise UserError(f"data: {settings['data']['_target_']} makes a {type(data).__name__}, not a DataModule")
-    data.watch = partial(counted_down, transient=True)
+    data.progress = progress
     return data
 
 

@@ -15,7 +15,7 @@ from ..errors import UserError
 from ..inference.windows import Windows
 from ..machine import device
 from ..machine.device import Computing
-from ..report.screen import say
+from ..report.screen import progress, say, working
 from ..runs.folder import beginnings, checkpoint_of
 from ..runs.record import with_places
 from ..runs.trained import Opened, opened
@@ -85,10 +85,11 @@ def stored_data(trained: Opened, typed: Mapping[str, Any], trust: Trust) -> Data
         settings["max_pixels"] = record.max_pixels(typed["max_pixels"], MAX_PIXELS)
     if "channels" in settings:
         settings["channels"] = record.channels  # of grey images in another folder too
-    with data_of_a_run(settings):
+    with data_of_a_run(settings), working("opening the data"):
         module = build_part("data", settings, trust)
     if not isinstance(module, DataModule):
         raise UserError(f"the checkpoint's settings name {type(module).__name__} as its data")
+    module.progress = progress
     own, other = trained.classes.names, module.classes.names
     if own != other:
         network, data = f"{counted(len(own), 'class')} ({', '.join(own)})", f"{len(other)} ({', '.join(other)})"

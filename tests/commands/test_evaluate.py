@@ -19,7 +19,7 @@ from segtrain.data import ShapesData
 from segtrain.inference.windows import Windows
 from segtrain.machine import device
 from segtrain.models.fcn import FCN
-from segtrain.report import labels
+from segtrain.report import labels, screen
 from segtrain.report.per_image import read_per_image
 from segtrain.runs.correction import LOSS, Correction
 from segtrain.runs.temperature import Temperature
@@ -272,6 +272,19 @@ def test_data_with_other_classes_are_refused(
     err = capsys.readouterr().err
     assert "trained for 3 classes (c0, c1, c2)" in err
     assert message in err
+
+
+@pytest.mark.slow
+def test_how_many_headers_of_a_new_folder_are_read_is_shown(
+    segtrain: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    write_folder(Path("photos"), 2)
+    write_folder(Path("others"), 2)
+    segtrain("train", *ON_FOLDERS, "data.root=photos", "run_dir=run")
+    capsys.readouterr()
+    monkeypatch.setattr(screen, "FIRST_GAP", 0)
+    assert segtrain("evaluate", "run=run", "data.root=others") == 0
+    assert re.search(r"^reading headers: 1 of \d+, 0:0\d left$", capsys.readouterr().out, re.MULTILINE)
 
 
 @pytest.mark.slow

@@ -2,7 +2,8 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,14 @@ from segtrain.errors import UserError
 from segtrain.inspection import before_training
 
 
-def opened(root: Path, **changes: Any) -> FolderData:
+def listed(root: Path, **changes: Any) -> FolderData:
+    """Data of which no file is read yet."""
     settings: dict[str, Any] = {"classes": None, "crop": [8, 8], "batch_size": 2, "workers": 0}
-    data = FolderData(root=str(root), **settings | changes)
+    return FolderData(root=str(root), **settings | changes)
+
+
+def opened(root: Path, **changes: Any) -> FolderData:
+    data = listed(root, **changes)
     assert data.splits  # the headers are read now
     return data
 
@@ -453,17 +459,35 @@ def test_masks_that_a_check_has_read_are_not_read_again(folder: Callable[..., Pa
     assert torch.equal(data.class_pixels, plain)
 
 
+class Shown:
+    """A `Progress` that keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    @contextmanager
+    def __call__(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
+        done: list[int] = []
+        yield done.append
+        self.said.append(f"{what}: {sum(done)} of {total}")
+
+
 def test_it_is_shown_how_many_images_are_measured_and_masks_counted(folder: Callable[..., Path]):
-    data, watched = opened(folder({"train": 5, "val": 2})), []
-
-    def watch(what: str, numbers: Collection[int]) -> Iterable[int]:
-        watched.append((what, len(numbers)))
-        return numbers
-
-    data.watch = watch
+    data = listed(folder({"train": 5, "val": 2}))
+    data.progress = shown = Shown()
     assert len(data.measured.mean) == 3
     assert data.class_pixels.sum() > 0
-    assert watched == [("measuring images", 5), ("counting pixels of classes", 5)]
+    assert shown.said == ["reading headers: 7 of 7", "measuring images: 5 of 5", "counting pixels of classes: 5 of 5"]
+
+
+@pytest.mark.parametrize("more", [{"group": "auto"}, {"on_bad": "skip"}])
+def test_it_is_shown_how_many_files_are_read_to_split_them_or_to_leave_some_out(
+    folder: Callable[..., Path], more: dict[str, str]
+):
+    data = listed(folder({"": 9} if "group" in more else {"train": 5, "val": 4}), **more)
+    data.progress = shown = Shown()
+    assert data.splits
+    assert shown.said == ["reading images and masks: 9 of 9", "reading headers: 9 of 9"]
 
 
 def test_masks_that_were_not_read_are_counted(folder: Callable[..., Path]):

@@ -252,19 +252,22 @@ def test_what_is_not_there_is_asked_for_in_one_sentence(tmp_path: Path, name: st
 @pytest.mark.parametrize("name", [name for name in NAMES if public.ORIGINS[name].fetch is None])
 def test_what_needs_an_account_cannot_be_downloaded(tmp_path: Path, name: str):
     with pytest.raises(ValueError, match=f"{name} cannot be downloaded from here: "):
-        public.provide(settings(name) | {"root": str(tmp_path), "download": True})
+        public.provide(settings(name) | {"root": str(tmp_path), "download": True}, print)
 
 
 def test_what_is_there_is_not_downloaded_and_what_is_not_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     fetched: list[Path] = []
+    told: list[str] = []
 
     def fetch(root: Path) -> None:
+        assert told
         fetched.append(root)
         voc(root)
 
     monkeypatch.setitem(public.ORIGINS, "voc2012", public.ORIGINS["voc2012"]._replace(fetch=fetch))
     for _ in range(2):
-        public.provide(settings("voc2012") | {"root": str(tmp_path / "new"), "download": True})
+        public.provide(settings("voc2012") | {"root": str(tmp_path / "new"), "download": True}, told.append)
+    assert told == [f"downloading voc2012 into {tmp_path / 'new'}, where it is unpacked, which takes a while longer"]
     assert fetched == [tmp_path / "new"]
     assert numbers(opened("voc2012", tmp_path / "new")) == {"train": 2, "val": 1}
 
@@ -283,7 +286,7 @@ def test_a_download_that_fails_says_what_to_put_where(tmp_path: Path, monkeypatc
 
     monkeypatch.setitem(public.ORIGINS, "oxford_pet", public.ORIGINS["oxford_pet"]._replace(fetch=fetch))
     with pytest.raises(OSError, match=r"oxford_pet could not be downloaded \(File not found or corrupted.\): unpack"):
-        public.provide(settings("oxford_pet") | {"root": str(tmp_path), "download": True})
+        public.provide(settings("oxford_pet") | {"root": str(tmp_path), "download": True}, print)
 
 
 def test_torchvision_unpacks_to_where_we_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,4 +1,6 @@
 import io
+import time
+from contextlib import redirect_stdout
 
 import pytest
 from rich.console import Console
@@ -95,6 +97,25 @@ def test_a_bar_shows_the_time_left_of_what_is_slow_too(monkeypatch: pytest.Monke
             countdown.advance()
         countdown.bar.refresh()
     assert "3/5 0:04:00" in console.export_text()
+
+
+def test_what_takes_nobody_knows_how_long_shows_the_time_that_went_by(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    with screen.working("writing a file"):
+        pass
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(screen, "FIRST_GAP", 0.01)
+    with screen.working("writing a file"):
+        time.sleep(1)
+    assert capsys.readouterr().out == "writing a file ...\n"
+    terminal = io.StringIO()
+    monkeypatch.setattr(screen, "console", Console(force_terminal=True, width=100, file=terminal))
+    with screen.working("writing a file"), redirect_stdout(io.StringIO()) as held_back:
+        time.sleep(1.2)  # of two pictures a second, one comes while nothing else is printed
+    assert "writing a file" in terminal.getvalue()
+    assert "0:00:01" in terminal.getvalue()
+    assert held_back.getvalue() == ""
 
 
 def test_a_time_has_hours_only_where_it_needs_them():

@@ -1,6 +1,7 @@
 """What a training measures of its images and masks before the first step."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from typing import NamedTuple
 
@@ -12,7 +13,8 @@ from ..classes import ClassTable
 from ..files.pictures import Kind, Pictures, Summary
 from .source import Source
 
-Watch = Callable[[str, Collection[int]], Iterable[int]]  # takes what is done, and the numbers that it gives back
+Advance = Callable[[int], None]  # is told how many more are done
+Progress = Callable[[str, int], AbstractContextManager[Advance]]  # takes what is done, and of how many
 
 SOME = 200  # images that are measured, and masks that are counted, before a training begins
 
@@ -32,13 +34,13 @@ class Statistics(NamedTuple):
 
 class Measured:
     """What a data set says of its training images and masks as a whole. `FolderData` knows some of it without reading
-    them. `watch` goes through the numbers of those that are read, by default without a word."""
+    them. `progress` shows how many of the files are read, where someone has set it."""
 
     classes: ClassTable
 
     def __init__(self) -> None:
         super().__init__()
-        self.watch: Watch = lambda what, numbers: numbers
+        self.progress: Progress = unseen
 
     def source(self, split: str) -> Source:
         raise NotImplementedError
@@ -67,14 +69,27 @@ class Measured:
 
     def summaries(self, source: Source, indices: Sequence[int]) -> list[Summary]:
         """What is to be known of the images with these indices."""
-        return [Summary.of(source.read_picture(index).values()) for index in self.watch(MEASURING, indices)]
+        summaries: list[Summary] = []
+        with self.progress(MEASURING, len(indices)) as advance:
+            for index in indices:
+                summaries.append(Summary.of(source.read_picture(index).values()))
+                advance(1)
+        return summaries
 
     def count_classes(self, source: Source, indices: Sequence[int]) -> Tensor:
         """Pixels of each class in the masks with these indices, (classes,) int64."""
         counts = torch.zeros(len(self.classes), dtype=torch.int64)
-        for index in self.watch(COUNTING, indices):
-            counts += pixels_of(source.read_mask(index), self.classes)
+        with self.progress(COUNTING, len(indices)) as advance:
+            for index in indices:
+                counts += pixels_of(source.read_mask(index), self.classes)
+                advance(1)
         return counts
+
+
+@contextmanager
+def unseen(what: str, total: int) -> Iterator[Advance]:
+    """A `Progress` that nobody is shown."""
+    yield lambda steps: None
 
 
 def pixels_of(mask: Tensor, classes: ClassTable) -> Tensor:
