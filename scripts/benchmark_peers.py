@@ -4,15 +4,20 @@ python scripts/benchmark_peers.py CAMVID [WORD ...] [--rounds 3] [--seconds 10] 
 
 Trained on the same images with the same augmentation in batches of the same size, reading included: segtrain's through
 `train`, the others in a plain loop, as scripts/compare.py trains them. Scored on whole val images in memory. WORDs are
-settings of segtrain, on top of `data=camvid experiment=camvid_cpu`. What they learn in equal minutes is what
-scripts/compare.py measures.
+settings of segtrain, on top of `data=camvid experiment=camvid_cpu`. The others run in fp32, as their users run them,
+and as they run best here: in bf16 where the machine computes in it, with channels_last, and on a CPU with freed memory
+kept, as ours have it. One whose library is not there is left out (`pip install -e '.[bench]'` has all).
+
+With --minutes, each is also trained for so many minutes by scripts/compare.py, and its val mIoU stands in the table;
+what was trained stays in --out.
 """
 
 import argparse
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,12 +31,15 @@ from compare import (
     SKIPPED,
     Foreign,
     Mode,
-    Rival,
+    Result,
     best_precision,
+    claim,
     composed,
-    cross_entropy,
+    file_name,
     fit,
-    poly,
+    once,
+    segtrain_entry,
+    train_rival_apart,
 )
 from torch import Tensor, nn
 
@@ -39,6 +47,7 @@ from segtrain.benchmark.steps import steps_of
 from segtrain.commands.benchmark import prepared
 from segtrain.data import DataModule
 from segtrain.machine.device import device_type, wait_for
+from segtrain.machine.memory import give_freed_memory_back, keep_freed_memory
 from segtrain.training.learner import apply_color
 from segtrain.training.parts import build_data
 
@@ -47,23 +56,10 @@ BATCH = "data.batch_size=8"  # typed, so that it never shrinks
 IMAGES = 8  # of val
 
 
-def resnet_fcn(classes: int) -> nn.Module:
-    from torchvision.models.segmentation import fcn_resnet50
-
-    return fcn_resnet50(weights=None, weights_backbone=None, num_classes=classes)
-
-
-PEERS = {
-    "smp Unet-resnet34": RIVALS["smp_adam"],
-    "torchvision lraspp_mobilenet_v3_large": RIVALS["lraspp"],
-    # pytorch/vision, references/segmentation/train.py, but for its auxiliary loss
-    "torchvision fcn_resnet50": Rival(
-        "torchvision fcn_resnet50",
-        resnet_fcn,
-        cross_entropy,
-        partial(torch.optim.SGD, lr=0.01, momentum=0.9, weight_decay=1e-4),
-        poly,
-    ),
+PEERS = {  # title: name in `RIVALS`
+    "smp Unet-resnet34": "smp_adam",
+    "torchvision lraspp_mobilenet_v3_large": "lraspp",
+    "torchvision fcn_resnet50": "fcn_resnet50",
 }
 
 
@@ -80,11 +76,13 @@ class Entry(NamedTuple):
     title: str
     precision: str
     measure: Callable[[], Speed]
+    train: Callable[[int, float], Result]  # seed, seconds -> result
 
 
 def ours(name: str, words: Sequence[str], seconds: float) -> Speed:
     """A network of segtrain's, trained by its learner and Lightning."""
     parts = prepared(composed([BATCH, *words, f"model={name}"]))
+    keep_freed_memory()  # as a training does
     step = steps_of(parts, seconds)
     parts.data.stop()
     precision = PRECISIONS["fp32"] if parts.precision.startswith("32") else PRECISIONS["bf16, channels last"]
@@ -93,13 +91,17 @@ def ours(name: str, words: Sequence[str], seconds: float) -> Speed:
     return Speed(parts.data.batch_size / step.seconds, inference(network, val_images(parts.data, mode), mode))
 
 
-def peer(rival: Rival, precision: str, words: Sequence[str], steps: int) -> Speed:
-    """A network of another library, trained in a plain loop."""
+def peer(name: str, precision: str, words: Sequence[str], steps: int) -> Speed:
+    """A network of another library, one of `RIVALS`, trained in a plain loop."""
+    if precision == "fp32":
+        give_freed_memory_back()
+    else:
+        keep_freed_memory()
     settings = composed([BATCH, *words])
     mode = Mode(device_type(settings["trainer"]["accelerator"]), *PRECISIONS[precision])
     data = build_data(settings, trust=None)
     data.trainer = SimpleNamespace(global_rank=0, world_size=1)  # type: ignore[assignment]  # all that a loader asks for
-    network, seconds = fit(rival, data, mode, SKIPPED + steps)
+    network, seconds = fit(RIVALS[name], data, mode, SKIPPED + steps)
     data.stop()
     unchanged = torch.eye(3, 4, device=mode.device)[None]
     images = [apply_color(batch, unchanged) for batch in val_images(data, mode)]
@@ -131,11 +133,31 @@ def answer(network: nn.Module, image: Tensor, mode: Mode) -> Tensor:
         return network(image.contiguous(memory_format=mode.layout)).argmax(1)
 
 
-def table(speeds: dict[Entry, list[Speed]]) -> str:
-    """A row for each network in Markdown, with how many times faster ours are, by the medians of ratios in a round."""
+def entries(words: Sequence[str], titles: Sequence[str], seconds: float, steps: int) -> list[Entry]:
+    """Ours, and each of the others in each precision; one whose library is not there is named and left out."""
+    rows: list[Entry] = []
+    for name in OURS:
+        training = segtrain_entry(name, [*words, f"model={name}"])
+        rows.append(Entry(name, "as `train` chooses", partial(ours, name, words, seconds), training.train))
+    for title in titles:
+        name = PEERS[title]
+        if find_spec(RIVALS[name].package) is None:
+            print(f"{title}: left out, since there is no {RIVALS[name].package}: pip install -e '.[bench]'", flush=True)
+            continue
+        for precision in ("fp32", best_precision(words)):
+            measure = partial(peer, name, precision, words, steps)
+            rows.append(Entry(title, precision, measure, partial(train_rival_apart, name, precision, words)))
+    return rows
+
+
+def table(speeds: Mapping[Entry, Sequence[Speed]], results: Mapping[Entry, Result]) -> str:
+    """A row for each network in Markdown, with how many times faster ours are, by the medians of ratios in a round, and
+    what it has learned, where that was measured."""
     titles = ["network", "precision", "training", "inference"]
     for name in OURS:
         titles += [f"{name} trains", f"{name} infers"]
+    if results:
+        titles.append("val mIoU (steps)")
     lines = [titles, ["---", "---", *["--:"] * (len(titles) - 2)]]
     own = {entry.title: rounds for entry, rounds in speeds.items() if entry.title in OURS}
     for entry, rounds in speeds.items():
@@ -144,6 +166,8 @@ def table(speeds: dict[Entry, list[Speed]]) -> str:
             for part in range(2):
                 ratios = [our[part] / speed[part] for our, speed in zip(own[name], rounds, strict=True)]
                 cells.append(f"{statistics.median(ratios):.2f} x")
+        if results:
+            cells.append(f"{results[entry].miou:.4f} ({results[entry].steps})")
         lines.append([entry.title, entry.precision, *cells])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -156,21 +180,26 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10, help="that each of ours is trained in a round")
     parser.add_argument("--steps", type=int, default=10, help="of each of the others in a round")
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
+    parser.add_argument("--minutes", type=float, default=0, help="that each is trained too; left out: none is")
+    parser.add_argument("--out", type=Path, default=Path("runs/peers"), help="folder of what was trained")
     options = parser.parse_intermixed_args()
     words = [*RECIPE, f"data.root={options.root.resolve()}", *options.words]
-    entries = [Entry(name, "as `train` chooses", partial(ours, name, words, options.seconds)) for name in OURS]
-    for title in options.peers:
-        for precision in ("fp32", best_precision(words)):
-            job = partial(peer, PEERS[title], precision, words, options.steps)
-            entries.append(Entry(title, precision, job))
-    speeds: dict[Entry, list[Speed]] = {entry: [] for entry in entries}
+    rows = entries(words, options.peers, options.seconds, options.steps)
+    speeds: dict[Entry, list[Speed]] = {entry: [] for entry in rows}
     for number in range(options.rounds):
-        for entry in entries:
+        for entry in rows:
             speed = entry.measure()
             speeds[entry].append(speed)
             rates = f"{speed.training:.1f} images/s in training, {speed.inference:.1f} in inference"
             print(f"round {number + 1}: {entry.title}, {entry.precision}: {rates}", flush=True)
-    print(f"\n{table(speeds)}")
+    results: dict[Entry, Result] = {}
+    if options.minutes:
+        claim(options.out, {"minutes": options.minutes, "settings": composed(words)})
+        for entry in rows:
+            file = options.out / file_name(entry.title, entry.precision, seed=0)
+            results[entry] = once(file, partial(entry.train, 0, 60 * options.minutes))
+            print(f"{entry.title}, {entry.precision}: mIoU {results[entry].miou:.4f}", flush=True)
+    print(f"\n{table(speeds, results)}")
 
 
 if __name__ == "__main__":

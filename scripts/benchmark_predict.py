@@ -26,13 +26,13 @@ from segtrain.data.files.pictures import Pictures
 from segtrain.data.shapes import draw
 from segtrain.data.workers import Loader, cores
 from segtrain.inference.windows import Windows
-from segtrain.journal import Journal
 from segtrain.machine.device import Computing
 from segtrain.machine.threads import Behind
-from segtrain.predictions import Predicted, Saver, Target, checked
+from segtrain.prediction.journal import Journal
+from segtrain.prediction.stills import Still, Stills, as_it_is
+from segtrain.prediction.written import Predicted, Saver, Target, checked
 from segtrain.runs.folder import checkpoint_files
 from segtrain.runs.trained import opened
-from segtrain.stills import Still, Stills, as_it_is
 from segtrain.training.reopened import on_device
 
 KINDS = 8  # of images, that are there many times

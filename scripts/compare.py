@@ -82,6 +82,7 @@ class Rival(NamedTuple):
     loss: Callable[[int], nn.Module]  # value of void -> loss
     optimizer: Callable[[Iterable[nn.Parameter]], Optimizer]
     schedule: Callable[[Optimizer, int], LRScheduler]  # optimiser, steps -> schedule
+    package: str = "torchvision"  # which has the network
 
 
 def unet(classes: int) -> nn.Module:
@@ -94,6 +95,12 @@ def lraspp(classes: int) -> nn.Module:
     from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
     return lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=classes)
+
+
+def resnet_fcn(classes: int) -> nn.Module:
+    from torchvision.models.segmentation import fcn_resnet50
+
+    return fcn_resnet50(weights=None, weights_backbone=None, num_classes=classes)
 
 
 def dice(void: int) -> nn.Module:
@@ -114,11 +121,11 @@ def poly(optimizer: Optimizer, steps: int) -> LRScheduler:
     return PolynomialLR(optimizer, total_iters=steps, power=0.9)
 
 
-ADAM = partial(torch.optim.Adam, lr=1e-3)
+ADAM, SMP = partial(torch.optim.Adam, lr=1e-3), "segmentation_models_pytorch"
 RIVALS = {
     # qubvel-org/segmentation_models.pytorch, examples/camvid_segmentation_multiclass.ipynb
-    "smp": Rival("smp Unet-resnet34, Dice, Adam 2e-4", unet, dice, partial(torch.optim.Adam, lr=2e-4), cosine),
-    "smp_adam": Rival("smp Unet-resnet34, cross entropy, Adam 1e-3", unet, cross_entropy, ADAM, cosine),
+    "smp": Rival("smp Unet-resnet34, Dice, Adam 2e-4", unet, dice, partial(torch.optim.Adam, lr=2e-4), cosine, SMP),
+    "smp_adam": Rival("smp Unet-resnet34, cross entropy, Adam 1e-3", unet, cross_entropy, ADAM, cosine, SMP),
     # pytorch/vision, references/segmentation: README.md says the weight decay of this network, train.py all else
     "lraspp": Rival(
         "torchvision lraspp_mobilenet_v3_large, cross entropy, SGD 0.01",
@@ -130,7 +137,16 @@ RIVALS = {
     "lraspp_adam": Rival(
         "torchvision lraspp_mobilenet_v3_large, cross entropy, Adam 1e-3", lraspp, cross_entropy, ADAM, cosine
     ),
+    # the same, but for the auxiliary loss of train.py
+    "fcn_resnet50": Rival(
+        "torchvision fcn_resnet50, cross entropy, SGD 0.01",
+        resnet_fcn,
+        cross_entropy,
+        partial(torch.optim.SGD, lr=0.01, momentum=0.9, weight_decay=1e-4),
+        poly,
+    ),
 }
+USUAL = ("segtrain", "smp", "smp_adam", "lraspp", "lraspp_adam")  # the other one makes one image a second on a CPU
 
 
 class Foreign(nn.Module):
@@ -315,9 +331,9 @@ def segtrain_entry(title: str, words: Sequence[str]) -> Entry:
     return Entry(title, f"{precision}, channels last", partial(train_segtrain, words))
 
 
-def file_name(entry: Entry, seed: int) -> str:
-    """Where the result of an entry is kept: another name for each title, precision and seed."""
-    return re.sub(r"[^\w.]+", "-", f"{entry.title} {entry.precision} seed {seed}") + ".json"
+def file_name(title: str, precision: str, seed: int) -> str:
+    """Where a result is kept: another name for each title, precision and seed."""
+    return re.sub(r"[^\w.]+", "-", f"{title} {precision} seed {seed}") + ".json"
 
 
 def once(file: Path, train: Callable[[], Result]) -> Result:
@@ -358,7 +374,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=8)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     names = ["segtrain", *RIVALS]
-    parser.add_argument("--networks", nargs="+", choices=names, default=names)
+    parser.add_argument("--networks", nargs="+", choices=names, default=USUAL)
     parser.add_argument(
         "--precisions",
         nargs="+",
@@ -387,7 +403,7 @@ def main() -> None:
     results: dict[Entry, list[Result]] = {entry: [] for entry in rows}
     for seed in options.seeds:
         for entry in rows:
-            file = options.out / file_name(entry, seed)
+            file = options.out / file_name(entry.title, entry.precision, seed)
             result = once(file, partial(entry.train, seed, 60 * options.minutes))
             results[entry].append(result)
             came_to = f"mIoU {result.miou:.4f} after {result.steps} steps in {result.seconds / 60:.1f} minutes"

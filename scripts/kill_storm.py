@@ -37,9 +37,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import torch.utils.tensorboard
 import yaml
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
@@ -49,10 +51,11 @@ from segtrain.cli import run
 STEPS = 12
 TINY = (
     "model=fcn_tiny model.encoder.widths=[8,8,16,16] model.encoder.depths=[1,1,1,1] model.encoder.stem_width=8 "
-    "model.widths=[8,8,8,8] data.size=[32,32] data.crop=[32,32] data.train=12 data.val=5 data.test=3 data.batch_size=4 "
-    f"data.workers=0 train.steps={STEPS} train.validate_epochs=1 train.log_steps=1 train.save_minutes=0 "
+    f"model.widths=[8,8,8,8] data.crop=[32,32] data.batch_size=4 data.workers=0 train.steps={STEPS} "
+    "train.validate_epochs=1 train.log_steps=1 train.save_minutes=0 "
     "trainer.accelerator=cpu trainer.precision=32-true"
 )
+GENERATED = "data.size=[32,32] data.train=12 data.val=5 data.test=3"
 SELDOM = "train.save_minutes=0.001 train.log_steps=2 train.validate_epochs=1.34"  # a validation every 4 steps
 VARIANTS = {
     "plain": "",
@@ -63,6 +66,7 @@ VARIANTS = {
     "freeze": "train.freeze_encoder=1.6 train.encoder_lr=0.5",  # of twelve steps, the first five
     "patience": "train.patience=1 optimizer.lr=0.3",  # which is too much: it ends after nine
     "teacher": "teacher=../plain/run",
+    "fold": "data.root=../images data.folds=3 data.fold=1",
     "seldom": SELDOM,
     "all": f"{SELDOM} data.workers=2 trainer.accumulate_grad_batches=2 train.ema=0.9 trainer.precision=bf16-mixed",
 }
@@ -74,6 +78,25 @@ KINDS = {  # of interruption: signals, statuses that may follow (negative: died 
 }
 Moment = list[tuple[str, float]]  # after a new file of this name, if any, and so many seconds; and then the next
 COMPARED = ("state_dict", "optimizer_states", "lr_schedulers", "callbacks", "global_step")  # of last.ckpt
+
+
+def words_of(variant: str) -> list[str]:
+    """What is typed for a new run."""
+    images = "" if "data.root" in VARIANTS[variant] else GENERATED
+    return f"{TINY} {images} {VARIANTS[variant]}".split()
+
+
+def draw_images(folder: Path) -> None:
+    """Twenty images with masks, for what needs files: a bright rectangle on dark ground."""
+    rng = np.random.default_rng(0)
+    for number in range(20):
+        mask = np.zeros((32, 32), np.uint8)
+        top, left = rng.integers(2, 14, 2)
+        mask[top : top + 12, left : left + 12] = 1
+        image = rng.integers(0, 100, (32, 32, 3)) + 120 * mask[..., None]
+        for kind, pixels in (("images", image.astype(np.uint8)), ("masks", mask)):
+            (folder / kind).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(folder / kind / f"{number}.png")
 
 
 class Reference(NamedTuple):
@@ -98,7 +121,7 @@ class Trial:
         self.runs += 1
         output = self.folder / f"output_{self.runs:03}.txt"
         new = not (self.run / "config.yaml").exists()  # before it has that, a run begins again
-        words = [*TINY.split(), *VARIANTS[self.variant].split(), "run_dir=run"] if new else ["resume=run"]
+        words = [*words_of(self.variant), "run_dir=run"] if new else ["resume=run"]
         pid = start(["train", *words], self.folder, output)
         status, kind, whom, allowed, patience = None, "no interruption", "", {0}, 60
         if moment and (status := status_before(pid, self.run, moment)) is None:
@@ -360,6 +383,7 @@ def contents(run: Path) -> set[tuple[str, str]]:
 
 def storm(interruptions: int, seed: int, jobs: int, folder: Path) -> Iterator[Trial]:
     """Rounds of one trial of each variant, until there were so many interruptions."""
+    draw_images(folder / "images")
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("fork")) as pool:
         first, *others = VARIANTS  # the first one teaches another
         references = [pool.submit(reference, first, folder / first).result()]

@@ -98,7 +98,7 @@ def test_each_training_has_a_file_of_its_own(compare: Any):
         [*compare.RECIPE, "data.root=."],
         ["model=fcn_r34"],
     )
-    names = {compare.file_name(row, seed) for row in rows for seed in (0, 1)}
+    names = {compare.file_name(row.title, row.precision, seed) for row in rows for seed in (0, 1)}
     assert len(rows) == 2 + 2 * len(compare.RIVALS)
     assert len(names) == 2 * len(rows)
 

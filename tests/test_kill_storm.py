@@ -190,7 +190,7 @@ def begin_and_be_stopped(self, batch, batch_idx):
     os.kill(os.getpid(), signal.SIGTERM)
     return begin(self, batch, batch_idx)
 Learner.on_train_batch_start = begin_and_be_stopped
-statuses, words = [], [*kill_storm.TINY.split(), *kill_storm.VARIANTS["EMA"].split(), "run_dir=stopped"]
+statuses, words = [], [*kill_storm.words_of("EMA"), "run_dir=stopped"]
 while statuses[-1:] != [0] and len(statuses) < 20:
     pid = kill_storm.start(["train", *words], folder, folder / "output.txt")
     statuses.append(kill_storm.status_after(pid, 30))

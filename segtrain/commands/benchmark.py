@@ -3,7 +3,7 @@
 import json
 import math
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
@@ -82,17 +82,12 @@ def measured(parts: Parts, seconds: float, advance: Callable[[], None]) -> dict[
     advance()
     say(step_text(step, peak, parts))
     batch = parts.data.batch_size
-    say(
-        f"training, images/s: {batch / bare:.1f} in a bare loop over batches in memory, {batch / in_memory:.1f} by "
-        f"`train` over the same ({bare / in_memory:.3f} of it), {trained:.1f} with reading"
-    )
+    speeds = {"bare": batch / bare, "in_memory": batch / in_memory, "train": trained}
+    say(training_text(speeds))
     scored = scoring.measured(make, parts.learner, parts.data, parts.device, seconds, advance)
-    say(
-        f"whole images of val, images/s: {scored.computed:.1f} by the network alone, {scored.validated:.1f} in a "
-        f"validation, {scored.scored:.1f} by `evaluate`"
-    )
+    say(scoring_text(scored))
     parts.data.stop()
-    facts = facts_of(parts, read, step, trained, batch / in_memory)
+    facts = facts_of(parts, read, step, trained, speeds["in_memory"])
     say(sentence(facts))
     return {
         "machine": machine,
@@ -101,10 +96,27 @@ def measured(parts: Parts, seconds: float, advance: Callable[[], None]) -> dict[
         "batch": [batch, *parts.data.crop],
         "reading": read._asdict(),
         "step": {**step._asdict(), "peak_bytes": peak_memory(parts.device)},
-        "images_per_second": {"bare": batch / bare, "in_memory": batch / in_memory, "train": trained},
+        "images_per_second": speeds,
         "scoring": scored._asdict(),
         "sentence": sentence(facts),
     }
+
+
+def training_text(speeds: Mapping[str, float]) -> str:
+    """The images a second of steps without reading, in a bare loop and by `train`, and with reading."""
+    bare, own = speeds["bare"], speeds["in_memory"]
+    return (
+        f"training, images/s: {bare:.1f} in a bare loop over batches in memory, {own:.1f} by `train` over the same "
+        f"({own / bare:.3f} of it), {speeds['train']:.1f} with reading"
+    )
+
+
+def scoring_text(scored: scoring.Scoring) -> str:
+    """The images a second of whole images."""
+    return (
+        f"whole images of val, images/s: {scored.computed:.1f} by the network alone, {scored.validated:.1f} in a "
+        f"validation, {scored.scored:.1f} by `evaluate`"
+    )
 
 
 def machine_rates(parts: Parts) -> tuple[dict[str, Any], float]:

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,26 +29,18 @@ from ..runs.recipe import Origin, differing, origin
 from ..text import printable
 from ..training.looking import look_at
 from ..training.members import CROSS
-from ..training.reopened import as_scored, on_device
+from ..training.reopened import OtherData, as_scored, on_device
 from ..training.reporting import training_of
 
 FILE = "per_image.npz"
 SHOWN, MOST_ROWS = 6, 36  # images with pictures: of two runs, and of all
 
 
-@dataclass
-class Elsewhere:
-    """Settings in place of the runs' own, where not `None`: the same images in another folder."""
-
-    root: str | None
-    max_pixels: int | None
-
-
 @dataclass(frozen=True)
 class Opening:
     """How networks and their data are opened, and where they compute."""
 
-    elsewhere: Elsewhere
+    data: OtherData
     trainer: Computing
     trust: Trust
 
@@ -83,7 +75,7 @@ def compare(
     split: str | None,
     out: str | None,
     pictures: bool,
-    data: Elsewhere,
+    data: OtherData,
     trainer: Computing,
     allow: list[str],
 ) -> None:
@@ -204,7 +196,7 @@ def changed_rows(folders: Sequence[Path], split: str, found: Sequence[Difference
 
 def viewer(folder: Path, split: str, opening: Opening) -> Viewer:
     """The network of a run, opened as for its score."""
-    again = as_scored(folder, split, asdict(opening.elsewhere), opening.trust)
+    again = as_scored(folder, split, opening.data, opening.trust)
     trained, module = again.member
     with from_stored(str(folder)):
         source = module.source(again.split)

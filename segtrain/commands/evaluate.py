@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,23 +34,14 @@ from ..training.members import (
     refuse_seen,
 )
 from ..training.memory import KeptMemory
-from ..training.part import Part
 from ..training.parts import train_settings
-from ..training.reopened import with_data
+from ..training.reopened import OtherData, with_data
 from ..training.reporting import Request
 from ..training.scoring import Scorer, report_score, score_split, silent_trainer
+from ..training.split_score import SplitScore
 from ..training.views import Views
 
 IMAGES = 16  # of another folder that are compared with those of the training
-
-
-@dataclass
-class Elsewhere:
-    """Settings in place of the run's own, where not `None`: the same kind of data in another folder."""
-
-    root: str | None
-    workers: int | None
-    max_pixels: int | None
 
 
 class Scored(NamedTuple):
@@ -83,7 +74,7 @@ def evaluate(
     window: int | None,
     overlap: float | None,
     label_problems: int,
-    data: Elsewhere,
+    data: OtherData,
     trainer: Computing,
     allow: list[str],
 ) -> Scored:
@@ -109,11 +100,11 @@ def evaluate(
             say_difference(first, module, "val" if cross else split)
     target = first.folder / "evaluate" / folder_name(split, len(members), data, [*without(fits), *views.words()])
     disk.stay_inside(first.folder, target)
-    part, record = scored_together(files, members, split, engine)
+    scored, record = scored_together(files, members, split, engine)
     if processes.is_main(engine.processes):
         request = request_of(typed, members[0], split, data, fits, label_problems)
-        report_score(part, module, target, first.folder, record, steps_of(members[0], data), request)
-    return Scored(target, part.result["miou"])
+        report_score(scored, module, target, first.folder, record, steps_of(members[0], data), request)
+    return Scored(target, scored.result["miou"])
 
 
 def engine_of(settings: Computing, views: Views) -> Engine:
@@ -124,10 +115,10 @@ def engine_of(settings: Computing, views: Views) -> Engine:
     return Engine(settings, kind, count, views)
 
 
-def member_of(file: Path, views: Views, fits: Mapping[str, bool], data: Elsewhere, trust: Trust) -> Member:
+def member_of(file: Path, views: Views, fits: Mapping[str, bool], data: OtherData, trust: Trust) -> Member:
     """The network in a file, with or without what its training has fitted, as it is shown its data."""
     network = views.of(opened(file, trust, **fits))
-    return with_data(network, file, asdict(data), trust)
+    return with_data(network, file, data, trust)
 
 
 def without(fits: Mapping[str, bool]) -> list[str]:
@@ -138,31 +129,31 @@ def without(fits: Mapping[str, bool]) -> list[str]:
 
 def scored_together(
     files: Sequence[Path], members: Sequence[Member], split: str, engine: Engine
-) -> tuple[Part, Record]:
+) -> tuple[SplitScore, Record]:
     """The score of the networks in these files, and the record of what a training has fitted to them together."""
-    part = crossed_score(members, engine) if split == CROSS else joint(members, split, engine)
-    part.result.update(engine.views.noted())
+    scored = crossed_score(members, engine) if split == CROSS else joint(members, split, engine)
+    scored.result.update(engine.views.noted())
     record = members[0].trained.record
     if len(members) == 1:
-        return part, record
-    part.result["members"] = list(map(str, files))
-    return part, replace(record, correction=None, temperature=None)  # each has its own
+        return scored, record
+    scored.result["members"] = list(map(str, files))
+    return scored, replace(record, correction=None, temperature=None)  # each has its own
 
 
-def joint(members: Sequence[Member], split: str, engine: Engine) -> Part:
+def joint(members: Sequence[Member], split: str, engine: Engine) -> SplitScore:
     """The score of one network, or of several by the mean of their probabilities, on the data of the first."""
     trained = ensemble([member.trained for member in members])
-    return scored(trained, members[0].data, split, engine)
+    return score_of(trained, members[0].data, split, engine)
 
 
-def crossed_score(members: Sequence[Member], engine: Engine) -> Part:
+def crossed_score(members: Sequence[Member], engine: Engine) -> SplitScore:
     """The score of the runs of all folds together, each on its own val, which is said."""
-    parts = [scored(*member, "val", engine) for member in members]
+    parts = [score_of(*member, "val", engine) for member in members]
     say_parts(members, parts)
     return crossed(parts, members[0].data.classes.names)
 
 
-def scored(trained: Opened, module: DataModule, split: str, engine: Engine) -> Part:
+def score_of(trained: Opened, module: DataModule, split: str, engine: Engine) -> SplitScore:
     """The score of a network in the precision that was typed, or that its training had; the same in all processes."""
     precision, note = device.typed_or_stored(engine.settings.precision, engine.kind, trained.record.precision)
     if note:
@@ -184,7 +175,7 @@ def scored(trained: Opened, module: DataModule, split: str, engine: Engine) -> P
     return score_split(trainer, scorer, module, split)
 
 
-def wanted_split(typed: str | None, members: Sequence[Member], elsewhere: Elsewhere, *, cross: bool) -> str:
+def wanted_split(typed: str | None, members: Sequence[Member], other: OtherData, *, cross: bool) -> str:
     """The split on which networks are scored. Raises UserError where several would be scored on images that one of
     them was trained on, but for `train`, and for a cross-validation of what are no folds."""
     if cross and typed not in (None, "val"):
@@ -192,40 +183,40 @@ def wanted_split(typed: str | None, members: Sequence[Member], elsewhere: Elsewh
             f"split={typed} cross=true: each run of a cross-validation is scored on its val: leave split out"
         )
     split = "val" if cross else typed or members[0].data.final_split
-    if split == "val" and elsewhere.root is None:
+    if split == "val" and other.root is None:
         refuse_changed(members)
     if cross:
         refuse_no_folds(members)
         return CROSS
     if split != "train" and len(members) > 1:
-        refuse_seen([members[0], *(member for member in members[1:] if knows(member, elsewhere))], split)
+        refuse_seen([members[0], *(member for member in members[1:] if knows(member, other))], split)
     return split
 
 
-def knows(member: Member, elsewhere: Elsewhere) -> bool:
+def knows(member: Member, other: OtherData) -> bool:
     """Whether a network may have been trained on the data that are scored: not on those in another folder, unless the
     run's own were moved there."""
-    return elsewhere.root is None or member.data.fingerprint() == member.trained.record.fingerprint
+    return other.root is None or member.data.fingerprint() == member.trained.record.fingerprint
 
 
-def steps_of(member: Member, elsewhere: Elsewhere) -> int | None:
+def steps_of(member: Member, other: OtherData) -> int | None:
     """The steps of the whole training of a network; `None` where the images that it was trained on are not at hand."""
-    if "train" not in member.data.splits or not knows(member, elsewhere):
+    if "train" not in member.data.splits or not knows(member, other):
         return None
     train = train_settings(member.trained.record.settings["train"])
     return train.total_steps(len(member.data.source("train")), member.data.batch_size)
 
 
 def request_of(
-    typed: list[str], member: Member, split: str, elsewhere: Elsewhere, fits: Mapping[str, bool], labels: int
+    typed: list[str], member: Member, split: str, other: OtherData, fits: Mapping[str, bool], labels: int
 ) -> Request:
     """What was typed for a score, for its report; the data are those of one of its networks."""
-    strange = not knows(member, elsewhere)
+    strange = not knows(member, other)
     return Request(
         labels=labels,
         networks=[] if split == CROSS or (split == "train" and not strange) else of_training(typed, member, strange),
         command=f"{COMMAND} {shlex.join(['evaluate', *typed])}",
-        root=Path(elsewhere.root).resolve() if elsewhere.root else None,
+        root=Path(other.root).resolve() if other.root else None,
         strange=strange,
         without=[name for name, used in fits.items() if not used],
     )
@@ -238,22 +229,22 @@ def of_training(typed: list[str], member: Member, strange: bool) -> list[str]:
     return [lasting.get(word, word) for word, key in zip(typed, typed_keys(typed), strict=True) if key not in dropped]
 
 
-def folder_name(split: str, members: int, elsewhere: Elsewhere, words: Sequence[str]) -> str:
+def folder_name(split: str, members: int, other: OtherData, words: Sequence[str]) -> str:
     """The folder for a score, below `evaluate` in the run folder; `words` say how the network answers, where that is
     not as in its training."""
-    names = [disk.file_name(Path(elsewhere.root).resolve().name)] if elsewhere.root else []
+    names = [disk.file_name(Path(other.root).resolve().name)] if other.root else []
     names.append(split)
     if members > 1:
         names.append(f"{members}" if split == CROSS else f"ensemble-{members}")
     return "-".join([*names, *words])
 
 
-def say_parts(members: Sequence[Member], parts: Sequence[Part]) -> None:
+def say_parts(members: Sequence[Member], parts: Sequence[SplitScore]) -> None:
     """Say what each run of a cross-validation has on its own val."""
-    for member, part in zip(members, parts, strict=True):
-        fold, miou = getattr(member.data, "fold", None), part.result["miou"]
+    for member, scored in zip(members, parts, strict=True):
+        fold, miou = getattr(member.data, "fold", None), scored.result["miou"]
         name = f"{member.trained.folder} ({fold})" if fold else f"{member.trained.folder}"
-        say(f"{name}: {counted(part.result['images'], 'image')}, mIoU {'-' if miou is None else f'{miou:.4f}'}")
+        say(f"{name}: {counted(scored.result['images'], 'image')}, mIoU {'-' if miou is None else f'{miou:.4f}'}")
     if text := missing_text(members):
         say(text)
     say("val also chose the checkpoint of each run, so this score flatters them")

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,19 +24,11 @@ from ..runs.folder import checkpoint_files
 from ..runs.portable import ALLOWED, Facts, write_safetensors
 from ..runs.trained import Opened, opened
 from ..text import counted
-from ..training.reopened import with_data
+from ..training.reopened import OtherData, with_data
 
 FORMATS = ("onnx", "pt2", "safetensors")
 LARGEST = 512  # pixels a side of what an image is measured by
 CALIBRATING = 64  # images of train
-
-
-@dataclass
-class Elsewhere:
-    """Settings in place of the run's own, where not `None`: the same kind of data in another folder."""
-
-    root: str | None
-    max_pixels: int | None
 
 
 def export(
@@ -49,7 +40,7 @@ def export(
     split: str | None,
     correction: bool,
     int8: bool,
-    data: Elsewhere,
+    data: OtherData,
     allow: list[str],
 ) -> None:
     """Write a trained network into one file, with all that another program has to know of it.
@@ -64,7 +55,7 @@ def export(
         raise UserError("export takes one network: name one run")
     trust = Trust(allow)
     trained = opened(file, trust, correction=correction)
-    module = with_data(trained, file, asdict(data), trust).data
+    module = with_data(trained, file, data, trust).data
     split = split or module.final_split
     target, source = place_of(trained, out, f"-int8.{format}" if int8 else f".{format}", format), module.source(split)
     with unfinished(target) as path:

@@ -14,7 +14,6 @@ from ..networks import smp, timm, torchvision
 from ..report.screen import counted_down, say
 from ..text import enumerated
 
-MOST = 24  # rows of what is found
 SHOWN = 3  # names of weights in a row
 NAMES = 12  # of the networks of a family, in a line
 
@@ -50,20 +49,23 @@ WEIGHTS: Mapping[str, Callable[[Spec], Sequence[str]]] = {  # names of pretraine
 }
 
 
-def models(*, find: str | None, size: tuple[int, int], classes: int) -> None:
-    """List the networks of conf/model, or all those of any library with `find` in their name.
+def models(*, find: str | None, size: tuple[int, int], classes: int, most: int) -> None:
+    """List the networks of conf/model, or those of any library with `find` in their name, in at most so many rows.
 
     GFLOPs are those of the forward pass of one RGB image of `size` (height, width).
     """
     rows = list(shipped() if find is None else found(find))
     if not rows:
         raise UserError(f"find={find}: no network has that in its name; python -m segtrain models lists the families")
-    width = max(len(row.words) for row in rows[:MOST])
+    if most < 1:
+        raise UserError(f"most={most}: expected a number of rows, 1 or more")
+    listed = rows[:most]
+    width = max(len(row.words) for row in listed)
     say(f"{'':{width}}  parameters  GFLOPs at {size[0]}x{size[1]}, {classes} classes; pretrained weights")
-    for row in counted_down("counting", rows[:MOST], transient=True):
+    for row in counted_down("counting", listed, transient=True):
         say(f"{row.words:{width}}  {described(row.spec, size, classes)}")
-    if len(rows) > MOST:
-        say(f"and {len(rows) - MOST} more: a longer find= shows fewer")
+    if len(rows) > most:
+        say(f"and {len(rows) - most} more: most={len(rows)} lists all, a longer find= fewer")
     if find is None:
         for line in others():
             say(line)

@@ -18,25 +18,25 @@ from .. import disk
 from ..build import Trust
 from ..data.batches.module import default_workers
 from ..data.files import films
-from ..data.files.geotiff import Place, place_of
+from ..data.files.geotiff import GeoTags, place_of
 from ..data.files.images import MAX_PIXELS, Picture, opened_pixels
 from ..data.files.large import ImageInParts
 from ..data.files.pictures import Pictures
 from ..data.workers import Loader, cores
 from ..errors import UserError
-from ..images import Images, find_images
 from ..inference.image import answers, probable, sure
 from ..inference.windows import Windows
-from ..journal import Journal, key_of
 from ..machine import device
 from ..machine.device import Computing
 from ..machine.threads import Behind
-from ..predictions import POLYGONS, PROBABILITIES, Predicted, Saver, Target, checked
+from ..prediction.images import Images, find_images
+from ..prediction.journal import Journal, key_of
+from ..prediction.stills import Still, Stills, as_it_is
+from ..prediction.written import POLYGONS, PROBABILITIES, Predicted, Saver, Target, checked
 from ..report.screen import Countdown, say
 from ..runs.folder import checkpoint_files
 from ..runs.record import Record
 from ..runs.trained import Opened, opened
-from ..stills import Still, Stills, as_it_is
 from ..text import counted, kinds_of_files, plain_cell
 from ..training.members import ensemble
 from ..training.reopened import on_device
@@ -54,7 +54,7 @@ class Sight(NamedTuple):
     windows: Windows
 
     def predicted(
-        self, image: Picture | ImageInParts, name: str, saver: Saver, place: Place | None = None
+        self, image: Picture | ImageInParts, name: str, saver: Saver, place: GeoTags | None = None
     ) -> Predicted:
         """What comes of an image that was read and, as a GeoTIFF, lies at a place; pixels without data are void.
 

@@ -55,7 +55,7 @@ class MovingAverage(nn.Module):
         self.n_averaged += 1
 
 
-class Place(NamedTuple):
+class Slot(NamedTuple):
     """Where a weight or a buffer is, which stays the same when another tensor takes its place, as on another device."""
 
     tensors: Mapping[str, Any]  # a module's weights, or its buffers: to ask the module itself takes five times as long
@@ -66,18 +66,18 @@ class Place(NamedTuple):
         return local(self.tensors[self.name])
 
 
-Pair = tuple[Place, Place]  # of the average, and of what it follows
+Pair = tuple[Slot, Slot]  # of the average, and of what it follows
 
 
-def places(network: nn.Module) -> list[Place]:
+def places(network: nn.Module) -> list[Slot]:
     """The places of all weights and buffers, each once. To look for them in each step would take as long as to average
     them."""
-    found: dict[int, Place] = {}
+    found: dict[int, Slot] = {}
     for owner in network.modules():
         for tensors in (owner._parameters, owner._buffers):
             for name, tensor in tensors.items():
                 if tensor is not None:
-                    found.setdefault(id(tensor), Place(tensors, name))
+                    found.setdefault(id(tensor), Slot(tensors, name))
     return list(found.values())
 
 

@@ -36,13 +36,14 @@ from .divergence import Diverged
 from .encoder import Freeze, encoder_of
 from .hyperparameters import hyperparameters
 from .kernels import TriedKernels
-from .loggers.choice import Place, word
+from .loggers.choice import LoggedRun, word
 from .loggers.table import MetricsTable, tags
 from .memory import KeptMemory, sizes_of
 from .parts import Parts
 from .pictures import ClassCurves, ConfusionPicture, FirstBatch, Mosaic
 from .reporting import Request
 from .scoring import report_score, score_split, silent_trainer
+from .trial import LargestImage
 from .verdict import Verdict, next_command, remedies
 
 MOSAIC_IMAGES = 4
@@ -188,7 +189,7 @@ def build_trainer(parts: Parts, folder: Path | None, first_step: int | None, kee
 def open_loggers(parts: Parts, folder: Path, first_step: int | None) -> list[Logger]:
     """The logger that the settings choose, which is told the hyper-parameters, and `metrics.csv`."""
     table = MetricsTable(folder / "metrics.csv", tags(parts.data.classes.names), first_step)
-    chosen = parts.open_logger(Place(folder, parts.record.run, parts.settings["name"], first_step))
+    chosen = parts.open_logger(LoggedRun(folder, parts.record.run, parts.settings["name"], first_step))
     chosen.log_hyperparams(hyperparameters(parts, folder))
     return [chosen, table]
 
@@ -200,12 +201,13 @@ def without_step(settings: Spec) -> Spec:
 
 def callbacks(parts: Parts, folder: Path | None) -> list[Callback]:
     """Curves and pictures; in the process that speaks, progress bars too."""
-    names = parts.data.source("val").names
-    shown = [round((i + 0.5) * len(names) / MOSAIC_IMAGES - 0.5) for i in range(MOSAIC_IMAGES)]
+    val = parts.data.source("val")
+    shown = [round((i + 0.5) * len(val) / MOSAIC_IMAGES - 0.5) for i in range(MOSAIC_IMAGES)]
     classes = parts.data.classes
-    pictures = Mosaic(classes, {index: names[index] for index in shown})
+    pictures = Mosaic(classes, {index: val.names[index] for index in shown})
     curves = Curves(parts.train.log_steps, parts.data.batch_size)
-    result: list[Callback] = [curves, pictures, TriedKernels(), KeptMemory(parts.device, sizes_of(parts.data))]
+    memory = KeptMemory(parts.device, sizes_of(parts.data))
+    result: list[Callback] = [LargestImage(val), curves, pictures, TriedKernels(), memory]
     if folder:
         names = parts.data.source("train").names
         result += [FirstBatch(folder, classes, names), ClassCurves(folder / "metrics.csv", classes)]

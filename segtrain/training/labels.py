@@ -9,7 +9,7 @@ from ..report.labels import Problem, problem_in, problem_row
 from ..report.page import Row
 from ..report.per_image import PerImage, ratio
 from ..report.screen import counted_down
-from .part import Part
+from .split_score import SplitScore
 
 LOOKS = 4  # images that are looked at again for each problem that is wanted, at most
 
@@ -21,21 +21,21 @@ class Found(NamedTuple):
     row: Row
 
 
-def label_problems(part: Part, classes: ClassTable, wanted: int) -> list[Found]:
+def label_problems(scored: SplitScore, classes: ClassTable, wanted: int) -> list[Found]:
     """The images with the largest patches against their labels, by their share of the image, the worst first.
 
     No patch is larger than all that one class has lost to another in its image, which the score knows: so images are
     looked at in that order, until no other one can have a larger patch.
     """
-    most = largest_confusions(part.images)
+    most = largest_confusions(scored.images)
     found: list[Found] = []
     order: list[int] = np.argsort(-most, kind="stable")[: LOOKS * wanted].tolist()
     for index in counted_down("looking for label problems", order, transient=True):
         enough = len(found) == wanted and found[-1].problem.share >= most[index]
         if enough or not most[index]:
             break
-        look = part.look(index)
-        problem = problem_in(part.images.names[index], look, classes)
+        look = scored.look(index)
+        problem = problem_in(scored.images.names[index], look, classes)
         if problem is not None:
             found.append(Found(problem, problem_row(problem, look, classes)))
             found.sort(key=lambda item: -item.problem.share)

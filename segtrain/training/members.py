@@ -19,7 +19,7 @@ from ..report.scores import score
 from ..report.screen import say
 from ..runs.trained import Opened
 from ..text import counted, enumerated
-from .part import Part
+from .split_score import SplitScore
 
 CROSS = "cross"  # the name of the split that all vals of the folds are together
 NAMES = 6  # of classes, in a message
@@ -119,7 +119,7 @@ def missing_text(members: Sequence[Member]) -> str:
     return f"{missing} of {counted(len(pool), 'image')} are in the val of none of these runs" if missing else ""
 
 
-def crossed(parts: Sequence[Part], names: tuple[str, ...]) -> Part:
+def crossed(parts: Sequence[SplitScore], names: tuple[str, ...]) -> SplitScore:
     """The score on all vals together, from the sum of their matrices: each image is scored by a network that has not
     trained on it."""
     mious = [part.result["miou"] for part in parts]
@@ -138,4 +138,4 @@ def crossed(parts: Sequence[Part], names: tuple[str, ...]) -> Part:
     counts = reduce(Counts.plus, [part.counts for part in parts])
     result = {**with_details(score(totals, matrix, CROSS, names), counts), "member_miou": mious}
     precisions = ", ".join(dict.fromkeys(part.precision for part in parts))
-    return Part(result, matrix, images, counts, lambda index: looks[index](), precisions)
+    return SplitScore(result, matrix, images, counts, lambda index: looks[index](), precisions)

@@ -1,9 +1,9 @@
 """Trained networks with the data of their runs, opened again."""
 
 import re
-from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from lightning.fabric import Fabric
 from torch import nn
@@ -32,6 +32,15 @@ ALONE = re.compile(  # the name of a score of a single network on its run's imag
 )
 
 
+@dataclass
+class OtherData:
+    """Settings of data in place of a run's own, where not `None`: the same kind of data in another folder."""
+
+    root: str | None
+    max_pixels: int | None
+    workers: int | None = None
+
+
 class Again(NamedTuple):
     """A network that can answer once more as it did for a score."""
 
@@ -40,7 +49,7 @@ class Again(NamedTuple):
     windows: Windows
 
 
-def as_scored(run: Path, score: str, typed: Mapping[str, Any], trust: Trust) -> Again:
+def as_scored(run: Path, score: str, data: OtherData, trust: Trust) -> Again:
     """The network of a run with its data, and the views that it had for a score of this name.
 
     Raises UserError for a score of several networks, or on other images than the run's own.
@@ -53,7 +62,7 @@ def as_scored(run: Path, score: str, typed: Mapping[str, Any], trust: Trust) -> 
     trained = opened(file, trust, **fits)
     with from_stored(str(file)):
         windows = views.windows(trained.record)
-    return Again(with_data(views.of(trained), file, typed, trust), match["split"], windows)
+    return Again(with_data(views.of(trained), file, data, trust), match["split"], windows)
 
 
 def views_of(name: re.Match[str]) -> Views:
@@ -68,21 +77,21 @@ def views_of(name: re.Match[str]) -> Views:
     )
 
 
-def with_data(trained: Opened, file: Path, typed: Mapping[str, Any], trust: Trust) -> Member:
-    """A network with the data of its run; what is typed and not `None` takes the place of what the run has."""
+def with_data(trained: Opened, file: Path, data: OtherData, trust: Trust) -> Member:
+    """A network with the data of its run, or with other ones."""
     with from_stored(str(file)):
-        return Member(trained, stored_data(trained, typed, trust))
+        return Member(trained, stored_data(trained, data, trust))
 
 
-def stored_data(trained: Opened, typed: Mapping[str, Any], trust: Trust) -> DataModule:
+def stored_data(trained: Opened, other: OtherData, trust: Trust) -> DataModule:
     """The data of the run, or others of the same kind. Raises UserError if they have other classes."""
     record = trained.record
     stored = with_places(record.settings, beginnings(trained.folder, record.cwd))
-    settings = {**stored["data"], **{name: value for name, value in typed.items() if value is not None}}
+    settings = {**stored["data"], **{name: value for name, value in asdict(other).items() if value is not None}}
     if "cache" in settings:
         settings["cache"] = "none"  # each image is read once
     if "max_pixels" in settings:
-        settings["max_pixels"] = record.max_pixels(typed["max_pixels"], MAX_PIXELS)
+        settings["max_pixels"] = record.max_pixels(other.max_pixels, MAX_PIXELS)
     if "channels" in settings:
         settings["channels"] = record.channels  # of grey images in another folder too
     with data_of_a_run(settings), working("opening the data"):
@@ -90,9 +99,9 @@ def stored_data(trained: Opened, typed: Mapping[str, Any], trust: Trust) -> Data
     if not isinstance(module, DataModule):
         raise UserError(f"the checkpoint's settings name {type(module).__name__} as its data")
     module.progress = progress
-    own, other = trained.classes.names, module.classes.names
-    if own != other:
-        network, data = f"{counted(len(own), 'class')} ({', '.join(own)})", f"{len(other)} ({', '.join(other)})"
+    own, found = trained.classes.names, module.classes.names
+    if own != found:
+        network, data = f"{counted(len(own), 'class')} ({', '.join(own)})", f"{len(found)} ({', '.join(found)})"
         raise UserError(f"the network was trained for {network}, but the data have {data}")
     return module
 

@@ -24,7 +24,7 @@ from ..runs.metrics_csv import parse
 from ..runs.record import Record
 from ..text import printable
 from .labels import label_problems
-from .part import Part
+from .split_score import SplitScore
 from .views import Views
 
 CONFUSIONS, WORST, BEST = 10, 6, 3  # that are shown
@@ -48,30 +48,30 @@ class Request(NamedTuple):
 
 
 def write_report(
-    part: Part, data: DataModule, target: Path, run: Path, record: Record, remarks: list[str], request: Request
+    scored: SplitScore, data: DataModule, target: Path, run: Path, record: Record, remarks: list[str], request: Request
 ) -> Path:
     """`report.html`, `report.md` and `report.json` in the folder of a score, and `label_problems.csv` if labels to look
     at are wanted; the path of the first."""
-    result, names = part.result, data.classes.names
+    result, names = scored.result, data.classes.names
     for name in (*REPORTS, LABELS):
         (target / name).unlink(missing_ok=True)  # those of an earlier score would be taken for this one's
-    rows = shown_images(part, data)
+    rows = shown_images(scored, data)
     if request.labels:
-        rows |= shown_labels(part, data, target, request.labels)
+        rows |= shown_labels(scored, data, target, request.labels)
     picture = target / "confusion.png"
     page = Page(
         title=title_of(result, record, request),
         score=result,
         colors=css_colors(data.classes),
-        occurs=(part.images.truth > 0).sum(0).tolist(),
+        occurs=(scored.images.truth > 0).sum(0).tolist(),
         remarks=remarks,
         diagrams=diagrams(result["calibration"]),
-        confusions=[confusion.line() for confusion in confusions(part.matrix, names, CONFUSIONS)],
+        confusions=[confusion.line() for confusion in confusions(scored.matrix, names, CONFUSIONS)],
         matrix=data_uri(picture.read_bytes(), "image/png") if picture.exists() else None,
         rows=rows,
         labels=on_labels(request, result["split"]),
         curves=curves_of(run),
-        facts=made_by(part, request) | facts_of(run, record),
+        facts=made_by(scored, request) | facts_of(run, record),
         settings=yaml.safe_dump(record.settings, sort_keys=False, allow_unicode=True),
     )
     written = [target / name for name in REPORTS]
@@ -86,74 +86,74 @@ def title_of(score: Mapping[str, Any], record: Record, request: Request) -> str:
     return f"{record.settings['name']}{place}: {score['split']}"
 
 
-def shown_images(part: Part, data: DataModule) -> dict[str, list[Row]]:
+def shown_images(scored: SplitScore, data: DataModule) -> dict[str, list[Row]]:
     """The images that went worst and best, on the whole and for each class, with their pictures."""
-    worst, best = extremes(part.images, WORST, BEST)
-    found, good = costly(part.images, OF_CLASSES), bests(part.images, OF_CLASSES)
-    above, some = {*worst, *best}, classes_of(part)
+    worst, best = extremes(scored.images, WORST, BEST)
+    found, good = costly(scored.images, OF_CLASSES), bests(scored.images, OF_CLASSES)
+    above, some = {*worst, *best}, classes_of(scored)
     of_classes = {item.image for item in (*found, *good)} - above
     with Countdown("drawing the report", len(above) + min(OF_CLASSES, len(of_classes)), transient=True) as countdown:
-        part, most = counting(part, countdown), len(above) + OF_CLASSES
+        scored, most = counting(scored, countdown), len(above) + OF_CLASSES
         best_of = f"The best image of {some}, among the half of its images with most pixels of it"
         shown = {
-            "The worst images": image_rows(part, data, worst),
-            "The best images": image_rows(part, data, best),
-            f"What costs {some} most": class_rows(part, data, found, above, most),
-            best_of: class_rows(part, data, good, above, most),
+            "The worst images": image_rows(scored, data, worst),
+            "The best images": image_rows(scored, data, best),
+            f"What costs {some} most": class_rows(scored, data, found, above, most),
+            best_of: class_rows(scored, data, good, above, most),
         }
     return {heading: rows for heading, rows in shown.items() if rows}
 
 
-def counting(part: Part, countdown: Countdown) -> Part:
+def counting(scored: SplitScore, countdown: Countdown) -> SplitScore:
     """The same score, with each look at an image counted."""
 
     def look(index: int) -> Look:
-        seen = part.look(index)
+        seen = scored.look(index)
         countdown.advance()
         return seen
 
-    return part._replace(look=look)
+    return scored._replace(look=look)
 
 
-def image_rows(part: Part, data: DataModule, indices: Sequence[int]) -> list[Row]:
+def image_rows(scored: SplitScore, data: DataModule, indices: Sequence[int]) -> list[Row]:
     """A row for each of some images."""
-    mean = mean_of_defined(part.images.iou)
+    mean = mean_of_defined(scored.images.iou)
     rows = []
     for index in indices:
         remark = f"mean IoU within the image {100 * mean[index]:.1f} %"
-        rows.append(row_of(part.images.names[index], remark, part.look(index), data.classes))
+        rows.append(row_of(scored.images.names[index], remark, scored.look(index), data.classes))
     return rows
 
 
-def classes_of(part: Part) -> str:
+def classes_of(scored: SplitScore) -> str:
     """Of very many classes only the worst ones are there, which it says."""
-    images = part.images
+    images = scored.images
     occurring = int(((images.truth + images.predicted).sum(0) > 0).sum())
     return f"each of the {OF_CLASSES} worst of {occurring} classes" if occurring > OF_CLASSES else "each class"
 
 
 def class_rows(
-    part: Part, data: DataModule, found: Sequence[Costly] | Sequence[Best], above: set[int], most: int
+    scored: SplitScore, data: DataModule, found: Sequence[Costly] | Sequence[Best], above: set[int], most: int
 ) -> list[Row]:
     """A row for each image that costs a class much, or is its best. Those that are shown `above`, where they are added,
     are only named, and so is what goes beyond so many."""
     rows = []
     for item in found:
-        name = f"{item.class_name}: {part.images.names[item.image]}"
+        name = f"{item.class_name}: {scored.images.names[item.image]}"
         if item.image in above:
             rows.append(Row(name, f"{item.line()} (shown above)", []))
         elif len(above) == most:
             rows.append(Row(name, item.line(), []))
         else:
-            row = row_of(name, item.line(), part.look(item.image), data.classes)
+            row = row_of(name, item.line(), scored.look(item.image), data.classes)
             rows.append(row._replace(pictures=row.pictures[:OF_BEST]) if isinstance(item, Best) else row)
             above.add(item.image)
     return rows
 
 
-def shown_labels(part: Part, data: DataModule, target: Path, wanted: int) -> dict[str, list[Row]]:
+def shown_labels(scored: SplitScore, data: DataModule, target: Path, wanted: int) -> dict[str, list[Row]]:
     """The labels that the network contradicts most, with their pictures; all that are wanted go into a file."""
-    found = label_problems(part, data.classes, wanted)
+    found = label_problems(scored, data.classes, wanted)
     disk.write(target / LABELS, problems_csv([item.problem for item in found]))
     if not found:
         return {}
@@ -177,9 +177,9 @@ def curves_of(run: Path) -> dict[str, str]:
     return {}
 
 
-def made_by(part: Part, request: Request) -> dict[str, str]:
+def made_by(scored: SplitScore, request: Request) -> dict[str, str]:
     """What made this score: the command, the images, and how they were computed."""
-    score, facts = part.result, {"scored by": request.command}
+    score, facts = scored.result, {"scored by": request.command}
     if request.root:
         same = "other names, sizes or classes than" if request.strange else "names, sizes and classes as"
         facts["images of"] = f"{request.root} ({same} in the training)"
@@ -189,7 +189,7 @@ def made_by(part: Part, request: Request) -> dict[str, str]:
         facts["left out"] = ", ".join(request.without)
     if "members" in score:
         facts["members"] = ", ".join(score["members"])
-    return {**facts, "precision": part.precision, "scored with": f"segtrain {__version__}, torch {torch.__version__}"}
+    return {**facts, "precision": scored.precision, "scored with": f"segtrain {__version__}, torch {torch.__version__}"}
 
 
 def facts_of(run: Path, record: Record) -> dict[str, str]:

@@ -42,8 +42,8 @@ from ..report.screen import say
 from ..runs.record import Record
 from ..text import counted
 from .looking import look_at
-from .part import Part
 from .reporting import LABELS, REPORTS, Request, report_or_say
+from .split_score import SplitScore
 from .verdict import Verdict, advice, judge
 
 Batch = dict[str, Any]  # tensors; an image that is scored may be `ImageInParts`, whose parts are taken as a tensor's
@@ -185,7 +185,7 @@ def silent_trainer(
     return trainer
 
 
-def score_split(trainer: Trainer, scorer: Scorer, data: DataModule, split: str) -> Part:
+def score_split(trainer: Trainer, scorer: Scorer, data: DataModule, split: str) -> SplitScore:
     """The score of a network on a split, with all that its report needs; the same in all processes."""
     scorer.doing = f"scoring {split}"
     trainer.test(scorer, dataloaders=data.whole_images(split, trainer), verbose=False)
@@ -193,7 +193,7 @@ def score_split(trainer: Trainer, scorer: Scorer, data: DataModule, split: str) 
     images = PerImage(list(data.source(split).names), names, scorer.cells, data.groups(split))
     result = with_details(score(scorer.totals, scorer.matrix, split, names), scorer.counts)
     look = lru_cache(1)(partial(look_as_scored, trainer, scorer, data.source(split)))  # one may be shown twice
-    return Part(result, scorer.matrix, images, scorer.counts, look, str(trainer.precision))
+    return SplitScore(result, scorer.matrix, images, scorer.counts, look, str(trainer.precision))
 
 
 def look_as_scored(trainer: Trainer, scorer: Scorer, source: Source, index: int) -> Look:
@@ -204,7 +204,7 @@ def look_as_scored(trainer: Trainer, scorer: Scorer, source: Source, index: int)
 
 
 def report_score(
-    part: Part,
+    scored: SplitScore,
     data: DataModule,
     folder: Path,
     run: Path,
@@ -217,21 +217,21 @@ def report_score(
 
     `run` is the folder of the run; `steps` are those of the training, if they are known.
     """
-    result, verdict = with_intervals(part.result, intervals(part.images)), None
+    result, verdict = with_intervals(scored.result, intervals(scored.images)), None
     if result["miou"] is not None:
-        verdict = judge(part.matrix, data.classes.names)
+        verdict = judge(scored.matrix, data.classes.names)
         result = {**result, "constant_miou": verdict.constant_miou, "not_found": list(verdict.not_found)}
     if record.correction:
         result = {**result, "correction": asdict(record.correction)}
     result["calibration"] = {**result["calibration"], "temperature": temperature_of(result, record)}
-    written = write_score(folder, result, part.matrix, part.images)
+    written = write_score(folder, result, scored.matrix, scored.images)
     say(f"{result['split']}: {counted(result['images'], 'image')}\n{table(result)}\n{details_text(result)}")
     remarks = remarks_on(result, verdict, data, record, request)
     for remark in remarks:
         say(remark)
     if verdict is not None and verdict.lines():
         say(advice(verdict, record, steps))
-    report = report_or_say(part._replace(result=result), data, folder, run, record, remarks, request)
+    report = report_or_say(scored._replace(result=result), data, folder, run, record, remarks, request)
     if (folder / LABELS).exists():
         written.append(LABELS)
     finish_score(folder, result)

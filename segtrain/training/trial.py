@@ -4,14 +4,18 @@ import copy
 import math
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+from lightning.pytorch import Callback, Trainer
 from torch import Tensor, nn
 
 from ..build import Spec
 from ..data import DataModule
+from ..data.batches.samples import WholeSamples, batch_of
+from ..data.batches.source import Source
 from ..errors import UserError, from_user
 from .encoder import encoder_of, is_random
 from .learner import Learner
@@ -143,6 +147,45 @@ def refuse_logits(logits: Tensor, shape: tuple[int, ...]) -> None:
     if logits.ndim == 4 and logits.shape[1] != shape[1]:
         raise UserError(f"model.num_classes={logits.shape[1]}: the data have {shape[1]} classes: leave it null")
     raise UserError(f"model: its logits are {tuple(logits.shape)}, expected {shape} (images, classes, height, width)")
+
+
+class LargestImage(Callback):
+    """Has a network score the largest image of val, or its first window, before the first step: what it cannot compute,
+    or has no memory for, shows then and not after an epoch. `source` has the images."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
+        """Raises UserError if it cannot be scored."""
+        areas = [height * width for height, width in self.source.sizes]
+        index = areas.index(max(areas))
+        height, width = self.source.sizes[index]
+        place = f"{self.source.names[index]} ({height} x {width})"
+        batch = trainer.strategy.batch_to_device(batch_of([WholeSamples(self.source)[index]]))
+        try:
+            with scoring(pl_module.scored), trainer.precision_plugin.val_step_context():
+                next(pl_module.answers(batch))
+        except torch.OutOfMemoryError as error:
+            advice = "type a smaller data.batch_size, or train.window=512"
+            raise UserError(f"{place}: there is too little memory to score it: {advice}") from error
+        except UserError:
+            raise
+        except (ValueError, RuntimeError) as error:
+            raise UserError(f"model: it cannot score {place}, the largest image of val: {error}") from error
+
+
+@contextmanager
+def scoring(network: nn.Module) -> Iterator[None]:
+    """Inside, the network scores; afterwards each part of it is as it was before."""
+    learns = {module: module.training for module in network.modules()}
+    network.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, was in learns.items():
+            module.training = was
 
 
 def try_optimizer(learner: Learner) -> None:

@@ -55,6 +55,17 @@ def test_what_cannot_be_an_encoder_says_why(segtrain: Run, capsys: pytest.Captur
     assert "is no whole fraction of an image" in capsys.readouterr().out
 
 
+def test_more_than_so_many_are_counted(segtrain: Run, capsys: pytest.CaptureFixture):
+    assert segtrain("models", "find=fcn_r", "size=[64,64]", "most=2") == 0
+    *rows, last = capsys.readouterr().out.splitlines()
+    number = int(last.removeprefix("and ").partition(" ")[0])
+    assert number > 2
+    assert last == f"and {number} more: most={number + 2} lists all, a longer find= fewer"
+    assert len([row for row in rows if row.startswith("model=")]) == 2
+    assert segtrain("models", "most=0") == 2
+    assert "most=0: expected a number of rows, 1 or more" in capsys.readouterr().err
+
+
 def test_a_word_that_nothing_has_is_an_error(segtrain: Run, capsys: pytest.CaptureFixture):
     assert segtrain("models", "find=nothing_at_all") == 2
     assert "no network has that in its name" in capsys.readouterr().err

@@ -24,6 +24,7 @@ TORCHVISION = ["model=torchvision", "model.name=lraspp_mobilenet_v3_large"]
 FAMILIES = [
     pytest.param(TORCHVISION, id="torchvision"),
     pytest.param(["model=fcn_torchvision", "model.encoder=mobilenet_v3_small"], id="fcn_torchvision"),
+    pytest.param(["model=fcn_torchvision", "model.encoder=swin_t"], id="fcn_torchvision, channels last"),
     pytest.param(["model=smp", "model.arch=FPN", "model.encoder=mobilenet_v2"], marks=NO_SMP, id="smp"),
     pytest.param(["model=timm", "model.encoder=test_convnext"], marks=NO_TIMM, id="timm"),
     pytest.param(["model=timm", "model.encoder=test_vit", "model.auxiliary=true"], marks=NO_TIMM, id="timm, a ViT"),

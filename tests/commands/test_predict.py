@@ -14,14 +14,15 @@ from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 import segtrain as api
-from segtrain import disk, stills
+from segtrain import disk
 from segtrain.commands.predict import Sight
 from segtrain.data import FolderData
 from segtrain.data.files import films, images, large
-from segtrain.data.files.geotiff import Place
+from segtrain.data.files.geotiff import GeoTags
 from segtrain.data.files.images import Picture, read_image
 from segtrain.inference import windows
-from segtrain.predictions import Predicted, Saver
+from segtrain.prediction import stills
+from segtrain.prediction.written import Predicted, Saver
 from segtrain.runs.correction import LOSS, Correction
 from segtrain.runs.temperature import Temperature
 from segtrain.training.checkpoint import store_fitted
@@ -587,7 +588,7 @@ def stopping(monkeypatch: pytest.MonkeyPatch, at: str | None) -> list[str]:
     """The names of the images that are predicted from now on, until that which it is to stop `at`."""
     before, seen = Sight.predicted, list[str]()
 
-    def predicted(self: Sight, image: Picture, name: str, saver: Saver, place: Place | None = None) -> Predicted:
+    def predicted(self: Sight, image: Picture, name: str, saver: Saver, place: GeoTags | None = None) -> Predicted:
         if name == at:
             raise RuntimeError("stopped")
         seen.append(name)

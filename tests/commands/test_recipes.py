@@ -23,12 +23,12 @@ SMALL = [word for word in TINY if word.startswith("model")] + [
 
 
 @pytest.fixture
-def camvid() -> Callable[[str, str], None]:
+def camvid() -> Callable[..., None]:
     """Writes CamVid's 11 classes and void as palette images, in folders named by the two patterns."""
 
-    def write(images: str, masks: str) -> None:
+    def write(images: str, masks: str, **more: int) -> None:
         rng = np.random.default_rng(0)
-        for split, number in {"train": 4, "val": 2}.items():
+        for split, number in {"train": 4, "val": 2, **more}.items():
             for pattern in (images, masks):
                 Path(pattern.format(split)).mkdir(parents=True)
             for i in range(number):
@@ -48,7 +48,7 @@ def camvid() -> Callable[[str, str], None]:
 )
 @pytest.mark.slow
 def test_a_camvid_recipe_trains_and_scores(
-    segtrain: Run, camvid: Callable[[str, str], None], recipe: str, images: str, masks: str
+    segtrain: Run, camvid: Callable[..., None], recipe: str, images: str, masks: str
 ):
     camvid(images, masks)
     words = ["data=camvid", "data.root=CamVid", f"experiment={recipe}", "trainer.accelerator=cpu", "run_dir=run"]
@@ -58,6 +58,26 @@ def test_a_camvid_recipe_trains_and_scores(
     assert len(score["classes"]) == 11
     assert score["void_pixels"] > 0
     assert score["pixels"] + score["void_pixels"] == 2 * 72 * 96
+
+
+@pytest.mark.parametrize(
+    ("images", "masks"),
+    [("CamVid/images/{}", "CamVid/masks/{}"), ("CamVid/{}", "CamVid/{}annot")],
+    ids=["home", "segnet"],
+)
+@pytest.mark.slow
+def test_a_test_folder_of_camvid_is_scored_at_the_end_or_later(
+    segtrain: Run, camvid: Callable[..., None], images: str, masks: str
+):
+    camvid(images, masks, test=3)
+    words = ["data=camvid", "data.root=CamVid", "experiment=camvid_cpu", "trainer.accelerator=cpu", "run_dir=run"]
+    assert segtrain("train", *SMALL, *words) == 0
+    at_the_end = Path("run/evaluate/test/metrics.json").read_bytes()
+    assert json.loads(at_the_end)["images"] == 3
+    assert not Path("run/evaluate/val").exists()
+    Path("CamVid").rename("elsewhere")
+    assert segtrain("evaluate", "run=run", "split=test", "data.root=elsewhere") == 0
+    assert Path("run/evaluate/elsewhere-test/metrics.json").read_bytes() == at_the_end
 
 
 def write_pairs(masks: Callable[[np.random.Generator], np.ndarray]) -> None:
@@ -96,7 +116,7 @@ def test_the_recipe_for_aerial_images_names_the_colours_of_their_masks(segtrain:
 
 
 @pytest.mark.slow
-def test_the_recipe_from_imagenet_takes_a_file_of_weights(segtrain: Run, camvid: Callable[[str, str], None]):
+def test_the_recipe_from_imagenet_takes_a_file_of_weights(segtrain: Run, camvid: Callable[..., None]):
     camvid("CamVid/images/{}", "CamVid/masks/{}")
     torch.save(torchvision.models.resnet18(weights=None).state_dict(), "resnet18.pth")
     network = ["model.encoder.layers=18", "model.encoder.weights=resnet18.pth", "data.crop=[64,64]", "train.steps=2"]

@@ -642,6 +642,25 @@ def test_a_network_without_an_encoder_to_freeze_is_refused_before_anything_is_wr
     assert not Path("runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        ("RuntimeError", r"model: it cannot score \S+ \(24 x 32\), the largest image of val: 16 columns at most"),
+        ("OutOfMemoryError", r"\S+ \(24 x 32\): there is too little memory to score it: .* or train.window=512"),
+    ],
+)
+def test_an_image_that_cannot_be_scored_is_found_before_the_first_step(
+    segtrain: Run, capsys: pytest.CaptureFixture[str], error: str, message: str
+):
+    Path("conf/model").mkdir(parents=True)
+    yaml = f"_target_: tests.training.test_trial.Narrow\nclasses: 6\nerror: {error}\n"
+    Path("conf/model/narrow.yaml").write_text(yaml)
+    words = ["model=narrow", *(word for word in TINY if not word.startswith("model"))]
+    assert segtrain("train", *words, "data.size=[24,32]", "data.crop=[16,16]", "run_dir=run") == 2
+    assert re.search(message, capsys.readouterr().err)
+    assert not list(Path("run/checkpoints").iterdir())
+
+
 @pytest.mark.slow
 def test_an_encoder_that_has_learned_may_stand_still_to_the_end(segtrain: Run, capsys: pytest.CaptureFixture[str]):
     words = [*TINY, "train.freeze_encoder=2.4"]  # epochs, each of three of the eight steps

@@ -16,7 +16,9 @@ from lightning.pytorch import Trainer
 from segtrain.data.batches.sampler import Share
 from segtrain.machine import processes
 from tests.commands.conftest import TINY
+from tests.losses.test_contract import LOSSES
 from tests.machine.conftest import ALONE
+from tests.training.test_learner import network
 
 # A network of the user's own, whose batch norm does not learn: with it, processes compute what one alone computes.
 FROZEN = """
@@ -104,6 +106,36 @@ settings = {"accelerator": "cpu", "devices": 2, "max_steps": 4, "callbacks": [Be
 trainer = silent_trainer(Trainer, 2, sharded=sharded, **quiet, **settings)
 module = learner(network(), ShardedLearner, ema=0.9)
 trainer.fit(module, DataLoader(list(batches(5)), batch_size=None))
+"""
+
+# The weights after three steps with each loss, whose batches are shared out and computed in one or two pieces.
+LEARNED = """
+import os, sys
+import torch
+from lightning.pytorch import Trainer
+from torch.utils.data import DataLoader
+from segtrain.machine import device
+from segtrain.training.scoring import silent_trainer
+from tests.losses.test_contract import LOSSES, VOID
+from tests.training import test_learner as example
+
+device.quiet()
+number, file, rank = int(sys.argv[1]), sys.argv[2], int(os.environ.get("LOCAL_RANK", 0))
+
+def share(batch):
+    mask = batch["mask"].where(batch["mask"] != example.VOID, VOID)
+    return {name: tensor.chunk(number)[rank] for name, tensor in {**batch, "mask": mask}.items()}
+
+quiet = {"logger": False, "enable_checkpointing": False, "limit_val_batches": 0}
+learned = {}
+for name, make in LOSSES.items():
+    for pieces in (1, 2):
+        trainer = silent_trainer(Trainer, number, accelerator="cpu", devices=number, max_steps=3, **quiet)
+        module = example.learner(example.network(), loss=make([1.0, 2.0, 0.5]), void=VOID, pieces=pieces)
+        trainer.fit(module, DataLoader(list(map(share, example.batches(3))), batch_size=None))
+        learned[name, pieces] = module.network.state_dict()
+if rank == 0:
+    torch.save(learned, file)
 """
 
 
@@ -249,6 +281,24 @@ def test_a_step_waits_for_other_processes_once_to_add_up_its_counts(tmp_path: Pa
     done = subprocess.run([sys.executable, "steps.py", strategy], check=False, **options)
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads((tmp_path / "calls.json").read_text()) == {"all_reduce": 3}
+
+
+@pytest.mark.slow
+def test_every_loss_teaches_the_same_in_one_and_two_processes_with_one_and_two_pieces(tmp_path: Path):
+    (tmp_path / "learned.py").write_text(LEARNED)
+    options = {"cwd": tmp_path, "env": os.environ | ALONE, "timeout": 300, "capture_output": True, "text": True}
+    found = {}
+    for number in (1, 2):
+        done = subprocess.run([sys.executable, "learned.py", str(number), f"{number}.pt"], check=False, **options)
+        assert done.returncode == 0, done.stdout + done.stderr
+        found[number] = torch.load(tmp_path / f"{number}.pt")
+    beginning = network().state_dict()
+    for name in LOSSES:
+        whole = found[1][name, 1]
+        assert not torch.equal(whole["0.weight"], beginning["0.weight"])
+        for shared in (found[1][name, 2], found[2][name, 1], found[2][name, 2]):
+            for part, weights in whole.items():
+                torch.testing.assert_close(shared[part], weights, msg=f"{name}: {part}")
 
 
 def test_lightning_has_the_private_names_that_are_replaced():

@@ -25,9 +25,9 @@ from segtrain.report.page import Look
 from segtrain.report.per_image import PerImage
 from segtrain.report.scores import score
 from segtrain.runs.record import Record
-from segtrain.training.part import Part
 from segtrain.training.reporting import Request
 from segtrain.training.scoring import report_score
+from segtrain.training.split_score import SplitScore
 
 NAMES = ("sky", "road", "car", "wall", "tree")
 LETTERS = {"s": 0, "r": 1, "c": 2, "w": 3, "t": 4, ".": 255}
@@ -225,7 +225,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     matrix, counts = matrices.compute(), details.compute()
     images = PerImage(list(IMAGES), NAMES, matrices.all_cells().numpy())
     result = with_details(score(summary(matrices), matrix, "test", NAMES), counts)
-    part = Part(result, matrix, images, counts, looks.__getitem__, "32-true")
+    part = SplitScore(result, matrix, images, counts, looks.__getitem__, "32-true")
     spec = {"_target_": "some.Thing"}
     record = Record("x", {"name": "hand", "data": spec}, spec, spec, spec, "32-true", None, 3, "f")
     target = tmp_path_factory.mktemp("run")

@@ -14,13 +14,13 @@ from segtrain.report import screen
 from segtrain.report.page import Look
 from segtrain.report.patches import largest_patch
 from segtrain.training.labels import label_problems, largest_confusions
-from segtrain.training.part import Part
+from segtrain.training.split_score import SplitScore
 from tests.report.test_page import images_of, table_of
 
 NAMES = ["a", "b", "c"]
 
 
-def part_of(prediction: np.ndarray, confidence: np.ndarray) -> tuple[Part, list[int]]:
+def scored(prediction: np.ndarray, confidence: np.ndarray) -> tuple[SplitScore, list[int]]:
     """A score of images all of whose pixels are of class 0, by predictions (images, H, W) and how sure (images,) the
     network is of them; and the places of the images that were looked at."""
     matrices, looked = np.zeros((len(prediction), 3, 3), np.int64), []
@@ -33,7 +33,8 @@ def part_of(prediction: np.ndarray, confidence: np.ndarray) -> tuple[Part, list[
         image, truth = np.zeros((3, *size), np.uint8), np.zeros(size, np.int64)
         return Look(image, truth, prediction[index], np.full(size, confidence[index]))
 
-    return Part({}, torch.zeros(1, 1), images_of(matrices, NAMES), Counts(*torch.zeros(3, 1)), look, "32-true"), looked
+    images, counts = images_of(matrices, NAMES), Counts(*torch.zeros(3, 1))
+    return SplitScore({}, torch.zeros(1, 1), images, counts, look, "32-true"), looked
 
 
 def test_the_largest_patches_come_first_and_no_image_is_looked_at_that_can_have_none():
@@ -44,7 +45,7 @@ def test_the_largest_patches_come_first_and_no_image_is_looked_at_that_can_have_
     prediction[3, :9] = 1  # of which the network is not sure
     prediction[4, 0, 0] = 1
     prediction[5, :3] = 1
-    part, looked = part_of(prediction, np.array([0.95, 0.95, 0.95, 0.5, 0.95, 0.95, 0.95]))
+    part, looked = scored(prediction, np.array([0.95, 0.95, 0.95, 0.5, 0.95, 0.95, 0.95]))
     found = label_problems(part, table_of(NAMES), 2)
     assert [(item.problem.image, item.problem.looks_like, item.problem.pixels) for item in found] == [
         ("day 1/1", "c", 84),
@@ -59,7 +60,7 @@ def test_images_that_are_looked_at_are_not_many_more_than_are_wanted(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     prediction = np.ones((30, 4, 4), np.int64)
-    part, looked = part_of(prediction, np.full(30, 0.5))
+    part, looked = scored(prediction, np.full(30, 0.5))
     monkeypatch.setattr(screen, "FIRST_GAP", 0)
     assert label_problems(part, table_of(NAMES), 2) == []
     assert len(looked) == 8

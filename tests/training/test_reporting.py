@@ -8,8 +8,8 @@ from segtrain.metrics import Counts
 from segtrain.report import screen
 from segtrain.report.page import Look
 from segtrain.report.per_image import PerImage
-from segtrain.training.part import Part
 from segtrain.training.reporting import shown_images
+from segtrain.training.split_score import SplitScore
 from tests.report.test_page import images_of, table_of
 
 
@@ -20,7 +20,7 @@ class Data:
         self.classes = table_of(names)
 
 
-def part_of(images: PerImage) -> tuple[Part, list[int]]:
+def scored(images: PerImage) -> tuple[SplitScore, list[int]]:
     """A score of these images, and the indices of those that were looked at."""
     looked: list[int] = []
 
@@ -29,7 +29,7 @@ def part_of(images: PerImage) -> tuple[Part, list[int]]:
         truth = np.zeros((8, 8), np.int64)
         return Look(np.zeros((3, 8, 8), np.uint8), truth, truth, np.ones((8, 8)))
 
-    return Part({}, torch.zeros(1, 1), images, Counts(*torch.zeros(3, 1)), look, "32-true"), looked
+    return SplitScore({}, torch.zeros(1, 1), images, Counts(*torch.zeros(3, 1)), look, "32-true"), looked
 
 
 def wrong(images: int, classes: int) -> PerImage:
@@ -45,7 +45,7 @@ BEST_OF_EACH = "The best image of each class, among the half of its images with 
 
 
 def test_an_image_is_shown_once_and_named_where_it_is_the_worst_of_a_class_too():
-    part, looked = part_of(wrong(images=30, classes=4))
+    part, looked = scored(wrong(images=30, classes=4))
     data: Any = Data(["c0", "c1", "c2", "c3"])
     shown = shown_images(part, data)
     assert len(looked) == len(set(looked))
@@ -65,7 +65,7 @@ def test_an_image_that_only_a_class_suffers_from_has_its_pictures_there():
     matrices = np.full((20, 2, 2), [[10, 8], [0, 10]])
     matrices[10] = [[9_000, 100], [0, 9_000]]  # a large image, which is neither of the worst nor of the best
     matrices[11:] = [[10, 0], [0, 10]]
-    part, _ = part_of(images_of(matrices, ["a", "b"]))
+    part, _ = scored(images_of(matrices, ["a", "b"]))
     data: Any = Data(["a", "b"])
     rows = shown_images(part, data)["What costs each class most"]
     assert [(row.name, len(row.pictures)) for row in rows] == [
@@ -81,7 +81,7 @@ def test_an_image_that_only_a_class_suffers_from_has_its_pictures_there():
     [(20, "each class"), (21, "each of the 20 worst of 21 classes"), (150, "each of the 20 worst of 150 classes")],
 )
 def test_of_very_many_classes_the_worst_are_shown(classes: int, heading: str):
-    part, looked = part_of(wrong(images=150, classes=classes))
+    part, looked = scored(wrong(images=150, classes=classes))
     data: Any = Data([f"c{c}" for c in range(classes)])
     rows = shown_images(part, data)[f"What costs {heading} most"]
     assert len(rows) == len({row.name.partition(":")[0] for row in rows}) == 20
@@ -101,7 +101,7 @@ def test_the_best_image_of_a_class_has_pictures_while_there_is_room(
         matrices[20 + c, c, (c + 1) % classes] = 1000
         matrices[:50, c, c] += c  # so that no two classes are equal
         matrices[50 + c, c] = 9_000 * (np.arange(classes) == c)
-    part, looked = part_of(images_of(matrices, [f"c{c}" for c in range(classes)]))
+    part, looked = scored(images_of(matrices, [f"c{c}" for c in range(classes)]))
     data: Any = Data([f"c{c}" for c in range(classes)])
     rows = shown_images(part, data)[BEST_OF_EACH]
     assert {row.name for row in rows} == {f"c{c}: day 1/{50 + c}" for c in range(classes)}

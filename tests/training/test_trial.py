@@ -24,6 +24,19 @@ class Network(nn.Module):
         return self.score(image.float())
 
 
+class Narrow(Network):
+    """Computes images of up to 16 columns; of more, it raises the error of this name."""
+
+    def __init__(self, classes: int, error: str) -> None:
+        super().__init__(classes)
+        self.error = error
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        if image.shape[-1] > 16:
+            raise getattr(torch, self.error, RuntimeError)("16 columns at most")
+        return super().forward(image)
+
+
 def test_what_segtrain_decides_may_not_be_set() -> None:
     trainer = {"gradient_clip_val": 1.0}
     trial.refuse_own({"data": {}, "trainer": trainer})
@@ -127,3 +140,11 @@ def test_an_encoder_that_would_stay_random_is_refused(frozen: int) -> None:
     refuse_freeze(7)
     refuse_freeze(frozen, weights="X")
     refuse_freeze(frozen, has_learned=True)
+
+
+def test_what_scores_learns_afterwards_where_it_did_before() -> None:
+    network = nn.Sequential(nn.BatchNorm2d(3), nn.BatchNorm2d(3).eval())
+    with trial.scoring(network):
+        assert not any(module.training for module in network.modules())
+        assert not network(torch.ones(1, 3, 2, 2)).requires_grad
+    assert [module.training for module in network.modules()] == [True, True, False]

@@ -20,7 +20,7 @@ from ...errors import UserError
 ALIGNMENT = 64  # bytes
 CONTAINER = Path("/sys/fs/cgroup/memory.max")  # of control groups 2
 SHARE = 16  # of the memory that decoded images may take unasked: one part of so many, as each process keeps its own
-Place = Literal["ram", "disk"]
+CachePlace = Literal["ram", "disk"]
 
 
 class Cache:
@@ -36,7 +36,7 @@ class Cache:
         channels: int,
         image_type: torch.dtype,
         mask_type: torch.dtype,
-        place: Place = "ram",
+        place: CachePlace = "ram",
     ) -> None:
         self.sizes, self.channels, self.types = sizes, channels, (image_type, mask_type)
         pixels = np.array([height * width for height, width in sizes], np.int64)

@@ -16,7 +16,7 @@ from ..files.large import ImageInParts, is_read_in_parts, open_in_parts
 from ..files.packed import PackedPairs, Repeated, Texts, packed
 from ..files.pair import Pair, checked_header
 from ..files.pictures import Kind, stores
-from .cache import Cache, Place
+from .cache import Cache, CachePlace
 
 MAX_CHANNELS = 1024
 
@@ -142,7 +142,7 @@ class FolderSource:
         except UserError as error:
             raise UserError(f"{mask.path}: {error}") from None
 
-    def keep(self, place: Place = "ram") -> int:
+    def keep(self, place: CachePlace = "ram") -> int:
         """Keep what is read from now on, decoded, and return the bytes that all of it will take."""
         self.cache = Cache(self.sizes, self.channels, *self._types, place)
         return self.cache.size

@@ -23,7 +23,7 @@ ASCII = 2  # the type of a text in TIFF
 MAX_WORLD = 10_000  # bytes of a world file, which holds six numbers
 
 
-class Place(NamedTuple):
+class GeoTags(NamedTuple):
     """What a GeoTIFF says besides its pixels."""
 
     tags: ImageFileDirectory_v2  # where it lies, as it stands in the file
@@ -84,7 +84,7 @@ def numbers(tag: object) -> np.ndarray:
         return np.empty(0)
 
 
-def place_of(path: Path) -> Place | None:
+def place_of(path: Path) -> GeoTags | None:
     """Where a GeoTIFF says that it lies; `None` for other files, and for one that is stored turned or mirrored, since
     its tags do not hold for the image as it is seen."""
     try:
@@ -99,7 +99,7 @@ def place_of(path: Path) -> Place | None:
         if tag in first:
             tags.tagtype[tag] = first.tagtype[tag]
             tags[tag] = first[tag]
-    return Place(tags, number(first.get(tiff.NODATA)))
+    return GeoTags(tags, number(first.get(tiff.NODATA)))
 
 
 def number(text: object) -> float | None:

@@ -25,13 +25,13 @@ from .reading import Reading, as_reading
 from .tree import Tree
 from .words import Role, file_role, first_split, innermost_role, parse_name, split_named
 
-Place = tuple[str, tuple[str, ...]]  # split, folders shared with the partner
+Division = tuple[str, tuple[str, ...]]  # split, folders shared with the partner
 
 
 def home(tree: Tree) -> list[Reading]:
     """images/SPLIT + masks/SPLIT"""
 
-    def divide(spot: Spot) -> Place | None:
+    def divide(spot: Spot) -> Division | None:
         if not spot.below or not split_named(spot.below[0]):
             return None
         return split_named(spot.below[0]), spot.above + spot.below[1:]
@@ -42,7 +42,7 @@ def home(tree: Tree) -> list[Reading]:
 def by_split(tree: Tree) -> list[Reading]:
     """SPLIT/images + SPLIT/masks"""
 
-    def divide(spot: Spot) -> Place | None:
+    def divide(spot: Spot) -> Division | None:
         if not spot.above or not split_named(spot.above[-1]):
             return None
         return split_named(spot.above[-1]), spot.above[:-1] + spot.below
@@ -53,7 +53,7 @@ def by_split(tree: Tree) -> list[Reading]:
 def split_names(tree: Tree) -> list[Reading]:
     """train + trainannot, or train_images + train_masks, and likewise val and test"""
 
-    def divide(spot: Spot) -> Place | None:
+    def divide(spot: Spot) -> Division | None:
         split = parse_name(spot.folder).split
         return (split, spot.above + spot.below) if split else None
 
@@ -63,7 +63,7 @@ def split_names(tree: Tree) -> list[Reading]:
 def flat(tree: Tree) -> list[Reading]:
     """images + masks"""
 
-    def divide(spot: Spot) -> Place | None:
+    def divide(spot: Spot) -> Division | None:
         split = parse_name(spot.folder).split or without_split(spot.below)[0]
         return None if spot.above or split else ("", spot.below)
 
@@ -73,7 +73,7 @@ def flat(tree: Tree) -> list[Reading]:
 def repeated(tree: Tree) -> list[Reading]:
     """PARENT/images + PARENT/masks below any number of parents, of which one may be a split"""
 
-    def divide(spot: Spot) -> Place:
+    def divide(spot: Spot) -> Division:
         split, parts = without_split(spot.above + spot.below)
         return parse_name(spot.folder).split or split, parts
 
@@ -195,7 +195,7 @@ def sides_of(tree: Tree) -> tuple[list[Placed], list[Placed]]:
     return told_apart(tree, sides["image"]), told_apart(tree, sides["mask"])
 
 
-def in_folders(tree: Tree, layout: str, divide: Callable[[Spot], Place | None]) -> list[Reading]:
+def in_folders(tree: Tree, layout: str, divide: Callable[[Spot], Division | None]) -> list[Reading]:
     """The readings of a layout with folders for images and folders for masks, where `divide` has a place for them."""
     sides: dict[Role, list[Placed]] = {"image": [], "mask": []}
     apart: dict[Role, list[str]] = {"image": [], "mask": []}
@@ -218,7 +218,7 @@ def readings(
     return [as_reading(tree, layout, match, images, masks) for match in matches if match.pairs]
 
 
-def without_split(parts: tuple[str, ...]) -> Place:
+def without_split(parts: tuple[str, ...]) -> Division:
     """The split that the first folder to name one names, and the other folders."""
     for i, part in enumerate(parts):
         if split := split_named(part):

@@ -22,7 +22,7 @@ PAGE = "http://localhost:6006/?smoothing=0#timeseries"  # TensorBoard smooths cu
 
 
 @dataclass(frozen=True)
-class Place:
+class LoggedRun:
     """The run that is logged."""
 
     folder: Path
@@ -31,12 +31,12 @@ class Place:
     first_step: int | None = None  # from which on a run that goes on logs again
 
 
-Open = Callable[[Place], Logger]
+Open = Callable[[LoggedRun], Logger]
 
 
 def csv() -> Open:
     """Pictures in the run folder, besides `metrics.csv`, which every run has."""
-    return lambda place: PictureFiles(place.folder / "samples")
+    return lambda logged: PictureFiles(logged.folder / "samples")
 
 
 def tensorboard() -> Open:
@@ -44,11 +44,11 @@ def tensorboard() -> Open:
     return open_tensorboard
 
 
-def open_tensorboard(place: Place) -> TensorBoard:
+def open_tensorboard(logged: LoggedRun) -> TensorBoard:
     """Say how the curves are watched."""
-    say(f"watch it: {tensorboard_program()} --logdir {shlex.quote(str(place.folder))}")
+    say(f"watch it: {tensorboard_program()} --logdir {shlex.quote(str(logged.folder))}")
     say(f"  and then at {PAGE}")
-    return TensorBoard(place.folder, place.first_step)
+    return TensorBoard(logged.folder, logged.first_step)
 
 
 def wandb(*, project: str, offline: bool) -> Open:

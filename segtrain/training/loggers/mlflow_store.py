@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import MLFlowLogger
 from ...errors import UserError
 from ...report.screen import say
 from ...runs.folder import ROOT
-from .choice import Place
+from .choice import LoggedRun
 from .outage import Outage
 from .told import Told, read
 
@@ -52,17 +52,17 @@ class MLflow(MLFlowLogger):
             super().finalize(status)
 
 
-def open_mlflow(place: Place, experiment: str) -> MLflow:
+def open_mlflow(logged: LoggedRun, experiment: str) -> MLflow:
     """Begin a run of MLflow's, or go on with the one that the run folder names. Raises UserError if MLflow refuses."""
     address = os.environ.get("MLFLOW_TRACKING_URI") or f"file:{STORE.resolve()}"
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # in place of 7, for which a training waits minutes
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # in logged of 7, for which a training waits minutes
     if address.startswith("file:"):
         os.environ.setdefault(ALLOWED, "true")
     library = import_module("mlflow")
-    file = place.folder / "mlflow.json"
+    file = logged.folder / "mlflow.json"
     try:
         client = library.MlflowClient(address)
-        run = known_run(client, library, read(file).get("run")) or begun(client, experiment, place.title)
+        run = known_run(client, library, read(file).get("run")) or begun(client, experiment, logged.title)
         client.update_run(run, status="RUNNING")
     except (library.MlflowException, OSError) as error:
         reason = " ".join(str(error).split())[:300]

@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import WandbLogger
 from ...errors import UserError
 from ...report.screen import say
 from ...runs.folder import ROOT
-from .choice import Place
+from .choice import LoggedRun
 from .outage import Outage
 from .told import Told
 
@@ -44,17 +44,18 @@ class WandB(WandbLogger):
             super().log_hyperparams(params)
 
 
-def open_wandb(place: Place, project: str, offline: bool) -> WandB:
+def open_wandb(logged: LoggedRun, project: str, offline: bool) -> WandB:
     """Begin a run at W&B, or go on with the one of the same name. Raises UserError if W&B refuses."""
-    if not re.fullmatch(r"\w{1,64}", place.run):
-        raise UserError(f"{place.folder}: its run is named {place.run[:64]!r}, which W&B does not take: is it damaged?")
+    if not re.fullmatch(r"\w{1,64}", logged.run):
+        reason = f"its run is named {logged.run[:64]!r}, which W&B does not take"
+        raise UserError(f"{logged.folder}: {reason}: is it damaged?")
     library = import_module("wandb")
     ROOT.mkdir(exist_ok=True)
     try:
         experiment = library.init(
             project=project,
-            name=place.title,
-            id=place.run,
+            name=logged.title,
+            id=logged.run,
             resume=None if offline else "allow",
             dir=str(ROOT),  # no settings are read from a run folder, which may be a stranger's
             mode="offline" if offline else None,
@@ -67,7 +68,7 @@ def open_wandb(place: Place, project: str, offline: bool) -> WandB:
     experiment.define_metric(STEP)
     experiment.define_metric("*", step_metric=STEP, step_sync=True)
     say(f"W&B: {seen_at(experiment)}")
-    return WandB(experiment, Told(place.folder / "wandb.json", place.run))
+    return WandB(experiment, Told(logged.folder / "wandb.json", logged.run))
 
 
 def seen_at(experiment: Any) -> str:

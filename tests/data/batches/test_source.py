@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from segtrain.data.batches import sampler
-from segtrain.data.batches.cache import Place, reserve
+from segtrain.data.batches.cache import CachePlace, reserve
 from segtrain.data.batches.samples import WholeSamples, batch_of
 from segtrain.data.batches.source import FolderSource, agree
 from segtrain.data.classes import ClassTable
@@ -187,7 +187,7 @@ def test_palette_and_rgb_masks_mean_the_same_in_colours(tmp_path: Path):
 
 @pytest.mark.parametrize("place", ["ram", "disk"])
 @pytest.mark.parametrize("bits", [8, 16])
-def test_a_kept_sample_is_the_one_that_was_read(source: Sources, bits: int, place: Place):
+def test_a_kept_sample_is_the_one_that_was_read(source: Sources, bits: int, place: CachePlace):
     many = {"classes": [{"name": f"{i}"} for i in range(300)]}
     for table in (TABLE, many):
         plain, kept = (source(grey(bits), grey(bits, (3, 5)), colors((7, 3)), table=table) for _ in range(2))

@@ -6,22 +6,22 @@ import pytest
 from segtrain.errors import UserError
 from segtrain.training import loggers
 from segtrain.training.loggers import choice
-from segtrain.training.loggers.choice import Place
+from segtrain.training.loggers.choice import LoggedRun
 from segtrain.training.loggers.event_files import TensorBoard
 from segtrain.training.loggers.picture_files import PictureFiles
 
 
 def test_csv_is_pictures_besides_the_table_and_tensorboard_its_files(tmp_path: Path):
-    place = Place(tmp_path, "a", "photos-fcn")
-    assert isinstance(loggers.csv()(place), PictureFiles)
-    assert isinstance(loggers.tensorboard()(place), TensorBoard)
+    logged = LoggedRun(tmp_path, "a", "photos-fcn")
+    assert isinstance(loggers.csv()(logged), PictureFiles)
+    assert isinstance(loggers.tensorboard()(logged), TensorBoard)
     assert list(tmp_path.iterdir()) == []  # a file comes with the first point, or picture
 
 
 def test_how_curves_are_watched_is_said_with_an_address_that_smooths_none(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    loggers.tensorboard()(Place(tmp_path / "my run", "a", "photos-fcn"))
+    loggers.tensorboard()(LoggedRun(tmp_path / "my run", "a", "photos-fcn"))
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("watch it: ")
     assert first.endswith(f"tensorboard --logdir '{tmp_path}/my run'")

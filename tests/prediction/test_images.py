@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from segtrain.errors import UserError
-from segtrain.images import find_images
+from segtrain.prediction.images import find_images
 
 
 @pytest.fixture(autouse=True)

@@ -10,20 +10,20 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from PIL import Image
 
-from . import disk
-from .data.classes import ClassTable
-from .data.files import films
-from .data.files.geotiff import Place, world_file
-from .data.files.images import preview_step
-from .data.files.tiff import has_tifffile
-from .errors import UserError
-from .report.annotations import Annotations, annotations, geojson, marked
-from .report.encoding import ENCODINGS, Encoding, encoded, void_number
-from .report.outlines import regions
-from .report.pictures import overlay, overlay_with_legend
-from .report.probabilities import FORMATS, SUFFIXES, Format, Shares, in_npy, in_npz, in_tiff
-from .report.screen import say
-from .text import counted, plain_cell
+from .. import disk
+from ..data.classes import ClassTable
+from ..data.files import films
+from ..data.files.geotiff import GeoTags, world_file
+from ..data.files.images import preview_step
+from ..data.files.tiff import has_tifffile
+from ..errors import UserError
+from ..report.annotations import Annotations, annotations, geojson, marked
+from ..report.encoding import ENCODINGS, Encoding, encoded, void_number
+from ..report.outlines import regions
+from ..report.pictures import overlay, overlay_with_legend
+from ..report.probabilities import FORMATS, SUFFIXES, Format, Shares, in_npy, in_npz, in_tiff
+from ..report.screen import say
+from ..text import counted, plain_cell
 
 MASK, OVERLAY, CONFIDENCE, PROBABILITIES, POLYGONS = "mask", "overlay", "confidence", "probabilities", "polygons"
 FOLDERS = {
@@ -42,7 +42,7 @@ class Predicted(NamedTuple):
     preview: np.ndarray  # (C, h, w) of the image
     mask: np.ndarray  # (H, W) class indices
     confidence: np.ndarray  # (H, W) uint8: how probable these are, in 255ths; 0 where there are no data
-    place: Place | None = None  # where a GeoTIFF lies
+    place: GeoTags | None = None  # where a GeoTIFF lies
 
 
 class Target(NamedTuple):
@@ -155,7 +155,7 @@ class Saver:
         self.rows.append(row)
 
     @contextmanager
-    def probabilities(self, name: str, size: tuple[int, int], place: Place | None) -> Iterator[Shares]:
+    def probabilities(self, name: str, size: tuple[int, int], place: GeoTags | None) -> Iterator[Shares]:
         """Inside, the probabilities of an image of this height and width are written, a part of it at a time."""
         kind, shape = self.target.probabilities, (*size, len(self.classes))
         with disk.finished(self.target.place(PROBABILITIES, name, SUFFIXES[kind])) as unfinished:

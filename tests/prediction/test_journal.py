@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from segtrain.errors import UserError
-from segtrain.journal import Journal, key_of, stamp_of
+from segtrain.prediction.journal import Journal, key_of, stamp_of
 
 
 class Stopped(Exception):

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
-from . import disk
+from .. import disk
 
 Cells = list[int | float | str]
 LARGEST = 1 << 28  # bytes of a file that is read

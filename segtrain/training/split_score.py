@@ -10,7 +10,7 @@ from ..report.page import Look
 from ..report.per_image import PerImage
 
 
-class Part(NamedTuple):
+class SplitScore(NamedTuple):
     """A score, or the part of one that is over several splits."""
 
     result: dict[str, Any]  # as in `metrics.json`

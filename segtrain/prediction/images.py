@@ -5,14 +5,14 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from .data.files import films
-from .data.files.arrays import SUFFIXES as ARRAYS
-from .data.files.documents import text_in
-from .data.files.images import SUFFIXES
-from .data.layouts.tree import PASSED_OVER, Tree
-from .errors import UserError
-from .places import images_named, matches, no_image
-from .text import refuse_unprintable
+from ..data.files import films
+from ..data.files.arrays import SUFFIXES as ARRAYS
+from ..data.files.documents import text_in
+from ..data.files.images import SUFFIXES
+from ..data.layouts.tree import PASSED_OVER, Tree
+from ..errors import UserError
+from ..places import images_named, matches, no_image
+from ..text import refuse_unprintable
 
 LISTS, MAX_LIST = (".txt", ".lst"), 1 << 28  # files with a path in each line, and the bytes of one
 

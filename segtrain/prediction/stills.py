@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 from torch.utils.data import Dataset
 
-from .data.files.images import Picture, header, read_picture
-from .data.files.large import LARGEST_WHOLE, ImageInParts, is_read_in_parts, open_in_parts
-from .data.files.pictures import SAMPLE, Pictures, filled
-from .errors import UserError
+from ..data.files.images import Picture, header, read_picture
+from ..data.files.large import LARGEST_WHOLE, ImageInParts, is_read_in_parts, open_in_parts
+from ..data.files.pictures import SAMPLE, Pictures, filled
+from ..errors import UserError
 from .journal import stamp_of
 
 
