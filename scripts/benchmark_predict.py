@@ -33,7 +33,7 @@ from segtrain.prediction.stills import Still, Stills, as_it_is
 from segtrain.prediction.written import Predicted, Saver, Target, checked
 from segtrain.runs.folder import checkpoint_files
 from segtrain.runs.trained import opened
-from segtrain.training.reopened import on_device
+from segtrain.scoring.reopened import on_device
 
 KINDS = 8  # of images, that are there many times
 NOISE = 3.0  # deviation, so that they are compressed as photographs are

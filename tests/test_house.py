@@ -51,6 +51,7 @@ COMMAND = Door(
         "prediction",
         "report",
         "runs",
+        "scoring",
         "search",
         "training",
     },
@@ -91,8 +92,12 @@ DOORS = {
     "report": Door({"data.classes", "metrics"}),
     "runs": Door({"build", "data.classes", "weights"}),
     "runs.portable": Door({"runs", "build", "data.classes", "inference"}),  # a network may be another's program
-    "training": Door(
+    "scoring": Door(
         {"data", "losses", "metrics", "models.ensemble", "inference", "runs", "report", "machine", "build"},
+        lightning=True,
+    ),
+    "training": Door(
+        {"data", "losses", "metrics", "models.ensemble", "inference", "runs", "report", "machine", "build", "scoring"},
         lightning=True,
     ),
     "inspection": Door({"data", "report"}),

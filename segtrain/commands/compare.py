@@ -26,11 +26,11 @@ from ..report.per_image import read_per_image
 from ..report.screen import COMMAND, Countdown, counted_down, say
 from ..runs.folder import find, several
 from ..runs.recipe import Origin, differing, origin
+from ..scoring.looking import look_at
+from ..scoring.members import CROSS
+from ..scoring.reopened import OtherData, as_scored, on_device
+from ..scoring.reporting import training_of
 from ..text import printable
-from ..training.looking import look_at
-from ..training.members import CROSS
-from ..training.reopened import OtherData, as_scored, on_device
-from ..training.reporting import training_of
 
 FILE = "per_image.npz"
 SHOWN, MOST_ROWS = 6, 36  # images with pictures: of two runs, and of all

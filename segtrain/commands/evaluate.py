@@ -21,9 +21,7 @@ from ..runs.folder import checkpoint_files
 from ..runs.record import Record
 from ..runs.resume import typed_keys
 from ..runs.trained import Opened, opened
-from ..text import counted
-from ..training.callbacks import ScoringBar
-from ..training.members import (
+from ..scoring.members import (
     CROSS,
     Member,
     crossed,
@@ -33,13 +31,15 @@ from ..training.members import (
     refuse_no_folds,
     refuse_seen,
 )
+from ..scoring.reopened import OtherData, with_data
+from ..scoring.reporting import Request
+from ..scoring.scorer import Scorer, report_score, score_split, silent_trainer
+from ..scoring.split_score import SplitScore
+from ..scoring.views import Views
+from ..text import counted
+from ..training.callbacks import ScoringBar
 from ..training.memory import KeptMemory
 from ..training.parts import train_settings
-from ..training.reopened import OtherData, with_data
-from ..training.reporting import Request
-from ..training.scoring import Scorer, report_score, score_split, silent_trainer
-from ..training.split_score import SplitScore
-from ..training.views import Views
 
 IMAGES = 16  # of another folder that are compared with those of the training
 

@@ -23,8 +23,8 @@ from ..report.screen import columns, counted_down, say, working
 from ..runs.folder import checkpoint_files
 from ..runs.portable import ALLOWED, Facts, write_safetensors
 from ..runs.trained import Opened, opened
+from ..scoring.reopened import OtherData, with_data
 from ..text import counted
-from ..training.reopened import OtherData, with_data
 
 FORMATS = ("onnx", "pt2", "safetensors")
 LARGEST = 512  # pixels a side of what an image is measured by

@@ -37,10 +37,10 @@ from ..report.screen import Countdown, say
 from ..runs.folder import checkpoint_files
 from ..runs.record import Record
 from ..runs.trained import Opened, opened
+from ..scoring.members import ensemble
+from ..scoring.reopened import on_device
+from ..scoring.views import Views
 from ..text import counted, kinds_of_files, plain_cell
-from ..training.members import ensemble
-from ..training.reopened import on_device
-from ..training.views import Views
 
 UNFINISHED = "unfinished.jsonl"  # what is done of a command that was stopped
 MANNER = "predict.json"  # how the images were answered

@@ -20,12 +20,13 @@ from ..runs.folder import trained_file
 from ..runs.record import Record, Settings, with_places
 from ..runs.restore import RECORD, read_checkpoint
 from ..runs.resume import deciding, resumable, settled, typed_keys
+from ..scoring.reopened import data_of_a_run
 from ..training.batch import with_tried_batch
 from ..training.checkpoint import batches_done
 from ..training.defaults import AUTO, choices_in_words, with_choices
 from ..training.fit import fit
 from ..training.loggers.choice import word
-from ..training.parts import Parts, TrainSettings, assemble, build_data, data_of_a_run, refuse_splits, with_filled_batch
+from ..training.parts import Parts, TrainSettings, assemble, build_data, refuse_splits, with_filled_batch
 from ..training.trial import refuse_misfit, refuse_own
 from ..training.typed import Typed, stored
 

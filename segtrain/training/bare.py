@@ -14,12 +14,12 @@ from ..build import build_part
 from ..losses.contract import mean_loss
 from ..machine.device import wait_for
 from ..machine.memory import keep_freed_memory
+from ..scoring.scorer import Batch, silent_trainer
 from .fit import without_step
 from .kernels import TriedKernels
 from .learner import Learner, in_pieces
 from .memory import KeptMemory, sizes_of
 from .parts import Parts
-from .scoring import Batch, silent_trainer
 
 WARM_UP = 5  # steps that are not counted: kernels are chosen, memory is taken
 STEPS = 1_000_000  # more than there is time for

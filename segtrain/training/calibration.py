@@ -16,8 +16,8 @@ from ..data import DataModule
 from ..inference.windows import Windows
 from ..report.screen import say
 from ..runs.temperature import Temperature
+from ..scoring.scorer import Batch
 from .correction import BLOCKS, jackknife_error
-from .scoring import Batch
 
 EIGHTHS = sorted(range(-18, 25), key=abs)  # of doublings, the least change first
 TEMPERATURES = tuple(2 ** (number / 8) for number in EIGHTHS)  # that are tried: 0.21 to 8

@@ -29,7 +29,7 @@ from ..report.screen import say
 from ..runs.corrected import shifted
 from ..runs.correction import FREQUENCY, LOSS, Correction
 from ..runs.record import with_each
-from .scoring import Batch
+from ..scoring.scorer import Batch
 
 TENTHS = [number / 10 for number in range(-10, 11)]
 SHARES = tuple(sorted(TENTHS, key=lambda share: (abs(share), share < 0)))  # that are tried, the least first

@@ -26,6 +26,9 @@ from ..runs.recipe import changes
 from ..runs.record import Record
 from ..runs.restore import read_checkpoint, weights_of
 from ..runs.temperature import soften
+from ..scoring.reporting import Request
+from ..scoring.scorer import report_score, score_split, silent_trainer
+from ..scoring.verdict import Verdict, next_command, remedies
 from ..text import counted, enumerated
 from .calibration import fit_temperature
 from .callbacks import Curves, Doubts, ProgressBar, ScoringBar
@@ -41,10 +44,7 @@ from .loggers.table import MetricsTable, tags
 from .memory import KeptMemory, sizes_of
 from .parts import Parts
 from .pictures import ClassCurves, ConfusionPicture, FirstBatch, Mosaic
-from .reporting import Request
-from .scoring import report_score, score_split, silent_trainer
 from .trial import LargestImage
-from .verdict import Verdict, next_command, remedies
 
 MOSAIC_IMAGES = 4
 PAIRS, NAMES = 6, 8  # of classes, and of images in a batch, that are said

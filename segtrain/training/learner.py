@@ -37,11 +37,11 @@ from ..losses.contract import Loss, mean_loss
 from ..machine import device as machine
 from ..machine.shards import state_like
 from ..metrics import ConfusionMatrix, FirstNotFinite, MeanLoss, mean_iou, most_likely
+from ..scoring.scorer import Batch, Validator, confusion_of
 from .average import MovingAverage
 from .divergence import refuse_not_finite
 from .groups import adopt_settings, build_optimizer
 from .objective import Objective, all_heads
-from .scoring import Batch, Validator, confusion_of
 from .teacher import Teacher
 
 SOME = ..., slice(None, None, 4), slice(None, None, 2)  # pixels that IoU/train is of: all would cost 5 % of a step

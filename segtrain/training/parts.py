@@ -1,8 +1,7 @@
 """From settings to the parts of a training, which fit together, before anything is written."""
 
 import math
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from reprlib import repr as short
@@ -16,7 +15,6 @@ from torch import nn
 from ..build import Spec, Trust, build_part
 from ..data import DataModule
 from ..data.files.pictures import Pictures, Span
-from ..data.public import HINT
 from ..errors import UserError, from_user
 from ..inference.windows import Windows
 from ..losses.contract import Loss, as_loss
@@ -177,21 +175,6 @@ def build_data(settings: Settings, trust: Trust | None, before: Record | None = 
         raise UserError(f"data: {settings['data']['_target_']} makes a {type(data).__name__}, not a DataModule")
     data.progress = progress
     return data
-
-
-@contextmanager
-def data_of_a_run(data: Settings) -> Iterator[None]:
-    """Inside, these stored settings are built: where the folder is not there, it is said that another may be typed.
-
-    Nothing that is stored is downloaded, so that is not proposed.
-    """
-    try:
-        yield
-    except FileNotFoundError as error:
-        reason, root = str(error).removesuffix(HINT), Path(data.get("root") or ".")
-        if not root.exists():
-            reason += "; if the data of this run lie elsewhere now, type data.root=FOLDER"
-        raise FileNotFoundError(reason) from None
 
 
 def refuse_splits(data: DataModule) -> None:

@@ -19,8 +19,8 @@ from ..report.confusion import confusion_chart
 from ..report.pictures import mosaic, samples, write_png
 from ..report.screen import say
 from ..runs.metrics_csv import Row, parse
+from ..scoring.looking import thinned
 from .learner import apply_color
-from .looking import thinned
 
 MOSAIC_SIDE = 640
 FIRST = 6  # images, at most, of the first batch

@@ -23,7 +23,8 @@ from segtrain.report import labels, screen
 from segtrain.report.per_image import read_per_image
 from segtrain.runs.correction import LOSS, Correction
 from segtrain.runs.temperature import Temperature
-from segtrain.training import checkpoint, fit, reporting
+from segtrain.scoring import reporting
+from segtrain.training import checkpoint, fit
 from tests.commands.conftest import TINY
 
 Run = Callable[..., int]

@@ -181,7 +181,7 @@ from segtrain.data.files.masks import MaskFile
 from segtrain.data.files.pair import Pair
 from segtrain.inference.windows import Windows
 from segtrain.machine.threads import Behind
-from segtrain.training.scoring import Scorer
+from segtrain.scoring.scorer import Scorer
 
 class Network(nn.Conv2d):
     def forward(self, images):

@@ -24,7 +24,8 @@ from segtrain.report import screen
 from segtrain.report.screen import Countdown
 from segtrain.runs import trained as runs_trained
 from segtrain.runs.correction import LOSS, Correction
-from segtrain.training import callbacks, fit, learner, scoring
+from segtrain.scoring import scorer
+from segtrain.training import callbacks, fit, learner
 from tests.commands.conftest import TINY
 from tests.commands.test_evaluate import ON_FOLDERS, write_folder
 
@@ -333,7 +334,7 @@ def test_a_run_that_is_stopped_while_its_report_is_written_is_scored_when_it_goe
         raise Interruption
 
     with monkeypatch.context() as patch:
-        patch.setattr(scoring, "report_or_say", failing)
+        patch.setattr(scorer, "report_or_say", failing)
         assert segtrain("train", *TINY, "run_dir=run") == 1
     score = Path("run/evaluate/test")
     assert (score / "per_image.npz").exists()

@@ -45,7 +45,7 @@ import torch
 from lightning.pytorch import Trainer
 from segtrain.machine import device as precision
 from segtrain.machine import processes
-from segtrain.training.scoring import Scorer, score_split
+from segtrain.scoring.scorer import Scorer, score_split
 from segtrain.data import ShapesData
 
 precision.quiet()
@@ -77,7 +77,7 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from torch.utils.data import DataLoader
 from segtrain.machine import device
-from segtrain.training.scoring import silent_trainer
+from segtrain.scoring.scorer import silent_trainer
 from segtrain.training.sharded import ShardedLearner
 from tests.training.test_learner import batches, learner, network
 
@@ -115,7 +115,7 @@ import torch
 from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader
 from segtrain.machine import device
-from segtrain.training.scoring import silent_trainer
+from segtrain.scoring.scorer import silent_trainer
 from tests.losses.test_contract import LOSSES, VOID
 from tests.training import test_learner as example
 

@@ -25,9 +25,9 @@ from segtrain.report.page import Look
 from segtrain.report.per_image import PerImage
 from segtrain.report.scores import score
 from segtrain.runs.record import Record
-from segtrain.training.reporting import Request
-from segtrain.training.scoring import report_score
-from segtrain.training.split_score import SplitScore
+from segtrain.scoring.reporting import Request
+from segtrain.scoring.scorer import report_score
+from segtrain.scoring.split_score import SplitScore
 
 NAMES = ("sky", "road", "car", "wall", "tree")
 LETTERS = {"s": 0, "r": 1, "c": 2, "w": 3, "t": 4, ".": 255}

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from segtrain.inference.windows import Windows
 from segtrain.report import screen as report
+from segtrain.scoring.scorer import Scorer
+from segtrain.scoring.verdict import judge
 from segtrain.training import callbacks
-from segtrain.training.scoring import Scorer
-from segtrain.training.verdict import judge
 
 
 def test_a_point_holds_the_mean_speed_and_the_share_of_waiting(monkeypatch: pytest.MonkeyPatch):

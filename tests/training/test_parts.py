@@ -1,5 +1,4 @@
 import math
-from pathlib import Path
 
 import pytest
 import torch
@@ -8,7 +7,6 @@ from torch import nn
 from segtrain.build import Trust
 from segtrain.data import ShapesData
 from segtrain.data.files.pictures import Span
-from segtrain.data.public import absent_text
 from segtrain.errors import UserError
 from segtrain.training import parts
 
@@ -83,15 +81,6 @@ def test_a_loss_has_one_weight_per_class_and_the_void_of_the_data(data: ShapesDa
         parts.loss_spec({"_target_": "x.y", "weights": [1, 2]}, data, None)
     with pytest.raises(UserError, match=r"loss.ignore_index=7: void is 255"):
         parts.loss_spec({"_target_": "x.y", "ignore_index": 7}, data, None)
-
-
-def test_of_stored_data_that_are_gone_another_folder_may_be_typed(tmp_path: Path):
-    gone = tmp_path / "gone"
-    for root, hint in ((gone, True), (tmp_path, False)):
-        with pytest.raises(FileNotFoundError) as caught, parts.data_of_a_run({"root": str(root)}):
-            raise FileNotFoundError(absent_text("voc2012", root))
-        assert "download=true" not in str(caught.value)
-        assert ("type data.root=FOLDER" in str(caught.value)) == hint
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from segtrain.metrics import Counts
 from segtrain.report import screen
 from segtrain.report.page import Look
 from segtrain.report.patches import largest_patch
-from segtrain.training.labels import label_problems, largest_confusions
-from segtrain.training.split_score import SplitScore
+from segtrain.scoring.labels import label_problems, largest_confusions
+from segtrain.scoring.split_score import SplitScore
 from tests.report.test_page import images_of, table_of
 
 NAMES = ["a", "b", "c"]

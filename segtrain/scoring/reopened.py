@@ -1,6 +1,8 @@
 """Trained networks with the data of their runs, opened again."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -11,17 +13,17 @@ from torch import nn
 from ..build import Trust, build_part, from_stored
 from ..data import DataModule
 from ..data.files.images import MAX_PIXELS
+from ..data.public import HINT
 from ..errors import UserError
 from ..inference.windows import Windows
 from ..machine import device
 from ..machine.device import Computing
 from ..report.screen import progress, say, working
 from ..runs.folder import beginnings, checkpoint_of
-from ..runs.record import with_places
+from ..runs.record import Settings, with_places
 from ..runs.trained import Opened, opened
 from ..text import counted
 from .members import Member
-from .parts import data_of_a_run
 from .views import Views
 
 NUMBER = r"[\d.]+"
@@ -104,6 +106,21 @@ def stored_data(trained: Opened, other: OtherData, trust: Trust) -> DataModule:
         network, data = f"{counted(len(own), 'class')} ({', '.join(own)})", f"{len(found)} ({', '.join(found)})"
         raise UserError(f"the network was trained for {network}, but the data have {data}")
     return module
+
+
+@contextmanager
+def data_of_a_run(data: Settings) -> Iterator[None]:
+    """Inside, these stored settings are built: where the folder is not there, it is said that another may be typed.
+
+    Nothing that is stored is downloaded, so that is not proposed.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        reason, root = str(error).removesuffix(HINT), Path(data.get("root") or ".")
+        if not root.exists():
+            reason += "; if the data of this run lie elsewhere now, type data.root=FOLDER"
+        raise FileNotFoundError(reason) from None
 
 
 def on_device(trained: Opened, trainer: Computing) -> nn.Module:

@@ -7,7 +7,7 @@ from torch import nn
 
 from segtrain.errors import UserError
 from segtrain.models.ensemble import Mirrored, Scaled
-from segtrain.training.views import Views
+from segtrain.scoring.views import Views
 
 
 def trained() -> Any:

@@ -8,8 +8,8 @@ from segtrain.metrics import Counts
 from segtrain.report import screen
 from segtrain.report.page import Look
 from segtrain.report.per_image import PerImage
-from segtrain.training.reporting import shown_images
-from segtrain.training.split_score import SplitScore
+from segtrain.scoring.reporting import shown_images
+from segtrain.scoring.split_score import SplitScore
 from tests.report.test_page import images_of, table_of
 
 

@@ -7,7 +7,7 @@ import torch
 
 from segtrain.metrics import constant_answers, mean_iou
 from segtrain.runs.record import Record
-from segtrain.training.verdict import advice, judge, next_command, remedies
+from segtrain.scoring.verdict import advice, judge, next_command, remedies
 from tests.runs.conftest import CLASSES, MODEL, SETTINGS
 
 NAMES = ("ground", "crack", "hole")

@@ -17,7 +17,7 @@ from segtrain.inference import image as of_image
 from segtrain.inference.windows import Windows
 from segtrain.models.ensemble import Ensemble, Mirrored
 from segtrain.report.page import Look
-from segtrain.training.looking import look_at
+from segtrain.scoring.looking import look_at
 from tests.report.test_page import table_of
 
 CLASSES = table_of(["a", "b", "c", "d"])

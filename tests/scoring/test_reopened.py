@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import pytest
 
-from segtrain.training.reopened import ALONE, views_of
-from segtrain.training.views import Views
+from segtrain.data.public import absent_text
+from segtrain.scoring.reopened import ALONE, data_of_a_run, views_of
+from segtrain.scoring.views import Views
 
 
 @pytest.mark.parametrize("words", [[], ["uncorrected"], ["uncalibrated"], ["uncorrected", "uncalibrated"]])
@@ -24,3 +27,12 @@ def test_the_name_of_a_score_says_how_its_network_answered(views: Views, words: 
 @pytest.mark.parametrize("score", ["cross-3", "test-ensemble-2", "others-val", "photos", "test-", ""])
 def test_scores_of_several_networks_and_on_other_images_are_none_of_a_single_one(score: str):
     assert ALONE.fullmatch(score) is None
+
+
+def test_of_stored_data_that_are_gone_another_folder_may_be_typed(tmp_path: Path):
+    gone = tmp_path / "gone"
+    for root, hint in ((gone, True), (tmp_path, False)):
+        with pytest.raises(FileNotFoundError) as caught, data_of_a_run({"root": str(root)}):
+            raise FileNotFoundError(absent_text("voc2012", root))
+        assert "download=true" not in str(caught.value)
+        assert ("type data.root=FOLDER" in str(caught.value)) == hint
