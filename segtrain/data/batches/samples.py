@@ -1,14 +1,13 @@
 """What a source reads becomes samples: augmented crops to train on, whole images to be scored."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, default_collate, get_worker_info
+from torch.utils.data import Dataset, default_collate
 
 from ...errors import UserError
 from ..files.large import ImageInParts
@@ -20,25 +19,8 @@ from .sides import exchanged
 from .source import Source
 from .window import Window
 
-MOST_THREADS = 4
-Sample = dict[str, Any]
 
-
-class Samples(Dataset[Sample]):
-    """Samples that a loader reads several of: in threads, where no worker processes share the reading."""
-
-    @cached_property
-    def threads(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(min(torch.get_num_threads(), MOST_THREADS), "segtrain-reader")
-
-    def __getitems__(self, keys: Sequence[int]) -> list[Sample]:
-        """The samples of a batch, for which torch's loader asks at once."""
-        if len(keys) == 1 or torch.get_num_threads() == 1 or get_worker_info() is not None:
-            return [self[key] for key in keys]
-        return list(self.threads.map(self.__getitem__, keys))
-
-
-class TrainSamples(Samples):
+class TrainSamples(Dataset[dict[str, Any]]):
     """Key -> an augmented crop: {image (C, h, w), mask (h, w), key, color (C, C+1)}; of images that do not fill 0..1
     also {span (2, C)}, the lowest and the highest values that they fill.
 
@@ -123,7 +105,7 @@ class ReadOnce:
         return self.known
 
 
-class WholeSamples(Samples):
+class WholeSamples(Dataset[dict[str, Any]]):
     """Index -> the whole image with its mask: {image (C, H, W), mask (H, W), key}.
 
     A large TIFF is read in parts where it is alone in its batch.
