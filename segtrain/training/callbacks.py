@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.profilers import Profiler
 from rich.progress import TextColumn
 from torch import Tensor
 
@@ -13,38 +14,60 @@ from ..report.screen import Countdown, say
 
 SHOWN = ("IoU/val", "IoU/train", "loss/train", "loss/val")  # in the line after a validation
 SPEED = "speed/images_per_second"
+FETCHING = "[_TrainingEpochLoop].train_dataloader_next"  # as Lightning's loop names it to its profiler
+
+
+class Waiting(Profiler):
+    """How long Lightning's loop waits for training batches.
+
+    Attributes:
+        seconds: Of all batches together.
+        since: When the last batch was first waited for.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds, self.since = 0.0, time.perf_counter()
+
+    def start(self, action_name: str) -> None:
+        if action_name == FETCHING:
+            self.since = time.perf_counter()
+
+    def stop(self, action_name: str) -> None:
+        if action_name == FETCHING:
+            self.seconds += time.perf_counter() - self.since
 
 
 class Curves(Callback):
-    """Every `log_steps` steps: the mean loss since the last point, the learning rate, and the speed.
+    """Every `log_steps` steps: the mean loss since the last point, the learning rate, and the speed, to which neither
+    validations and their pictures belong nor the start.
 
     Where a validation comes before the next point, what was measured so far is shown, and logged with that point.
     """
 
-    def __init__(self, log_steps: int, batch_size: int) -> None:
-        self.log_steps, self.batch_size = log_steps, batch_size
+    def __init__(self, log_steps: int, batch_size: int, waiting: Waiting) -> None:
+        self.log_steps, self.batch_size, self.waiting = log_steps, batch_size, waiting
 
     def _reset(self) -> None:
-        self._steps, self._busy, self._waited, self._ended = 0, 0.0, 0.0, time.perf_counter()
+        self._steps, self._paused = 0, 0.0  # since the last point
+        self._began, self._waited_before = time.perf_counter(), self.waiting.seconds
 
     def on_train_start(self, *_: Any) -> None:
         self._reset()
+        self._paused_since: float | None = self._began
 
     def on_validation_start(self, trainer: Trainer, pl_module: Any) -> None:
         if self._steps:
             pl_module.shown.update(self._measured(trainer, pl_module))
-
-    def on_validation_end(self, *_: Any) -> None:
-        self._ended = time.perf_counter()  # validation is no waiting for data
+        self._paused_since = time.perf_counter()
 
     def on_train_batch_start(self, *_: Any) -> None:
-        self._started = time.perf_counter()
-        self._waited += self._started - self._ended
+        if self._paused_since is not None:
+            self._paused += self.waiting.since - self._paused_since
+            self._paused_since = None
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
         """Publish a point where one is due; the last step has one in any case."""
-        self._ended = time.perf_counter()
-        self._busy += self._ended - self._started
         self._steps += 1
         step = trainer.global_step
         if step % self.log_steps and step < trainer.max_steps:
@@ -54,15 +77,15 @@ class Curves(Callback):
         self._reset()
 
     def _measured(self, trainer: Trainer, pl_module: Any) -> dict[str, float]:
-        """What is known of the steps since the last point; all processes take part."""
+        """What is known of the steps since the last point; all processes take part, and a GPU is waited for."""
         pl_module.refuse_divergence()
-        seconds = self._busy + self._waited
-        images = self._steps * self.batch_size
+        loss = float(pl_module.train_loss.compute())
+        seconds = time.perf_counter() - self._began - self._paused
         return {
-            "loss/train": float(pl_module.train_loss.compute()),
+            "loss/train": loss,
             "optim/lr": trainer.optimizers[0].param_groups[0]["lr"],
-            SPEED: images / seconds,
-            "speed/data_wait": self._waited / seconds,
+            SPEED: self._steps * self.batch_size / seconds,
+            "speed/data_wait": (self.waiting.seconds - self._waited_before) / seconds,
         }
 
 

@@ -31,7 +31,7 @@ from ..scoring.scorer import report_score, score_split, silent_trainer
 from ..scoring.verdict import Verdict, next_command, remedies
 from ..text import counted, enumerated
 from .calibration import fit_temperature
-from .callbacks import Curves, Doubts, ProgressBar, ScoringBar
+from .callbacks import Curves, Doubts, ProgressBar, ScoringBar, Waiting
 from .checkpoint import Checkpoint, store_fitted
 from .correction import fit_correction
 from .defaults import AUTO
@@ -168,6 +168,7 @@ def build_trainer(parts: Parts, folder: Path | None, first_step: int | None, kee
     """Lightning's trainer, counting steps, with our loggers, callbacks and checkpoints."""
     steps_between = parts.train.steps_between(len(parts.data.source("train")), parts.data.batch_size)
     loggers = open_loggers(parts, folder, first_step) if folder else []
+    waiting = Waiting()
     with from_user(MisconfigurationException, ValueError):
         return silent_trainer(
             partial(build_part, "trainer", without_step(parts.settings["trainer"]), parts.trust),
@@ -182,7 +183,8 @@ def build_trainer(parts: Parts, folder: Path | None, first_step: int | None, kee
             check_val_every_n_epoch=None,
             num_sanity_val_steps=0,
             logger=loggers,
-            callbacks=[*callbacks(parts, folder), keeper],
+            profiler=waiting,
+            callbacks=[*callbacks(parts, folder, waiting), keeper],
         )
 
 
@@ -199,13 +201,13 @@ def without_step(settings: Spec) -> Spec:
     return {**settings, "accumulate_grad_batches": 1, "gradient_clip_val": None}
 
 
-def callbacks(parts: Parts, folder: Path | None) -> list[Callback]:
+def callbacks(parts: Parts, folder: Path | None, waiting: Waiting) -> list[Callback]:
     """Curves and pictures; in the process that speaks, progress bars too."""
     val = parts.data.source("val")
     shown = [round((i + 0.5) * len(val) / MOSAIC_IMAGES - 0.5) for i in range(MOSAIC_IMAGES)]
     classes = parts.data.classes
     pictures = Mosaic(classes, {index: val.names[index] for index in shown})
-    curves = Curves(parts.train.log_steps, parts.data.batch_size)
+    curves = Curves(parts.train.log_steps, parts.data.batch_size, waiting)
     memory = KeptMemory(parts.device, sizes_of(parts.data))
     result: list[Callback] = [LargestImage(val), curves, pictures, TriedKernels(), memory]
     if folder:

@@ -2,7 +2,7 @@
 
 The hooks of one step, in the order in which they run:
 
-    Curves.on_train_batch_start             callbacks.py   how long the data were waited for
+    Curves.on_train_batch_start             callbacks.py   a validation and what belongs to it is over
     FirstBatch.on_train_batch_start         pictures.py    in the first step of all: what the network sees
     Freeze.on_train_batch_start             encoder.py     the encoder stands still, or begins to learn
     Checkpoint.on_train_batch_start         checkpoint.py  from here on the state is not whole

@@ -31,6 +31,7 @@ OWN = {  # what the program decides, by the part of the settings whose target wo
         *("fast_dev_run", "overfit_batches", "limit_train_batches", "limit_val_batches", "limit_test_batches"),
         *("min_steps", "min_epochs", "barebones", "reload_dataloaders_every_n_epochs", "log_every_n_steps"),
         *("enable_progress_bar", "enable_model_summary", "enable_checkpointing", "logger", "callbacks", "plugins"),
+        "profiler",
     },
 }
 SHARED = ("32-true", "32", "bf16-mixed")  # precisions of weights that are shared out

@@ -1,6 +1,6 @@
+import time
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
 from rich.console import Console
@@ -11,34 +11,67 @@ from segtrain.report import screen as report
 from segtrain.scoring.scorer import Scorer
 from segtrain.scoring.verdict import judge
 from segtrain.training import callbacks
+from tests.training.test_learner import batches, fit, learner, network
 
 
-def test_a_point_holds_the_mean_speed_and_the_share_of_waiting(monkeypatch: pytest.MonkeyPatch):
-    clock = iter(np.arange(0, 100, 1.0))
-    monkeypatch.setattr(callbacks.time, "perf_counter", lambda: float(next(clock)))
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time that it is, in seconds."""
+    now = [0.0]
+    monkeypatch.setattr(callbacks.time, "perf_counter", lambda: now[0])
+    return now
+
+
+def waited(waiting: callbacks.Waiting, now: list[float], seconds: float) -> None:
+    """The loop waits for a batch for so long."""
+    waiting.start(callbacks.FETCHING)
+    now[0] += seconds
+    waiting.stop(callbacks.FETCHING)
+
+
+def test_a_point_holds_the_mean_speed_and_the_share_of_waiting(now: list[float]):
     published: list[dict[str, float]] = []
     optimizer = SimpleNamespace(param_groups=[{"lr": 0.1}])
     trainer = SimpleNamespace(max_steps=100, optimizers=[optimizer], global_step=0)
     loss = SimpleNamespace(compute=lambda: 0.5, reset=lambda: None)
     shown: dict[str, float] = {}
     learner = SimpleNamespace(publish=published.append, train_loss=loss, refuse_divergence=lambda: None, shown=shown)
-    curves = callbacks.Curves(log_steps=2, batch_size=8)
-    curves.on_train_start()
-    for step in range(1, 5):
-        trainer.global_step = step
+    waiting = callbacks.Waiting()
+    curves = callbacks.Curves(log_steps=2, batch_size=8, waiting=waiting)
+
+    def take_step() -> None:
+        waited(waiting, now, 1.0)
         curves.on_train_batch_start()
+        now[0] += 3.0
+        trainer.global_step += 1
         curves.on_train_batch_end(trainer, learner)
-    # each step waits one tick and computes one; the tick in which a point is written is nobody's
-    expected = {"loss/train": 0.5, "optim/lr": 0.1, "speed/images_per_second": 4.0, "speed/data_wait": 0.5}
+
+    curves.on_train_start()
+    now[0] += 100.0  # the first checkpoint is saved
+    for _ in range(4):
+        take_step()
+    expected = {"loss/train": 0.5, "optim/lr": 0.1, "speed/images_per_second": 2.0, "speed/data_wait": 0.25}
     assert published == [expected, expected]
     curves.on_validation_start(trainer, learner)
     assert shown == {}  # the point is of this very step
-    trainer.global_step = 5
-    curves.on_train_batch_start()
-    curves.on_train_batch_end(trainer, learner)
+    now[0] += 100.0  # a validation, its pictures, a checkpoint
+    take_step()
     curves.on_validation_start(trainer, learner)
-    assert shown == {**expected, "speed/images_per_second": 4.0}  # before its point is due
-    assert len(published) == 2
+    assert shown == expected  # before its point is due
+    now[0] += 100.0
+    take_step()
+    assert published == [expected] * 3
+
+
+def test_lightning_tells_its_profiler_when_it_fetches_a_batch():
+    class Slow(list[dict[str, Tensor]]):
+        def __getitem__(self, index: int) -> dict[str, Tensor]:
+            time.sleep(0.02)
+            return super().__getitem__(index)
+
+    waiting = callbacks.Waiting()
+    fit(learner(network()), Slow(batches(5)), profiler=waiting, limit_val_batches=0)
+    assert 5 * 0.02 <= waiting.seconds < 5
 
 
 @pytest.mark.parametrize("terminal", [False, True])

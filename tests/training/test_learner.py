@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader
 
 from segtrain.losses import CrossEntropy
-from segtrain.training.callbacks import Curves
+from segtrain.training.callbacks import Curves, Waiting
 from segtrain.training.divergence import Diverged
 from segtrain.training.learner import Learner, apply_color
 from segtrain.training.schedules import poly
@@ -231,7 +231,7 @@ def test_a_training_step_never_waits_for_the_device(optimizer: Any, pieces: int)
     waits = Waits()
     around = Around(lambda step: waits)
     module = learner(WithAuxiliary(), ema=0.9, clip=1.0, pieces=pieces, optimizer=optimizer)
-    callbacks = [around, Curves(log_steps=4, batch_size=BATCH)]
+    callbacks = [around, Curves(4, BATCH, Waiting())]
     fit(module, list(batches(3)), max_steps=9, num_sanity_val_steps=0, callbacks=callbacks)
     assert around.steps == 3
     assert waits.noted == []
@@ -253,7 +253,7 @@ def waiting_is_an_error(step: int) -> Iterator[None]:
 def test_a_training_step_never_waits_for_a_gpu(optimizer: Any):
     around = Around(waiting_is_an_error)
     module = learner(WithAuxiliary(), ema=0.9, clip=1.0, optimizer=optimizer)
-    callbacks = [around, Curves(log_steps=7, batch_size=BATCH)]
+    callbacks = [around, Curves(7, BATCH, Waiting())]
     settings = {"accelerator": "gpu", "precision": "bf16-mixed", "max_steps": 9, "num_sanity_val_steps": 0}
     fit(module, list(batches(6)), callbacks=callbacks, **settings)
     assert around.steps == 6
