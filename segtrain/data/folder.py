@@ -137,7 +137,8 @@ class FolderData(DataModule):
         """Have sources that are read again and again keep what they decode, where that was asked for or is cheap."""
         place = self.cache
         if place == AUTO:
-            place = "ram" if is_small(sum(source.decoded_bytes for source in sources)) else "none"
+            decoded = sum(source.decoded_bytes for source in sources)
+            place = "ram" if is_small(self.copies * decoded) else "none"
         if place != "none":
             for source in sources:
                 source.keep(place)

@@ -10,10 +10,11 @@ from rich.progress import TextColumn
 from torch import Tensor
 
 from ..inference.windows import ignore
-from ..report.screen import Countdown, say
+from ..report.screen import COMMAND, Countdown, say
 
 SHOWN = ("IoU/val", "IoU/train", "loss/train", "loss/val")  # in the line after a validation
-SPEED = "speed/images_per_second"
+SPEED, WAIT = "speed/images_per_second", "speed/data_wait"
+LONG_WAIT = 0.25  # share of the time, of which a person is told
 FETCHING = "[_TrainingEpochLoop].train_dataloader_next"  # as Lightning's loop names it to its profiler
 
 
@@ -85,7 +86,7 @@ class Curves(Callback):
             "loss/train": loss,
             "optim/lr": trainer.optimizers[0].param_groups[0]["lr"],
             SPEED: self._steps * self.batch_size / seconds,
-            "speed/data_wait": (self.waiting.seconds - self._waited_before) / seconds,
+            WAIT: (self.waiting.seconds - self._waited_before) / seconds,
         }
 
 
@@ -178,16 +179,22 @@ def speed(shown: Mapping[str, float]) -> list[str]:
 
 
 class Doubts(Callback):
-    """A line after a validation on what the network does not find, where that is no longer what it was."""
+    """A line after a validation on what the network does not find, where that is no longer what it was; and one, once,
+    where much of the time goes by waiting for images."""
 
     def __init__(self) -> None:
-        self._said = ""
+        self._said, self._has_waited = "", False
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
         line = pl_module.verdict.line()
         if line != self._said:
             say(f"  {line or 'each class is found now'}")
         self._said = line
+        waited = pl_module.shown.get(WAIT, 0.0)
+        if waited > LONG_WAIT and not self._has_waited:
+            self._has_waited = True
+            more = f"`{COMMAND} benchmark` with the same settings says what would help"
+            say(f"  images are waited for in {100 * waited:.0f} % of the time: {more}")
 
 
 class ScoringBar(Callback):

@@ -174,6 +174,8 @@ def build_data(settings: Settings, trust: Trust | None, before: Record | None = 
     if not isinstance(data, DataModule):
         raise UserError(f"data: {settings['data']['_target_']} makes a {type(data).__name__}, not a DataModule")
     data.progress = progress
+    engine = settings["trainer"]
+    data.copies = processes.count(engine)[1] // engine.get("num_nodes", 1)
     return data
 
 

@@ -125,12 +125,23 @@ def test_doubts_are_said_once_and_again_where_they_change(monkeypatch: pytest.Mo
     doubts = callbacks.Doubts()
     nothing, good = [[934, 0], [66, 0]], [[930, 4], [6, 60]]
     for rows in (good, nothing, nothing, [[930, 4], [66, 0]], good, good):
-        doubts.on_validation_end(None, SimpleNamespace(verdict=judge(torch.tensor(rows), ["ground", "crack"])))
+        learner = SimpleNamespace(verdict=judge(torch.tensor(rows), ["ground", "crack"]), shown={})
+        doubts.on_validation_end(None, learner)
     share = "crack (6.6 % of the pixels)"
     assert said == [
         f"  not found so far: {share}; IoU/val is no better than ground everywhere (0.4670)",
         "  each class is found now",
     ]
+
+
+def test_a_long_wait_for_images_is_said_once(monkeypatch: pytest.MonkeyPatch):
+    said: list[str] = []
+    monkeypatch.setattr(callbacks, "say", said.append)
+    doubts, good = callbacks.Doubts(), judge(torch.tensor([[930, 4], [6, 60]]), ["ground", "crack"])
+    for share in (0.1, 0.45, 0.6):
+        doubts.on_validation_end(None, SimpleNamespace(verdict=good, shown={"speed/data_wait": share}))
+    (line,) = said
+    assert line.startswith("  images are waited for in 45 % of the time: `")
 
 
 def test_where_validations_are_rare_lines_in_between_say_how_far_it_is(monkeypatch: pytest.MonkeyPatch):

@@ -19,7 +19,7 @@ from ...errors import UserError
 
 ALIGNMENT = 64  # bytes
 CONTAINER = Path("/sys/fs/cgroup/memory.max")  # of control groups 2
-SHARE = 16  # of the memory that decoded images may take unasked: one part of so many, as each process keeps its own
+SHARE = 8  # of the memory that decoded images may take unasked: one part of so many, for all processes together
 CachePlace = Literal["ram", "disk"]
 
 

@@ -42,6 +42,7 @@ class DataModule(Measured, LightningDataModule):
         flip_pairs: Classes, by index, that a flip makes of one another.
         batches_done: Training batches that were computed before; the next loader starts after them.
         span: The values that the training images fill, in which their colours are jittered; `None` for black to white.
+        copies: Processes that train on this machine, each of which keeps decoded images of its own.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class DataModule(Measured, LightningDataModule):
         self.workers = workers
         self.augment, self.seed, self.batches_done = augment, seed, 0
         self.span: Span | None = None
+        self.copies = 1
         self.flip_pairs: list[tuple[int, int]] = []
         if augment is not None and (augment.flip or augment.flip_vertical):
             self.flip_pairs = flip_pairs(augment.flip_pairs, classes.names)

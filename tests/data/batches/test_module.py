@@ -106,15 +106,19 @@ def test_a_cache_changes_nothing(data: Callable[..., DataModule], workers: int, 
     assert all(torch.equal(a[name], b[name]) for a, b in zip(read, kept, strict=True) for name in a)
 
 
-@pytest.mark.parametrize(("times", "kept"), [(16, True), (15, False)])
-def test_images_that_fill_a_sixteenth_of_the_memory_are_kept(
-    data: Callable[..., DataModule], monkeypatch: pytest.MonkeyPatch, times: int, kept: bool
+@pytest.mark.parametrize(("times", "copies", "kept"), [(8, 1, True), (7, 1, False), (16, 2, True), (15, 2, False)])
+def test_images_that_fill_an_eighth_of_the_memory_are_kept(
+    data: Callable[..., DataModule], monkeypatch: pytest.MonkeyPatch, times: int, copies: int, kept: bool
 ):
+    """Counting those of all processes that train."""
     size = (5 + 3) * 12 * 16 * (3 + 1)
     assert sum(source.decoded_bytes for source in data().splits.values()) == size
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(cache_file, "memory", lambda: times * size)
-    assert (data(cache="auto").cache_bytes > 0) is kept
+    module = data(cache="auto")
+    module.copies = copies
+    assert module.splits
+    assert (module.cache_bytes > 0) is kept
 
 
 ALL = {"flip_vertical": 0.5, "turns": 0.75, "temperature": 0.2, "blur": 1.0, "noise": 0.1, "rare": 0.3}
