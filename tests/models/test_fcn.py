@@ -31,6 +31,17 @@ def small(**settings) -> FCN:
     return FCN(**{"encoder": encoder, "num_classes": 3, "skips": 2, "widths": [8, 6]} | settings)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("any_network", ["fcn_small", "fcn_r50_pyramid"], indirect=True)
+def test_a_network_is_one_graph_for_the_compiler(any_network):
+    """A break in it would give back most of what compiling gains."""
+    torch.compiler.reset()
+    compiled = torch.compile(any_network.train(), backend="eager", fullgraph=True)
+    for size in ((64, 96), (33, 65)):
+        logits, _ = compiled(torch.empty(2, 3, *size, device="meta"))
+        assert logits.shape == (2, 5, *size)
+
+
 def test_every_configuration_gives_logits_at_the_inputs_size(any_network):
     any_network.eval()
     for size in SIZES:
