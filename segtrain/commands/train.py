@@ -25,7 +25,7 @@ from ..training.batch import with_tried_batch
 from ..training.checkpoint import batches_done
 from ..training.defaults import AUTO, choices_in_words, with_choices
 from ..training.fit import fit
-from ..training.loggers.choice import word
+from ..training.loggers.choice import typed_word
 from ..training.parts import Parts, TrainSettings, assemble, build_data, refuse_splits, with_filled_batch
 from ..training.trial import refuse_misfit, refuse_own
 from ..training.typed import Typed, stored
@@ -151,8 +151,8 @@ def refuse_others(before: Record, now: Record, folder: Path) -> None:
 def remind(stored: Settings, settings: Settings) -> None:
     """Say how to go on with the logger that a run had, if it is another one now. It is not taken by itself, since
     nothing that is stored, which may be a stranger's, opens a connection."""
-    typed = word(stored.get("logger"))
-    if typed and typed != word(settings["logger"]):
+    typed = typed_word(stored.get("logger"))
+    if typed and typed != typed_word(settings["logger"]):
         say(f"this run was begun with {typed}: type that too to go on with its curves there")
 
 

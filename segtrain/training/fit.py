@@ -39,7 +39,7 @@ from .divergence import Diverged
 from .encoder import Freeze, encoder_of
 from .hyperparameters import hyperparameters
 from .kernels import TriedKernels
-from .loggers.choice import LoggedRun, word
+from .loggers.choice import LoggedRun, typed_word
 from .loggers.table import MetricsTable, tags
 from .memory import KeptMemory, sizes_of
 from .parts import Parts
@@ -94,7 +94,7 @@ def run_steps(parts: Parts, trainer: Trainer, folder: Path | None, checkpoint: P
     except (Exception, Stopped) as error:
         if folder and (folder / "checkpoints" / "last.ckpt").exists():
             condition = "" if isinstance(error, Stopped) else " once it is mended"
-            words = " ".join([shlex.quote(f"resume={folder}"), word(parts.settings["logger"])]).rstrip()
+            words = " ".join([shlex.quote(f"resume={folder}"), typed_word(parts.settings["logger"])]).rstrip()
             say(f"stopped; go on{condition}: {COMMAND} train {words}")
         if isinstance(error, Stopped) and not folder:
             raise SystemExit(0) from None  # the first process has the status; another one's would kill it

@@ -73,7 +73,7 @@ def refuse_missing(extra: str) -> None:
         raise UserError(f"logger={extra} needs more packages: pip install 'segtrain[{extra}]'")
 
 
-def word(spec: Any) -> str:
+def typed_word(spec: Any) -> str:
     """What is typed for a logger that is not the usual one; nothing for all others, a stranger's among them."""
     if not is_spec(spec):
         return ""
