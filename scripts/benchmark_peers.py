@@ -82,8 +82,9 @@ class Entry(NamedTuple):
 def ours(name: str, words: Sequence[str], seconds: float) -> Speed:
     """A network of segtrain's, trained by its learner and Lightning."""
     parts = prepared(composed([BATCH, *words, f"model={name}"]))
-    keep_freed_memory()  # as a training does
+    keep_freed_memory()  # as a training does while it lasts, and a score of small images
     step = steps_of(parts, seconds)
+    keep_freed_memory()
     parts.data.stop()
     precision = PRECISIONS["fp32"] if parts.precision.startswith("32") else PRECISIONS["bf16, channels last"]
     mode = Mode(parts.device, *precision)
@@ -184,6 +185,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/peers"), help="folder of what was trained")
     options = parser.parse_intermixed_args()
     words = [*RECIPE, f"data.root={options.root.resolve()}", *options.words]
+    if options.minutes:
+        claim(options.out, {"minutes": options.minutes, "settings": composed(words)})
     rows = entries(words, options.peers, options.seconds, options.steps)
     speeds: dict[Entry, list[Speed]] = {entry: [] for entry in rows}
     for number in range(options.rounds):
@@ -194,7 +197,6 @@ def main() -> None:
             print(f"round {number + 1}: {entry.title}, {entry.precision}: {rates}", flush=True)
     results: dict[Entry, Result] = {}
     if options.minutes:
-        claim(options.out, {"minutes": options.minutes, "settings": composed(words)})
         for entry in rows:
             file = options.out / file_name(entry.title, entry.precision, seed=0)
             results[entry] = once(file, partial(entry.train, 0, 60 * options.minutes))

@@ -88,6 +88,8 @@ def words_of(variant: str) -> list[str]:
 
 def draw_images(folder: Path) -> None:
     """Twenty images with masks, for what needs files: a bright rectangle on dark ground."""
+    folder.mkdir()
+    (folder / "classes.yaml").write_text("classes: [{name: ground}, {name: box}]\n")
     rng = np.random.default_rng(0)
     for number in range(20):
         mask = np.zeros((32, 32), np.uint8)

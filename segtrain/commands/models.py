@@ -65,7 +65,7 @@ def models(*, find: str | None, size: tuple[int, int], classes: int, most: int) 
     for row in counted_down("counting", listed, transient=True):
         say(f"{row.words:{width}}  {described(row.spec, size, classes)}")
     if len(rows) > most:
-        say(f"and {len(rows) - most} more: most={len(rows)} lists all, a longer find= fewer")
+        say(f"and {len(rows) - most} more: most={len(rows)} lists all, another find=WORD fewer")
     if find is None:
         for line in others():
             say(line)

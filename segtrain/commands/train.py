@@ -121,6 +121,7 @@ def continued(
     """The training that was saved, with what was typed; `None` if it is finished."""
     content, before = saved.content, saved.record
     stored = with_places(before.settings, runs.beginnings(folder, before.cwd))
+    stored["trainer"].pop("profiler", None)  # which an older segtrain took
     refuse_more(stored["trainer"], composed["trainer"])
     settings = settled(stored, composed, typed, allow_changes=allow_changes)
     if settings["train"]["epochs"] != stored["train"]["epochs"] and "train.min_steps" not in typed_keys(typed):
@@ -161,6 +162,7 @@ def start_again(folder: Path, composed: Settings, typed: list[str], trust: Trust
     stored = runs.read_settings(folder)
     init = stored.pop("init", None)
     stored = with_places(stored, runs.beginnings(folder, stored.pop("cwd", "")))
+    stored["trainer"].pop("profiler", None)  # which an older segtrain took
     refuse_more(stored["trainer"], composed["trainer"])
     settings = settled(stored, composed, typed, allow_changes=allow_changes)
     with from_stored(f"resume={folder}"):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator,
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Timer
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
@@ -37,6 +37,21 @@ CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # which a terminal would
 
 class Screen(Console):
     """Where lines are printed. When what they are piped into has ended, the work goes on without them."""
+
+    _pin: IO[str] | None = None
+
+    @property
+    def file(self) -> IO[str]:
+        return self._pin or super().file
+
+    @contextmanager
+    def pinned(self) -> Iterator[None]:
+        """Inside, what is printed here goes where it goes now, whatever becomes of `sys.stdout`."""
+        before, self._pin = self._pin, self.file
+        try:
+            yield
+        finally:
+            self._pin = before
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
@@ -175,22 +190,20 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
 
 @contextmanager
 def working(what: str) -> Iterator[None]:
-    """Inside, something goes on of which nobody knows how long it takes: a bar shows the time that went by, also while
-    what is printed is held back; without a terminal, a line says what it is, if it takes long."""
-    if not console.is_terminal:
-        late = Timer(FIRST_GAP, say, [f"{what} ..."])
-        late.daemon = True
-        late.start()
+    """Inside, something goes on of which nobody knows how long it takes: a bar shows the time that went by; without a
+    terminal, a line says what it is, if it takes long. Both come through while what others print is held back."""
+    late = Timer(FIRST_GAP, say, [f"{what} ..."])
+    late.daemon = True
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    bar = Bar(*columns, console=console, disable=not console.is_terminal, transient=True, refresh_per_second=2)
+    bar.add_task(what, total=None)
+    with console.pinned(), bar:
+        if bar.disable:
+            late.start()
         try:
             yield
         finally:
             late.cancel()
-        return
-    beside = Console(file=console.file, force_terminal=True, width=console.width)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Bar(*columns, console=beside, transient=True, refresh_per_second=2) as bar:
-        bar.add_task(what, total=None)
-        yield
 
 
 T = TypeVar("T")

@@ -40,8 +40,8 @@ class Waiting(Profiler):
 
 
 class Curves(Callback):
-    """Every `log_steps` steps: the mean loss since the last point, the learning rate, and the speed, to which neither
-    validations and their pictures belong nor the start.
+    """Every `log_steps` steps: the mean loss since the last point, the learning rate, and the speed, without the start,
+    validations and their pictures, but with saving in between.
 
     Where a validation comes before the next point, what was measured so far is shown, and logged with that point.
     """

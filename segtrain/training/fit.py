@@ -44,7 +44,6 @@ from .loggers.table import MetricsTable, tags
 from .memory import KeptMemory, sizes_of
 from .parts import Parts
 from .pictures import ClassCurves, ConfusionPicture, FirstBatch, Mosaic
-from .trial import LargestImage
 
 MOSAIC_IMAGES = 4
 PAIRS, NAMES = 6, 8  # of classes, and of images in a batch, that are said
@@ -209,7 +208,7 @@ def callbacks(parts: Parts, folder: Path | None, waiting: Waiting) -> list[Callb
     pictures = Mosaic(classes, {index: val.names[index] for index in shown})
     curves = Curves(parts.train.log_steps, parts.data.batch_size, waiting)
     memory = KeptMemory(parts.device, sizes_of(parts.data))
-    result: list[Callback] = [LargestImage(val), curves, pictures, TriedKernels(), memory]
+    result: list[Callback] = [curves, pictures, TriedKernels(), memory]
     if folder:
         names = parts.data.source("train").names
         result += [FirstBatch(folder, classes, names), ClassCurves(folder / "metrics.csv", classes)]

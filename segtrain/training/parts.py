@@ -41,6 +41,7 @@ from .trial import (
     refuse_sharing,
     try_network,
     try_optimizer,
+    try_scoring,
 )
 
 NAMES = 6  # of classes, in a message
@@ -240,6 +241,7 @@ def assemble(
     model = network_spec(settings["model"], data, trust, before)
     network = build_network(model, trust, data.span)
     try_network(network, data, engine["accumulate_grad_batches"] * count)
+    try_scoring(network, data.source("val").sizes, data.channels)
     if is_sharded(settings):
         refuse_sharing(network, engine, precision, train.compile)
     teacher = teacher_of(settings, train, data, pictures, trust or Trust(allow))

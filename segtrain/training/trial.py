@@ -4,18 +4,14 @@ import copy
 import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, Trainer
 from torch import Tensor, nn
 
 from ..build import Spec
 from ..data import DataModule
-from ..data.batches.samples import WholeSamples, batch_of
-from ..data.batches.source import Source
 from ..errors import UserError, from_user
 from .encoder import encoder_of, is_random
 from .learner import Learner
@@ -150,43 +146,24 @@ def refuse_logits(logits: Tensor, shape: tuple[int, ...]) -> None:
     raise UserError(f"model: its logits are {tuple(logits.shape)}, expected {shape} (images, classes, height, width)")
 
 
-class LargestImage(Callback):
-    """Has a network score the largest image of val, or its first window, before the first step: what it cannot compute,
-    or has no memory for, shows then and not after an epoch. `source` has the images."""
+def try_scoring(network: nn.Module, sizes: Sequence[tuple[int, int]], channels: int) -> None:
+    """A forward pass without numbers for the smallest and the largest of the images of val, by their (height, width).
 
-    def __init__(self, source: Source) -> None:
-        self.source = source
-
-    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
-        """Raises UserError if it cannot be scored."""
-        areas = [height * width for height, width in self.source.sizes]
-        index = areas.index(max(areas))
-        height, width = self.source.sizes[index]
-        place = f"{self.source.names[index]} ({height} x {width})"
-        batch = trainer.strategy.batch_to_device(batch_of([WholeSamples(self.source)[index]]))
+    Raises UserError for a network that cannot score them. How much memory they take does not matter: what does not fit
+    is computed in windows.
+    """
+    hollow = copy.deepcopy(network).to("meta").eval()
+    areas = [height * width for height, width in sizes]
+    for size in {sizes[areas.index(area)] for area in (min(areas), max(areas))}:
         try:
-            with scoring(pl_module.scored), trainer.precision_plugin.val_step_context():
-                next(pl_module.answers(batch))
-        except torch.OutOfMemoryError as error:
-            advice = "type a smaller data.batch_size, or train.window=512"
-            raise UserError(f"{place}: there is too little memory to score it: {advice}") from error
-        except UserError:
-            raise
+            hollow(torch.zeros(1, channels, *size, dtype=torch.uint8, device="meta"))
+        except NotImplementedError:  # a network with parts that cannot be computed without numbers
+            return
         except (ValueError, RuntimeError) as error:
-            raise UserError(f"model: it cannot score {place}, the largest image of val: {error}") from error
-
-
-@contextmanager
-def scoring(network: nn.Module) -> Iterator[None]:
-    """Inside, the network scores; afterwards each part of it is as it was before."""
-    learns = {module: module.training for module in network.modules()}
-    network.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module, was in learns.items():
-            module.training = was
+            if "meta tensor" in str(error):  # likewise
+                return
+            reason = f"it cannot score images of {size[0]} x {size[1]}, as val has them"
+            raise UserError(f"model: {reason}: {error}") from error
 
 
 def try_optimizer(learner: Learner) -> None:

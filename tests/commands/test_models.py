@@ -60,7 +60,7 @@ def test_more_than_so_many_are_counted(segtrain: Run, capsys: pytest.CaptureFixt
     *rows, last = capsys.readouterr().out.splitlines()
     number = int(last.removeprefix("and ").partition(" ")[0])
     assert number > 2
-    assert last == f"and {number} more: most={number + 2} lists all, a longer find= fewer"
+    assert last == f"and {number} more: most={number + 2} lists all, another find=WORD fewer"
     assert len([row for row in rows if row.startswith("model=")]) == 2
     assert segtrain("models", "most=0") == 2
     assert "most=0: expected a number of rows, 1 or more" in capsys.readouterr().err

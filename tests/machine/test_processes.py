@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -298,7 +299,7 @@ def test_every_loss_teaches_the_same_in_one_and_two_processes_with_one_and_two_p
         assert not torch.equal(whole["0.weight"], beginning["0.weight"])
         for shared in (found[1][name, 2], found[2][name, 1], found[2][name, 2]):
             for part, weights in whole.items():
-                torch.testing.assert_close(shared[part], weights, msg=f"{name}: {part}")
+                torch.testing.assert_close(shared[part], weights, msg=partial("{}: {}".format, f"{name}, {part}"))
 
 
 def test_lightning_has_the_private_names_that_are_replaced():

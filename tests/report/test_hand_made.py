@@ -225,12 +225,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     matrix, counts = matrices.compute(), details.compute()
     images = PerImage(list(IMAGES), NAMES, matrices.all_cells().numpy())
     result = with_details(score(summary(matrices), matrix, "test", NAMES), counts)
-    part = SplitScore(result, matrix, images, counts, looks.__getitem__, "32-true")
+    found = SplitScore(result, matrix, images, counts, looks.__getitem__, "32-true")
     spec = {"_target_": "some.Thing"}
     record = Record("x", {"name": "hand", "data": spec}, spec, spec, spec, "32-true", None, 3, "f")
     target = tmp_path_factory.mktemp("run")
     data: Any = Data()
-    report_score(part, data, target / "score", target, record, None, Request(0, []))
+    report_score(found, data, target / "score", target, record, None, Request(0, []))
     return target / "score"
 
 

@@ -45,9 +45,9 @@ BEST_OF_EACH = "The best image of each class, among the half of its images with 
 
 
 def test_an_image_is_shown_once_and_named_where_it_is_the_worst_of_a_class_too():
-    part, looked = scored(wrong(images=30, classes=4))
+    score, looked = scored(wrong(images=30, classes=4))
     data: Any = Data(["c0", "c1", "c2", "c3"])
-    shown = shown_images(part, data)
+    shown = shown_images(score, data)
     assert len(looked) == len(set(looked))
     assert list(shown) == ["The worst images", "The best images", "What costs each class most", BEST_OF_EACH]
     rows = shown["What costs each class most"]
@@ -65,9 +65,9 @@ def test_an_image_that_only_a_class_suffers_from_has_its_pictures_there():
     matrices = np.full((20, 2, 2), [[10, 8], [0, 10]])
     matrices[10] = [[9_000, 100], [0, 9_000]]  # a large image, which is neither of the worst nor of the best
     matrices[11:] = [[10, 0], [0, 10]]
-    part, _ = scored(images_of(matrices, ["a", "b"]))
+    score, _ = scored(images_of(matrices, ["a", "b"]))
     data: Any = Data(["a", "b"])
-    rows = shown_images(part, data)["What costs each class most"]
+    rows = shown_images(score, data)["What costs each class most"]
     assert [(row.name, len(row.pictures)) for row in rows] == [
         ("a: day 1/10", 5),
         ("a: day 1/0", 0),
@@ -81,9 +81,9 @@ def test_an_image_that_only_a_class_suffers_from_has_its_pictures_there():
     [(20, "each class"), (21, "each of the 20 worst of 21 classes"), (150, "each of the 20 worst of 150 classes")],
 )
 def test_of_very_many_classes_the_worst_are_shown(classes: int, heading: str):
-    part, looked = scored(wrong(images=150, classes=classes))
+    score, looked = scored(wrong(images=150, classes=classes))
     data: Any = Data([f"c{c}" for c in range(classes)])
-    rows = shown_images(part, data)[f"What costs {heading} most"]
+    rows = shown_images(score, data)[f"What costs {heading} most"]
     assert len(rows) == len({row.name.partition(":")[0] for row in rows}) == 20
     assert len(looked) == len(set(looked)) <= 6 + 3 + 20
 
@@ -101,9 +101,9 @@ def test_the_best_image_of_a_class_has_pictures_while_there_is_room(
         matrices[20 + c, c, (c + 1) % classes] = 1000
         matrices[:50, c, c] += c  # so that no two classes are equal
         matrices[50 + c, c] = 9_000 * (np.arange(classes) == c)
-    part, looked = scored(images_of(matrices, [f"c{c}" for c in range(classes)]))
+    score, looked = scored(images_of(matrices, [f"c{c}" for c in range(classes)]))
     data: Any = Data([f"c{c}" for c in range(classes)])
-    rows = shown_images(part, data)[BEST_OF_EACH]
+    rows = shown_images(score, data)[BEST_OF_EACH]
     assert {row.name for row in rows} == {f"c{c}: day 1/{50 + c}" for c in range(classes)}
     assert [len(row.pictures) for row in rows] == [3] * shown + [0] * (classes - shown)
     assert len(looked) == len(set(looked)) <= 6 + 3 + 20

@@ -55,7 +55,7 @@ class MLflow(MLFlowLogger):
 def open_mlflow(logged: LoggedRun, experiment: str) -> MLflow:
     """Begin a run of MLflow's, or go on with the one that the run folder names. Raises UserError if MLflow refuses."""
     address = os.environ.get("MLFLOW_TRACKING_URI") or f"file:{STORE.resolve()}"
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # in logged of 7, for which a training waits minutes
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # in place of 7, for which a training waits minutes
     if address.startswith("file:"):
         os.environ.setdefault(ALLOWED, "true")
     library = import_module("mlflow")
