@@ -104,3 +104,17 @@ class Plain(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.tensor([0.4, 0.5]).view(1, 2, 1, 1))
         self.register_buffer("std", torch.tensor([0.2, 0.25]).view(1, 2, 1, 1))
+
+
+@pytest.mark.parametrize(("engine", "copies"), [({"devices": 1}, 1), ({"devices": 2}, 2)])
+def test_each_process_keeps_decoded_images_of_its_own(engine: dict[str, int], copies: int):
+    shapes = {"size": [16, 16], "train": 4, "val": 2, "test": 2, "variant": 0}
+    shapes |= {"crop": [16, 16], "batch_size": 2, "workers": 0}
+    none = dict.fromkeys(("flip", "brightness", "contrast", "saturation", "hue"), 0.0)
+    settings = {
+        "data": {"_target_": "segtrain.data.ShapesData", **shapes},
+        "augment": {"_target_": "segtrain.data.Augment", "scale": [1.0, 1.0], **none},
+        "trainer": {"accelerator": "cpu", **engine},
+        "seed": 0,
+    }
+    assert parts.build_data(settings, None).copies == copies
