@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..errors import UserError
 from .batches.augment import Augment
+from .batches.cache import Cache, is_small
 from .batches.module import DataModule
 from .classes import ClassTable
 from .files.images import Picture
@@ -61,22 +62,42 @@ CLASSES = {
 
 
 class ShapesSource:
-    """`length` images of `size` (height, width), each a pure function of (variant, split, index)."""
+    """`length` images of `size` (height, width), each a pure function of (variant, split, index).
+
+    Attributes:
+        cache: What was drawn before, if it is kept.
+    """
 
     def __init__(self, split: int, length: int, size: Sequence[int], variant: int) -> None:
         self.split, self.length, self.size, self.variant = split, length, tuple(size), variant
         self.names = [f"{variant}-{split}-{index:05d}" for index in range(length)]
         self.sizes = [(size[0], size[1])] * length
         self.stored: tuple[Kind, int, int] = ("unsigned", 8, 3)
+        self.cache: Cache | None = None
 
     def __len__(self) -> int:
         return self.length
 
     def read(self, index: int, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """An image is drawn with its mask, also where that is known."""
+        kept = self.cache and self.cache.get(index)
+        if kept:
+            return kept
         rng = np.random.default_rng([self.variant, self.split, index])
-        image, drawn = draw(rng, *self.size)
-        return torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(drawn)
+        pixels, drawn = draw(rng, *self.size)
+        image, mask = torch.from_numpy(pixels).permute(2, 0, 1), torch.from_numpy(drawn)
+        if self.cache:
+            self.cache.put(index, image, mask)
+        return image, mask
+
+    def keep(self) -> None:
+        """Keep what is drawn from now on."""
+        self.cache = Cache(self.sizes, 3, torch.uint8, torch.uint8)
+
+    @property
+    def decoded_bytes(self) -> int:
+        """What all images and masks take."""
+        return len(self) * self.size[0] * self.size[1] * (3 + 1)
 
     def read_in_parts(self, index: int) -> tuple[Tensor, Tensor]:
         return self.read(index)
@@ -130,9 +151,14 @@ class ShapesData(DataModule):
         super().__init__(table, crop=crop, batch_size=batch_size, workers=workers, augment=augment, seed=seed)
 
     def open_splits(self) -> dict[str, ShapesSource]:
+        """Train and val, which are read again and again, are drawn once where they take up little memory."""
         sources = {}
         for number, (split, length) in enumerate(self.lengths.items()):
             sources[split] = ShapesSource(number, length, self.size, self.variant)
+        again = [sources["train"], sources["val"]]
+        if is_small(self.copies * sum(source.decoded_bytes for source in again)):
+            for source in again:
+                source.keep()
         return sources
 
 

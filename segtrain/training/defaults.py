@@ -16,23 +16,25 @@ from ..text import counted
 
 AUTO = "auto"
 LOSS = "ce_dice"  # where conf/train.yaml stays as it is
-LEAST_STEPS, MOST_STEPS = 1200, 2000  # about five minutes on two cores
+LEAST_STEPS = 1200  # of 8 crops of 256 x 256 in about five minutes on two cores
+MOST_IMAGES = 2000 * 8  # crops in all the steps that are more than that
 STEPS = 300  # times the root of the number of classes
-PIXELS = LEAST_STEPS * 256 * 256  # of one crop, summed over the steps: of smaller crops it takes more of them
+PIXELS = LEAST_STEPS * 8 * 256 * 256  # summed over all crops of all steps: of smaller crops it takes more of them
 
 
 class Facts(NamedTuple):
-    """What the choices depend on: the number of training images, the pixels of each class in some of their masks, and
-    the height and width of a crop."""
+    """What the choices depend on: the number of training images, the pixels of each class in some of their masks, the
+    height and width of a crop, and the crops in a batch."""
 
     images: int
     names: tuple[str, ...]
     pixels: Tensor  # (classes,) int64
     crop: Sequence[int]
+    batch: int
 
     @classmethod
     def of(cls, data: DataModule) -> "Facts":
-        return cls(len(data.source("train")), data.classes.names, data.some_class_pixels, data.crop)
+        return cls(len(data.source("train")), data.classes.names, data.some_class_pixels, data.crop, data.batch_size)
 
     @property
     def rarest(self) -> tuple[str, float]:
@@ -51,11 +53,11 @@ class Facts(NamedTuple):
 
 def least_steps(facts: Facts) -> int:
     """Steps below which no training ends, however few images there are: more for many classes, which take longer to
-    tell apart, and more for small crops, which show fewer pixels in a step."""
+    tell apart, and more for small crops or batches, which show fewer pixels in a step."""
     height, width = facts.crop
     for_classes = STEPS * math.ceil(math.sqrt(len(facts.names)))
-    for_crops = PIXELS // (height * width)
-    return min(MOST_STEPS, max(LEAST_STEPS, for_classes, for_crops))
+    for_crops = PIXELS // (facts.batch * height * width)
+    return max(LEAST_STEPS, min(MOST_IMAGES // facts.batch, max(for_classes, for_crops)))
 
 
 def with_choices(settings: Settings, data: DataModule) -> Settings:

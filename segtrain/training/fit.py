@@ -245,7 +245,7 @@ def opening(parts: Parts, folder: Path, *, resumed: bool) -> list[str]:
 def cached(parts: Parts) -> list[str]:
     """What the decoded images take up, and where, if that was asked for or is much."""
     taken, wish = parts.data.cache_bytes, parts.settings["data"].get("cache")
-    if not taken or (wish == AUTO and taken < MUCH):
+    if not taken or (wish in (AUTO, None) and taken < MUCH):
         return []
     size = f"{taken / 2**30:.1f} GiB"
     if wish == "disk":

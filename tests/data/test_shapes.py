@@ -1,4 +1,5 @@
 import colorsys
+import sys
 import time
 import tracemalloc
 
@@ -6,7 +7,8 @@ import pytest
 import torch
 
 from segtrain.data import ShapesData
-from segtrain.data.shapes import CLASSES, VOID
+from segtrain.data.batches import cache
+from segtrain.data.shapes import CLASSES, VOID, ShapesSource
 
 
 def shapes(**changes: object) -> ShapesData:
@@ -78,3 +80,15 @@ def test_absurd_numbers_are_refused_before_they_take_memory(changes: dict, messa
         assert tracemalloc.get_traced_memory()[1] < 20e6
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("room", [0, 1 << 40])
+def test_what_is_drawn_again_and_again_is_kept_where_it_takes_little_memory(monkeypatch: pytest.MonkeyPatch, room: int):
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(cache, "memory", lambda: room)
+    data = shapes(size=[9, 7], train=3, val=2, test=2)
+    assert [source.cache is not None for source in data.splits.values()] == [room > 0, room > 0, False]
+    drawn = ShapesSource(0, 3, [9, 7], 0)
+    for _ in range(2):
+        for ours, other in zip(data.source("train").read(2), drawn.read(2), strict=True):
+            assert torch.equal(ours, other)
