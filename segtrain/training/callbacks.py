@@ -186,6 +186,7 @@ class Doubts(Callback):
         self._said, self._has_waited = "", False
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
+        """Both lines, where they are due."""
         line = pl_module.verdict.line()
         if line != self._said:
             say(f"  {line or 'each class is found now'}")

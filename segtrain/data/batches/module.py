@@ -103,12 +103,8 @@ class DataModule(Measured, LightningDataModule):
     @property
     def cache_bytes(self) -> int:
         """What all that is read may take up, in memory or on a disk, in this process and its workers together."""
-        size = 0
-        for source in self.splits.values():
-            cache = getattr(source, "cache", None)
-            if cache is not None:
-                size += cache.size
-        return size
+        caches = (getattr(source, "cache", None) for source in self.splits.values())
+        return sum(cache.size for cache in caches if cache is not None)
 
     def readers(self, trainer: Any) -> int:
         """Processes that read for a loader; `auto` shares out the cores of this machine among all of a trainer."""

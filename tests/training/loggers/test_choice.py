@@ -42,6 +42,6 @@ def test_a_missing_extra_is_named(extra: str, make: Callable[[], object], monkey
 
 
 def test_a_logger_is_typed_by_its_name_unless_it_is_the_usual_one_or_a_strangers():
-    assert choice.word({"_target_": "segtrain.training.loggers.mlflow", "experiment": "e"}) == "logger=mlflow"
-    assert choice.word({"_target_": "segtrain.training.loggers.tensorboard"}) == ""
-    assert choice.word({"_target_": "os.system"}) == ""
+    assert choice.typed_word({"_target_": "segtrain.training.loggers.mlflow", "experiment": "e"}) == "logger=mlflow"
+    assert choice.typed_word({"_target_": "segtrain.training.loggers.tensorboard"}) == ""
+    assert choice.typed_word({"_target_": "os.system"}) == ""
