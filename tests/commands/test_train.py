@@ -513,7 +513,7 @@ def test_epochs_of_few_images_are_made_up_to_enough_steps_unless_they_are_typed(
     assert "is finished" in capsys.readouterr().out
 
 
-STEPS, CROPS, WEIGHTS = "2,000 steps", "crops of 32 x 32", "classes weigh 0.85 to 3.3"
+STEPS, CROPS, WEIGHTS = "4,000 steps", "crops of 32 x 32", "classes weigh 0.85 to 3.3"
 TYPED = ["train.steps=8", "data.crop=[32,32]", "loss=ce_dice", "loss.weights=null"]
 
 
