@@ -21,7 +21,7 @@ from ..data.proposal.table import Choice
 from ..data.survey.facts import MaskFacts
 from ..data.survey.survey import Survey
 from ..data.survey.tally import shows_colours, tally
-from ..report.screen import progress
+from ..report.screen import progress, working
 from .exchanged import are_exchanged, exchanged
 from .mark import PROPOSED, examples, made_for_others, text_of
 
@@ -75,8 +75,10 @@ def inspect(
     table = ClassTable.from_spec(described.spec, described.source) if described.spec else None
     splits, how = proposed(reading, group, facts, fold)
     inspection = Inspection(folder, splits, facts, described, table, [], how)
+    with working("comparing the files with one another"):
+        found = with_reasons(find(reading._replace(splits=splits), facts, table), reading)
     findings = []
-    for finding in with_reasons(find(reading._replace(splits=splits), facts, table), reading):
+    for finding in found:
         if how and looks_decide(reading, group) and finding.kind in ("sequence", "overlap"):
             continue  # where a film was cut, as `how` says
         file, detail = inspection.short(finding.file), inspection.short(finding.detail)
