@@ -96,7 +96,7 @@ class DataModule(Measured, LightningDataModule):
         """Where the final score is taken: on test, or on val where there is none."""
         return "test" if "test" in self.splits else "val"
 
-    @property
+    @cached_property
     def channels(self) -> int:
         return self.source("train").read(0)[0].shape[0]
 
