@@ -11,16 +11,17 @@ import argparse
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from segtrain.build import Trust
-from segtrain.commands.predict import Sight, predict_all
+from segtrain.commands.predict import predict_all
 from segtrain.data.files.images import MAX_PIXELS
 from segtrain.data.files.pictures import Pictures
 from segtrain.data.shapes import draw
@@ -29,7 +30,8 @@ from segtrain.inference.windows import Windows
 from segtrain.machine.device import Computing
 from segtrain.machine.threads import Behind
 from segtrain.prediction.journal import Journal
-from segtrain.prediction.stills import Still, Stills, as_it_is
+from segtrain.prediction.sight import Sight, Subject
+from segtrain.prediction.stills import Found, Stills, as_it_is, in_groups
 from segtrain.prediction.written import Predicted, Saver, Target, checked
 from segtrain.runs.folder import checkpoint_files
 from segtrain.runs.trained import opened
@@ -81,18 +83,20 @@ def measured(run: str, paths: list[Path], folder: Path, save: list[str]) -> dict
     saver = Saver(Target(folder / "out", folder, save, encoding, 1, shares), trained.classes)
     pictures = Pictures.stored(record.pictures)
     stills = Stills(paths, channels=record.channels, pictures=pictures, max_pixels=MAX_PIXELS)
-    some: list[Still] = [stills.read(path) for path in paths[:KINDS]]
+    some = [stills.read(path) for path in paths[:KINDS]]
+    many = [Found(Subject("", some[i % KINDS].image), path, some[i % KINDS]) for i, path in enumerate(paths)]
+    groups = list(in_groups(many, sight.together))
     results: list[Predicted] = []
 
-    def answer(still: Still) -> None:
-        results.append(sight.predicted(still.image, "", saver))
+    def answer(group: Sequence[Found]) -> None:
+        results.extend(sight.predicted([found.subject for found in group], saver))
 
-    answer(some[0])  # kernels are chosen, memory is taken
+    answer(groups[0])  # kernels are chosen, memory is taken
     results.clear()
-    many = [some[i % KINDS] for i in range(len(paths))]
     loader = Loader(stills, batch_size=None, num_workers=cores(), collate_fn=as_it_is)
-    rates = {"decoding": rate(loader, lambda _: None), "the network": rate(many, answer)}
+    rates = {"decoding": len(paths) / seconds(loader, lambda _: None)}
     loader.stop()
+    rates["the network"] = len(paths) / seconds(groups, answer)
     with Behind(cores()) as behind:
         began = time.perf_counter()
         for path, result in zip(paths, results, strict=True):
@@ -107,13 +111,12 @@ def measured(run: str, paths: list[Path], folder: Path, save: list[str]) -> dict
     return rates
 
 
-def rate(items: Iterable[object], work: Callable[..., object]) -> float:
-    """Items a second."""
-    began, done = time.perf_counter(), 0
+def seconds(items: Iterable[Any], work: Callable[[Any], None]) -> float:
+    """What it takes to come by all items and do some work on each."""
+    began = time.perf_counter()
     for item in items:
         work(item)
-        done += 1
-    return done / (time.perf_counter() - began)
+    return time.perf_counter() - began
 
 
 if __name__ == "__main__":

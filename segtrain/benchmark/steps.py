@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 
 from ..training.bare import bare_step, trainer_of
+from ..training.callbacks import Waiting
 from ..training.parts import Parts
 from .reading import Batch
 from .stopwatch import Watch
@@ -31,19 +32,21 @@ class Step(NamedTuple):
     seconds: float
     parts: dict[str, float]  # seconds of each of its parts
     operations: float | None  # floating-point ones, where they can be counted
+    waited: float  # seconds, of these, for which it waits for its batch
 
     @classmethod
     def of(cls, watch: Watch) -> "Step":
         parts = {part: total / watch.steps for part, total in watch.seconds.items()}
-        return cls(sum(parts.values()), parts, watch.operations)
+        return cls(sum(parts.values()), parts, watch.operations, watch.waited / watch.steps)
 
 
 def steps_of(parts: Parts, seconds: float, batches: Sequence[Batch] | None = None, *, watched: bool = False) -> Step:
     """Training steps on batches in memory, or on what is read; if they are `watched`, by their parts."""
     if parts.device == "cuda":
         torch.cuda.reset_peak_memory_stats()
-    watch = Watch(parts.learner, parts.device, seconds, parts=watched)
-    trainer = trainer_of(parts, [watch])
+    waiting = Waiting()
+    watch = Watch(parts.learner, parts.device, seconds, waiting, parts=watched)
+    trainer = trainer_of(parts, [watch], profiler=waiting)
     if batches is None:
         trainer.fit(parts.learner, datamodule=parts.data)
     else:

@@ -11,6 +11,7 @@ from lightning.pytorch import Callback, Trainer
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..training.bare import WARM_UP
+from ..training.callbacks import Waiting
 from ..training.learner import Learner
 
 BETWEEN = "loop"  # what belongs to no part: Lightning's loop, callbacks
@@ -85,11 +86,12 @@ class Watch(Callback):
         steps: Number of steps that were measured.
         seconds: Time of each part, summed over these steps; `loop` is what belongs to no part.
         operations: Floating-point operations of a step; `None` where they cannot be counted.
+        waited: Time for which these steps waited for their batches.
     """
 
-    def __init__(self, learner: Learner, device: str, limit: float, *, parts: bool) -> None:
-        self.limit, self.stopwatch = limit, Stopwatch(device)
-        self.steps, self.seconds = 0, dict[str, float]()
+    def __init__(self, learner: Learner, device: str, limit: float, waiting: Waiting, *, parts: bool) -> None:
+        self.limit, self.stopwatch, self.waiting = limit, Stopwatch(device), waiting
+        self.steps, self.seconds, self.waited = 0, dict[str, float](), 0.0
         self.operations: float | None = None
         self._counter: FlopCounterMode | None = None
         self._compute: Any = None  # how the learner computes, while the first step is counted
@@ -126,9 +128,10 @@ class Watch(Callback):
             pl_module.train_network = self._compute
         if batch_idx == WARM_UP - 1:
             self.stopwatch.start()
-            self._began = time.monotonic()
+            self._began, self._waited_before = time.monotonic(), self.waiting.seconds
         if batch_idx >= WARM_UP:
             self.steps += 1
+            self.waited = self.waiting.seconds - self._waited_before
             if time.monotonic() - self._began >= self.limit:
                 trainer.should_stop = True
 

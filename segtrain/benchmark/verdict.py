@@ -7,7 +7,7 @@ from ..data.workers import cores
 from .reading import Reading
 from .steps import Step
 
-HELD_UP = 0.95  # share of the images a second in memory, below which a training waits for images
+HELD_UP = 0.95  # share of the images a second in memory that a training makes which images do not hold up
 SHOWN = 3  # parts of a step
 
 
@@ -15,6 +15,7 @@ class Facts(NamedTuple):
     """What was measured, in images a second, and what the images take in memory."""
 
     trained: float  # with reading, as in `train`
+    waited: float  # share of the time for which that waits for images
     in_memory: float  # the same steps on batches in memory
     reading: Reading
     step: Step
@@ -25,8 +26,9 @@ class Facts(NamedTuple):
 
     @property
     def is_held_up(self) -> bool:
-        """Whether the training waits for images."""
-        return self.trained < HELD_UP * self.in_memory
+        """Whether the training is slower for it waits for images: one number may be due to other work on the machine,
+        and beside a GPU, a wait may cost nothing."""
+        return self.trained < HELD_UP * self.in_memory and self.waited > 1 - HELD_UP
 
 
 def sentence(facts: Facts) -> str:

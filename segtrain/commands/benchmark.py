@@ -75,19 +75,20 @@ def measured(parts: Parts, seconds: float, advance: Callable[[], None]) -> dict[
     read = reading.measured(parts.data, seconds, advance)
     say(reading_text(read, parts))
     batches = some_batches(parts.data, BATCHES)
-    trained = parts.data.batch_size / steps_of(parts, seconds).seconds
+    with_reading = steps_of(parts, seconds)
     advance()
     bare, in_memory = in_turns(parts, batches, seconds, advance)
     step = steps_of(parts, seconds, batches, watched=True)
     advance()
     say(step_text(step, peak, parts))
     batch = parts.data.batch_size
-    speeds = {"bare": batch / bare, "in_memory": batch / in_memory, "train": trained}
-    say(training_text(speeds))
+    speeds = {"bare": batch / bare, "in_memory": batch / in_memory, "train": batch / with_reading.seconds}
+    waited = with_reading.waited / with_reading.seconds
+    say(training_text(speeds, waited))
     scored = scoring.measured(make, parts.learner, parts.data, parts.device, seconds, advance)
     say(scoring_text(scored))
     parts.data.stop()
-    facts = facts_of(parts, read, step, trained, speeds["in_memory"])
+    facts = facts_of(parts, read, step, speeds, waited)
     say(sentence(facts))
     return {
         "machine": machine,
@@ -97,17 +98,20 @@ def measured(parts: Parts, seconds: float, advance: Callable[[], None]) -> dict[
         "reading": read._asdict(),
         "step": {**step._asdict(), "peak_bytes": peak_memory(parts.device)},
         "images_per_second": speeds,
+        "waited": waited,
         "scoring": scored._asdict(),
         "sentence": sentence(facts),
     }
 
 
-def training_text(speeds: Mapping[str, float]) -> str:
-    """The images a second of steps without reading, in a bare loop and by `train`, and with reading."""
+def training_text(speeds: Mapping[str, float], waited: float) -> str:
+    """The images a second of steps without reading, in a bare loop and by `train`, and with reading, for which that
+    waits for a share of the time."""
     bare, own = speeds["bare"], speeds["in_memory"]
     return (
         f"training, images/s: {bare:.1f} in a bare loop over batches in memory, {own:.1f} by `train` over the same "
-        f"({own / bare:.3f} of it), {speeds['train']:.1f} with reading"
+        f"({own / bare:.3f} of it), {speeds['train']:.1f} with reading, which is waited for in {100 * waited:.1f} % of "
+        "the time"
     )
 
 
@@ -161,8 +165,9 @@ def step_text(step: Step, peak: float, parts: Parts) -> str:
     return f"{title}\n{columns(rows, numbers=[1, 2])}"
 
 
-def facts_of(parts: Parts, read: Reading, step: Step, trained: float, in_memory: float) -> Facts:
+def facts_of(parts: Parts, read: Reading, step: Step, speeds: Mapping[str, float], waited: float) -> Facts:
     """What the last sentence is about."""
     decoded = sum(getattr(source, "decoded_bytes", 0) for source in parts.data.splits.values())  # 0: nothing is decoded
     cached = parts.data.cache_bytes > 0
-    return Facts(trained, in_memory, read, step, cached, decoded, memory(), parts.device)
+    trained, in_memory = speeds["train"], speeds["in_memory"]
+    return Facts(trained, waited, in_memory, read, step, cached, decoded, memory(), parts.device)

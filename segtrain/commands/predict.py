@@ -1,38 +1,34 @@
 """`predict`: masks and overlays for new images."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
-from torch import nn
 
 from .. import disk
 from ..build import Trust
 from ..data.batches.module import default_workers
 from ..data.files import films
-from ..data.files.geotiff import GeoTags, place_of
+from ..data.files.geotiff import place_of
 from ..data.files.images import MAX_PIXELS, Picture, opened_pixels
-from ..data.files.large import ImageInParts
 from ..data.files.pictures import Pictures
 from ..data.workers import Loader, cores
 from ..errors import UserError
-from ..inference.image import answers, probable, sure
-from ..inference.windows import Windows
 from ..machine import device
 from ..machine.device import Computing
 from ..machine.threads import Behind
 from ..prediction.images import Images, find_images
 from ..prediction.journal import Journal, key_of
-from ..prediction.stills import Still, Stills, as_it_is
-from ..prediction.written import POLYGONS, PROBABILITIES, Predicted, Saver, Target, checked
+from ..prediction.sight import Sight, Subject
+from ..prediction.stills import Found, Still, Stills, as_it_is, in_groups
+from ..prediction.written import POLYGONS, Predicted, Saver, Target, checked
 from ..report.screen import Countdown, say
 from ..runs.folder import checkpoint_files
 from ..runs.record import Record
@@ -45,36 +41,6 @@ from ..text import counted, kinds_of_files, plain_cell
 UNFINISHED = "unfinished.jsonl"  # what is done of a command that was stopped
 MANNER = "predict.json"  # how the images were answered
 FEW = 16  # images that are read before processes would have begun to read them
-
-
-class Sight(NamedTuple):
-    """A network, and how it is shown large images."""
-
-    network: nn.Module
-    windows: Windows
-
-    def predicted(
-        self, image: Picture | ImageInParts, name: str, saver: Saver, place: GeoTags | None = None
-    ) -> Predicted:
-        """What comes of an image that was read and, as a GeoTIFF, lies at a place; pixels without data are void.
-
-        Probabilities, where they are wanted, are written while they are computed.
-        """
-        missing = None if image.valid is None else ~image.valid.numpy()
-        mask, confidence = np.empty(image.size, saver.classes.dtype), np.empty(image.size, np.uint8)
-        if PROBABILITIES in saver.target.save:
-            with saver.probabilities(name, image.size, place) as file:
-                for area, (indices, highest, shares) in answers(self.network, image.batch, probable, self.windows):
-                    mask[area], confidence[area] = indices, highest
-                    if missing is not None:
-                        shares.masked_fill_(torch.from_numpy(missing[area]), 0)
-                    file.write(area, shares.permute(1, 2, 0).numpy())
-        else:
-            for area, (indices, highest) in answers(self.network, image.batch, sure, self.windows):
-                mask[area], confidence[area] = indices, highest
-        if missing is not None:
-            mask[missing], confidence[missing] = saver.classes.void, 0
-        return Predicted(image.preview, mask, confidence, place)
 
 
 @dataclass
@@ -203,34 +169,49 @@ class Notes:
     journal: Journal
     failures: "Failures"
 
-    def take(self, name: str, result: Predicted, path: Path, stamp: list[Any], row: Future[Any]) -> None:
+    def take(self, found: Found, result: Predicted, row: Future[Any]) -> None:
         """Note an image whose files a thread has written, or why it could not."""
-        with self.failures.noted(path):
-            self.saver.note(name, result, path, row.result())
-            self.journal.note(name, stamp, row.result()[1:])
+        name = found.subject.name
+        with self.failures.noted(found.path):
+            self.saver.note(name, result, found.path, row.result())
+            self.journal.note(name, found.still.stamp, row.result()[1:])
 
 
 def predict_stills(names: Sequence[str], images: Stills, sight: Sight, notes: Notes, total: int) -> None:
     """Write what the network makes of images with these names, the last ones of a `total`, while processes read those
     that follow and threads write those before."""
-    strange, saver = 0, notes.saver
-    workers = default_workers() if len(images) >= FEW else 0
-    loader = Loader(images, batch_size=None, num_workers=workers, collate_fn=as_it_is)
     with Countdown("predicting", total, done=total - len(images)) as countdown, Behind(cores()) as behind:
         sight.windows.watch = countdown.part
-        for name, path, read in zip(names, images.paths, loader, strict=True):
-            with notes.failures.noted(path):
-                still = given(read) or images.read(path)
-                if still.remark and not strange:
-                    advice = "the mask may be wrong; give pictures stored as those of the training"
-                    say(f"{path}: {still.remark}: {advice}")
-                strange += still.remark != ""
-                result = sight.predicted(still.image, name, saver, place_of(path))
-                taking = partial(notes.take, name, result, path, still.stamp)
-                behind.add(partial(saver.write, name, result, path), taking)
-                if not still.is_small:
+        for group in in_groups(found_ahead(names, images, notes.failures, countdown.advance), sight.together):
+            for found, result in answered(group, sight, notes):
+                writing = partial(notes.saver.write, found.subject.name, result, found.path)
+                behind.add(writing, partial(notes.take, found, result))
+                if not found.still.is_small:
                     behind.finish()
-            countdown.advance()
+            for _ in group:
+                countdown.advance()
+
+
+def found_ahead(
+    names: Sequence[str], images: Stills, failures: "Failures", advance: Callable[[], None]
+) -> Iterator[Found]:
+    """Images with these names, which processes read ahead; `advance` is called for one that cannot be read."""
+    workers = default_workers() if len(images) >= FEW else 0
+    loader = Loader(images, batch_size=None, num_workers=workers, collate_fn=as_it_is)
+    strange = 0
+    for name, path, read in zip(names, images.paths, loader, strict=True):
+        found = None
+        with failures.noted(path):
+            still = given(read) or images.read(path)
+            found = Found(Subject(name, still.image, place_of(path)), path, still)
+        if found is None:
+            advance()
+            continue
+        remark = found.still.remark
+        if remark and not strange:
+            say(f"{path}: {remark}: the mask may be wrong; give pictures stored as those of the training")
+        strange += remark != ""
+        yield found
     loader.stop()
     if strange > 1:
         say(f"{strange} images are not like those of the training; the first one is named above")
@@ -241,6 +222,19 @@ def given(read: Still | Exception | None) -> Still | None:
     if isinstance(read, Exception):
         raise read
     return read
+
+
+def answered(group: Sequence[Found], sight: Sight, notes: Notes) -> list[tuple[Found, Predicted]]:
+    """What comes of images of one shape, and of each by itself where that of all together ends in an error."""
+    try:
+        results = sight.predicted([found.subject for found in group], notes.saver)
+        return list(zip(group, results, strict=True))
+    except (UserError, OSError):
+        if len(group) > 1:
+            return [pair for found in group for pair in answered([found], sight, notes)]
+        with notes.failures.noted(group[0].path):
+            raise
+        return []
 
 
 def predict_film(name: str, path: Path, sight: Sight, images: Stills, saver: Saver) -> None:
@@ -255,7 +249,7 @@ def predict_film(name: str, path: Path, sight: Sight, images: Stills, saver: Sav
         for number, frame in enumerate(film.frames, 1):
             pixels = opened_pixels(Image.fromarray(frame), images.channels)
             image, each = Picture(torch.from_numpy(pixels.copy()).permute(2, 0, 1)), f"{name}/{number:06}"
-            result = sight.predicted(image, each, saver)
+            (result,) = sight.predicted([Subject(each, image)], saver)
             saver.add(each, result, path, shown=False)
             show(frame, result.mask)
             countdown.advance()

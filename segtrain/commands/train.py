@@ -22,6 +22,7 @@ from ..runs.restore import RECORD, read_checkpoint
 from ..runs.resume import deciding, resumable, settled, typed_keys
 from ..scoring.reopened import data_of_a_run
 from ..training.batch import with_tried_batch
+from ..training.budget import with_steps_in_time
 from ..training.checkpoint import batches_done
 from ..training.defaults import AUTO, choices_in_words, with_choices
 from ..training.fit import fit
@@ -37,7 +38,7 @@ def train(**given: Unpack[Typed]) -> "Ended":
     typed, allow, teacher = given["typed"], given["allow"], given["teacher"]
     settings = {
         **stored(given),
-        "train": asdict(without_floor(given["train"], typed)),
+        "train": asdict(as_typed(given["train"], typed)),
         "teacher": None if teacher is None else str(trained_file(teacher, "teacher")),
     }
     if given["resume"] is None:
@@ -66,11 +67,18 @@ class Saved(NamedTuple):
     record: Record
 
 
-def without_floor(train: TrainSettings, typed: list[str]) -> TrainSettings:
-    """What a person chose decides: epochs that were typed, or stand in an experiment, are not made up to `min_steps`,
-    unless that was chosen too."""
+def as_typed(train: TrainSettings, typed: list[str]) -> TrainSettings:
+    """What a person chose decides how long a training is. What was typed goes before what an experiment has, and epochs
+    that stand in one of the two are not made up to `min_steps`, unless that was chosen too."""
     shipped = yaml.safe_load((conf_folder() / "train.yaml").read_text(encoding="utf-8"))["train"]
     keys = typed_keys(typed)
+    lengths = [name for name in ("minutes", "epochs", "steps") if f"train.{name}" in keys]
+    if "minutes" in lengths and len(lengths) > 1:
+        raise UserError(f"train.minutes and train.{lengths[1]}: each says how long the training is: type one of them")
+    if "minutes" in lengths:
+        train = replace(train, steps=None)
+    elif lengths:
+        train = replace(train, minutes=None)
 
     def chosen(name: str) -> bool:
         return f"train.{name}" in keys or getattr(train, name) != shipped[name]
@@ -124,6 +132,8 @@ def continued(
     stored["trainer"].pop("profiler", None)  # which an older segtrain took
     refuse_more(stored["trainer"], composed["trainer"])
     settings = settled(stored, composed, typed, allow_changes=allow_changes)
+    if settings["train"].get("minutes") != stored["train"].get("minutes"):
+        raise UserError("train.minutes: steps were counted when the run began; type train.steps=... for more or fewer")
     if settings["train"]["epochs"] != stored["train"]["epochs"] and "train.min_steps" not in typed_keys(typed):
         settings["train"]["min_steps"] = None  # the epochs that are chosen now are not made up
     with from_stored(f"resume={folder}"):
@@ -202,7 +212,11 @@ def prepare(
         return assemble(settings, data, trust, before, init, allow)
     refuse_splits(data)
     parts = assemble(with_choices(settings, data), data, trust, before, init, allow)
-    return with_tried_batch(parts, init, allow) if settings["data"].get("batch_size") == AUTO else parts
+    if settings["data"].get("batch_size") == AUTO:
+        parts = with_tried_batch(parts, init, allow)
+    if parts.train.minutes is not None and parts.train.steps is None:
+        parts = with_steps_in_time(parts, init, allow)
+    return parts
 
 
 def note_skipped(parts: Parts, folder: Path) -> None:

@@ -57,19 +57,24 @@ def predict(network: nn.Module, image: str | Path | Image.Image | Tensor | np.nd
         picture = of_pixels(image, channels, pictures)
     mask = torch.empty(picture.pixels.shape[-2:], dtype=torch.int64)
     confidence = torch.empty(mask.shape)
-    for area, (classes, highest) in answers(network, picture.pixels[None], confident, Windows()):
+    for _, area, (classes, highest) in answers(network, picture.pixels[None], confident, Windows()):
         mask[area], confidence[area] = classes, highest
     if picture.valid is not None:
         mask[~picture.valid], confidence[~picture.valid] = NO_DATA, 0
     return Prediction(mask, confidence)
 
 
-def answers(network: nn.Module, image: Pixels, answer: Answer, windows: Windows) -> Iterator[tuple[Area, list[Tensor]]]:
-    """What `confident`, `sure` or `probable` says of an image (1, C, H, W), a part of its area at a time."""
+def answers(
+    network: nn.Module, images: Pixels, answer: Answer, windows: Windows
+) -> Iterator[tuple[int, Area, list[Tensor]]]:
+    """What `confident`, `sure` or `probable` says of images (N, C, H, W), a part of the area of one of them at a time:
+    which one, the part, and what is said of it."""
     network.eval()
     with torch.inference_mode():
-        for piece in windows.pieces(network, image, partial(logits_of, network)):
-            yield piece.area, answer(network, piece.answer[0])
+        for piece in windows.pieces(network, images, partial(logits_of, network)):
+            first = piece.place[0].start
+            for index, logits in enumerate(piece.answer, first):
+                yield index, piece.area, answer(network, logits)
 
 
 def likely(network: nn.Module, logits: Tensor) -> list[Tensor]:

@@ -22,10 +22,18 @@ FREE = {  # settings that never change the result, so that they may always be ty
     "teacher",  # which is known by its weights
 }
 
+LEFT_OPEN = {  # what leaves a setting to the program, which chose when the run began
+    "data.crop": None,
+    "data.batch_size": "auto",
+    "train.min_steps": "auto",
+}
+BY_MINUTES = {"train.steps", "train.validate_epochs"}  # that `train.minutes` leaves to the program
+
 LOGGER = "logger"  # changes no result, and is always that of now: nothing that is stored opens a connection
 ADDED = {  # settings that runs of older versions have not, and go on without
     "teacher",
     "train.min_steps",
+    "train.minutes",
     "train.correction",
     "train.calibration",
     "data.folds",
@@ -82,6 +90,8 @@ def settled(
         unknown_then = name in ADDED and not has_leaf(stored, path)
         if path[0] == LOGGER or not was_typed(name, keys) or (unknown_then and name not in keys):
             continue
+        if is_left_open(name, value, stored, keys):
+            continue
         if name not in FREE and value != old and not allow_changes:
             reason = f"{name}={value} would change the result of a run that began with {name}={old}"
             raise UserError(f"{reason}: leave it out, or add allow_changes=true")
@@ -95,16 +105,29 @@ def settled(
     return result
 
 
+def is_left_open(name: str, value: Any, stored: Mapping[str, Any], keys: Sequence[str]) -> bool:
+    """Whether this value of a setting, typed by these keys, means what the program chose when the run began."""
+    if name in BY_MINUTES:
+        return name not in keys and leaf(stored, ["train", "minutes"]) is not None
+    return name in LEFT_OPEN and value == LEFT_OPEN[name]
+
+
 def typed_keys(typed: Sequence[str]) -> list[str]:
     """The names of the settings among typed words."""
     return [word.lstrip("+~").partition("=")[0] for word in typed]
 
 
 def contains(group: Mapping[str, Any], before: Any, name: str) -> bool:
-    """Whether the group `name` is as it was `before`, but for settings that the run's version did not have."""
+    """Whether the group `name` is as it was `before`, but for settings that the run's version did not have, and for
+    those that were left to the program."""
     own, stored = dict(leaves(group)), dict(leaves(before)) if isinstance(before, Mapping) else {}
-    added = {path for path in own.keys() - stored.keys() if f"{name}.{'.'.join(path)}" in ADDED}
-    return {path: value for path, value in own.items() if path not in added} == stored
+    for path, value in list(own.items()):
+        setting = f"{name}.{dotted(path)}"
+        if setting in ADDED and path not in stored:
+            del own[path]
+        elif setting in LEFT_OPEN and value == LEFT_OPEN[setting] and path in stored:
+            own[path] = stored[path]
+    return own == stored
 
 
 def was_typed(name: str, keys: Sequence[str]) -> bool:

@@ -28,7 +28,7 @@ def look_at(network: nn.Module, windows: Windows, source: Source, index: int) ->
     truth = thinned(mask, step)
     prediction, confidence = np.empty_like(truth), np.empty(truth.shape, np.float32)
     batch = image if isinstance(image, ImageInParts) else image[None]
-    for area, (classes, highest) in answers(network, batch, confident, windows):
+    for _, area, (classes, highest) in answers(network, batch, confident, windows):
         rows, columns = every(step, area[0], height), every(step, area[1], width)
         place, taken = (rows.into, columns.into), (rows.taken, columns.taken)
         prediction[place], confidence[place] = classes[taken], highest[taken]

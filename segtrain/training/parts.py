@@ -52,7 +52,7 @@ class TrainSettings:
     """The `train.` settings: how long, how often."""
 
     epochs: float  # passes over the training images
-    steps: int | None  # steps of the whole training, in place of `epochs`
+    steps: int | None  # steps of the whole training, in place of `epochs`; of `minutes`, once these were measured
     validate_epochs: float  # epochs between two validations; the last step is followed by one in any case
     log_steps: int  # steps between two points of the curves
     save_minutes: float  # minutes between two checkpoints; each validation is followed by one in any case
@@ -69,10 +69,11 @@ class TrainSettings:
     teacher_temperature: float = 1.0  # that these answers are softened by
     window: int | None = None  # pixels a side of the windows of larger val images; `None`: whole ones where they fit
     overlap: float | None = None  # of these windows, where they are averaged
+    minutes: float | None = None  # that the training is to take, in place of `epochs`
 
     def __post_init__(self) -> None:
-        positive = ("epochs", "steps", "validate_epochs", "log_steps", "patience", "freeze_encoder", "encoder_lr")
-        for name in (*positive, "teacher_temperature"):
+        positive = ("epochs", "steps", "minutes", "validate_epochs", "log_steps", "patience", "freeze_encoder")
+        for name in (*positive, "encoder_lr", "teacher_temperature"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise UserError(f"train.{name}={value}: expected a number above 0")
@@ -108,10 +109,13 @@ class TrainSettings:
         return math.ceil(self.epochs * images / batch_size)
 
     def steps_between(self, images: int, batch_size: int) -> int:
-        """Steps between two validations: as many validations where `min_steps` makes the epochs up as without."""
+        """Steps between two validations: as many validations as the epochs have, where `minutes` take their place or
+        `min_steps` makes them up."""
         stretch = 1.0
         if self.steps is None:
             stretch = max(1.0, self.floor * batch_size / (self.epochs * images))
+        elif self.minutes is not None:
+            stretch = self.steps * batch_size / (self.epochs * images)
         return max(1, round(stretch * self.validate_epochs * images / batch_size))
 
 

@@ -7,12 +7,15 @@ from segtrain.benchmark.reading import Reading
 from segtrain.benchmark.steps import Step
 from segtrain.benchmark.verdict import Facts, sentence
 
-STEP = Step(seconds=0.1, parts={"backward": 0.06, "forward": 0.03, "loss": 0.006, "loop": 0.004}, operations=None)
+STEP = Step(
+    seconds=0.1, parts={"backward": 0.06, "forward": 0.03, "loss": 0.006, "loop": 0.004}, operations=None, waited=0.0
+)
 
 
 def facts(**changes: Any) -> Facts:
     known = {
         "trained": 212.0,
+        "waited": 0.7,
         "in_memory": 840.0,
         "reading": Reading(decoded=100.0, per_worker=70.0, all=212.0, workers=3),
         "step": STEP,
@@ -47,7 +50,15 @@ def test_a_cache_is_named_only_where_it_is_not_used_and_fits(change: dict[str, A
     assert "cache" not in sentence(facts(**change))
 
 
-def test_a_training_that_computes_all_the_time_is_told_where() -> None:
-    assert sentence(facts(trained=830.0)) == (
-        "held up by computing, as it should be: 830.0 images/s, of a step backward 60 %, forward 30 %, loss 6 %"
+@pytest.mark.parametrize(
+    ("trained", "waited"),
+    [
+        (830.0, 0.02),
+        (212.0, 0.02),  # something else was at work
+        (830.0, 0.7),  # while the GPU was not done with what it had
+    ],
+)
+def test_a_training_that_computes_all_the_time_is_told_where(trained: float, waited: float) -> None:
+    assert sentence(facts(trained=trained, waited=waited)) == (
+        f"held up by computing, as it should be: {trained} images/s, of a step backward 60 %, forward 30 %, loss 6 %"
     )

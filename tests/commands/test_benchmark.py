@@ -1,12 +1,15 @@
 import json
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from segtrain.benchmark.stopwatch import BETWEEN, PARTS
 from segtrain.commands.benchmark import MEASUREMENTS
+from segtrain.data.batches.samples import TrainSamples
 from segtrain.report import screen
 
 FAST = ("model=fcn_tiny", "data.size=[32,32]", "data.crop=[32,32]", "data.train=16", "data.val=4", "seconds=0.2")
@@ -28,6 +31,25 @@ def test_all_numbers_are_measured_said_and_written(
     assert sum(parts.values()) == pytest.approx(found["step"]["seconds"])
     assert found["step"]["operations"] > 1e6
     assert found["batch"] == [16, 32, 32]
+    assert 0 < found["waited"] < 1
+
+
+@pytest.mark.slow
+def test_a_training_that_is_held_up_by_reading_is_told_so(
+    segtrain: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read = TrainSamples.__getitem__
+
+    def read_slowly(samples: TrainSamples, key: int) -> dict[str, Any]:
+        time.sleep(0.02)
+        return read(samples, key)
+
+    monkeypatch.setattr(TrainSamples, "__getitem__", read_slowly)
+    assert segtrain("benchmark", *FAST) == 0
+    said = capsys.readouterr().out
+    assert "held up by reading: " in said
+    (waited,) = re.findall(r"waited for in ([\d.]+) % of the time", said)
+    assert float(waited) > 50
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@ import csv
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
@@ -15,13 +15,13 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 import segtrain as api
 from segtrain import disk
-from segtrain.commands.predict import Sight
 from segtrain.data import FolderData
 from segtrain.data.files import films, images, large
-from segtrain.data.files.geotiff import GeoTags
-from segtrain.data.files.images import Picture, read_image
+from segtrain.data.files.images import read_image
+from segtrain.errors import UserError
 from segtrain.inference import windows
 from segtrain.prediction import stills
+from segtrain.prediction.sight import Sight, Subject
 from segtrain.prediction.written import Predicted, Saver
 from segtrain.runs.correction import LOSS, Correction
 from segtrain.runs.temperature import Temperature
@@ -588,11 +588,12 @@ def stopping(monkeypatch: pytest.MonkeyPatch, at: str | None) -> list[str]:
     """The names of the images that are predicted from now on, until that which it is to stop `at`."""
     before, seen = Sight.predicted, list[str]()
 
-    def predicted(self: Sight, image: Picture, name: str, saver: Saver, place: GeoTags | None = None) -> Predicted:
-        if name == at:
+    def predicted(self: Sight, subjects: Sequence[Subject], saver: Saver) -> list[Predicted]:
+        (subject,) = subjects
+        if subject.name == at:
             raise RuntimeError("stopped")
-        seen.append(name)
-        return before(self, image, name, saver, place)
+        seen.append(subject.name)
+        return before(self, subjects, saver)
 
     monkeypatch.setattr(Sight, "predicted", predicted)
     return seen
@@ -657,6 +658,35 @@ def test_processes_read_ahead_and_change_nothing(trained: Run, monkeypatch: pyte
         outs.append({path.name: path.read_bytes() for path in Path(f"by{workers}").rglob("*") if path.is_file()})
     assert outs[0] == outs[1]
     assert len(outs[0]) == 19 + 2  # overlays have the names of masks
+
+
+def test_images_that_are_computed_at_once_are_predicted_as_alone(
+    trained: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    sizes = [(20, 30), (20, 30), (20, 30), (30, 20), (20, 30), (20, 30)]
+    for number, size in enumerate(sizes):
+        photo(f"new/{number}.png", size)
+    before, shapes = Sight.predicted, list[int]()
+
+    def predicted(self: Sight, subjects: Sequence[Subject], saver: Saver) -> list[Predicted]:
+        shapes.append(len(subjects))
+        if any(subject.name == "1" for subject in subjects):
+            raise UserError("the network's output is not finite")
+        return before(self, subjects, saver)
+
+    words = ("predict", "run=run", "images=new", "save=[mask,confidence,probabilities]", "probabilities=npy")
+    assert trained(*words, "out=alone") == 0
+    monkeypatch.setattr(Sight, "together", lambda self, subject: 2)
+    assert trained(*words, "out=together") == 0
+    files = [path.relative_to("alone") for path in Path("alone").rglob("*") if path.is_file()]
+    assert len(files) == 3 * len(sizes) + 2
+    for file in files:
+        assert Path("alone", file).read_bytes() == Path("together", file).read_bytes()
+    monkeypatch.setattr(Sight, "predicted", predicted)
+    assert trained(*words, "out=failing") == 2
+    assert shapes == [2, 1, 1, 1, 1, 2]  # 0 and 1; each of them; 2; 3, of another shape; 4 and 5
+    assert "1 of 6 images could not be predicted: new/1.png: the network's output" in capsys.readouterr().err
+    assert len(list(Path("failing/masks").iterdir())) == 5
 
 
 def test_how_the_masks_came_about_is_written_beside_them(trained: Run, monkeypatch: pytest.MonkeyPatch):

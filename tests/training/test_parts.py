@@ -45,6 +45,7 @@ def test_how_long_and_how_often_are_numbers_that_mean_something(name: str, value
         ({}, 8, 500, 33),
         ({}, 360, 1350, 90),
         ({"min_steps": None}, 23, 87, 6),
+        ({"minutes": 3, "steps": 300}, 23, 300, 20),
         ({"min_steps": 0}, 8, 30, 2),
         ({"steps": 7}, 23, 7, 6),
         ({"epochs": 1000}, 8, 1000, 2),
