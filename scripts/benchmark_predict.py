@@ -30,8 +30,8 @@ from segtrain.inference.windows import Windows
 from segtrain.machine.device import Computing
 from segtrain.machine.threads import Behind
 from segtrain.prediction.journal import Journal
-from segtrain.prediction.sight import Sight, Subject
-from segtrain.prediction.stills import Found, Stills, as_it_is, in_groups
+from segtrain.prediction.sight import Found, Sight, Subject, in_groups
+from segtrain.prediction.stills import Stills, as_it_is
 from segtrain.prediction.written import Predicted, Saver, Target, checked
 from segtrain.runs.folder import checkpoint_files
 from segtrain.runs.trained import opened
@@ -84,7 +84,7 @@ def measured(run: str, paths: list[Path], folder: Path, save: list[str]) -> dict
     pictures = Pictures.stored(record.pictures)
     stills = Stills(paths, channels=record.channels, pictures=pictures, max_pixels=MAX_PIXELS)
     some = [stills.read(path) for path in paths[:KINDS]]
-    many = [Found(Subject("", some[i % KINDS].image), path, some[i % KINDS]) for i, path in enumerate(paths)]
+    many = [Found(Subject("", some[i % KINDS].image), path, []) for i, path in enumerate(paths)]
     groups = list(in_groups(many, sight.together))
     results: list[Predicted] = []
 

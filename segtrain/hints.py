@@ -26,7 +26,7 @@ PRETRAINED = (
 STILL = "train.freeze_encoder=N lets the encoder stand still in the first N epochs"
 SLOWER = "type train.encoder_lr={value}, a factor on optimizer.lr for the encoder"
 DEVICES = "trainer.accelerator=cpu or gpu, and trainer.devices=2 for two of them or trainer.devices=[0] for the first"
-ONE_BY_ONE = "images are computed one by one, however many there are"
+ONE_BY_ONE = "on a GPU, images of one size are computed together by themselves, and elsewhere one by one"
 NOT_RANDOM = "nothing is drawn at random here"
 
 # The words of other tools, and what they come to: the first way whose setting is there. Only what is meant without
@@ -34,6 +34,9 @@ NOT_RANDOM = "nothing is drawn at random here"
 WORDS: Mapping[str, tuple[Way, ...]] = {
     "epochs max_epochs num_epochs n_epochs": (Way("train.epochs", "type train.epochs={value}"),),
     "max_steps num_steps total_steps iters iterations max_iters": (Way("train.steps", "type train.steps={value}"),),
+    "minutes max_time time_limit time_budget": (
+        Way("train.max_minutes", "train.max_minutes=20 leaves as many steps as take 20 minutes here"),
+    ),
     "lr lr0 learning_rate base_lr init_lr": (Way("optimizer.lr", "type optimizer.lr={value}"),),
     "b bs batch batch_size": (
         Way("data.batch_size", "type data.batch_size={value}"),
@@ -41,7 +44,7 @@ WORDS: Mapping[str, tuple[Way, ...]] = {
     ),
     "workers num_workers n_workers nw": (
         Way("data.workers", "type data.workers={value}"),
-        Way("images", "predict reads in one process"),
+        Way("images", "predict reads in as many processes as there are cores for"),
     ),
     "imgsz img_size image_size input_size size resize crop crop_size tile tiles tile_size patch_size chip_size": (
         Way("data.crop", CROPS),

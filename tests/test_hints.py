@@ -73,7 +73,7 @@ def test_what_is_not_certain_gets_no_hint(word: str) -> None:
         ("weights=a.pt", "type checkpoint=FILE or run=FOLDER"),
         ("source=new", "type images=new"),
         ("save_dir=x", "type out=FOLDER"),
-        ("batch_size=3", "images are computed one by one"),
+        ("batch_size=3", "on a GPU, images of one size are computed together"),
         ("imgsz=640", "images are computed at their own size"),
         ("device=cpu", "type trainer.accelerator=cpu"),
         ("seed=3", "nothing is drawn at random"),

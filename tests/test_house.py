@@ -115,7 +115,13 @@ DOORS = {
     "commands.search": COMMAND,
     "commands.train": COMMAND,
     "hints": Door(),
-    "prediction": Door({"places", "data", "inference", "report"}),
+    "prediction": Door(
+        {
+            "places",
+            *("data.classes", "data.files", "data.layouts", "data.batches.sampler"),
+            *("inference.image", "inference.windows", "report"),
+        }
+    ),
     "places": Door({"runs.folder", "runs.resume"}),  # neither imports torch
     "config": Door(
         {"build", "hints"}, hydra=True

@@ -61,7 +61,7 @@ def in_turns(
     `advance` is called after each round."""
     bare, trained = [], []
     for _ in range(ROUNDS):
-        bare.append(bare_step(parts.learner, trainer_of(parts), batches, parts.device, seconds / ROUNDS))
+        bare.append(bare_step(parts.learner, trainer_of(parts), cycle(batches), parts.device, seconds / ROUNDS))
         trained.append(steps_of(parts, seconds / ROUNDS, batches).seconds)
         advance()
     return median(bare), median(trained)

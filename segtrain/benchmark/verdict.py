@@ -4,10 +4,12 @@ import math
 from typing import NamedTuple
 
 from ..data.workers import cores
+from ..text import counted
 from .reading import Reading
 from .steps import Step
 
-HELD_UP = 0.95  # share of the images a second in memory that a training makes which images do not hold up
+SLOWER = 0.95  # share of the images a second in memory below which a training is slower than that
+WAITING = 0.05  # share of the time for which a training waits that is held up by reading
 SHOWN = 3  # parts of a step
 
 
@@ -25,18 +27,23 @@ class Facts(NamedTuple):
     device: str
 
     @property
-    def is_held_up(self) -> bool:
-        """Whether the training is slower for it waits for images: one number may be due to other work on the machine,
-        and beside a GPU, a wait may cost nothing."""
-        return self.trained < HELD_UP * self.in_memory and self.waited > 1 - HELD_UP
+    def is_slower(self) -> bool:
+        """Whether the training with reading makes fewer images a second than on batches in memory."""
+        return self.trained < SLOWER * self.in_memory
 
 
 def sentence(facts: Facts) -> str:
-    """What matters."""
-    if facts.is_held_up:
-        speed = f"{facts.trained:.0f} of {facts.in_memory:.0f} images/s"
-        ways = ways_out(facts)
+    """What matters. A wait alone does not hold up a training whose GPU has enough to do, and a training may be slower
+    without waiting, where others take its cores."""
+    speed = f"{facts.trained:.0f} of {facts.in_memory:.0f} images/s"
+    ways = ways_out(facts)
+    if facts.is_slower and facts.waited > WAITING:
         return f"held up by reading: {speed}; {' or '.join(ways) if ways else 'smaller image files would help'}"
+    if facts.is_slower:
+        others = (
+            f"its {counted(facts.reading.workers, 'worker')} or other work" if facts.reading.workers else "other work"
+        )
+        return "; ".join([f"held up by {others} on the same cores: {speed}, without waiting for images", *ways])
     parts = sorted(facts.step.parts.items(), key=lambda part: -part[1])[:SHOWN]
     total = facts.step.seconds
     shares = ", ".join(f"{part} {100 * seconds / total:.0f} %" for part, seconds in parts)

@@ -22,10 +22,10 @@ from ..machine import device
 from ..report.screen import Countdown, columns, say
 from ..runs.record import Settings
 from ..text import counted
-from ..training.batch import with_tried_batch
-from ..training.defaults import AUTO, with_choices
+from ..training.defaults import with_choices
 from ..training.parts import Parts, assemble, build_data, refuse_splits, with_filled_batch
 from ..training.trial import refuse_own
+from ..training.tried import tried
 from ..training.typed import Typed, stored
 
 BATCHES = 8  # in memory, that are trained on again and again
@@ -56,12 +56,13 @@ def prepared(settings: Settings) -> Parts:
     data = build_data(settings, None)
     refuse_splits(data)
     settings = with_choices(with_filled_batch(settings, data), data)
+    settings = {**settings, "train": {**settings["train"], "max_minutes": None}}  # which nothing depends on here
     parts = assemble(settings, data, None)
     if parts.processes > 1:
         raise UserError(f"trainer.devices={settings['trainer']['devices']}: one device is measured: take 1")
     if parts.sharded:
         raise UserError("trainer.strategy=fsdp: one device is measured, with all weights: leave it out")
-    return with_tried_batch(parts) if settings["data"].get("batch_size") == AUTO else parts
+    return tried(parts)
 
 
 def measured(parts: Parts, seconds: float, advance: Callable[[], None]) -> dict[str, Any]:
@@ -168,6 +169,14 @@ def step_text(step: Step, peak: float, parts: Parts) -> str:
 def facts_of(parts: Parts, read: Reading, step: Step, speeds: Mapping[str, float], waited: float) -> Facts:
     """What the last sentence is about."""
     decoded = sum(getattr(source, "decoded_bytes", 0) for source in parts.data.splits.values())  # 0: nothing is decoded
-    cached = parts.data.cache_bytes > 0
-    trained, in_memory = speeds["train"], speeds["in_memory"]
-    return Facts(trained, waited, in_memory, read, step, cached, decoded, memory(), parts.device)
+    return Facts(
+        trained=speeds["train"],
+        waited=waited,
+        in_memory=speeds["in_memory"],
+        reading=read,
+        step=step,
+        cached=parts.data.cache_bytes > 0,
+        decoded_bytes=decoded,
+        memory=memory(),
+        device=parts.device,
+    )

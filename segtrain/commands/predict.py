@@ -26,8 +26,8 @@ from ..machine.device import Computing
 from ..machine.threads import Behind
 from ..prediction.images import Images, find_images
 from ..prediction.journal import Journal, key_of
-from ..prediction.sight import Sight, Subject
-from ..prediction.stills import Found, Still, Stills, as_it_is, in_groups
+from ..prediction.sight import Found, Sight, Subject, in_groups
+from ..prediction.stills import Still, Stills, as_it_is, is_small
 from ..prediction.written import POLYGONS, Predicted, Saver, Target, checked
 from ..report.screen import Countdown, say
 from ..runs.folder import checkpoint_files
@@ -174,7 +174,7 @@ class Notes:
         name = found.subject.name
         with self.failures.noted(found.path):
             self.saver.note(name, result, found.path, row.result())
-            self.journal.note(name, found.still.stamp, row.result()[1:])
+            self.journal.note(name, found.stamp, row.result()[1:])
 
 
 def predict_stills(names: Sequence[str], images: Stills, sight: Sight, notes: Notes, total: int) -> None:
@@ -186,7 +186,7 @@ def predict_stills(names: Sequence[str], images: Stills, sight: Sight, notes: No
             for found, result in answered(group, sight, notes):
                 writing = partial(notes.saver.write, found.subject.name, result, found.path)
                 behind.add(writing, partial(notes.take, found, result))
-                if not found.still.is_small:
+                if not is_small(found.subject.image):
                     behind.finish()
             for _ in group:
                 countdown.advance()
@@ -203,15 +203,15 @@ def found_ahead(
         found = None
         with failures.noted(path):
             still = given(read) or images.read(path)
-            found = Found(Subject(name, still.image, place_of(path)), path, still)
+            found = Found(Subject(name, still.image, place_of(path)), path, still.stamp)
+            if still.remark and not strange:
+                advice = "the mask may be wrong; give pictures stored as those of the training"
+                say(f"{path}: {still.remark}: {advice}")
+            strange += still.remark != ""
         if found is None:
             advance()
-            continue
-        remark = found.still.remark
-        if remark and not strange:
-            say(f"{path}: {remark}: the mask may be wrong; give pictures stored as those of the training")
-        strange += remark != ""
-        yield found
+        else:
+            yield found
     loader.stop()
     if strange > 1:
         say(f"{strange} images are not like those of the training; the first one is named above")
@@ -225,11 +225,11 @@ def given(read: Still | Exception | None) -> Still | None:
 
 
 def answered(group: Sequence[Found], sight: Sight, notes: Notes) -> list[tuple[Found, Predicted]]:
-    """What comes of images of one shape, and of each by itself where that of all together ends in an error."""
+    """What comes of images of one shape; of each by itself where all together end in an error, or fill the memory."""
     try:
         results = sight.predicted([found.subject for found in group], notes.saver)
         return list(zip(group, results, strict=True))
-    except (UserError, OSError):
+    except (UserError, OSError, torch.OutOfMemoryError):
         if len(group) > 1:
             return [pair for found in group for pair in answered([found], sight, notes)]
         with notes.failures.noted(group[0].path):

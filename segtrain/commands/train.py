@@ -21,14 +21,13 @@ from ..runs.record import Record, Settings, with_places
 from ..runs.restore import RECORD, read_checkpoint
 from ..runs.resume import deciding, resumable, settled, typed_keys
 from ..scoring.reopened import data_of_a_run
-from ..training.batch import with_tried_batch
-from ..training.budget import with_steps_in_time
 from ..training.checkpoint import batches_done
 from ..training.defaults import AUTO, choices_in_words, with_choices
 from ..training.fit import fit
 from ..training.loggers.choice import typed_word
 from ..training.parts import Parts, TrainSettings, assemble, build_data, refuse_splits, with_filled_batch
 from ..training.trial import refuse_misfit, refuse_own
+from ..training.tried import tried
 from ..training.typed import Typed, stored
 
 
@@ -38,7 +37,7 @@ def train(**given: Unpack[Typed]) -> "Ended":
     typed, allow, teacher = given["typed"], given["allow"], given["teacher"]
     settings = {
         **stored(given),
-        "train": asdict(as_typed(given["train"], typed)),
+        "train": asdict(without_floor(given["train"], typed)),
         "teacher": None if teacher is None else str(trained_file(teacher, "teacher")),
     }
     if given["resume"] is None:
@@ -67,18 +66,11 @@ class Saved(NamedTuple):
     record: Record
 
 
-def as_typed(train: TrainSettings, typed: list[str]) -> TrainSettings:
-    """What a person chose decides how long a training is. What was typed goes before what an experiment has, and epochs
-    that stand in one of the two are not made up to `min_steps`, unless that was chosen too."""
+def without_floor(train: TrainSettings, typed: list[str]) -> TrainSettings:
+    """What a person chose decides: epochs that were typed, or stand in an experiment, are not made up to `min_steps`,
+    unless that was chosen too."""
     shipped = yaml.safe_load((conf_folder() / "train.yaml").read_text(encoding="utf-8"))["train"]
     keys = typed_keys(typed)
-    lengths = [name for name in ("minutes", "epochs", "steps") if f"train.{name}" in keys]
-    if "minutes" in lengths and len(lengths) > 1:
-        raise UserError(f"train.minutes and train.{lengths[1]}: each says how long the training is: type one of them")
-    if "minutes" in lengths:
-        train = replace(train, steps=None)
-    elif lengths:
-        train = replace(train, minutes=None)
 
     def chosen(name: str) -> bool:
         return f"train.{name}" in keys or getattr(train, name) != shipped[name]
@@ -132,8 +124,7 @@ def continued(
     stored["trainer"].pop("profiler", None)  # which an older segtrain took
     refuse_more(stored["trainer"], composed["trainer"])
     settings = settled(stored, composed, typed, allow_changes=allow_changes)
-    if settings["train"].get("minutes") != stored["train"].get("minutes"):
-        raise UserError("train.minutes: steps were counted when the run began; type train.steps=... for more or fewer")
+    keep_length(settings["train"], stored["train"])
     if settings["train"]["epochs"] != stored["train"]["epochs"] and "train.min_steps" not in typed_keys(typed):
         settings["train"]["min_steps"] = None  # the epochs that are chosen now are not made up
     with from_stored(f"resume={folder}"):
@@ -147,6 +138,24 @@ def continued(
     remind(stored, settings)
     parts.data.batches_done = batches_done(content)
     return parts
+
+
+def keep_length(train: Settings, before: Settings) -> None:
+    """Have a training end where its minutes ended it when it began; without these, where its other settings do.
+
+    Raises UserError for other minutes, and for more steps than they left.
+    """
+    minutes, most = before.get("max_minutes"), before.get("most_steps")
+    now = train.get("max_minutes")
+    if now is None:
+        if minutes is not None and train.get("most_steps") == most:
+            train["most_steps"] = None
+        return
+    advice = "train.max_minutes=null and train.steps=... have it go on for longer"
+    if now != minutes:
+        raise UserError(f"train.max_minutes={now}: steps are counted when a run begins: {advice}")
+    if most and any(train.get(name) != before.get(name) for name in ("epochs", "steps", "min_steps")):
+        raise UserError(f"train.max_minutes={now} left {most} steps when the run began: {advice}")
 
 
 def refuse_others(before: Record, now: Record, folder: Path) -> None:
@@ -175,6 +184,7 @@ def start_again(folder: Path, composed: Settings, typed: list[str], trust: Trust
     stored["trainer"].pop("profiler", None)  # which an older segtrain took
     refuse_more(stored["trainer"], composed["trainer"])
     settings = settled(stored, composed, typed, allow_changes=allow_changes)
+    keep_length(settings["train"], stored["train"])
     with from_stored(f"resume={folder}"):
         parts = prepare(settings, trust, init=init)
     note_skipped(parts, folder)
@@ -212,11 +222,7 @@ def prepare(
         return assemble(settings, data, trust, before, init, allow)
     refuse_splits(data)
     parts = assemble(with_choices(settings, data), data, trust, before, init, allow)
-    if settings["data"].get("batch_size") == AUTO:
-        parts = with_tried_batch(parts, init, allow)
-    if parts.train.minutes is not None and parts.train.steps is None:
-        parts = with_steps_in_time(parts, init, allow)
-    return parts
+    return tried(parts, init, allow)
 
 
 def note_skipped(parts: Parts, folder: Path) -> None:

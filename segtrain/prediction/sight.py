@@ -1,7 +1,8 @@
 """What a network makes of images, of which several of one size are computed at once where that is faster."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ from .written import PROBABILITIES, Predicted, Saver
 
 
 class Subject(NamedTuple):
-    """An image that was read, by which name its files are called, and where it lies if it is a GeoTIFF."""
+    """An image that was read, the name of the files that are written of it, and its place if it is a GeoTIFF."""
 
     name: str
     image: Picture | ImageInParts
@@ -36,8 +37,8 @@ class Sight(NamedTuple):
     def together(self, subject: Subject) -> int:
         """How many images of this size are computed at once.
 
-        A GPU waits for its orders when it has one small image at a time. A CPU does not, and there the last bits of an
-        answer shall not depend on the images before it.
+        A GPU waits for its orders when it has one small image at a time; large ones keep it busy. A CPU does not wait,
+        and there the last bits of an answer shall not depend on the images before it.
         """
         on_gpu = next(self.network.parameters()).is_cuda
         return number_together(*subject.image.size) if on_gpu and isinstance(subject.image, Picture) else 1
@@ -48,7 +49,7 @@ class Sight(NamedTuple):
         Probabilities, where they are wanted, are written while they are computed.
         """
         with ExitStack() as files:
-            results = [Result(subject, saver.classes) for subject in subjects]
+            results = [Unfinished(subject, saver.classes) for subject in subjects]
             if PROBABILITIES in saver.target.save:
                 for result, (name, image, place) in zip(results, subjects, strict=True):
                     result.shares = files.enter_context(saver.probabilities(name, image.size, place))
@@ -60,7 +61,7 @@ class Sight(NamedTuple):
         return [result.finished() for result in results]
 
 
-class Result:
+class Unfinished:
     """What a network answers to an image, a part of its area after the other."""
 
     def __init__(self, subject: Subject, classes: ClassTable) -> None:
@@ -87,11 +88,34 @@ class Result:
 
 def batch_of(subjects: Sequence[Subject]) -> Pixels:
     """Images of one shape (N, C, H, W)."""
-    if len(subjects) == 1:
-        return subjects[0].image.batch
-    return torch.cat([subject.image.batch for subject in subjects])
+    pictures = [subject.image.batch for subject in subjects if isinstance(subject.image, Picture)]
+    return torch.cat(pictures) if len(pictures) > 1 else subjects[0].image.batch
+
+
+class Found(NamedTuple):
+    """An image that was read, with its file, and what told that from others before it was read."""
+
+    subject: Subject
+    path: Path
+    stamp: list[Any]
+
+
+def in_groups(images: Iterable[Found], together: Callable[[Subject], int]) -> Iterator[list[Found]]:
+    """Images that follow one another and have one shape, as many as are computed at once."""
+    group: list[Found] = []
+    for found in images:
+        if group and shape_of(found.subject) != shape_of(group[0].subject):
+            yield group
+            group = []
+        group.append(found)
+        if len(group) >= together(found.subject):
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def shape_of(subject: Subject) -> tuple[Any, ...]:
     """What images have in common that are computed at once."""
-    return *subject.image.batch.shape, subject.image.batch.dtype
+    image = subject.image
+    return image.batch.shape, image.pixels.dtype if isinstance(image, Picture) else None

@@ -1,6 +1,6 @@
 """Images that a network is to see, read as it takes them, by processes ahead of it."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +11,6 @@ from ..data.files.large import LARGEST_WHOLE, ImageInParts, is_read_in_parts, op
 from ..data.files.pictures import SAMPLE, Pictures, filled
 from ..errors import UserError
 from .journal import stamp_of
-from .sight import Subject, shape_of
 
 
 class Still(NamedTuple):
@@ -21,10 +20,10 @@ class Still(NamedTuple):
     remark: str  # in what it is not like those of the training
     stamp: list[Any]  # of its file, before it was read
 
-    @property
-    def is_small(self) -> bool:
-        """Whether several may be kept in memory at a time."""
-        return isinstance(self.image, Picture) and self.image.pixels.nbytes <= LARGEST_WHOLE
+
+def is_small(image: Picture | ImageInParts) -> bool:
+    """Whether several such images may be kept in memory at a time."""
+    return isinstance(image, Picture) and image.pixels.nbytes <= LARGEST_WHOLE
 
 
 class Stills(Dataset[Still | Exception | None]):
@@ -60,29 +59,6 @@ class Stills(Dataset[Still | Exception | None]):
             image = read_picture(path, self.max_pixels, channels=self.channels, bits=head.depth)
         values = filled(image.values(SAMPLE))
         return Still(image, self.pictures.remark(*head.stored, values) if self.pictures else "", stamp)
-
-
-class Found(NamedTuple):
-    """An image that was read, as a network is to see it, and its file."""
-
-    subject: Subject
-    path: Path
-    still: Still
-
-
-def in_groups(images: Iterable[Found], together: Callable[[Subject], int]) -> Iterator[list[Found]]:
-    """Images that follow one another and have one shape, as many as are computed together."""
-    group: list[Found] = []
-    for found in images:
-        if group and shape_of(found.subject) != shape_of(group[0].subject):
-            yield group
-            group = []
-        group.append(found)
-        if len(group) >= together(found.subject):
-            yield group
-            group = []
-    if group:
-        yield group
 
 
 def as_it_is(item: Any) -> Any:

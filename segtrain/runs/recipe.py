@@ -43,8 +43,8 @@ class Origin(NamedTuple):
 
     @property
     def recipe(self) -> str:
-        """The same for runs that differ by the seed alone."""
-        settings = {**self.decided, "seed": None}
+        """The same for runs that differ by the seed alone, or in how many steps their minutes left."""
+        settings = {**self.decided, "seed": None, "train.most_steps": None}
         return repr((sorted(settings.items()), self.data, self.teacher, sorted(self.changed.items())))
 
     @property

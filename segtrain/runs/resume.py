@@ -26,14 +26,15 @@ LEFT_OPEN = {  # what leaves a setting to the program, which chose when the run 
     "data.crop": None,
     "data.batch_size": "auto",
     "train.min_steps": "auto",
+    "train.most_steps": None,
 }
-BY_MINUTES = {"train.steps", "train.validate_epochs"}  # that `train.minutes` leaves to the program
 
 LOGGER = "logger"  # changes no result, and is always that of now: nothing that is stored opens a connection
 ADDED = {  # settings that runs of older versions have not, and go on without
     "teacher",
     "train.min_steps",
-    "train.minutes",
+    "train.max_minutes",
+    "train.most_steps",
     "train.correction",
     "train.calibration",
     "data.folds",
@@ -90,25 +91,25 @@ def settled(
         unknown_then = name in ADDED and not has_leaf(stored, path)
         if path[0] == LOGGER or not was_typed(name, keys) or (unknown_then and name not in keys):
             continue
-        if is_left_open(name, value, stored, keys):
+        if is_left_open(name, value):
             continue
         if name not in FREE and value != old and not allow_changes:
             reason = f"{name}={value} would change the result of a run that began with {name}={old}"
             raise UserError(f"{reason}: leave it out, or add allow_changes=true")
         set_leaf(result, path, value)
-    for key in keys:  # of a whole group that was typed, nothing stored remains
+    for key in keys:  # of a whole group that was typed, nothing stored remains but what was chosen when the run began
         group, before = leaf(composed, key.split(".")), leaf(stored, key.split("."))
-        if isinstance(group, Mapping) and not contains(group, before, key):
-            set_leaf(result, key.split("."), group)
+        if isinstance(group, Mapping):
+            chosen = with_chosen(group, before, key)
+            if not contains(chosen, before, key):
+                set_leaf(result, key.split("."), chosen)
     if LOGGER in composed:
         result[LOGGER] = composed[LOGGER]
     return result
 
 
-def is_left_open(name: str, value: Any, stored: Mapping[str, Any], keys: Sequence[str]) -> bool:
-    """Whether this value of a setting, typed by these keys, means what the program chose when the run began."""
-    if name in BY_MINUTES:
-        return name not in keys and leaf(stored, ["train", "minutes"]) is not None
+def is_left_open(name: str, value: Any) -> bool:
+    """Whether this value of a setting means what the program chose when the run began."""
     return name in LEFT_OPEN and value == LEFT_OPEN[name]
 
 
@@ -117,17 +118,20 @@ def typed_keys(typed: Sequence[str]) -> list[str]:
     return [word.lstrip("+~").partition("=")[0] for word in typed]
 
 
+def with_chosen(group: Mapping[str, Any], before: Any, name: str) -> dict[str, Any]:
+    """The group `name` with what the program chose `before`, where that is left to it."""
+    result = json.loads(json.dumps(group))
+    for path, value in leaves(group):
+        if is_left_open(f"{name}.{dotted(path)}", value) and has_leaf(before, path):
+            set_leaf(result, path, leaf(before, path))
+    return result
+
+
 def contains(group: Mapping[str, Any], before: Any, name: str) -> bool:
-    """Whether the group `name` is as it was `before`, but for settings that the run's version did not have, and for
-    those that were left to the program."""
+    """Whether the group `name` is as it was `before`, but for settings that the run's version did not have."""
     own, stored = dict(leaves(group)), dict(leaves(before)) if isinstance(before, Mapping) else {}
-    for path, value in list(own.items()):
-        setting = f"{name}.{dotted(path)}"
-        if setting in ADDED and path not in stored:
-            del own[path]
-        elif setting in LEFT_OPEN and value == LEFT_OPEN[setting] and path in stored:
-            own[path] = stored[path]
-    return own == stored
+    added = {path for path in own.keys() - stored.keys() if f"{name}.{dotted(path)}" in ADDED}
+    return {path: value for path, value in own.items() if path not in added} == stored
 
 
 def was_typed(name: str, keys: Sequence[str]) -> bool:

@@ -105,7 +105,8 @@ def remedies(verdict: Verdict, record: Record, steps: int | None) -> list[tuple[
     if not record.settings["augment"].get("rare", 1):
         weighing.append(("augment.rare=0.5", "half of the crops lie around rare classes"))
     if steps is not None:
-        longer.append((f"train.steps={max(4 * steps, FEW_STEPS)}", f"in place of {steps}"))
+        limit = " train.max_minutes=null" if record.settings["train"].get("max_minutes") is not None else ""
+        longer.append((f"train.steps={max(4 * steps, FEW_STEPS)}{limit}", f"in place of {steps}"))
     rare = min(verdict.not_found.values(), default=1) < RARE
     first, second = (weighing, longer) if rare and (steps is None or steps >= FEW_STEPS) else (longer, weighing)
     return [*first, *second]
@@ -122,7 +123,7 @@ def next_command(typed: Sequence[str], words: str) -> str:
     """The command that a training was started with, with other words in place of those that set the same."""
     replaced = {word.partition("=")[0] for word in shlex.split(words)} | {"run_dir", "resume"}
     if "train.steps" in replaced:
-        replaced.add("train.epochs")
+        replaced |= {"train.epochs", "train.max_minutes", "train.most_steps"}
     keys = typed_keys(typed)
     implied = "data=folder" if "data.root" in keys and "experiment" not in keys else ""
     kept = [word for word, key in zip(typed, keys, strict=True) if key not in replaced and word != implied]

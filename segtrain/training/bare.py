@@ -1,9 +1,8 @@
 """Training steps in a loop of a few lines, to measure what they take."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
-from itertools import cycle
 from typing import Any
 
 import torch
@@ -26,10 +25,10 @@ STEPS = 1_000_000  # more than there is time for
 
 
 def bare_step(
-    learner: Learner, trainer: Trainer, batches: Sequence[Batch], device: str, limit: float, warm_up: int = WARM_UP
+    learner: Learner, trainer: Trainer, batches: Iterable[Batch], device: str, limit: float, warm_up: int = WARM_UP
 ) -> float:
-    """Seconds of a step of a loop of a few lines over the same network, loss, optimiser and batches, measured for
-    `limit` seconds. It has no average of the weights, no metric, no schedule, no callback."""
+    """Seconds of a step of a loop of a few lines over the same network, loss and optimiser, and batches without end,
+    measured for `limit` seconds. It has no average of the weights, no metric, no schedule, no callback."""
     learner.to(device)
     learner.network.train()
     if device == "cpu":
@@ -37,7 +36,7 @@ def bare_step(
     torch.backends.cudnn.benchmark = not torch.are_deterministic_algorithms_enabled()  # as a training does
     optimizer = learner.new_optimizer()
     done, began = -warm_up, 0.0
-    for batch in cycle(batches):
+    for batch in batches:
         take_step(learner, trainer, {name: tensor.to(device) for name, tensor in batch.items()})
         optimizer.step()
         optimizer.zero_grad()

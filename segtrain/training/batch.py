@@ -1,15 +1,16 @@
 """The batch that `data.batch_size=auto` stands for, found by trying whole steps on the device."""
 
-from collections.abc import Collection
 from contextlib import closing
+from itertools import repeat
 
 import torch
 from torch.utils.data import default_collate
 
 from ..errors import UserError
 from ..report.screen import counted_down, say
+from ..runs.record import Settings
 from .bare import bare_step, trainer_of
-from .parts import Parts, assemble
+from .parts import Parts
 
 GAIN = 1.1  # times the images a second, for which a batch is doubled
 LEAST_STEPS, MOST = 8, 512  # steps in an epoch; images in a batch
@@ -17,9 +18,9 @@ ROOM = 0.8  # share of a GPU's memory that steps may take: scores and other prog
 SECONDS, WARM_UP = 1.0, 2  # of steps that are timed, and steps before
 
 
-def with_tried_batch(parts: Parts, init: str | None = None, allow: Collection[str] = ()) -> Parts:
-    """The parts of a new training with the batch that suits the device, which is said. They are built anew: steps were
-    tried with these, and all that depends on the batch changes."""
+def with_tried_batch(parts: Parts, settings: Settings) -> Settings:
+    """The settings of a new training with the batch that suits the device, tried with these parts; and their data with
+    it."""
     if parts.processes > 1:
         raise UserError("data.batch_size=auto: it is tried on one device; type a number for several")
     if parts.train.compile:
@@ -29,8 +30,7 @@ def with_tried_batch(parts: Parts, init: str | None = None, allow: Collection[st
     size, reason = tried_batch(parts)
     say(f"data.batch_size=auto is {size} here: {reason}; optimizer.lr stays as it is")
     parts.data.batch_size = size
-    settings = {**parts.settings, "data": {**parts.settings["data"], "batch_size": size}}
-    return assemble(settings, parts.data, parts.trust, init=init, allow=allow)
+    return {**settings, "data": {**settings["data"], "batch_size": size}}
 
 
 def tried_batch(parts: Parts) -> tuple[int, str]:
@@ -62,7 +62,7 @@ def images_per_second(parts: Parts, size: int) -> float:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     try:
-        seconds = bare_step(parts.learner, trainer, [batch], parts.device, SECONDS, WARM_UP)
+        seconds = bare_step(parts.learner, trainer, repeat(batch), parts.device, SECONDS, WARM_UP)
     except torch.OutOfMemoryError:
         return 0.0
     return 0.0 if is_full(parts.device) else size / seconds

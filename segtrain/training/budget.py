@@ -1,114 +1,109 @@
-"""The steps that `train.minutes` stands for, by what a step and a validation take on this machine."""
+"""The steps that `train.max_minutes` leaves of a training, by what a step and a validation take on this machine."""
 
+import math
 import time
-from collections.abc import Collection
+from itertools import chain
 from typing import Any, NamedTuple
 
-from lightning.pytorch import Callback, Trainer
+import torch
+from lightning.pytorch import Trainer
 
 from ..errors import UserError
 from ..machine.device import wait_for
 from ..report.screen import say, working
+from ..runs.record import Settings
 from ..text import counted
-from .bare import trainer_of
-from .parts import Parts, assemble
+from .bare import bare_step, trainer_of
+from .parts import Parts
 
-WARM_UP = 2  # steps that are not counted: kernels are chosen, memory is taken
-MEASURED = 0.05  # share of the time for which steps are measured, and validations
+WARM_UP = 2  # steps before those that are measured
+MEASURED = 0.05  # of the minutes, for which steps are measured, and again a validation
 SHORTEST, LONGEST = 1.0, 20.0  # seconds of that
-VALIDATING = 0.25  # share of the time that validations may take
+VALIDATING = 0.5  # of the minutes, at most
+FEWEST = 10  # steps
 
 
 class Costs(NamedTuple):
-    """Seconds."""
+    """What a training takes on this machine, in seconds."""
 
     step: float  # with reading
     validation: float
 
 
-class Plan(NamedTuple):
-    """How a training is spread over its time."""
+def within_minutes(parts: Parts, settings: Settings) -> Settings:
+    """The settings with the most steps that `train.max_minutes` leaves, measured with these parts.
 
-    steps: int
-    validations: int
-
-
-def with_steps_in_time(parts: Parts, init: str | None = None, allow: Collection[str] = ()) -> Parts:
-    """The parts of a new training with as many steps as take `train.minutes` here, which is said. They are built anew:
-    steps were tried with these, and all that depends on their number changes."""
-    minutes, train = parts.train.minutes, parts.train
+    Raises UserError for minutes that leave hardly any, and where none can be measured.
+    """
+    minutes, train = parts.train.max_minutes, parts.train
     assert minutes is not None
-    if parts.processes > 1:
-        raise UserError("train.minutes: steps are measured on one device; type train.steps for several")
-    if train.compile:
-        raise UserError("train.minutes: steps are measured before they are compiled; type train.steps")
-    seconds = 60 * minutes
+    refuse_unmeasurable(parts)
+    images, size = len(parts.data.source("train")), parts.data.batch_size
+    wanted = train.wanted_steps(images, size)
+    validations = math.ceil(wanted / train.steps_between(images, size))
     with working("measuring steps"):
-        costs = measured(parts, min(max(MEASURED * seconds, SHORTEST), LONGEST))
-    wanted = max(1, round(train.epochs / train.validate_epochs))
-    plan = planned(seconds, costs, wanted)
-    each = f"{costs.step:.3g} s each, and {counted(plan.validations, 'validation')} of {costs.validation:.3g} s"
-    say(f"train.minutes={minutes:g}: {counted(plan.steps, 'step')} of {each}")
-    changed: dict[str, Any] = {"steps": plan.steps}
-    if plan.validations < wanted:
-        changed["validate_epochs"] = train.epochs / plan.validations
-    settings = {**parts.settings, "train": {**parts.settings["train"], **changed}}
-    return assemble(settings, parts.data, parts.trust, init=init, allow=allow)
+        costs = measured(parts, min(max(60 * minutes * MEASURED, SHORTEST), LONGEST))
+    fitting = fitting_steps(minutes, costs, validations)
+    each = f"of {costs.step:.3g} s, with {counted(validations, 'validation')} of {costs.validation:.3g} s"
+    if fitting >= wanted:
+        say(f"train.max_minutes={minutes:g} is enough for all {wanted:,} steps {each}")
+        return settings
+    say(f"train.max_minutes={minutes:g} leaves {fitting:,} of {wanted:,} steps {each}")
+    return {**settings, "train": {**settings["train"], "most_steps": fitting}}
 
 
-def planned(seconds: float, costs: Costs, validations: int) -> Plan:
-    """Steps for so many seconds, with so many validations, or fewer where these took too much of the time."""
-    validations = max(1, min(validations, int(VALIDATING * seconds / costs.validation)))
-    steps = int((seconds - validations * costs.validation) / costs.step)
-    return Plan(max(steps, 1), validations)
+def refuse_unmeasurable(parts: Parts) -> None:
+    """Raises UserError for trainings whose steps cannot be measured before they begin."""
+    advice = "type train.max_minutes=null, and train.epochs or train.steps"
+    if parts.processes > 1:
+        raise UserError(f"train.max_minutes: steps are measured on one device: for several, {advice}")
+    if parts.train.compile:
+        raise UserError(f"train.max_minutes: steps are measured before they are compiled: with train.compile, {advice}")
+
+
+def fitting_steps(minutes: float, costs: Costs, validations: int) -> int:
+    """How many steps so many minutes leave beside so many validations."""
+    seconds = 60 * minutes
+    validating = validations * costs.validation
+    if validating > VALIDATING * seconds:
+        takes = f"{counted(validations, 'validation')} of {costs.validation:.3g} s would take most of it"
+        raise UserError(f"train.max_minutes={minutes:g}: {takes}: type more, or a larger train.validate_epochs")
+    steps = int((seconds - validating) / costs.step)
+    if steps < FEWEST:
+        takes = f"a step takes {costs.step:.3g} s here"
+        raise UserError(f"train.max_minutes={minutes:g}: {takes}: type more, a smaller batch, or a smaller network")
+    return steps
 
 
 def measured(parts: Parts, seconds: float) -> Costs:
     """What a step takes, and a validation, each measured for about so many seconds."""
-    timed = Timed(parts.device, seconds)
-    trainer_of(parts, [timed]).fit(parts.learner, datamodule=parts.data)
-    costs = Costs(timed.seconds / timed.steps, validation(parts, seconds))
-    parts.data.stop()
-    return costs
+    trainer = parts.data.trainer = trainer_of(parts)
+    batches = parts.data.train_dataloader()
+    step = bare_step(parts.learner, trainer, batches, parts.device, seconds, WARM_UP)
+    batches.stop()
+    return Costs(step, validation(parts, trainer, seconds))
 
 
-class Timed(Callback):
-    """Ends a training after so many seconds, and counts its steps but for the first ones.
+@torch.inference_mode()
+def validation(parts: Parts, trainer: Trainer, limit: float) -> float:
+    """The seconds of a validation, by as many pixels as are scored in about `limit` seconds."""
+    learner = parts.learner.eval()
+    loader = parts.data.whole_images("val", trainer)
 
-    Attributes:
-        steps: Number of steps.
-        seconds: Time of these.
-    """
+    def score(batch: dict[str, Any]) -> None:
+        with trainer.precision_plugin.forward_context():
+            learner.validation_step({name: tensor.to(parts.device) for name, tensor in batch.items()}, 0)
+        wait_for(parts.device)
 
-    def __init__(self, device: str, limit: float) -> None:
-        self.device, self.limit = device, limit
-        self.steps, self.seconds, self._began = 0, 0.0, 0.0
-
-    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Count a step, and end the training if it was the last one that there is time for."""
-        if batch_idx < WARM_UP:
-            wait_for(self.device)
-            self._began = time.perf_counter()
-            return
-        self.steps += 1
-        if time.perf_counter() - self._began >= self.limit:
-            wait_for(self.device)  # which may be behind
-            self.seconds = time.perf_counter() - self._began
-            trainer.should_stop = True
-
-
-def validation(parts: Parts, limit: float) -> float:
-    """The seconds of a validation, by some of its batches, of which the first one is computed before the clock starts,
-    and alone if it takes so long."""
-    loader = parts.data.whole_images("val", trainer_of(parts))
-    images = [len(batch) for batch in loader.batch_sampler]
-
-    def seconds(batches: int) -> float:
-        began = time.perf_counter()
-        trainer_of(parts, limit_val_batches=batches).validate(parts.learner, dataloaders=loader, verbose=False)
-        return time.perf_counter() - began
-
-    first = seconds(1)
-    batches = max(1, min(len(images), int(limit / first)))
-    taken = seconds(batches) if first < limit else first
-    return taken * sum(images) / sum(images[:batches])
+    batches = iter(loader)
+    first = next(batches)
+    score(first)  # memory is taken
+    began, pixels = time.perf_counter(), 0
+    for batch in chain([first], batches):
+        score(batch)
+        pixels += batch["mask"].numel()
+        if time.perf_counter() - began > limit:
+            break
+    seconds = time.perf_counter() - began
+    loader.stop()
+    return seconds / pixels * sum(height * width for height, width in parts.data.source("val").sizes)

@@ -4,11 +4,11 @@ It is the one of a grid at which the pixels of val are most likely (Guo et al. 2
 section 4.2), by a sample of the pixels of each image: with one number to choose, thousands say the same as millions.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Trainer
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -16,8 +16,7 @@ from ..data import DataModule
 from ..inference.windows import Windows
 from ..report.screen import say
 from ..runs.temperature import Temperature
-from ..scoring.scorer import Batch
-from .correction import BLOCKS, jackknife_error
+from .held_out import BLOCKS, BlockScorer, jackknife_error
 
 EIGHTHS = sorted(range(-18, 25), key=abs)  # of doublings, the least change first
 TEMPERATURES = tuple(2 ** (number / 8) for number in EIGHTHS)  # that are tried: 0.21 to 8
@@ -35,32 +34,17 @@ class Choice(NamedTuple):
     error: float  # standard error of the gain
 
 
-class TemperatureScorer(LightningModule):
-    """Sums the negative log-likelihood of pixels of whole images at each temperature, each block of the images apart.
-
-    `images` is how many there are. After a test, `totals` (blocks, temperatures + 1) int64 have the sums over all
-    processes in `UNIT`, and the number of pixels.
-    """
+class TemperatureScorer(BlockScorer):
+    """Sums the negative log-likelihood of pixels at each temperature: `totals` (blocks, temperatures + 1) have the sums
+    in `UNIT`, and the number of pixels."""
 
     doing = "fitting the temperature"
-    sums: Tensor
 
     def __init__(self, network: nn.Module, *, void: int, images: int, windows: Windows | None = None) -> None:
-        super().__init__()
-        self.network, self.void, self.images = network, void, images
-        self.windows = windows or Windows()
-        sums = torch.zeros(BLOCKS, len(TEMPERATURES) + 1, dtype=torch.int64)
-        self.register_buffer("sums", sums, persistent=False)
+        super().__init__(network, (len(TEMPERATURES) + 1,), void=void, images=images, windows=windows)
 
-    def test_step(self, batch: Batch, _: int) -> None:
-        for piece in self.windows.pieces(self.network, batch["image"]):
-            keys, masks = batch["key"][piece.place[0]], batch["mask"][piece.place]
-            for index, logits, mask in zip(keys.tolist(), piece.answer, masks, strict=True):
-                self.sums[index * BLOCKS // self.images] += losses(logits, mask, self.void)
-
-    def on_test_epoch_end(self) -> None:
-        total: Any = self.trainer.strategy.reduce(self.sums, reduce_op="sum")
-        self.totals = total.cpu()
+    def add(self, logits: Tensor, mask: Tensor, sums: Tensor) -> None:
+        sums += losses(logits, mask, self.void)
 
 
 def losses(logits: Tensor, mask: Tensor, void: int) -> Tensor:

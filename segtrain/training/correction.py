@@ -15,10 +15,10 @@ class is fitted to the clip, and its other frames cannot show that.
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Trainer
 from torch import Tensor, nn
 
 from ..build import Spec
@@ -29,11 +29,10 @@ from ..report.screen import say
 from ..runs.corrected import shifted
 from ..runs.correction import FREQUENCY, LOSS, Correction
 from ..runs.record import with_each
-from ..scoring.scorer import Batch
+from .held_out import BLOCKS, BlockScorer, jackknife_error
 
 TENTHS = [number / 10 for number in range(-10, 11)]
 SHARES = tuple(sorted(TENTHS, key=lambda share: (abs(share), share < 0)))  # that are tried, the least first
-BLOCKS = 5  # of neighbouring val images, since frames and tiles beside one another are alike
 MOST_CLASSES = 500  # beyond, the matrices of all blocks and shares would fill the memory
 LEAST = 0.001  # gain in mIoU below which no answer is changed, however sure it is
 
@@ -47,16 +46,14 @@ class Choice(NamedTuple):
     error: float  # standard error of the gain
 
 
-class GridScorer(LightningModule):
-    """Scores a network on whole images under several corrections at once, each block of the images apart.
+class GridScorer(BlockScorer):
+    """Scores a network under several corrections at once: `totals` (blocks, corrections, classes, classes) are
+    confusion matrices.
 
     `grid` has the offsets (classes,) of each correction: shares of the same numbers, the two farthest from 0 last.
-    `images` is how many there are. After a test, `totals` (blocks, corrections, classes, classes) int64 are the
-    confusion matrices over all processes.
     """
 
     doing = "fitting the prior correction"
-    matrices: Tensor
 
     def __init__(
         self,
@@ -67,36 +64,23 @@ class GridScorer(LightningModule):
         images: int,
         windows: Windows | None = None,
     ) -> None:
-        super().__init__()
-        self.network, self.grid, self.void, self.images = network, grid, void, images
-        self.windows = windows or Windows()
         classes = len(grid[0])
-        shape = (BLOCKS, len(grid), classes, classes)
-        self.register_buffer("matrices", torch.zeros(shape, dtype=torch.int64), persistent=False)
+        super().__init__(network, (len(grid), classes, classes), void=void, images=images, windows=windows)
+        self.grid = grid
 
-    def test_step(self, batch: Batch, _: int) -> None:
-        for piece in self.windows.pieces(self.network, batch["image"]):
-            keys, masks = batch["key"][piece.place[0]], batch["mask"][piece.place]
-            for index, logits, mask in zip(keys.tolist(), piece.answer.split(1), masks.split(1), strict=True):
-                self.count(logits, mask, self.matrices[index * BLOCKS // self.images])
-
-    def count(self, logits: Tensor, mask: Tensor, matrices: Tensor) -> None:
-        """Count pixels of an image under each correction.
+    def add(self, logits: Tensor, mask: Tensor, sums: Tensor) -> None:
+        """Count the pixels under each correction.
 
         Logits are linear in the share, so that where both ends of the grid give one answer, all of it does: most pixels
         are counted once.
         """
-        classes = len(self.grid[0])
+        classes, logits, mask = len(logits), logits[None], mask[None]
         one_end, other_end = (most_likely(shifted(logits, offsets)) for offsets in self.grid[-2:])
         moves = one_end != other_end
-        matrices += count_pairs(one_end, mask.masked_fill(moves, self.void), classes, self.void)[0]
+        sums += count_pairs(one_end, mask.masked_fill(moves, self.void), classes, self.void)[0]
         moving, truth = logits.movedim(1, -1)[moves][..., None, None], mask[moves][:, None, None]  # images of one pixel
-        for matrix, offsets in zip(matrices, self.grid, strict=True):
+        for matrix, offsets in zip(sums, self.grid, strict=True):
             matrix += count_pairs(most_likely(shifted(moving, offsets)), truth, classes, self.void)[0]
-
-    def on_test_epoch_end(self) -> None:
-        total: Any = self.trainer.strategy.reduce(self.matrices, reduce_op="sum")
-        self.totals = total.cpu()
 
 
 def fit_correction(
@@ -148,13 +132,6 @@ def best(matrices: Tensor) -> int:
     """The index of the matrix (n, classes, classes) with the best mIoU; of equal ones, the first."""
     scores = [mean_iou(matrix) for matrix in matrices]
     return scores.index(max(scores))
-
-
-def jackknife_error(values: Sequence[float]) -> float:
-    """The standard error of a statistic, from its values without one block each."""
-    mean = sum(values) / len(values)
-    squares = sum((value - mean) ** 2 for value in values)
-    return math.sqrt(squares * (len(values) - 1) / len(values))
 
 
 def bias(loss: Spec, data: DataModule) -> tuple[str, list[float]]:

@@ -82,7 +82,7 @@ def choices_in_words(settings: Settings, typed: Collection[str], data: DataModul
     """
     train, crop, weights = settings["train"], settings["data"].get("crop", ()), loss.get("weights")
     words = []
-    if train["steps"] is None and train["min_steps"] == AUTO:
+    if train["steps"] is None and train["min_steps"] == AUTO and train.get("max_minutes") is None:
         words.append(f"{steps:,} steps")
     if crop is None:
         words.append(f"crops of {data.crop[0]} x {data.crop[1]}")

@@ -288,11 +288,15 @@ def headline(parts: Parts, folder: Path, *, resumed: bool) -> str:
 
 
 def made_up(parts: Parts) -> str:
-    """Why there are more steps than the epochs have, if there are."""
-    planned = parts.train.epoch_steps(len(parts.data.source("train")), parts.data.batch_size)
-    if parts.train.steps is not None or parts.steps == planned:
+    """Why there are more steps than the epochs have, or fewer than were wanted, if there are."""
+    train, images, batch = parts.train, len(parts.data.source("train")), parts.data.batch_size
+    wanted, planned = train.wanted_steps(images, batch), train.epoch_steps(images, batch)
+    if parts.steps < wanted:
+        limit = "most_steps" if train.max_minutes is None else "max_minutes"
+        return f" ({wanted} steps are cut by train.{limit})"
+    if train.steps is not None or parts.steps == planned:
         return ""
-    return f" ({parts.train.epochs:g} epochs are {planned} steps: train.min_steps makes them up to {parts.steps})"
+    return f" ({train.epochs:g} epochs are {planned} steps: train.min_steps makes them up to {parts.steps})"
 
 
 def circumstances(parts: Parts, step: int) -> str:

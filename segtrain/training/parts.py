@@ -52,7 +52,7 @@ class TrainSettings:
     """The `train.` settings: how long, how often."""
 
     epochs: float  # passes over the training images
-    steps: int | None  # steps of the whole training, in place of `epochs`; of `minutes`, once these were measured
+    steps: int | None  # steps of the whole training, in place of `epochs`
     validate_epochs: float  # epochs between two validations; the last step is followed by one in any case
     log_steps: int  # steps between two points of the curves
     save_minutes: float  # minutes between two checkpoints; each validation is followed by one in any case
@@ -69,11 +69,12 @@ class TrainSettings:
     teacher_temperature: float = 1.0  # that these answers are softened by
     window: int | None = None  # pixels a side of the windows of larger val images; `None`: whole ones where they fit
     overlap: float | None = None  # of these windows, where they are averaged
-    minutes: float | None = None  # that the training is to take, in place of `epochs`
+    max_minutes: float | None = None  # that the steps may take on the machine on which they begin
+    most_steps: int | None = None  # steps of the whole training, at most: those that `max_minutes` leave
 
     def __post_init__(self) -> None:
-        positive = ("epochs", "steps", "minutes", "validate_epochs", "log_steps", "patience", "freeze_encoder")
-        for name in (*positive, "encoder_lr", "teacher_temperature"):
+        positive = ("epochs", "steps", "validate_epochs", "log_steps", "patience", "freeze_encoder", "encoder_lr")
+        for name in (*positive, "teacher_temperature", "max_minutes", "most_steps"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise UserError(f"train.{name}={value}: expected a number above 0")
@@ -97,6 +98,11 @@ class TrainSettings:
 
     def total_steps(self, images: int, batch_size: int) -> int:
         """Steps of the whole training."""
+        wanted = self.wanted_steps(images, batch_size)
+        return min(wanted, self.most_steps or wanted)
+
+    def wanted_steps(self, images: int, batch_size: int) -> int:
+        """Steps that it would have with more time."""
         return self.steps or max(self.epoch_steps(images, batch_size), self.floor)
 
     @property
@@ -109,13 +115,11 @@ class TrainSettings:
         return math.ceil(self.epochs * images / batch_size)
 
     def steps_between(self, images: int, batch_size: int) -> int:
-        """Steps between two validations: as many validations as the epochs have, where `minutes` take their place or
-        `min_steps` makes them up."""
-        stretch = 1.0
+        """Steps between two validations: as many validations where `min_steps` makes the epochs up as without, and
+        where there is time for a part of the steps alone."""
+        stretch = self.total_steps(images, batch_size) / self.wanted_steps(images, batch_size)
         if self.steps is None:
-            stretch = max(1.0, self.floor * batch_size / (self.epochs * images))
-        elif self.minutes is not None:
-            stretch = self.steps * batch_size / (self.epochs * images)
+            stretch *= max(1.0, self.floor * batch_size / (self.epochs * images))
         return max(1, round(stretch * self.validate_epochs * images / batch_size))
 
 

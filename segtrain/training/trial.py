@@ -37,7 +37,8 @@ def refuse_own(settings: Mapping[str, Any]) -> None:
     """Raises UserError for settings that segtrain decides itself, and for a clip that is none."""
     for part, names in OWN.items():
         for name in names & settings[part].keys():
-            raise UserError(f"{part}.{name} is decided by segtrain: leave it out (train.* says how long)")
+            advice = "leave it out (train.epochs, train.steps and train.max_minutes say how long)"
+            raise UserError(f"{part}.{name} is decided by segtrain: {advice}")
     clip = settings["trainer"].get("gradient_clip_val")
     if clip is not None and clip < 0:
         raise UserError(f"trainer.gradient_clip_val={clip}: expected null, or 0 or more")

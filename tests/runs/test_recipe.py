@@ -52,6 +52,14 @@ def test_what_runs_differ_in_is_shown_without_what_changes_no_result(tmp_path: P
     assert differing(runs[:1] * 2) == {}
 
 
+def test_seeds_of_a_recipe_with_minutes_are_seeds_of_one_recipe(tmp_path: Path):
+    limits = [{"max_minutes": 50, "most_steps": 900}, {"max_minutes": 50, "most_steps": 907}, {"max_minutes": 40}]
+    runs = [run_of(tmp_path / str(seed), seed=seed, train=limit) for seed, limit in enumerate(limits)]
+    assert runs[0].recipe == runs[1].recipe
+    assert runs[0].recipe != runs[2].recipe
+    assert differing(runs[:2]) == {"seed": ["0", "1"], "train.most_steps": ["900", "907"]}
+
+
 def test_what_was_changed_on_the_way_is_kept(tmp_path: Path):
     spec, optimizer = SETTINGS["data"], SETTINGS["optimizer"]
 

@@ -116,6 +116,8 @@ def test_what_is_tried_first_follows_from_share_and_steps() -> None:
     assert words(rare, weighted, 844) == ["loss.weights=inverse", "train.steps=3376"]
     strongest = with_settings(loss={"weights": "inverse"}, augment={"rare": 0.5})
     assert words(rare, strongest, 844) == ["train.steps=3376"]
+    hurried = with_settings(loss={"weights": "inverse"}, augment={"rare": 0.5}, train={"max_minutes": 50})
+    assert words(rare, hurried, 844) == ["train.steps=3376 train.max_minutes=null"]
     said = advice(rare, RECORD, 844)
     assert said.startswith("Try first: loss.weights=sqrt (rare classes count more); then augment.rare=0.5 (half of the")
     assert "then train.steps=3376 (in place of 844); then a smaller data.crop" in said
@@ -131,3 +133,4 @@ def test_the_next_command_is_the_one_that_was_typed_with_other_words() -> None:
     assert next_command(own, "train.steps=9") == "train data.root=photos train.steps=9"
     assert next_command([*own, experiment], "seed=1") == f"train data.root=photos data=folder {experiment} seed=1"
     assert next_command(typed, "train.steps=9").split()[3:] == ["+loss.weights=null", "seed=1", "train.steps=9"]
+    assert next_command(["train.max_minutes=5", "seed=1"], "train.steps=9") == "train seed=1 train.steps=9"

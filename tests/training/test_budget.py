@@ -1,79 +1,164 @@
-"""`train.minutes`: as many steps as take so long on this machine."""
+"""`train.max_minutes`: as many steps as take so long on this machine."""
 
 import re
 from collections.abc import Callable
+from csv import DictReader
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 import yaml
+from torch.utils.data import DataLoader
 
-from segtrain.commands.train import as_typed
+from segtrain.commands.train import keep_length
 from segtrain.errors import UserError
-from segtrain.training.budget import Costs, Plan, planned
-from segtrain.training.parts import TrainSettings
+from segtrain.training import budget
+from segtrain.training.budget import Costs, fitting_steps
 from tests.commands.conftest import TINY
 
+Run = Callable[..., int]
 NO_LENGTH = [word for word in TINY if not word.startswith("train.")]
 
 
 @pytest.mark.parametrize(
-    ("seconds", "costs", "wanted", "plan"),
+    ("minutes", "costs", "validations", "steps"),
     [
-        (600, Costs(step=0.5, validation=4), 15, Plan(1080, 15)),
-        (600, Costs(step=0.5, validation=30), 15, Plan(900, 5)),  # a quarter of the time
-        (600, Costs(step=0.5, validation=400), 15, Plan(400, 1)),
-        (600, Costs(step=0.5, validation=900), 15, Plan(1, 1)),
-        (60, Costs(step=100, validation=0.1), 15, Plan(1, 15)),
+        (10, Costs(step=0.5, validation=4), 15, 1080),
+        (10, Costs(step=0.5, validation=20), 15, 600),  # half of the time
+        (1, Costs(step=6, validation=0), 1, 10),
     ],
 )
-def test_steps_fill_the_time_that_validations_leave(seconds: float, costs: Costs, wanted: int, plan: Plan) -> None:
-    assert planned(seconds, costs, wanted) == plan
-
-
-def settings(**changes: Any) -> TrainSettings:
-    shipped = yaml.safe_load(Path(__file__).parents[2].joinpath("conf/train.yaml").read_text())["train"]
-    return TrainSettings(**{**shipped, **changes})
+def test_steps_fill_the_time_that_validations_leave(minutes: float, costs: Costs, validations: int, steps: int) -> None:
+    assert fitting_steps(minutes, costs, validations) == steps
 
 
 @pytest.mark.parametrize(
-    ("typed", "lengths"),
+    ("costs", "reason"),
     [
-        ([], {"minutes": 55, "steps": 900}),  # the experiment's own
-        (["train.steps=8"], {"minutes": None, "steps": 8}),
-        (["train.epochs=2"], {"minutes": None, "steps": 900}),
-        (["train.minutes=3"], {"minutes": 3, "steps": None}),
+        (Costs(step=0.5, validation=21), "15 validations of 21 s would take most of it: type more, or a larger"),
+        (Costs(step=100, validation=0), "a step takes 100 s here: type more, a smaller batch, or a smaller network"),
     ],
 )
-def test_what_is_typed_goes_before_an_experiment(typed: list[str], lengths: dict[str, Any]) -> None:
-    values = {name.removeprefix("train."): int(value) for name, value in (word.split("=") for word in typed)}
-    train = as_typed(settings(**{"minutes": 55, "steps": 900, **values}), ["experiment=long", *typed])
-    assert {name: getattr(train, name) for name in lengths} == lengths
+def test_minutes_that_leave_no_steps_are_refused(costs: Costs, reason: str) -> None:
+    with pytest.raises(UserError, match=f"train.max_minutes=10: {reason}"):
+        fitting_steps(10, costs, 15)
 
 
-@pytest.mark.parametrize("other", ["epochs", "steps"])
-def test_two_lengths_are_refused(other: str) -> None:
-    with pytest.raises(UserError, match=f"train.minutes and train.{other}: each says how long"):
-        as_typed(settings(minutes=3, **{other: 4}), [f"train.{other}=4", "train.minutes=3"])
+class Scored:
+    """Takes some seconds for each pixel, by a clock that stands still otherwise."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+        self.now, self.seconds, self.batches = 0.0, seconds, 0
+        monkeypatch.setattr(budget.time, "perf_counter", lambda: self.now)
+
+    def eval(self) -> "Scored":
+        return self
+
+    def validation_step(self, batch: dict[str, torch.Tensor], _: int) -> None:
+        self.now += self.seconds * batch["mask"].numel()
+        self.batches += 1
+
+
+@pytest.mark.parametrize(("limit", "batches"), [(0.01, 2), (5.0, 3), (1000.0, 4)])
+def test_the_time_of_a_validation_is_that_of_its_pixels(
+    monkeypatch: pytest.MonkeyPatch, limit: float, batches: int
+) -> None:
+    sizes = [(2, 3), (10, 20), (30, 30)]
+    learner = Scored(monkeypatch, seconds=0.01)
+    loader: Any = DataLoader([{"mask": torch.zeros(size)} for size in sizes], batch_size=None)
+    loader.stop = lambda: None
+    source = SimpleNamespace(sizes=sizes)
+    data = SimpleNamespace(whole_images=lambda split, trainer: loader, source=lambda split: source)
+    trainer: Any = SimpleNamespace(precision_plugin=SimpleNamespace(forward_context=torch.no_grad))
+    parts: Any = SimpleNamespace(learner=learner, data=data, device="cpu")
+    pixels = sum(height * width for height, width in sizes)
+    assert budget.validation(parts, trainer, limit * 0.4) == pytest.approx(0.01 * pixels)
+    assert learner.batches == batches  # the first one twice
+
+
+def length(**changes: Any) -> dict[str, Any]:
+    return {"epochs": 30, "steps": None, "min_steps": 1200, "max_minutes": 20, "most_steps": 700, **changes}
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "most"),
+    [
+        (length(), {}, 700),
+        (length(), {"max_minutes": None, "steps": 5000}, None),
+        (length(), {"max_minutes": None, "most_steps": 900}, 900),
+        (length(most_steps=None), {"steps": 5000}, None),  # there was time for all
+        (length(max_minutes=None), {"steps": 5000}, 700),
+        ({"epochs": 30, "steps": None}, {}, None),  # of an older version
+    ],
+)
+def test_a_run_keeps_its_length_until_its_minutes_are_taken_back(
+    before: dict[str, Any], now: dict[str, Any], most: int | None
+) -> None:
+    train = {**before, **now}
+    keep_length(train, before)
+    assert train.get("most_steps") == most
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "reason"),
+    [
+        (length(), {"max_minutes": 40}, "train.max_minutes=40: steps are counted when a run begins"),
+        (length(max_minutes=None, most_steps=None), {"max_minutes": 40}, "steps are counted when a run begins"),
+        (length(), {"epochs": 60}, "train.max_minutes=20 left 700 steps when the run began"),
+        (length(), {"steps": 9000}, "train.max_minutes=20 left 700 steps when the run began"),
+    ],
+)
+def test_what_minutes_would_not_let_a_run_do_is_refused(
+    before: dict[str, Any], now: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(UserError, match=f"{reason}.*train.max_minutes=null and train.steps=... have it go on"):
+        keep_length({**before, **now}, before)
+
+
+def stored(run: str) -> dict[str, Any]:
+    return yaml.safe_load(Path(run, "config.yaml").read_text())["train"]
+
+
+def confusion(run: str) -> str:
+    return Path(run, "evaluate/test/confusion.csv").read_text()
 
 
 @pytest.mark.slow
-def test_a_run_has_the_steps_that_were_counted_and_goes_on_to_their_end(
-    segtrain: Callable[..., int], capsys: pytest.CaptureFixture[str]
+def test_a_run_is_that_of_the_steps_that_were_counted(
+    segtrain: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = [*NO_LENGTH, "train.minutes=0.05"]
-    assert segtrain("train", *words, "run_dir=run") == 0
+    monkeypatch.setattr(budget, "measured", lambda parts, seconds: Costs(step=1.0, validation=0.5))
+    words = [*NO_LENGTH, "data.batch_size=auto", "train.steps=60", "train.validate_epochs=4", "train.log_steps=2"]
+    assert segtrain("train", *words, "train.max_minutes=0.5", "run_dir=run") == 0
     said = capsys.readouterr().out
-    stored = yaml.safe_load(Path("run/config.yaml").read_text())["train"]
-    steps = stored["steps"]
-    assert re.search(rf"train.minutes=0.05: {steps:,} steps? of [\d.e-]+ s each, and \d+ validations? of", said)
-    assert f"step {steps}/{steps}" in said
-    validations = len(re.findall(r"^epoch .* IoU/val", said, re.MULTILINE))
-    assert 1 <= validations <= 16
-    assert segtrain("train", *words, "resume=run") == 0
+    steps = stored("run")["most_steps"]
+    assert f"train.max_minutes=0.5 leaves {steps} of 60 steps of 1 s, with " in said
+    assert f"{steps} steps = " in said
+    assert "(60 steps are cut by train.max_minutes)" in said
+    validations = re.findall(r"^epoch .*  step (\d+)/.* IoU/val", said, re.MULTILINE)
+    assert int(validations[-1]) == steps
+    with open("run/metrics.csv", newline="") as file:
+        rates = [float(row["optim/lr"]) for row in DictReader(file) if row["optim/lr"]]
+    assert rates[-1] < max(rates) / 5  # the schedule is that of so many steps
+    assert segtrain("train", *words, "train.max_minutes=0.5", "resume=run") == 0
     assert "run is finished: nothing is changed" in capsys.readouterr().out
-    assert segtrain("train", *words, "train.minutes=1", "resume=run", "allow_changes=true") == 2
-    assert "train.minutes: steps were counted when the run began" in capsys.readouterr().err
+    assert segtrain("train", *words, f"train.most_steps={steps}", "run_dir=typed") == 0
+    assert confusion("run") == confusion("typed")
+    assert segtrain("train", "resume=run", "train.max_minutes=null", "allow_changes=true") == 0
+    assert "step 60/60" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_steps_are_measured_on_this_machine(segtrain: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*NO_LENGTH, "train.epochs=100000", "train.validate_epochs=100000", "train.max_minutes=0.05"]
+    assert segtrain("train", *words, "run_dir=run") == 0
+    assert re.search(r"train.max_minutes=0.05 leaves [\d,]+ of 300,000 steps of [\d.e-]+ s", capsys.readouterr().out)
+    assert 10 <= stored("run")["most_steps"] < 300_000
+    assert segtrain("train", *NO_LENGTH, "train.steps=8", "train.max_minutes=60", "run_dir=short") == 0
+    assert "train.max_minutes=60 is enough for all 8 steps" in capsys.readouterr().out
+    assert stored("short")["most_steps"] is None
 
 
 @pytest.mark.slow
@@ -82,8 +167,10 @@ def test_a_run_has_the_steps_that_were_counted_and_goes_on_to_their_end(
     [("train.compile=true", "before they are compiled"), ("trainer.devices=2", "measured on one device")],
 )
 def test_what_cannot_be_measured_is_refused(
-    segtrain: Callable[..., int], capsys: pytest.CaptureFixture[str], word: str, reason: str
+    segtrain: Run, capsys: pytest.CaptureFixture[str], word: str, reason: str
 ) -> None:
-    assert segtrain("train", *NO_LENGTH, "train.minutes=1", word, "run_dir=run") == 2
-    assert reason in capsys.readouterr().err
+    assert segtrain("train", *NO_LENGTH, "train.max_minutes=1", word, "run_dir=run") == 2
+    said = capsys.readouterr().err
+    assert reason in said
+    assert "type train.max_minutes=null" in said
     assert not Path("run").exists()

@@ -15,7 +15,8 @@ from torch.nn.functional import cross_entropy
 
 from segtrain.runs.temperature import Temperature
 from segtrain.training import calibration
-from segtrain.training.calibration import BLOCKS, TEMPERATURES, UNIT, TemperatureScorer, choose, fit_temperature, losses
+from segtrain.training.calibration import TEMPERATURES, UNIT, TemperatureScorer, choose, fit_temperature, losses
+from segtrain.training.held_out import BLOCKS
 
 from .test_correction import Floats, Masks, shapes, trainer
 

@@ -16,7 +16,8 @@ from segtrain.metrics import ConfusionMatrix
 from segtrain.runs.corrected import correct, shifted
 from segtrain.runs.correction import FREQUENCY, LOSS, Correction
 from segtrain.training import correction
-from segtrain.training.correction import BLOCKS, SHARES, GridScorer, bias, choose, fit_correction
+from segtrain.training.correction import SHARES, GridScorer, bias, choose, fit_correction
+from segtrain.training.held_out import BLOCKS
 
 ROOT = Path(__file__).resolve().parents[2]
 WEIGHTED = {"_target_": "segtrain.losses.CrossEntropy", "weights": [0.2, 1, 1, 2, 2, 4]}
