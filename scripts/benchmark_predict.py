@@ -84,7 +84,7 @@ def measured(run: str, paths: list[Path], folder: Path, save: list[str]) -> dict
     pictures = Pictures.stored(record.pictures)
     stills = Stills(paths, channels=record.channels, pictures=pictures, max_pixels=MAX_PIXELS)
     some = [stills.read(path) for path in paths[:KINDS]]
-    many = [Found(Subject("", some[i % KINDS].image), path, []) for i, path in enumerate(paths)]
+    many = [Found(Subject(path.stem, some[i % KINDS].image), path, []) for i, path in enumerate(paths)]
     groups = list(in_groups(many, sight.together))
     results: list[Predicted] = []
 

@@ -57,8 +57,9 @@ from segtrain.training.parts import build_data
 
 TRIAL, SKIPPED = 20, 5  # steps by which the speed is measured, of which the first choose kernels
 RECIPE = ("data=camvid", "experiment=camvid_cpu")
-LAST_WEIGHTS = (  # one validation, after the last step
+LAST_WEIGHTS = (  # of all steps that are typed, with one validation after the last one
     "train.validate_epochs=1000000",
+    "train.max_minutes=null",
     "train.correction=false",
     "train.calibration=false",
 )

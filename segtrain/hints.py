@@ -44,7 +44,7 @@ WORDS: Mapping[str, tuple[Way, ...]] = {
     ),
     "workers num_workers n_workers nw": (
         Way("data.workers", "type data.workers={value}"),
-        Way("images", "predict reads in as many processes as there are cores for"),
+        Way("images", "predict starts as many processes as suit the machine"),
     ),
     "imgsz img_size image_size input_size size resize crop crop_size tile tiles tile_size patch_size chip_size": (
         Way("data.crop", CROPS),

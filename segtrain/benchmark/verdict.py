@@ -36,8 +36,8 @@ def sentence(facts: Facts) -> str:
     """What matters. A wait alone does not hold up a training whose GPU has enough to do, and a training may be slower
     without waiting, where others take its cores."""
     speed = f"{facts.trained:.0f} of {facts.in_memory:.0f} images/s"
-    ways = ways_out(facts)
     if facts.is_slower and facts.waited > WAITING:
+        ways = [*more_workers(facts), *cache(facts)]
         return f"held up by reading: {speed}; {' or '.join(ways) if ways else 'smaller image files would help'}"
     if facts.is_slower:
         others = (
@@ -50,15 +50,19 @@ def sentence(facts: Facts) -> str:
     return f"held up by computing, as it should be: {facts.trained:.1f} images/s, of a step {shares}"
 
 
-def ways_out(facts: Facts) -> list[str]:
-    """Settings by which images would come faster, with what they lead to."""
-    ways = []
+def more_workers(facts: Facts) -> list[str]:
+    """The setting by which more processes read, with what that leads to, if there are cores for them."""
     wanted = math.ceil(facts.in_memory / facts.reading.per_worker)
     most = min(wanted, cores() - 1)
-    if facts.device != "cpu" and most > facts.reading.workers:
-        reached = min(facts.in_memory, most * facts.reading.per_worker)
-        ways.append(f"data.workers={most} lifts it to about {reached:.0f}")
+    if facts.device == "cpu" or most <= facts.reading.workers:
+        return []
+    reached = min(facts.in_memory, most * facts.reading.per_worker)
+    return [f"data.workers={most} lifts it to about {reached:.0f}"]
+
+
+def cache(facts: Facts) -> list[str]:
+    """The setting by which images are decoded once, if they fit into memory and decoding takes the longest."""
     fits = 0 < facts.decoded_bytes < facts.memory / 2
-    if not facts.cached and fits and facts.reading.decoded < 2 * facts.reading.per_worker:
-        ways.append(f"data.cache=ram ({facts.decoded_bytes / 2**30:.1f} GiB) spares the decoding")
-    return ways
+    if facts.cached or not fits or facts.reading.decoded >= 2 * facts.reading.per_worker:
+        return []
+    return [f"data.cache=ram ({facts.decoded_bytes / 2**30:.1f} GiB) spares the decoding"]

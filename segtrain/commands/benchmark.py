@@ -97,9 +97,14 @@ def measured(parts: Parts, seconds: float, advance: Callable[[], None]) -> dict[
         "precision": parts.precision,
         "batch": [batch, *parts.data.crop],
         "reading": read._asdict(),
-        "step": {**step._asdict(), "peak_bytes": peak_memory(parts.device)},
+        "step": {
+            "seconds": step.seconds,
+            "parts": step.parts,
+            "operations": step.operations,
+            "peak_bytes": peak_memory(parts.device),
+        },
         "images_per_second": speeds,
-        "waited": waited,
+        "waited_share": waited,
         "scoring": scored._asdict(),
         "sentence": sentence(facts),
     }

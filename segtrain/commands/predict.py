@@ -226,15 +226,22 @@ def given(read: Still | Exception | None) -> Still | None:
 
 def answered(group: Sequence[Found], sight: Sight, notes: Notes) -> list[tuple[Found, Predicted]]:
     """What comes of images of one shape; of each by itself where all together end in an error, or fill the memory."""
-    try:
-        results = sight.predicted([found.subject for found in group], notes.saver)
-        return list(zip(group, results, strict=True))
-    except (UserError, OSError, torch.OutOfMemoryError):
-        if len(group) > 1:
-            return [pair for found in group for pair in answered([found], sight, notes)]
-        with notes.failures.noted(group[0].path):
-            raise
-        return []
+    if len(group) > 1:
+        with suppress(UserError, OSError, torch.OutOfMemoryError):
+            return results_of(group, sight, notes)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+    results = []
+    for found in group:
+        with notes.failures.noted(found.path):
+            results += results_of([found], sight, notes)
+    return results
+
+
+def results_of(group: Sequence[Found], sight: Sight, notes: Notes) -> list[tuple[Found, Predicted]]:
+    """What comes of images that are computed at once."""
+    results = sight.predicted([found.subject for found in group], notes.saver)
+    return list(zip(group, results, strict=True))
 
 
 def predict_film(name: str, path: Path, sight: Sight, images: Stills, saver: Saver) -> None:

@@ -45,6 +45,9 @@ def train(**given: Unpack[Typed]) -> "Ended":
     return go_on(given["resume"], settings, typed, Trust(allow), allow_changes=given["allow_changes"])
 
 
+LENGTHS = ("epochs", "steps", "min_steps", "most_steps")  # settings that say how long a training is
+
+
 class Ended(NamedTuple):
     """How a training ended."""
 
@@ -143,7 +146,7 @@ def continued(
 def keep_length(train: Settings, before: Settings) -> None:
     """Have a training end where its minutes ended it when it began; without these, where its other settings do.
 
-    Raises UserError for other minutes, and for more steps than they left.
+    Raises UserError for other minutes, and for a length that they did not leave.
     """
     minutes, most = before.get("max_minutes"), before.get("most_steps")
     now = train.get("max_minutes")
@@ -151,10 +154,10 @@ def keep_length(train: Settings, before: Settings) -> None:
         if minutes is not None and train.get("most_steps") == most:
             train["most_steps"] = None
         return
-    advice = "train.max_minutes=null and train.steps=... have it go on for longer"
+    advice = "train.max_minutes=null train.steps=... allow_changes=true have it go on for longer"
     if now != minutes:
         raise UserError(f"train.max_minutes={now}: steps are counted when a run begins: {advice}")
-    if most and any(train.get(name) != before.get(name) for name in ("epochs", "steps", "min_steps")):
+    if any(train.get(name) != before.get(name) for name in LENGTHS):
         raise UserError(f"train.max_minutes={now} left {most} steps when the run began: {advice}")
 
 

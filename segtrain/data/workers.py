@@ -66,6 +66,7 @@ class Loader(DataLoader[Any]):
         """End the workers now. Without this they stay for as long as an exception's traceback knows their iterator."""
         if self._iterator_in_use is not None:
             end(self._iterator_in_use)
+        self._iterator = None  # which has what was read ahead
 
 
 def cores() -> int:

@@ -186,7 +186,7 @@ def recipe_sentences(found: Sequence[Recipe]) -> list[str]:
     if sum(len(recipe.mious) for recipe in found) == 1:  # a run beside itself
         return []
     if len(found) == 1:
-        return [*lines, "All differ by the seed alone, so none of them is a better recipe."]
+        return [*lines, "All are of one recipe, so none of them is a better one."]
     first, *others = found
     for other in others:
         if min(len(first.mious), len(other.mious)) < SEEDS:

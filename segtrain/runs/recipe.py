@@ -44,7 +44,9 @@ class Origin(NamedTuple):
     @property
     def recipe(self) -> str:
         """The same for runs that differ by the seed alone, or in how many steps their minutes left."""
-        settings = {**self.decided, "seed": None, "train.most_steps": None}
+        settings = {**self.decided, "seed": None}
+        if settings.get("train.max_minutes") is not None:
+            settings["train.most_steps"] = None
         return repr((sorted(settings.items()), self.data, self.teacher, sorted(self.changed.items())))
 
     @property

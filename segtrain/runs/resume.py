@@ -91,7 +91,7 @@ def settled(
         unknown_then = name in ADDED and not has_leaf(stored, path)
         if path[0] == LOGGER or not was_typed(name, keys) or (unknown_then and name not in keys):
             continue
-        if is_left_open(name, value):
+        if is_left_open(name, value) and not (allow_changes and name in keys):
             continue
         if name not in FREE and value != old and not allow_changes:
             reason = f"{name}={value} would change the result of a run that began with {name}={old}"

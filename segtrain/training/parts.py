@@ -45,6 +45,7 @@ from .trial import (
 )
 
 NAMES = 6  # of classes, in a message
+MOST = 1e15  # of anything that is counted, with which a machine can still reckon
 
 
 @dataclass
@@ -76,7 +77,7 @@ class TrainSettings:
         positive = ("epochs", "steps", "validate_epochs", "log_steps", "patience", "freeze_encoder", "encoder_lr")
         for name in (*positive, "teacher_temperature", "max_minutes", "most_steps"):
             value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
+            if value is not None and not 0 < value <= MOST:
                 raise UserError(f"train.{name}={value}: expected a number above 0")
         for name in ("save_minutes", "auxiliary_weight", "min_steps", "teacher_weight"):
             value = getattr(self, name)
@@ -117,10 +118,12 @@ class TrainSettings:
     def steps_between(self, images: int, batch_size: int) -> int:
         """Steps between two validations: as many validations where `min_steps` makes the epochs up as without, and
         where there is time for a part of the steps alone."""
-        stretch = self.total_steps(images, batch_size) / self.wanted_steps(images, batch_size)
+        stretch = 1.0
         if self.steps is None:
-            stretch *= max(1.0, self.floor * batch_size / (self.epochs * images))
-        return max(1, round(stretch * self.validate_epochs * images / batch_size))
+            stretch = max(1.0, self.floor * batch_size / (self.epochs * images))
+        between = max(1, round(stretch * self.validate_epochs * images / batch_size))
+        wanted, total = self.wanted_steps(images, batch_size), self.total_steps(images, batch_size)
+        return between if total == wanted else math.ceil(between * total / wanted)
 
 
 def train_settings(stored: Settings) -> TrainSettings:
@@ -164,8 +167,9 @@ class Parts:
 
     @property
     def frozen_steps(self) -> int:
-        """Steps in which the encoder stands still."""
-        return math.ceil((self.train.freeze_encoder or 0) * self.epoch_steps)
+        """Steps in which the encoder stands still: of a training that is cut, the same share."""
+        cut = self.steps / self.train.wanted_steps(len(self.data.source("train")), self.data.batch_size)
+        return math.ceil((self.train.freeze_encoder or 0) * self.epoch_steps * cut)
 
     @property
     def epoch_steps(self) -> float:

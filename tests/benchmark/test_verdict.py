@@ -62,5 +62,6 @@ def test_a_training_that_is_slower_without_waiting_shares_its_cores() -> None:
         "held up by its 3 workers or other work on the same cores: 212 of 840 images/s, without waiting for images; "
         "data.cache=ram (1.0 GiB) spares the decoding"
     )
+    assert "data.workers" not in sentence(facts(waited=0.02))
     alone = facts(waited=0.02, device="cpu", cached=True, reading=Reading(100.0, 70.0, 212.0, workers=0))
     assert sentence(alone) == "held up by other work on the same cores: 212 of 840 images/s, without waiting for images"

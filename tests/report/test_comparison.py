@@ -158,7 +158,7 @@ def test_runs_that_differ_by_the_seed_alone_are_one_recipe():
     assert len(found[0].mious) == 6
     lines = recipe_sentences(found)
     assert lines[0].startswith("run0, run1, run2, run3 and 2 more: one recipe, 6 seeds, mIoU ")
-    assert lines[-1] == "All differ by the seed alone, so none of them is a better recipe."
+    assert lines[-1] == "All are of one recipe, so none of them is a better one."
 
 
 def test_of_recipes_nothing_is_said_below_three_seeds_of_each():

@@ -53,13 +53,24 @@ OPEN = {
 }
 
 
-@pytest.mark.parametrize("allowed", [False, True])
 @pytest.mark.parametrize(
-    "typed", [["experiment=long"], ["data=folder"], ["data=folder", "train.min_steps=auto", "data.crop=null"]]
+    ("typed", "allowed"),
+    [
+        (["experiment=long"], False),
+        (["experiment=long"], True),
+        (["data=folder"], False),
+        (["data=folder"], True),
+        (["data=folder", "train.min_steps=auto", "data.crop=null"], False),
+    ],
 )
 def test_what_was_left_to_the_program_stays_as_it_chose(typed: list[str], allowed: bool):
     moved = {**CHOSEN, "data": {**CHOSEN["data"], "root": "b", "workers": 2}}
     assert resume.settled(CHOSEN, OPEN, typed, allow_changes=allowed) == moved
+
+
+def test_what_is_left_to_the_program_again_in_so_many_words_is_a_change_that_may_be_allowed():
+    settings = resume.settled(CHOSEN, OPEN, ["train.most_steps=null"], allow_changes=True)
+    assert settings == {**CHOSEN, "train": {**CHOSEN["train"], "most_steps": None}}
 
 
 def test_a_number_in_place_of_what_was_chosen_is_a_change():
