@@ -40,10 +40,9 @@ def sentence(facts: Facts) -> str:
         ways = [*more_workers(facts), *cache(facts)]
         return f"held up by reading: {speed}; {' or '.join(ways) if ways else 'smaller image files would help'}"
     if facts.is_slower:
-        others = (
-            f"its {counted(facts.reading.workers, 'worker')} or other work" if facts.reading.workers else "other work"
-        )
-        return "; ".join([f"held up by {others} on the same cores: {speed}, without waiting for images", *ways])
+        workers = f"its {counted(facts.reading.workers, 'worker')} or " if facts.reading.workers else ""
+        reason = f"held up by {workers}other work on the same cores: {speed}, without waiting for images"
+        return "; ".join([reason, *cache(facts)])
     parts = sorted(facts.step.parts.items(), key=lambda part: -part[1])[:SHOWN]
     total = facts.step.seconds
     shares = ", ".join(f"{part} {100 * seconds / total:.0f} %" for part, seconds in parts)
