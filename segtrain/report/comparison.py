@@ -23,7 +23,7 @@ T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228) 
 
 
 class Scored(NamedTuple):
-    """A network with its scores; networks whose recipes are equal differ by the seed alone."""
+    """A network with its scores; networks whose recipes are equal are seeds of one."""
 
     name: str
     recipe: str
@@ -116,7 +116,7 @@ def not_zero(points: float) -> str:
 
 
 class Recipe(NamedTuple):
-    """Networks that differ by the seed alone."""
+    """Networks of one recipe."""
 
     names: list[str]
     mious: list[float]  # one for each seed

@@ -1,4 +1,4 @@
-"""What a run was made from, as its folder tells: by that, runs that differ by the seed alone are one recipe."""
+"""What a run was made from, as its folder tells: by that, runs that differ by the seed alone are seeds of one recipe."""
 
 import json
 import os

@@ -79,7 +79,7 @@ def test_a_run_with_itself_and_seeds_of_one_recipe(compare: Callable[..., Any], 
     assert status == 0
     assert "r0 against r0: no difference" in out
     assert "r0, r1, r2: one recipe, 3 seeds" in out
-    assert "none of them is a better recipe" in out
+    assert "none of them is a better one" in out
     assert "recipe" not in compare("runs=r0,r0")[1]
     assert (tmp_path / "there" / "compare.html").is_file()
 
