@@ -1,4 +1,4 @@
-"""What a run was made from, as its folder tells: by that, runs that differ by the seed alone are seeds of one recipe."""
+"""What a run was made from, as its folder tells: by that, runs are of one recipe or not."""
 
 import json
 import os
