@@ -24,6 +24,8 @@ def answer(command: str, *words: str) -> str:
     [
         ("epochs=3", "type train.epochs=3"),
         ("trainer.max_epochs=3", "type train.epochs=3"),
+        ("minutes=30", "train.max_minutes=20 leaves as many steps as take 20 minutes here"),
+        ("trainer.max_time=1", "train.max_minutes=20 leaves as many steps as take 20 minutes here"),
         ("lr=0.1", "type optimizer.lr=0.1"),
         ("train.learning_rate=0.1", "type optimizer.lr=0.1"),
         ("batch=4", "type data.batch_size=4"),

@@ -149,7 +149,5 @@ def conclude(plan: Plan) -> int:
         folder = table.folder_of(plan.folder, trial)
         runs.point_latest(folder)
         say(f"best: {folder}, which run=latest is now; the same again:")
-        counted = runs.read_settings(folder)["train"].get("most_steps")
-        steps = [f"train.most_steps={counted}"] if counted else []  # which another time might leave others
-        say(f"  {COMMAND} train {shlex.join([*plan.words, *table.words_of(trial.params), *steps])}")
+        say(f"  {COMMAND} train {shlex.join([*plan.words, *table.words_of(trial.params)])}")
     return 1 if table.of_state(plan.study, TrialState.FAIL) else 0
