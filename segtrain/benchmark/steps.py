@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -38,6 +38,15 @@ class Step(NamedTuple):
     def of(cls, watch: Watch) -> "Step":
         parts = {part: total / watch.steps for part, total in watch.seconds.items()}
         return cls(sum(parts.values()), parts, watch.operations, watch.waited / watch.steps)
+
+    def stored(self, peak_bytes: int | None) -> dict[str, Any]:
+        """As it is written, with the most memory that was taken. What it waited is that of batches in memory."""
+        return {
+            "seconds": self.seconds,
+            "parts": self.parts,
+            "operations": self.operations,
+            "peak_bytes": peak_bytes,
+        }
 
 
 def steps_of(parts: Parts, seconds: float, batches: Sequence[Batch] | None = None, *, watched: bool = False) -> Step:

@@ -82,8 +82,7 @@ def measured(parts: Parts, seconds: float, advance: Callable[[], None]) -> dict[
     step = steps_of(parts, seconds, batches, watched=True)
     advance()
     say(step_text(step, peak, parts))
-    batch = parts.data.batch_size
-    speeds = {"bare": batch / bare, "in_memory": batch / in_memory, "train": batch / with_reading.seconds}
+    speeds = images_per_second(parts.data.batch_size, bare=bare, in_memory=in_memory, train=with_reading.seconds)
     waited = with_reading.waited / with_reading.seconds
     say(training_text(speeds, waited))
     scored = scoring.measured(make, parts.learner, parts.data, parts.device, seconds, advance)
@@ -95,14 +94,9 @@ def measured(parts: Parts, seconds: float, advance: Callable[[], None]) -> dict[
         "machine": machine,
         "name": parts.settings["name"],
         "precision": parts.precision,
-        "batch": [batch, *parts.data.crop],
+        "batch": [parts.data.batch_size, *parts.data.crop],
         "reading": read._asdict(),
-        "step": {
-            "seconds": step.seconds,
-            "parts": step.parts,
-            "operations": step.operations,
-            "peak_bytes": peak_memory(parts.device),
-        },
+        "step": step.stored(peak_memory(parts.device)),
         "images_per_second": speeds,
         "waited_share": waited,
         "scoring": scored._asdict(),
@@ -110,9 +104,14 @@ def measured(parts: Parts, seconds: float, advance: Callable[[], None]) -> dict[
     }
 
 
+def images_per_second(batch: int, **seconds: float) -> dict[str, float]:
+    """Those of steps that take so many seconds for a batch, by their names."""
+    return {name: batch / each for name, each in seconds.items()}
+
+
 def training_text(speeds: Mapping[str, float], waited: float) -> str:
-    """The images a second of steps without reading, in a bare loop and by `train`, and with reading, for which that
-    waits for a share of the time."""
+    """The images a second of steps without reading, in a bare loop and by `train`, and with reading; and the share of
+    the time for which the last ones wait for their batch."""
     bare, own = speeds["bare"], speeds["in_memory"]
     return (
         f"training, images/s: {bare:.1f} in a bare loop over batches in memory, {own:.1f} by `train` over the same "
