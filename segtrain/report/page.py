@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from ..data.classes import ClassTable
+from ..text import counted
 from .comparison import Difference
 from .pictures import colorize, displayable
 
@@ -165,7 +166,7 @@ def rendered(template: str, page: Page | Comparison) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=percent, cell=cell, signed=signed)
+    environment.filters.update(percent=percent, cell=cell, signed=signed, counted=counted)
     return environment.get_template(template).render(page=page)
 
 

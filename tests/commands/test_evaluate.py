@@ -682,3 +682,13 @@ def test_sizes_and_windows_that_are_none_are_refused(
     capsys.readouterr()
     assert segtrain("evaluate", "run=run", *words) == 2
     assert reason in capsys.readouterr().err
+
+
+def test_one_image_is_one_image_in_the_report(segtrain: Run):
+    words = [word for word in TINY if not word.startswith("data.test")]
+    assert segtrain("train", *words, "data.test=1", "run_dir=run") == 0
+    for kind in ("html", "md"):
+        page = Path(f"run/evaluate/test/report.{kind}").read_text()
+        assert "(bootstrap over 1 image)" in page
+        assert re.search(r"\b1 image of (<b>)?test", page)
+        assert "1 images" not in page
