@@ -15,6 +15,7 @@ from ..data import DataModule
 from ..data.files.images import MAX_PIXELS
 from ..data.public import HINT
 from ..errors import UserError
+from ..inference.folding import folded
 from ..inference.windows import Windows
 from ..machine import device
 from ..machine.device import Computing
@@ -131,4 +132,5 @@ def on_device(trained: Opened, trainer: Computing) -> nn.Module:
         say(note)
     fabric = Fabric(accelerator=kind, devices=trainer.devices, precision=precision)  # pyright: ignore[reportArgumentType]
     device.keep_depth(fabric._precision)
-    return fabric.setup_module(trained.network.to(device.dtype_of_weights(precision)))
+    network = trained.network.to(device.dtype_of_weights(precision))
+    return fabric.setup_module(folded(network))

@@ -8,6 +8,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
+from ..inference.folding import folded
 from ..inference.windows import Windows
 from ..scoring.scorer import Batch
 
@@ -36,8 +37,11 @@ class BlockScorer(LightningModule):
         """Add the numbers of an image, or of a part of one, by its logits (classes, H, W) and mask (H, W)."""
         raise NotImplementedError
 
+    def on_test_epoch_start(self) -> None:
+        self.compute = folded(self.network).__call__
+
     def test_step(self, batch: Batch, _: int) -> None:
-        for piece in self.windows.pieces(self.network, batch["image"]):
+        for piece in self.windows.pieces(self.network, batch["image"], self.compute):
             keys, masks = batch["key"][piece.place[0]], batch["mask"][piece.place]
             for index, logits, mask in zip(keys.tolist(), piece.answer, masks, strict=True):
                 self.add(logits, mask, self.sums[index * BLOCKS // self.images])
