@@ -104,7 +104,8 @@ def opened(data: Settings) -> OpenFolder:
 
 def say_public(name: str, folder: OpenFolder) -> None:
     """Say which data set a folder of one's own is, if it is a public one."""
-    if name == "folder" and (public := recognised(folder)):
+    public = recognised(folder) if name == "folder" else None
+    if public:
         say(f"this looks like a public data set: data={public} in place of data=folder knows its classes")
 
 
@@ -164,7 +165,8 @@ def described(inspection: Inspection, files: Mapping[str, str], *, typed: bool) 
             files = {name: content for name, content in files.items() if name != path.name}
 
     def keep(path: Path) -> None:
-        if typed and (copy := disk.keep_copy(path)):
+        copy = disk.keep_copy(path) if typed else None
+        if copy:
             say(f"{path} is replaced: what stood there is kept as {copy}")
 
     for path in write_description(root, files, keep):

@@ -46,6 +46,7 @@ def train(**given: Unpack[Typed]) -> "Ended":
 
 
 LENGTHS = ("epochs", "steps", "min_steps", "most_steps")  # settings that say how long a training is
+LONGER = "train.max_minutes=null train.steps=... allow_changes=true have it go on for longer"
 
 
 class Ended(NamedTuple):
@@ -124,10 +125,7 @@ def continued(
     """The training that was saved, with what was typed; `None` if it is finished."""
     content, before = saved.content, saved.record
     stored = with_places(before.settings, runs.beginnings(folder, before.cwd))
-    stored["trainer"].pop("profiler", None)  # which an older segtrain took
-    refuse_more(stored["trainer"], composed["trainer"])
-    settings = settled(stored, composed, typed, allow_changes=allow_changes)
-    keep_length(settings["train"], stored["train"])
+    settings = going_on(stored, composed, typed, allow_changes=allow_changes)
     if settings["train"]["epochs"] != stored["train"]["epochs"] and "train.min_steps" not in typed_keys(typed):
         settings["train"]["min_steps"] = None  # the epochs that are chosen now are not made up
     with from_stored(f"resume={folder}"):
@@ -143,22 +141,36 @@ def continued(
     return parts
 
 
+def going_on(stored: Settings, composed: Settings, typed: list[str], *, allow_changes: bool) -> Settings:
+    """The settings with which a run goes on, of what it stored and what was typed."""
+    stored["trainer"].pop("profiler", None)  # which an older segtrain took
+    refuse_more(stored["trainer"], composed["trainer"])
+    if "train.max_minutes" in typed_keys(typed):  # first, since no word would allow them
+        refuse_other_minutes(composed["train"], stored["train"])
+    settings = settled(stored, composed, typed, allow_changes=allow_changes)
+    keep_length(settings["train"], stored["train"])
+    return settings
+
+
 def keep_length(train: Settings, before: Settings) -> None:
     """Have a training end where its minutes ended it when it began; without these, where its other settings do.
 
     Raises UserError for other minutes, and for a length that they did not leave.
     """
     minutes, most = before.get("max_minutes"), before.get("most_steps")
-    now = train.get("max_minutes")
-    if now is None:
+    refuse_other_minutes(train, before)
+    if train.get("max_minutes") is None:
         if minutes is not None and train.get("most_steps") == most:
             train["most_steps"] = None
-        return
-    advice = "train.max_minutes=null train.steps=... allow_changes=true have it go on for longer"
-    if now != minutes:
-        raise UserError(f"train.max_minutes={now}: steps are counted when a run begins: {advice}")
-    if any(train.get(name) != before.get(name) for name in LENGTHS):
-        raise UserError(f"train.max_minutes={now} left {most} steps when the run began: {advice}")
+    elif any(train.get(name) != before.get(name) for name in LENGTHS):
+        raise UserError(f"train.max_minutes={minutes} left {most} steps when the run began: {LONGER}")
+
+
+def refuse_other_minutes(train: Settings, before: Settings) -> None:
+    """Raises UserError for minutes that a run did not begin with."""
+    now = train.get("max_minutes")
+    if now not in (None, before.get("max_minutes")):
+        raise UserError(f"train.max_minutes={now}: steps are counted when a run begins: {LONGER}")
 
 
 def refuse_others(before: Record, now: Record, folder: Path) -> None:
@@ -184,10 +196,7 @@ def start_again(folder: Path, composed: Settings, typed: list[str], trust: Trust
     stored = runs.read_settings(folder)
     init = stored.pop("init", None)
     stored = with_places(stored, runs.beginnings(folder, stored.pop("cwd", "")))
-    stored["trainer"].pop("profiler", None)  # which an older segtrain took
-    refuse_more(stored["trainer"], composed["trainer"])
-    settings = settled(stored, composed, typed, allow_changes=allow_changes)
-    keep_length(settings["train"], stored["train"])
+    settings = going_on(stored, composed, typed, allow_changes=allow_changes)
     with from_stored(f"resume={folder}"):
         parts = prepare(settings, trust, init=init)
     note_skipped(parts, folder)

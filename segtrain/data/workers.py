@@ -16,7 +16,7 @@ from weakref import ref
 
 from torch.utils.data import DataLoader
 
-GROUP_SIGNALS = [s for name in ("SIGINT", "SIGTERM", "SIGHUP") if (s := getattr(signal, name, None)) is not None]
+GROUP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 PATIENCE, TRIES = 20, 3  # seconds for all workers to begin, and how often they may
 PR_SET_PDEATHSIG = 1  # of Linux' prctl
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # here, since a forked process may not load libraries

@@ -140,7 +140,8 @@ def of_file(path: Path, channels: int | None, pictures: Pictures | None) -> Pict
     """The image in a file. Raises UserError if it is another kind of image than the network knows."""
     head = header(path)
     picture = read_picture(path, channels=channels or head.channels, bits=head.depth)
-    if pictures and (remark := pictures.differ_in_channels(head.channels)):
+    remark = pictures.differ_in_channels(head.channels) if pictures else ""
+    if remark:
         raise UserError(f"{path}: {remark}; give an array of the channels that the network knows")
     refuse_other(picture, head.kind, head.bits, pictures, str(path))
     return picture

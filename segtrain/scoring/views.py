@@ -67,6 +67,9 @@ class Views:
         """What `noted` holds, as words for the name of a folder."""
         words = []
         for name, value in self.noted().items():
-            numbers = value if isinstance(value, list) else [] if value is True else [value]
-            words.append("-".join([name, *(f"{number:g}" for number in numbers)]))
+            if value is True:
+                words.append(name)
+            else:
+                numbers = value if isinstance(value, list) else [value]
+                words.append("-".join([name, *(f"{number:g}" for number in numbers)]))
         return words

@@ -18,8 +18,10 @@ def holds(path: Path, words: Iterable[bytes]) -> bool:
         return False
     wanted, before = set(words), b""
     with path.open("rb") as file:
-        while wanted and (piece := file.read(PIECE)):
+        while piece := file.read(PIECE):
             wanted = {word for word in wanted if word not in before + piece}
+            if not wanted:
+                break
             before = piece[-LONGEST:]
     return not wanted
 

@@ -257,10 +257,12 @@ def opened_pixels(image: Image.Image, channels: int | None) -> np.ndarray:
         pixels = np.asarray(image)
         fits = pixels.size and 0 <= pixels.min() <= pixels.max() < 1 << 16  # what Pillow made of 16 bits
         pixels = pixels.astype(np.uint16 if fits else np.int32)
+    elif image.mode == "F":
+        pixels = np.asarray(image)
     else:
-        grey = is_grey(image)
-        pixels = np.asarray(image if image.mode == "F" else image.convert("L" if grey else "RGB"))
-    return with_channels(pixels, channels or (1 if pixels.ndim == 2 else 3), "the image")
+        pixels = np.asarray(image.convert("L" if is_grey(image) else "RGB"))
+    own = 1 if pixels.ndim == 2 else 3
+    return with_channels(pixels, channels or own, "the image")
 
 
 def read_alpha(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:

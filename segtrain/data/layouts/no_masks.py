@@ -144,8 +144,10 @@ def hint(tree: Tree, kind: str, paths: Sequence[str]) -> str:
     if not patterns:
         return ""
     contents = [beginning(tree.path(path)) for path in spread(paths, LOOKS)]
-    if kind == ".json" and (coco := next(filter(is_coco, contents), b"")):
-        return coco_text(coco)
+    if kind == ".json":
+        coco = next(filter(is_coco, contents), None)
+        if coco is not None:
+            return coco_text(coco)
     for pattern, text in patterns:
         if any(map(pattern.search, contents)):
             return text

@@ -274,7 +274,8 @@ def from_rows(tree: Tree, layout: str, rows: Iterable[Row]) -> Reading:
             alone.append(image)
             if row.mask_text:
                 missing[tree.path(row.image)] = row.no_mask
-    absent = [path for path in missing if path not in {tree.path(image.path) for image in alone}]
+    without_mask = {tree.path(image.path) for image in alone}
+    absent = [path for path in missing if path not in without_mask]
     return as_reading(tree, layout, Match(list(pairs.values()), alone, []), absent)._replace(missing=missing)
 
 

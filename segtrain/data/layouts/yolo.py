@@ -172,8 +172,9 @@ def images_at(tree: Tree, place: str, bases: Sequence[str]) -> list[str]:
             folder = tree.find_folder(end, base)
             if folder is not None:
                 return list(tree.below(folder))
-            if end.endswith(".txt") and (found := tree.find(end, base)):
-                return images_listed(tree, found, base)
+            listed = tree.find(end, base) if end.endswith(".txt") else None
+            if listed:
+                return images_listed(tree, listed, base)
     return []
 
 
