@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -151,11 +152,14 @@ def test_what_an_interruption_must_not_leave_is_noticed(kill_storm: Any, write_r
 
 
 @pytest.mark.slow
-def test_a_storm_of_sixty_interruptions_changes_nothing() -> None:
-    command = [sys.executable, str(SCRIPT), "--interruptions", "60", "--seed", "1"]
-    done = subprocess.run(command, env=CLEAN, capture_output=True, text=True, check=False)
+def test_a_storm_over_every_variant_changes_nothing() -> None:
+    """A whole round; `scripts/kill_storm.py --interruptions 1000` has as many as there is time for."""
+    command = [sys.executable, str(SCRIPT), "--interruptions", "1", "--seed", "1"]
+    done = subprocess.run(command, env=CLEAN, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
-    assert " 0 of " in done.stdout
+    everything = re.search(r"^all .* (\d+) interruptions, 0 of 11 trials wrong", done.stdout, re.MULTILINE)
+    assert everything
+    assert int(everything[1]) >= 20
 
 
 def forked(code: str, folder: Path) -> Any:

@@ -267,7 +267,7 @@ def test_weights_that_answer_otherwise_are_not_left(
 
 NETWORKS = {
     "fcn_small": ["model=fcn_small"],
-    "fcn_r50": ["model=fcn_r50"],
+    "fcn_r18": ["model=fcn_r18"],
     "lraspp": ["model=torchvision", "model.name=lraspp_mobilenet_v3_large"],
 }
 

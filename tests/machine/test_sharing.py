@@ -4,7 +4,6 @@ import json
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 import torch
 
 from tests.commands.conftest import TINY
-from tests.machine.test_processes import FROZEN, state, status
+from tests.machine.test_processes import FROZEN, state, status, wait_for_steps
 
 Train = Callable[..., subprocess.Popen[str]]
 
@@ -33,9 +32,7 @@ def done(process: subprocess.Popen[str]) -> None:
 
 def stopped(process: subprocess.Popen[str], run: Path) -> None:
     """End a training by a signal, once it has taken steps."""
-    end = time.monotonic() + 60
-    while not (run / "metrics.csv").exists() and time.monotonic() < end:
-        time.sleep(0.02)
+    wait_for_steps(run)
     process.send_signal(signal.SIGTERM)
     assert status(process, 30) == 143, Path("out.txt").read_text()
 
@@ -81,15 +78,11 @@ def test_shared_weights_go_on_to_the_same_bits(train: Train, tmp_path: Path):
 def test_a_training_goes_on_shared_out_or_not(train: Train, tmp_path: Path, words: list[str]):
     words += ["train.steps=40", "train.ema=null"]
     done(train(*words, "run_dir=one"))
-    for begun, going_on in (
-        (["trainer.devices=2", "trainer.strategy=fsdp"], ["trainer.devices=1", "trainer.strategy=auto"]),
-        (["trainer.devices=2"], ["trainer.strategy=fsdp"]),
-    ):
-        stopped(train(*words, *begun, "run_dir=run"), tmp_path / "run")
-        assert torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)["global_step"] < 40
-        done(train("resume=run", *going_on, "allow=[frozen.Frozen]"))
-        assert_close(state(tmp_path / "run"), state(tmp_path / "one"))
-        shutil.rmtree(tmp_path / "run")
+    stopped(train(*words, "trainer.devices=2", "run_dir=run"), tmp_path / "run")
+    stopped(train("resume=run", "trainer.strategy=fsdp", "allow=[frozen.Frozen]"), tmp_path / "run")
+    assert torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)["global_step"] < 40
+    done(train("resume=run", "trainer.devices=1", "trainer.strategy=auto", "allow=[frozen.Frozen]"))
+    assert_close(state(tmp_path / "run"), state(tmp_path / "one"))
 
 
 @pytest.mark.gpu

@@ -159,6 +159,8 @@ def test_a_run_is_that_of_the_steps_that_were_counted(
     assert rates[-1] < max(rates) / 5  # the schedule is that of so many steps
     assert segtrain("train", *words, "train.max_minutes=0.5", "resume=run") == 0
     assert "run is finished: nothing is changed" in capsys.readouterr().out
+    assert segtrain("train", *words, "train.max_minutes=0.7", "resume=run") == 2
+    assert "train.max_minutes=0.7: steps are counted when a run begins" in capsys.readouterr().err
     assert segtrain("train", "resume=run", "train.max_minutes=null", "allow_changes=true") == 0
     assert "step 60/60" in capsys.readouterr().out
 
