@@ -74,7 +74,7 @@ def fitting(learner: Learner, trainer: Trainer, batches: Sequence[Batch], device
 
 @torch.inference_mode()
 def computing(learner: Learner, trainer: Trainer, batches: Sequence[Batch], device: str) -> float:
-    """The seconds in which the network answers to some batches."""
+    """The seconds in which the network, as it was built, answers to some batches."""
     learner.to(device)
     learner.eval()
     if device == "cpu":
@@ -82,7 +82,7 @@ def computing(learner: Learner, trainer: Trainer, batches: Sequence[Batch], devi
     began = time.perf_counter()
     with trainer.precision_plugin.forward_context():
         for batch in batches:
-            for piece in learner.answers({**batch, "image": batch["image"].to(device)}):
+            for piece in learner.windows.pieces(learner.scored, batch["image"].to(device)):
                 piece.answer.max(1)
     wait_for(device)
     return time.perf_counter() - began

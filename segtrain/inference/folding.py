@@ -6,7 +6,8 @@ Jacob et al. 2018, https://arxiv.org/abs/1712.05877, section 3.2; the arithmetic
 from collections import Counter
 from collections.abc import Iterator
 from copy import deepcopy
-from itertools import chain, pairwise
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -14,6 +15,32 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 OWN = {"torch", "segtrain"}  # whose modules call what stands in a sequence as a whole, and nothing in it alone
 PLAIN = (nn.Conv2d, nn.ConvTranspose2d)  # and no class made of them, such as one whose weights are computed
+USUAL = (nn.BatchNorm2d.forward, nn.SyncBatchNorm.forward)
+
+
+class Folded:
+    """A network without batch norm, for as long as its weights stay; no module, which would be saved too."""
+
+    def __init__(self) -> None:
+        self._network: nn.Module | None = None
+
+    def of(self, network: nn.Module) -> nn.Module:
+        """The network as it was when this was asked for first."""
+        if self._network is None:
+            self._network = folded(network)
+        return self._network
+
+    def forget(self) -> None:
+        """Fold anew when it is asked for next."""
+        self._network = None
+
+
+class Place(NamedTuple):
+    """Where a convolution computes the batch norm that follows it: the names of a sequence and, in it, of both."""
+
+    sequence: str
+    conv: str
+    norm: str
 
 
 @torch.no_grad()
@@ -21,26 +48,43 @@ def folded(network: nn.Module) -> nn.Module:
     """A network in evaluation mode without the batch norms that its convolutions can compute: the same answers, up to
     rounding, in less time.
 
-    It has the weights of now. Those that stay as they are belong to both networks; one without such batch norms is
-    given back.
+    It has the weights of now, and shares with the network all that stays as it is. A network without such batch norms
+    is given back.
     """
     places = list(foldable(network))
     if not places:
         return network
-    tensors = {id(tensor): tensor for tensor in chain(network.parameters(), network.buffers())}
-    result = deepcopy(network, tensors)
-    for sequence, first, second in places:
-        layers = result.get_submodule(sequence)
-        conv, norm = layers.get_submodule(first), layers.get_submodule(second)
-        fused = fuse_conv_bn_eval(conv, norm, transpose=isinstance(conv, nn.ConvTranspose2d))  # type: ignore[arg-type, type-var]
-        setattr(layers, first, fused)
-        setattr(layers, second, nn.Identity())
+    result = deepcopy(network, shared(network, places))
+    for place in places:
+        layers = result.get_submodule(place.sequence)
+        conv, norm = layers.get_submodule(place.conv), layers.get_submodule(place.norm)
+        setattr(layers, place.conv, fused(conv, norm))
+        setattr(layers, place.norm, nn.Identity())
     return result
 
 
-def foldable(network: nn.Module) -> Iterator[tuple[str, str, str]]:
-    """The sequences in a network, by their names, with the names in them of a convolution and of the batch norm that
-    follows it.
+def shared(network: nn.Module, places: list[Place]) -> dict[int, Any]:
+    """The modules of a network that contain none of these places, and all tensors, by their ids: what a copy keeps."""
+    around = {""}
+    for place in places:
+        parts = place.sequence.split(".")
+        around.update(".".join(parts[:depth]) for depth in range(1, len(parts) + 1))
+    kept: dict[int, Any] = {id(module): module for name, module in network.named_modules() if name not in around}
+    kept.update({id(tensor): tensor for tensor in network.parameters()})
+    kept.update({id(tensor): tensor for tensor in network.buffers()})
+    return kept
+
+
+def fused(conv: Any, norm: Any) -> nn.Module:
+    """One convolution for two modules, computed in float32 at least, and in the type of the first one's weights."""
+    kind = conv.weight.dtype
+    wide = torch.promote_types(kind, torch.float32)
+    conv, norm = deepcopy(conv).to(wide), deepcopy(norm).to(wide)
+    return fuse_conv_bn_eval(conv, norm, transpose=isinstance(conv, nn.ConvTranspose2d)).to(kind)
+
+
+def foldable(network: nn.Module) -> Iterator[Place]:
+    """Where convolutions of a network can compute the batch norm that follows them.
 
     A module that somebody else wrote may use a convolution apart from its batch norm, so what is inside is left alone.
     """
@@ -51,7 +95,7 @@ def foldable(network: nn.Module) -> Iterator[tuple[str, str, str]]:
             continue
         for (first, conv), (second, norm) in pairwise(module._modules.items()):
             if takes_over(conv, norm) and uses[id(conv)] == uses[id(norm)] == 1:
-                yield name, first, second
+                yield Place(name, first, second)
 
 
 def is_inside(name: str, other: str) -> bool:
@@ -61,11 +105,14 @@ def is_inside(name: str, other: str) -> bool:
 
 def takes_over(conv: nn.Module | None, norm: nn.Module | None) -> bool:
     """Whether a convolution can compute the batch norm that follows it, which nobody looks at in between."""
-    if conv is None or type(conv) not in PLAIN or not isinstance(norm, nn.BatchNorm2d):
+    if conv is None or type(conv) not in PLAIN or not isinstance(norm, nn.BatchNorm2d | nn.SyncBatchNorm):
         return False
     if isinstance(conv, nn.ConvTranspose2d) and conv.groups > 1:  # torch takes its weights for those of one group
         return False
-    is_usual = type(norm).forward is nn.BatchNorm2d.forward
     learns = norm.training or norm.running_mean is None
-    is_watched = conv._forward_hooks or norm._forward_hooks or norm._forward_pre_hooks
-    return is_usual and not learns and not is_watched
+    return type(norm).forward in USUAL and not learns and not is_watched(conv) and not is_watched(norm)
+
+
+def is_watched(module: nn.Module) -> bool:
+    """Whether something is called whenever this module is."""
+    return bool(module._forward_hooks or module._forward_pre_hooks)

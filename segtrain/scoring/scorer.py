@@ -16,9 +16,9 @@ from ..data import DataModule
 from ..data.batches.source import Source
 from ..data.workers import cores
 from ..errors import UserError, from_user
-from ..inference.folding import folded
+from ..inference.folding import Folded, folded
 from ..inference.image import confidence_of
-from ..inference.windows import Compute, Piece, Windows
+from ..inference.windows import Piece, Windows
 from ..losses.contract import Loss
 from ..machine import device as machine
 from ..machine import processes
@@ -67,7 +67,7 @@ class Scorer(LightningModule):
         super().__init__()
         self.network, self.class_names = network, class_names
         self.windows = windows or Windows()
-        self.compute: Compute | None = None  # answers in place of the network, for as long as weights stay
+        self.folded = Folded()
         self.confusion = ImageMatrices(len(class_names), void)
         self.details = Details(len(class_names), void)
 
@@ -76,12 +76,8 @@ class Scorer(LightningModule):
         """The network whose score counts."""
         return self.network
 
-    def fold(self) -> None:
-        """Answer without batch norm from now on, with the weights of now."""
-        self.compute = folded(self.scored).__call__  # no module, which would stand in the state dict a second time
-
     def on_test_epoch_start(self) -> None:
-        self.fold()
+        self.folded.forget()
         self.confusion.reset()
         self.details.reset()
         self.behind = Behind(max(1, cores() // self.trainer.num_devices))  # while the next images are computed
@@ -89,7 +85,7 @@ class Scorer(LightningModule):
 
     def answers(self, batch: Batch) -> Iterator[Piece]:
         """What the network answers to the images of a batch, a piece at a time."""
-        return self.windows.pieces(self.scored, batch["image"], self.compute)
+        return self.windows.pieces(self.folded.of(self.scored), batch["image"])
 
     def test_step(self, batch: Batch, _: int) -> None:
         """Count what is right, where, and how sure the network is of it."""
@@ -108,7 +104,7 @@ class Scorer(LightningModule):
 
     def on_test_epoch_end(self) -> None:
         """The sum over all processes, which here still all take part."""
-        self.compute = None
+        self.folded.forget()
         self.behind.close()
         with from_user():
             self.totals, self.matrix = summary(self.confusion), self.confusion.compute().cpu()
@@ -128,7 +124,7 @@ class Validator(Scorer):
         self.verdict: Verdict | None = None  # on the last validation
 
     def on_validation_epoch_start(self) -> None:
-        self.fold()
+        self.folded.forget()
         self.confusion.reset()
         self.val_loss.reset()
 
@@ -144,7 +140,7 @@ class Validator(Scorer):
         return prediction
 
     def on_validation_epoch_end(self) -> None:
-        self.compute = None
+        self.folded.forget()
         self.matrix = matrix = confusion_of(self.confusion, "the validation images")
         self.verdict = judge(matrix, self.class_names)
         scores = {"IoU/val": mean_iou(matrix), "loss/val": self.val_loss.compute(), "accuracy/val": accuracy(matrix)}
@@ -208,7 +204,7 @@ def score_split(trainer: Trainer, scorer: Scorer, data: DataModule, split: str) 
 
 def look_as_scored(trainer: Trainer, scorer: Scorer, source: Source, index: int) -> Look:
     """An image, and what the network makes of it in the precision and on the device of its score."""
-    network = scorer.scored.to(trainer.strategy.root_device)
+    network = folded(scorer.scored.to(trainer.strategy.root_device))
     with trainer.precision_plugin.forward_context():
         return look_at(network, scorer.windows, source, index)
 

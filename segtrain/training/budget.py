@@ -105,7 +105,6 @@ def validation(parts: Parts, trainer: Trainer, limit: float) -> float:
         wait_for(parts.device)
         return time.perf_counter() - began
 
-    learner.fold()
     batches = iter(parts.data.whole_images("val", trainer))
     first = next(batches)
     seconds, pixels = score(first), first["mask"].numel()

@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
-from ..inference.folding import folded
+from ..inference.folding import Folded
 from ..inference.windows import Windows
 from ..scoring.scorer import Batch
 
@@ -31,22 +31,21 @@ class BlockScorer(LightningModule):
         super().__init__()
         self.network, self.void, self.images = network, void, images
         self.windows = windows or Windows()
+        self.folded = Folded()
         self.register_buffer("sums", torch.zeros(BLOCKS, *shape, dtype=torch.int64), persistent=False)
 
     def add(self, logits: Tensor, mask: Tensor, sums: Tensor) -> None:
         """Add the numbers of an image, or of a part of one, by its logits (classes, H, W) and mask (H, W)."""
         raise NotImplementedError
 
-    def on_test_epoch_start(self) -> None:
-        self.compute = folded(self.network).__call__
-
     def test_step(self, batch: Batch, _: int) -> None:
-        for piece in self.windows.pieces(self.network, batch["image"], self.compute):
+        for piece in self.windows.pieces(self.folded.of(self.network), batch["image"]):
             keys, masks = batch["key"][piece.place[0]], batch["mask"][piece.place]
             for index, logits, mask in zip(keys.tolist(), piece.answer, masks, strict=True):
                 self.add(logits, mask, self.sums[index * BLOCKS // self.images])
 
     def on_test_epoch_end(self) -> None:
+        self.folded.forget()
         total: Any = self.trainer.strategy.reduce(self.sums, reduce_op="sum")
         self.totals = total.cpu()
 

@@ -174,9 +174,9 @@ class Learner(Validator):
     def on_validation_epoch_start(self) -> None:
         """Processes have each seen other images, so their statistics differ until here."""
         self.refuse_divergence()
+        super().on_validation_epoch_start()
         if self.trainer.world_size > 1:
             share_statistics(self)
-        super().on_validation_epoch_start()
 
     def on_validation_epoch_end(self) -> None:
         """Publish the IoU of the training crops since the last validation too."""

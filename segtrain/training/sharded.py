@@ -38,9 +38,9 @@ class ShardedLearner(Learner):
                 group["fused"] = False
         return optimizer
 
-    def fold(self) -> None:
+    def on_validation_epoch_start(self) -> None:
+        super().on_validation_epoch_start()
         self.gather()
-        super().fold()
 
     def on_validation_epoch_end(self) -> None:
         super().on_validation_epoch_end()

@@ -1,13 +1,17 @@
 """Batch norm that convolutions compute too."""
 
 from copy import deepcopy
+from threading import Lock
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations, spectral_norm
 
 from segtrain.inference.folding import folded
+from segtrain.inference.reach import reach_of
 from segtrain.models import FCN, Bottleneck, ConvBNReLU, DepthwiseSeparableConv, Encoder
+from segtrain.models.ensemble import Ensemble
 from segtrain.runs.corrected import Shift
 from tests.models.conftest import any_network, compose  # noqa: F401
 
@@ -26,6 +30,7 @@ def randomised(network: nn.Module) -> nn.Module:
 
 
 def small() -> nn.Module:
+    torch.manual_seed(0)
     encoder = Encoder(block=Bottleneck, widths=[8, 16], depths=[1, 2], strides=[2, 2], stem_width=4)
     return randomised(FCN(encoder=encoder, num_classes=3, skips=2, widths=[8, 6], auxiliary=True))
 
@@ -73,6 +78,13 @@ def test_each_kind_of_convolution_computes_what_follows_it(layers: tuple[nn.Modu
     assert_same_answers(network, other)
 
 
+def test_statistics_that_gpus_share_are_computed_too() -> None:
+    network = nn.SyncBatchNorm.convert_sync_batchnorm(small())
+    other = folded(network)
+    assert not any(isinstance(module, nn.SyncBatchNorm) for module in other.modules())
+    assert_same_answers(small(), other)
+
+
 def test_weights_are_those_of_the_moment_and_only_what_changes_is_kept_twice() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 1)).eval()
     other = folded(network)
@@ -108,9 +120,9 @@ def shared() -> nn.Module:
 
 
 def watched() -> nn.Module:
-    conv = nn.Conv2d(3, 3, 1)
-    conv.register_forward_hook(lambda *_: None)
-    return nn.Sequential(conv, nn.BatchNorm2d(3))
+    network = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3))
+    network[1].register_forward_hook(lambda *_: None)
+    return network
 
 
 class Doubled(nn.BatchNorm2d):
@@ -125,6 +137,8 @@ class Doubled(nn.BatchNorm2d):
         nn.Sequential(Apart(), nn.Conv2d(3, 3, 1)).eval(),
         shared().eval(),
         watched().eval(),
+        nn.Sequential(spectral_norm(nn.Conv2d(3, 3, 1)), nn.BatchNorm2d(3)).eval(),
+        nn.Sequential(parametrizations.weight_norm(nn.Conv2d(3, 3, 1)), nn.BatchNorm2d(3)).eval(),
         nn.Sequential(nn.Conv2d(3, 3, 1), Doubled(3)).eval(),
         nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3, track_running_stats=False)).eval(),
         nn.Sequential(nn.ConvTranspose2d(3, 3, 1, groups=3), nn.BatchNorm2d(3)).eval(),
@@ -137,6 +151,8 @@ class Doubled(nn.BatchNorm2d):
         "a user's inside",
         "shared",
         "watched",
+        "weights by a hook",
+        "weights by a parametrisation",
         "another norm",
         "statistics of the batch",
         "grouped",
@@ -150,6 +166,42 @@ def test_what_cannot_be_taken_over_is_left_alone(network: nn.Module) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
-def test_weights_keep_their_type(dtype: torch.dtype) -> None:
-    other = folded(small().to(dtype))
-    assert {tensor.dtype for tensor in other.parameters()} == {dtype}
+def test_weights_are_computed_in_float32_at_least_and_keep_their_type(dtype: torch.dtype) -> None:
+    network = randomised(nn.Sequential(nn.Conv2d(3, 64, 1), nn.BatchNorm2d(64))).to(dtype)
+    conv, *_ = folded(network)
+    assert conv.weight.dtype == conv.bias.dtype == dtype
+    exact, *_ = folded(network.double())
+    rounding = torch.finfo(dtype).eps if dtype is not torch.float64 else 1e-12
+    torch.testing.assert_close(conv.weight.double(), exact.weight, rtol=rounding, atol=0)
+    torch.testing.assert_close(conv.bias.double(), exact.bias, rtol=rounding, atol=1e-6)
+
+
+class Program(nn.Module):
+    """Holds what cannot be copied, as a network in an ONNX file does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock = Lock()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.new_zeros(len(x), 3, *x.shape[-2:])
+
+
+Program.__module__ = "segtrain.inference.programs"
+
+
+def test_what_stays_as_it_is_belongs_to_both_networks() -> None:
+    network = Ensemble([small(), Program()]).eval()
+    other = folded(network)
+    assert other.members[1] is network.members[1]
+    assert other.members[0] is not network.members[0]
+    assert norms(other) == 0
+    assert_same_answers(network, other)
+
+
+def test_it_is_known_how_far_it_looks() -> None:
+    image, network = torch.empty(1, 3, 64, 64), small()
+    other, reach = folded(network), reach_of(network, network, image)
+    assert reach is not None
+    assert reach.halo > 0
+    assert reach_of(other, other, image) == reach

@@ -262,7 +262,7 @@ def test_a_signal_to_either_process_ends_both_and_the_run_goes_on(
     words = [*TINY, "train.steps=60", "train.ema=0.9", "trainer.devices=2", "data.workers=1"]
     assert status(train(*words, "run_dir=whole")) == 0, (tmp_path / "out.txt").read_text()
     assert "; 2 processes on cpu, 32-true" in (tmp_path / "out.txt").read_text()
-    stopped = {"first": (signal.SIGTERM, 143), "second": (signal.SIGTERM, 143), "killed": (signal.SIGKILL, -9)}
+    stopped = {"killed": (signal.SIGKILL, -9), "first": (signal.SIGTERM, 143), "second": (signal.SIGTERM, 143)}
     going_on = [*words, "run_dir=run"]
     for whom, (number, expected) in stopped.items():
         process = train(*going_on)

@@ -55,11 +55,24 @@ def test_shared_weights_learn_what_whole_ones_learn(train: Train, tmp_path: Path
     assert_close(state(tmp_path / "shared"), state(tmp_path / "whole"))
     file = tmp_path / "shared/evaluate/test/metrics.json"
     trained = json.loads(file.read_text())
-    shutil.rmtree(file.parent)
-    done(train("resume=shared", "allow=[frozen.Frozen]"))  # no step is left, but the score
-    assert json.loads(file.read_text()) == trained
     done(train("run=shared", "allow=[frozen.Frozen]", command="evaluate"))
     assert json.loads(file.read_text()) == trained
+    shutil.rmtree(file.parent)
+    turn_weights_around(tmp_path / "shared/checkpoints/best.ckpt")
+    done(train("resume=shared", "allow=[frozen.Frozen]"))  # no step is left, but the score of the best weights
+    of_best = json.loads(file.read_text())
+    assert of_best["miou"] != trained["miou"]
+    done(train("run=shared", "allow=[frozen.Frozen]", command="evaluate"))
+    assert json.loads(file.read_text())["miou"] == of_best["miou"]
+
+
+def turn_weights_around(checkpoint: Path) -> None:
+    """Make the best weights others than the last ones, which are the same in a training as short as this."""
+    content = torch.load(checkpoint, weights_only=True)
+    for tensor in content["state_dict"].values():
+        if tensor.ndim == 4:
+            tensor.neg_()
+    torch.save(content, checkpoint)
 
 
 @pytest.mark.slow

@@ -1,11 +1,16 @@
 """What a network is scored with: the weights of the moment, in a training and after it, without batch norm."""
 
+from typing import Any
+
 import pytest
 import torch
 from lightning.pytorch import Trainer
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
+from segtrain.inference.windows import Windows
+from segtrain.models import FCN, Bottleneck, Encoder
 from segtrain.scoring.scorer import Scorer
 from tests.training.test_learner import CLASSES, VOID, batches, fit, learner
 
@@ -22,13 +27,13 @@ def network() -> nn.Module:
 def normalised(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Grows with each batch norm that is computed, by whether it is in training."""
     computed: list[bool] = []
-    forward = nn.BatchNorm2d.forward
+    batch_norm = F.batch_norm
 
-    def noted(self: nn.BatchNorm2d, x: Tensor) -> Tensor:
-        computed.append(self.training)
-        return forward(self, x)
+    def noted(x: Tensor, mean: Tensor, variance: Tensor, weight: Tensor, bias: Tensor, training: bool, *more: Any):
+        computed.append(training)
+        return batch_norm(x, mean, variance, weight, bias, training, *more)
 
-    monkeypatch.setattr(nn.BatchNorm2d, "forward", noted)
+    monkeypatch.setattr(F, "batch_norm", noted)
     return computed
 
 
@@ -45,3 +50,16 @@ def test_a_validation_scores_as_a_test_does(normalised: list[bool], ema: float |
     assert torch.equal(scorer.matrix, module.matrix)  # of the second validation, after further steps
     assert normalised == [True] * 2 * len(IMAGES)
     assert list(scorer.state_dict()) == names
+
+
+def test_windows_overlap_as_far_as_the_network_looks():
+    torch.manual_seed(0)
+    encoder = Encoder(block=Bottleneck, widths=[8, 16], depths=[1, 2], strides=[2, 2], stem_width=4)
+    network = FCN(encoder=encoder, num_classes=CLASSES, skips=2, widths=[8, 6]).eval()
+    batch = {"image": torch.rand(1, 3, 200, 150), "mask": torch.zeros(1, 200, 150, dtype=torch.uint8)}
+    answer = torch.empty(1, CLASSES, 200, 150)
+    with torch.inference_mode():
+        for piece in Scorer(network, class_names=("a", "b", "c"), void=VOID, windows=Windows(64)).answers(batch):
+            assert piece.answer.shape[-2:] != (200, 150)
+            answer[piece.place[0], :, *piece.area] = piece.answer
+        torch.testing.assert_close(answer, network(batch["image"]), rtol=1e-4, atol=1e-4)
