@@ -854,9 +854,9 @@ def test_a_link_in_a_run_folder_leads_nothing_out_of_it(
 
 def test_a_link_under_the_name_of_a_file_is_replaced_and_not_written_through(place: Place):
     Image.new("RGB", (8, 8)).save("a.png")
-    for kind in ("masks", "overlays"):
+    for kind, written in (("masks", "a.png"), ("overlays", "a.jpg")):
         (place.run / "predict" / kind).mkdir(parents=True)
-        for name in (".a.png.tmp", "a.png"):
+        for name in (f".{written}.tmp", f"{written}.tmp", written):
             (place.run / "predict" / kind / name).symlink_to(place.victim)
     for name in ("predict.json.tmp", "predict.json"):
         (place.run / "predict" / name).symlink_to(place.victim)

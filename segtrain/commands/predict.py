@@ -71,7 +71,7 @@ def predict(
     allow: list[str],
 ) -> None:
     """Write what `save` names of each image: by default masks/NAME.png (class indices, with the class colours as
-    palette) and overlays/NAME.png; summary.csv of all; and predict.json, which says how they were answered.
+    palette) and overlays/NAME.jpg; summary.csv of all; and predict.json, which says how they were answered.
 
     `images` is an image, a film, a folder, a glob, several of these, or a text file with a path in each line. Their
     folders are mirrored in `out`, by default the run's `predict/`. The mask of a GeoTIFF is a GeoTIFF. With `encode`

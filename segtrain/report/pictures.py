@@ -48,15 +48,16 @@ def is_clear(classes: ClassTable) -> np.ndarray:
     return np.append(black | named, False)
 
 
-def overlay(image: np.ndarray, mask: np.ndarray, classes: ClassTable, opacity: float = 0.5) -> np.ndarray:
-    """(H, W, 3) uint8: the class colours laid over the image (C, H, W), but for the background."""
+def overlay(image: np.ndarray, mask: np.ndarray, classes: ClassTable) -> np.ndarray:
+    """(H, W, 3) uint8: the mean of the image (C, H, W) and the class colours, but for the background."""
     picture = displayable(image).transpose(1, 2, 0).copy()
     clear, rows = is_clear(classes), max(1, AT_ONCE // mask.shape[1])
     for top in range(0, len(mask), rows):  # a large image as a whole would take a multiple of its memory
         part, indices = picture[top : top + rows], mask[top : top + rows]
-        mixed = ((1 - opacity) * part + opacity * colorize(indices, classes)).round().astype(np.uint8)
+        colors = colorize(indices, classes)
+        mean = (part | colors) - ((part ^ colors) >> 1)  # rounded up, in uint8
         painted = ~clear[np.minimum(indices, len(classes))]
-        part[painted] = mixed[painted]
+        np.copyto(part, mean, where=painted[..., None])
     return picture
 
 

@@ -23,6 +23,7 @@ from segtrain.inference import windows
 from segtrain.prediction import stills
 from segtrain.prediction.sight import Sight, Subject
 from segtrain.prediction.written import Predicted, Saver
+from segtrain.report.pictures import overlay
 from segtrain.runs.correction import LOSS, Correction
 from segtrain.runs.temperature import Temperature
 from segtrain.training.checkpoint import store_fitted
@@ -55,9 +56,11 @@ def test_a_mask_is_what_the_network_predicts_with_the_class_palette(trained: Run
         assert mask.mode == "P"
         assert mask.getpalette()[: 3 * len(classes)] == classes.colors.flatten().tolist()
         assert np.asarray(mask).tolist() == api.predict(network, read_image(path)).mask.tolist()
-    with Image.open("run/predict/overlays/a.png") as overlay:
-        assert overlay.width >= 30
-        assert overlay.height > 20  # below the picture, the legend
+        expected = overlay(read_image(path).numpy(), np.asarray(mask), classes).astype(int)
+    with Image.open("run/predict/overlays/a.jpg") as shown:
+        assert shown.width >= 30
+        assert shown.height > 20  # below the picture, the legend
+        assert np.abs(np.asarray(shown)[:20, :30] - expected).mean() < 8  # of noise
 
 
 def logits_of(path: Path) -> torch.Tensor:
@@ -76,7 +79,7 @@ def test_everything_that_can_be_saved(trained: Run, monkeypatch: pytest.MonkeyPa
     assert masks_below("done") == [
         "confidence/a.png",
         "masks/a.png",
-        "overlays/a.png",
+        "overlays/a.jpg",
         "predict.json",
         "probabilities/a.npy",
         "summary.csv",
@@ -120,7 +123,7 @@ def test_a_large_tiff_is_predicted_in_parts(trained: Run, monkeypatch: pytest.Mo
     assert files == [
         "confidence/a.png",
         "masks/a.tif",
-        "overlays/a.png",
+        "overlays/a.jpg",
         "predict.json",
         "probabilities/a.npy",
         "summary.csv",
@@ -242,7 +245,7 @@ def test_the_overlay_of_a_large_image_is_smaller(trained: Run, monkeypatch: pyte
     monkeypatch.setattr(images, "LARGEST", 20)
     photo("new/a.png", (50, 30))
     assert trained("predict", "run=run", "images=new", "out=done") == 0
-    with Image.open("done/overlays/a.png") as overlay, Image.open("done/masks/a.png") as mask:
+    with Image.open("done/overlays/a.jpg") as overlay, Image.open("done/masks/a.png") as mask:
         assert (mask.size, overlay.crop((0, 0, 10, 17)).size) == ((30, 50), (10, 17))
         assert overlay.height < 50 + 17 + 40
 
@@ -347,7 +350,7 @@ def test_the_mask_of_a_geotiff_is_a_geotiff_at_the_same_place(trained: Run):
     Path("new/d.jgw").write_text("0.5\n0\n0\n-0.5\n500000\n5400000\n")
     assert trained("predict", "run=run", "images=new", "out=done") == 0
     assert masks_below("done/masks") == ["a.b.tif", "c.png", "d.pgw", "d.png"]
-    assert masks_below("done/overlays") == ["a.b.png", "c.png", "d.png"]
+    assert masks_below("done/overlays") == ["a.b.jpg", "c.jpg", "d.jpg"]
     network = api.load("run")
     classes = network.classes
     expected = api.predict(network, read_image(Path("new/a.b.tif"))).mask.numpy()
@@ -456,13 +459,13 @@ def test_films_in_a_folder_are_predicted_with_its_images(
     write_film(Path("new/b.mp4"), number=1, size=(32, 64))
     Path("new/notes.txt").touch()
     assert trained("predict", "run=run", "images=new", "out=all") == 0
-    overlays = ["overlays/a.mp4.mp4", "overlays/a.png", "overlays/b.mp4"]
+    overlays = ["overlays/a.jpg", "overlays/a.mp4.mp4", "overlays/b.mp4"]
     masks = ["masks/a.mp4/000001.png", "masks/a.mp4/000002.png", "masks/a.png", "masks/b/000001.png"]
     assert masks_below("all") == [*masks, *overlays, "predict.json", "summary.csv"]
     assert "left aside, as no images by their names: 1 .txt" in capsys.readouterr().out
     monkeypatch.setitem(sys.modules, "av", None)
     assert trained("predict", "run=run", "images=new", "out=images") == 0
-    assert masks_below("images") == ["masks/a.png", "overlays/a.png", "predict.json", "summary.csv"]
+    assert masks_below("images") == ["masks/a.png", "overlays/a.jpg", "predict.json", "summary.csv"]
     lines = capsys.readouterr().out.splitlines()
     assert lines[-2:] == [
         "left aside: 2 films: films need PyAV: pip install 'segtrain[video]'",
@@ -628,7 +631,7 @@ def test_a_command_that_was_stopped_goes_on_where_it_was(
     assert "going on: 2 of 5 images were predicted before this was stopped" in capsys.readouterr().out
     rows = [sorted(Path(out, "summary.csv").read_text().splitlines()) for out in ("parts", "whole")]
     assert rows[0] == rows[1]
-    for path in Path("whole").rglob("*.png"):
+    for path in (*Path("whole").rglob("*.png"), *Path("whole").rglob("*.jpg")):
         assert (Path("parts") / path.relative_to("whole")).read_bytes() == path.read_bytes()
     assert not Path("parts/unfinished.jsonl").exists()
 
@@ -657,7 +660,7 @@ def test_processes_read_ahead_and_change_nothing(trained: Run, monkeypatch: pyte
         assert trained("predict", "run=run", "images=new", f"out=by{workers}") == 2
         outs.append({path.name: path.read_bytes() for path in Path(f"by{workers}").rglob("*") if path.is_file()})
     assert outs[0] == outs[1]
-    assert len(outs[0]) == 19 + 2  # overlays have the names of masks
+    assert len(outs[0]) == 19 + 19 + 2
 
 
 def pixels_of(path: Path) -> np.ndarray:
