@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-OWN = {"torch", "segtrain"}  # whose modules call what stands in a sequence as a whole, and nothing in it alone
+OWN = {"torch", "segtrain"}  # whose modules use no convolution apart from the batch norm that stands behind it
 PLAIN = (nn.Conv2d, nn.ConvTranspose2d)  # and no class made of them, such as one whose weights are computed
 USUAL = (nn.BatchNorm2d.forward, nn.SyncBatchNorm.forward)
 
@@ -109,7 +109,7 @@ def takes_over(conv: nn.Module | None, norm: nn.Module | None) -> bool:
         return False
     if isinstance(conv, nn.ConvTranspose2d) and conv.groups > 1:  # torch takes its weights for those of one group
         return False
-    learns = norm.training or norm.running_mean is None
+    learns = conv.training or norm.training or norm.running_mean is None
     return type(norm).forward in USUAL and not learns and not is_watched(conv) and not is_watched(norm)
 
 

@@ -224,7 +224,7 @@ def write_mask(name: str, result: Predicted, source: Path, classes: ClassTable, 
         disk.write(target.place(MASK, name, ".pgw"), world.read_bytes())
 
 
-def write_picture(path: Path, picture: Image.Image, **options: object) -> None:
+def write_picture(path: Path, picture: Image.Image, **options: Any) -> None:
     """Write a picture in the format that its suffix says, with further options of Pillow's."""
     content = io.BytesIO()
     picture.save(content, **OPTIONS[path.suffix], **options)

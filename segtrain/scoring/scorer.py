@@ -16,7 +16,7 @@ from ..data import DataModule
 from ..data.batches.source import Source
 from ..data.workers import cores
 from ..errors import UserError, from_user
-from ..inference.folding import Folded, folded
+from ..inference.folding import Folded
 from ..inference.image import confidence_of
 from ..inference.windows import Piece, Windows
 from ..losses.contract import Loss
@@ -198,13 +198,15 @@ def score_split(trainer: Trainer, scorer: Scorer, data: DataModule, split: str) 
     names = data.classes.names
     images = PerImage(list(data.source(split).names), names, scorer.cells, data.groups(split))
     result = with_details(score(scorer.totals, scorer.matrix, split, names), scorer.counts)
-    look = lru_cache(1)(partial(look_as_scored, trainer, scorer, data.source(split)))  # one may be shown twice
+    look = partial(look_as_scored, trainer, scorer, Folded(), data.source(split))
+    look = lru_cache(1)(look)  # one may be shown twice
     return SplitScore(result, scorer.matrix, images, scorer.counts, look, str(trainer.precision))
 
 
-def look_as_scored(trainer: Trainer, scorer: Scorer, source: Source, index: int) -> Look:
-    """An image, and what the network makes of it in the precision and on the device of its score."""
-    network = folded(scorer.scored.to(trainer.strategy.root_device))
+def look_as_scored(trainer: Trainer, scorer: Scorer, folded: Folded, source: Source, index: int) -> Look:
+    """An image, and what the network makes of it in the precision and on the device of its score, as that is `folded`
+    for all looks."""
+    network = folded.of(scorer.scored.to(trainer.strategy.root_device).eval())
     with trainer.precision_plugin.forward_context():
         return look_at(network, scorer.windows, source, index)
 

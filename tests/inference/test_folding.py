@@ -12,6 +12,7 @@ from segtrain.inference.folding import folded
 from segtrain.inference.reach import reach_of
 from segtrain.models import FCN, Bottleneck, ConvBNReLU, DepthwiseSeparableConv, Encoder
 from segtrain.models.ensemble import Ensemble
+from segtrain.networks import TorchvisionEncoder
 from segtrain.runs.corrected import Shift
 from tests.models.conftest import any_network, compose  # noqa: F401
 
@@ -197,6 +198,14 @@ def test_what_stays_as_it_is_belongs_to_both_networks() -> None:
     assert other.members[0] is not network.members[0]
     assert norms(other) == 0
     assert_same_answers(network, other)
+
+
+def test_stages_of_torchvision_that_are_computed_one_by_one_are_the_same() -> None:
+    encoder = TorchvisionEncoder(name="vgg11_bn")
+    network = randomised(FCN(encoder=encoder, num_classes=3, skips=2, widths=[8, 6]))
+    other, black = folded(network), torch.zeros(1, 3, 64, 64)
+    assert norms(other) == 0
+    torch.testing.assert_close(other(black), network(black), rtol=1e-3, atol=1e-3)
 
 
 def test_it_is_known_how_far_it_looks() -> None:

@@ -85,6 +85,10 @@ def test_shared_weights_go_on_to_the_same_bits(train: Train, tmp_path: Path):
     whole, part = state(tmp_path / "whole"), state(tmp_path / "part")
     assert whole.keys() == part.keys()
     assert all(torch.equal(whole[name], part[name]) for name in whole)
+    file = tmp_path / "whole/evaluate/test/metrics.json"
+    trained = json.loads(file.read_text())
+    done(train("run=whole", command="evaluate"))
+    assert json.loads(file.read_text()) == trained
 
 
 @pytest.mark.slow

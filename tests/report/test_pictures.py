@@ -33,8 +33,8 @@ def test_colours_and_void():
 
 
 def test_an_overlay_is_half_image_and_half_colour():
-    image = np.full((3, 1, 1), 100, np.uint8)
-    assert overlay(image, np.array([[1]]), CLASSES).tolist() == [[[100, 50, 50]]]
+    image = np.full((3, 1, 2), [[[100, 101]]], np.uint8)
+    assert overlay(image, np.array([[1, 1]]), CLASSES).tolist() == [[[100, 50, 50], [101, 51, 51]]]
 
 
 def test_an_overlay_leaves_the_background_as_it_was_photographed():

@@ -1,7 +1,9 @@
 """What a network is scored with: the weights of the moment, in a training and after it, without batch norm."""
 
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from lightning.pytorch import Trainer
@@ -9,9 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
+from segtrain.inference.folding import Folded
 from segtrain.inference.windows import Windows
 from segtrain.models import FCN, Bottleneck, Encoder
-from segtrain.scoring.scorer import Scorer
+from segtrain.scoring.scorer import Scorer, look_as_scored
 from tests.training.test_learner import CLASSES, VOID, batches, fit, learner
 
 QUIET = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
@@ -63,3 +66,17 @@ def test_windows_overlap_as_far_as_the_network_looks():
             assert piece.answer.shape[-2:] != (200, 150)
             answer[piece.place[0], :, *piece.area] = piece.answer
         torch.testing.assert_close(answer, network(batch["image"]), rtol=1e-4, atol=1e-4)
+
+
+def test_an_image_is_looked_at_as_it_was_scored(normalised: list[bool]):
+    module = learner(network())
+    trainer = fit(module, IMAGES)
+    module.train()  # as Lightning leaves it after a test
+    normalised.clear()
+    images = SimpleNamespace(read_in_parts=lambda index: (IMAGES[0]["image"][index], IMAGES[0]["mask"][index]))
+    folded = Folded()
+    looks = [look_as_scored(trainer, module, folded, images, index) for index in (0, 1)]
+    assert normalised == []
+    with torch.inference_mode():
+        expected = module.network.eval()(IMAGES[0]["image"][:2]).argmax(1)
+    assert np.array_equal([look.prediction for look in looks], expected)
