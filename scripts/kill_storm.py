@@ -1,6 +1,6 @@
 """Interrupts trainings at random moments until they are done, and compares what is left with an undisturbed one.
 
-python scripts/kill_storm.py --interruptions 1000 --seed 0 --jobs 2 [--out FILE]
+python scripts/kill_storm.py --interruptions 1000 --seed 0 --jobs 2 [--variants NAME ...] [--out FILE]
 
 Each trial starts one of `VARIANTS`, interrupts it by one of `KINDS` (the process or its whole group), looks for what
 must not be (`faults`), goes on with `train resume=`, interrupts it again, until it is done. Then its `facts` must be
@@ -70,6 +70,7 @@ VARIANTS = {
     "seldom": SELDOM,
     "all": f"{SELDOM} data.workers=2 trainer.accumulate_grad_batches=2 train.ema=0.9 trainer.precision=bf16-mixed",
 }
+TEACHER = "plain"  # the variant that teaches another one
 KINDS = {  # of interruption: signals, statuses that may follow (negative: died of it), seconds in which it must end
     "KILL": ([signal.SIGKILL], {-9}, 5),
     "TERM": ([signal.SIGTERM], {-15, 143}, 30),
@@ -383,17 +384,18 @@ def contents(run: Path) -> set[tuple[str, str]]:
 # --- the storm --------------------------------------------------------------------------------------------------------
 
 
-def storm(interruptions: int, seed: int, jobs: int, folder: Path) -> Iterator[Trial]:
+def storm(variants: list[str], interruptions: int, seed: int, jobs: int, folder: Path) -> Iterator[Trial]:
     """Rounds of one trial of each variant, until there were so many interruptions."""
     draw_images(folder / "images")
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("fork")) as pool:
-        first, *others = VARIANTS  # the first one teaches another
-        references = [pool.submit(reference, first, folder / first).result()]
-        references += pool.map(reference, others, [folder / name for name in others])
+        references = {TEACHER: pool.submit(reference, TEACHER, folder / TEACHER).result()}
+        others = [name for name in variants if name != TEACHER]
+        references.update(zip(others, pool.map(reference, others, [folder / name for name in others]), strict=True))
+        expected = [references[name] for name in variants]
         for turn in count():
-            rounds = [f"{name}, {turn}" for name in VARIANTS]
+            rounds = [f"{name}, {turn}" for name in variants]
             draws, folders = [random.Random(f"{seed}, {name}") for name in rounds], [folder / name for name in rounds]
-            for trial in pool.map(interrupted, VARIANTS, references, draws, folders):
+            for trial in pool.map(interrupted, variants, expected, draws, folders):
                 interruptions -= len(trial.interruptions)
                 yield trial
             if interruptions <= 0:
@@ -408,16 +410,17 @@ def totals(trials: Iterable[Trial]) -> str:
 
 def report(trials: list[Trial]) -> Iterator[str]:
     """A line per variant, the interruptions of each kind, and what was wrong."""
-    for variant in VARIANTS:
+    for variant in dict.fromkeys(trial.variant for trial in trials):
         yield f"{variant:13}" + totals([trial for trial in trials if trial.variant == variant])
     for words in zip(*(hit for trial in trials for hit in trial.interruptions), strict=True):
         yield ", ".join(f"{word}: {number}" for word, number in sorted(Counter(words).items()))
-    yield f"{'all':13}" + totals(trials)
+    yield f"{'together':13}" + totals(trials)
     yield from (f"WRONG: {trial.folder}: {trial.variant}: {line}" for trial in trials for line in trial.wrong)
 
 
 def command() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="NAME")
     parser.add_argument("--interruptions", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2, help="trials at once")
@@ -426,7 +429,7 @@ def command() -> int:
     torch.set_num_threads(1)
     logging.getLogger("tensorboard").setLevel(logging.ERROR)  # it warns of each purge
     began, folder, trials = time.monotonic(), Path(tempfile.mkdtemp(prefix="kill_storm_")), []
-    for trial in storm(words.interruptions, words.seed, words.jobs, folder):
+    for trial in storm(words.variants, words.interruptions, words.seed, words.jobs, folder):
         trials.append(trial)
         print(f"{time.monotonic() - began:5.0f} s {totals(trials)} {trial.wrong[:1] or ''}", flush=True)
     lines = [*report(trials), f"in {(time.monotonic() - began) / 60:.1f} min"]

@@ -152,14 +152,15 @@ def test_what_an_interruption_must_not_leave_is_noticed(kill_storm: Any, write_r
 
 
 @pytest.mark.slow
-def test_a_storm_over_every_variant_changes_nothing() -> None:
-    """A whole round; `scripts/kill_storm.py --interruptions 1000` has as many as there is time for."""
-    command = [sys.executable, str(SCRIPT), "--interruptions", "1", "--seed", "1"]
+def test_a_storm_changes_nothing() -> None:
+    """A round of five variants, the last of which does what six others do."""
+    variants = ["freeze", "patience", "teacher", "fold", "all"]
+    command = [sys.executable, str(SCRIPT), "--interruptions", "1", "--seed", "1", "--variants", *variants]
     done = subprocess.run(command, env=CLEAN, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
-    everything = re.search(r"^all .* (\d+) interruptions, 0 of 11 trials wrong", done.stdout, re.MULTILINE)
+    everything = re.search(r"^together .* (\d+) interruptions, 0 of 5 trials wrong", done.stdout, re.MULTILINE)
     assert everything
-    assert int(everything[1]) >= 20
+    assert int(everything[1]) >= 10
 
 
 def forked(code: str, folder: Path) -> Any:

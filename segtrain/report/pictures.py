@@ -36,8 +36,12 @@ class Entry(NamedTuple):
 
 def colorize(mask: np.ndarray, classes: ClassTable) -> np.ndarray:
     """(H, W, 3) uint8: each class in its colour, void black."""
-    colors = np.vstack([classes.colors, np.zeros((1, 3), np.uint8)])
-    return colors[np.minimum(mask, len(classes))]
+    return with_void(classes).take(np.minimum(mask, len(classes)), axis=0)
+
+
+def with_void(classes: ClassTable) -> np.ndarray:
+    """(classes + 1, 3) uint8: the colours of the classes, and black for void."""
+    return np.vstack([classes.colors, np.zeros((1, 3), np.uint8)])
 
 
 def is_clear(classes: ClassTable) -> np.ndarray:
@@ -50,22 +54,24 @@ def is_clear(classes: ClassTable) -> np.ndarray:
 
 def overlay(image: np.ndarray, mask: np.ndarray, classes: ClassTable) -> np.ndarray:
     """(H, W, 3) uint8: the mean of the image (C, H, W) and the class colours, but for the background."""
-    picture = displayable(image).transpose(1, 2, 0).copy()
-    clear, rows = is_clear(classes), max(1, AT_ONCE // mask.shape[1])
+    picture = displayable(image).copy()
+    colors, painted = with_void(classes), ~is_clear(classes)
+    rows = max(1, AT_ONCE // mask.shape[1])
     for top in range(0, len(mask), rows):  # a large image as a whole would take a multiple of its memory
-        part, indices = picture[top : top + rows], mask[top : top + rows]
-        colors = colorize(indices, classes)
-        mean = (part | colors) - ((part ^ colors) >> 1)  # rounded up, in uint8
-        painted = ~clear[np.minimum(indices, len(classes))]
-        np.copyto(part, mean, where=painted[..., None])
-    return picture
+        indices = np.minimum(mask[top : top + rows], len(classes))
+        where = painted.take(indices)
+        for plane, shade in zip(picture[:, top : top + rows], colors.T, strict=True):
+            color = shade.take(indices)
+            mean = (plane | color) - ((plane ^ color) >> 1)  # rounded up, in uint8
+            np.copyto(plane, mean, where=where)
+    return np.ascontiguousarray(picture.transpose(1, 2, 0))
 
 
 def overlay_with_legend(image: np.ndarray, mask: np.ndarray, classes: ClassTable) -> Image.Image:
     """An overlay, and below it the classes that it shows, the largest first."""
     picture = Image.fromarray(overlay(image, mask, classes))
     pixels = np.bincount(np.minimum(mask, len(classes)).ravel(), minlength=len(classes) + 1)
-    colors, clear = np.vstack([classes.colors, np.zeros((1, 3), np.uint8)]), is_clear(classes)
+    colors, clear = with_void(classes), is_clear(classes)
     named: list[Named] = []
     for index in np.argsort(-pixels, kind="stable"):
         if pixels[index]:
