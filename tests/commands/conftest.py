@@ -1,4 +1,13 @@
-"""The words of a tiny training."""
+"""The words of a tiny training, and what comes of it."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from segtrain.cli import start
 
 # As small as it gets: a network of 20 k parameters on shapes of 32 x 32, eight steps.
 TINY = [
@@ -19,3 +28,22 @@ TINY = [
     "trainer.accelerator=cpu",
     "trainer.precision=32-true",
 ]
+
+
+@pytest.fixture(scope="session")
+def home_of_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the run `run` of these words, which is the latest there: to be copied."""
+    folder, before = tmp_path_factory.mktemp("trained"), Path.cwd()
+    os.chdir(folder)
+    try:
+        assert start(["train", *TINY, "run_dir=run"]) == 0
+    finally:
+        os.chdir(before)
+    return folder
+
+
+@pytest.fixture
+def trained(segtrain: Callable[..., int], home_of_run: Path) -> Callable[..., int]:
+    """Runs `segtrain WORDS` where the run `run` is."""
+    shutil.copytree(home_of_run, ".", dirs_exist_ok=True)
+    return segtrain

@@ -78,8 +78,8 @@ def test_a_run_in_bf16_is_used_in_fp32_where_the_cpu_has_no_bf16(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("trained")
 def test_the_number_is_torchmetrics_over_predictions_through_the_public_api(segtrain: Run):
-    segtrain("train", *TINY, "run_dir=run")
     trained = api.load("run")
     source = ShapesData(**{k: v for k, v in trained.settings["data"].items() if k != "_target_"}).source("test")
     theirs = MulticlassJaccardIndex(6, average="macro", ignore_index=trained.classes.void)
@@ -90,8 +90,8 @@ def test_the_number_is_torchmetrics_over_predictions_through_the_public_api(segt
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("trained")
 def test_a_checkpoint_file_is_scored_like_its_run(segtrain: Run):
-    segtrain("train", *TINY, "run_dir=run")
     Path("run/checkpoints/best.ckpt").rename("copied.ckpt")
     assert segtrain("evaluate", "checkpoint=copied.ckpt") == 0
     assert stored("evaluate/test/metrics.json") == stored("run/evaluate/test/metrics.json")
@@ -384,10 +384,10 @@ def test_a_score_comes_with_every_image_and_a_report(segtrain: Run, capsys: pyte
         ("test", None),
     ],
 )
+@pytest.mark.usefixtures("trained")
 def test_a_score_on_images_that_the_network_knows_says_so(
     segtrain: Run, capsys: pytest.CaptureFixture[str], split: str, remark: str | None
 ):
-    segtrain("train", *TINY, "run_dir=run")
     capsys.readouterr()
     assert segtrain("evaluate", "run=run", f"split={split}") == 0
     out, report = capsys.readouterr().out, Path(f"run/evaluate/{split}/report.md").read_text()
@@ -400,13 +400,13 @@ def test_a_score_on_images_that_the_network_knows_says_so(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("trained")
 def test_a_report_that_cannot_be_written_costs_no_score(
     segtrain: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     def fail(*_: object) -> None:
         raise MemoryError("too large")
 
-    segtrain("train", *TINY, "run_dir=run")
     assert "python -m segtrain train model=fcn_tiny" in Path("run/evaluate/test/report.html").read_text()
     monkeypatch.setattr(reporting, "row_of", fail)
     assert segtrain("evaluate", "run=run") == 0
@@ -417,10 +417,10 @@ def test_a_report_that_cannot_be_written_costs_no_score(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("trained")
 def test_labels_to_look_at_are_listed_unless_that_is_turned_off(
     segtrain: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    segtrain("train", *TINY, "run_dir=run")
     file = Path("run/evaluate/test/label_problems.csv")
     assert len(file.read_text().splitlines()) == 1  # a training looks for them too, and this network is sure of nothing
     monkeypatch.setattr(labels, "SURE", 0.0)
@@ -472,8 +472,8 @@ def test_the_images_of_a_group_are_drawn_together(segtrain: Run):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("trained")
 def test_two_runs_that_are_one_have_its_matrix(segtrain: Run, capsys: pytest.CaptureFixture[str]):
-    segtrain("train", *TINY, "run_dir=run")
     capsys.readouterr()
     assert segtrain("evaluate", "run=run,run") == 0
     assert "written: run/evaluate/test-ensemble-2/report.html" in capsys.readouterr().out
@@ -675,10 +675,10 @@ def test_other_sizes_and_windows_have_a_score_of_their_own(segtrain: Run):
         (["window=64", "overlap=1"], "overlap=1: expected a share of a window, from 0 to below 1"),
     ],
 )
+@pytest.mark.usefixtures("trained")
 def test_sizes_and_windows_that_are_none_are_refused(
     segtrain: Run, capsys: pytest.CaptureFixture[str], words: list[str], reason: str
 ):
-    segtrain("train", *TINY, "run_dir=run")
     capsys.readouterr()
     assert segtrain("evaluate", "run=run", *words) == 2
     assert reason in capsys.readouterr().err

@@ -35,12 +35,6 @@ RNG = np.random.default_rng(0)
 COST = 105  # bytes that fcn_tiny takes for a pixel
 
 
-@pytest.fixture
-def trained(segtrain: Run) -> Run:
-    assert segtrain("train", *TINY, "run_dir=run") == 0
-    return segtrain
-
-
 def photo(path: str, size: tuple[int, int] = (20, 30), **options: object) -> Path:
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(RNG.integers(0, 256, (*size, 3), np.uint8)).save(path, **options)
