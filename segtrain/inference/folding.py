@@ -15,23 +15,26 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 OWN = {"torch", "segtrain"}  # whose modules use no convolution apart from the batch norm that stands behind it
 PLAIN = (nn.Conv2d, nn.ConvTranspose2d)  # and no class made of them, such as one whose weights are computed
-USUAL = (nn.BatchNorm2d.forward, nn.SyncBatchNorm.forward)
+USUAL = (nn.BatchNorm2d.forward, nn.SyncBatchNorm.forward)  # in place of which a class may have its own
 
 
 class Folded:
-    """A network without batch norm, for as long as its weights stay; no module, which would be saved too."""
+    """Keeps the folded copy of a network for as long as the network's weights stay.
+
+    It is no module, so that a module that has one does not save the copy.
+    """
 
     def __init__(self) -> None:
         self._network: nn.Module | None = None
 
     def of(self, network: nn.Module) -> nn.Module:
-        """The network as it was when this was asked for first."""
+        """The folded copy, with the weights that the network had at the first call since `forget`."""
         if self._network is None:
             self._network = folded(network)
         return self._network
 
     def forget(self) -> None:
-        """Fold anew when it is asked for next."""
+        """Let the copy go, since the network's weights may change."""
         self._network = None
 
 

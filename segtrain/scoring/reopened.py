@@ -125,8 +125,10 @@ def data_of_a_run(data: Settings) -> Iterator[None]:
 
 
 def on_device(trained: Opened, trainer: Computing) -> nn.Module:
-    """The network, which is used up, on the device that it computes on, in the precision that was typed, or that its
-    training had."""
+    """The network on the device that it computes on, in the precision that was typed, or that its training had.
+
+    It takes over the tensors of `trained.network`, which is of no use afterwards.
+    """
     kind = device.device_type(trainer.accelerator)
     precision, note = device.typed_or_stored(trainer.precision, kind, trained.record.precision)
     if note:

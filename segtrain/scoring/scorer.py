@@ -204,8 +204,10 @@ def score_split(trainer: Trainer, scorer: Scorer, data: DataModule, split: str) 
 
 
 def look_as_scored(trainer: Trainer, scorer: Scorer, folded: Folded, source: Source, index: int) -> Look:
-    """An image, and what the network makes of it in the precision and on the device of its score, as that is `folded`
-    for all looks."""
+    """An image, and what the network makes of it in the precision and on the device of its score.
+
+    `folded` keeps the network's copy from one look to the next.
+    """
     network = folded.of(scorer.scored.to(trainer.strategy.root_device).eval())
     with trainer.precision_plugin.forward_context():
         return look_at(network, scorer.windows, source, index)
